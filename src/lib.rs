@@ -1,0 +1,4 @@
+//! Memory for AI agents over MCP, kept in Zep Cloud or in one SQLite file.
+
+pub mod memory;
+pub mod zep;

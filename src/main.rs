@@ -1,0 +1,3 @@
+//! The `zep-mcp-server` binary.
+
+fn main() {}
