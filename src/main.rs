@@ -1,3 +1,35 @@
 //! The `zep-mcp-server` binary.
 
-fn main() {}
+mod cli;
+mod commands;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use zep_mcp_server::config::{Config, Flags, Logging};
+use zep_mcp_server::telemetry;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    run(Cli::parse()).unwrap_or_else(|error| output::failure(&error))
+}
+
+fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
+    match command.unwrap_or_default() {
+        Command::Serve => commands::serve::run(configured(settings)?),
+        Command::Doctor(args) => commands::doctor::run(&configured(settings)?, &args),
+        Command::Try => commands::try_it::run(),
+        Command::Emulate(args) => {
+            telemetry::start(Logging::load(settings)?);
+            commands::emulate::run(args)
+        }
+    }
+}
+
+fn configured(settings: Flags) -> anyhow::Result<Config> {
+    let config = Config::load(settings)?;
+    telemetry::start(config.logging);
+    Ok(config)
+}

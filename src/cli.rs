@@ -1,0 +1,111 @@
+//! The command line.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use zep_mcp_server::config::Flags;
+
+/// Memory for AI agents over MCP, kept in Zep Cloud or in one file on this machine
+///
+/// Stands where mem0-mcp-server stood: change one entry of your agent host's configuration, and
+/// your agents keep their tools. Without a command it serves MCP over stdin and stdout, which is
+/// what a host expects.
+///
+/// New here? `zep-mcp-server try` shows it at work in a few seconds, without a key and without
+/// leaving anything behind, and prints the configuration to paste into your host.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100, after_long_help = ENVIRONMENT)]
+pub struct Cli {
+    /// The settings.
+    #[command(flatten)]
+    pub settings: Flags,
+
+    /// What to do; to serve, if absent.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program can do.
+#[derive(Debug, Default, Subcommand)]
+pub enum Command {
+    /// Serve MCP over stdin and stdout (as without a command)
+    ///
+    /// Logs go to stderr. The server ends when its stdin ends.
+    #[default]
+    Serve,
+
+    /// See it work: an agent's day with a real server on a throw-away store
+    ///
+    /// Needs no key and no network, uses none of your settings, and leaves nothing behind. Prints
+    /// the configuration to paste into your agent host.
+    Try,
+
+    /// Check the configuration, the key and the backend, and say what to do about what fails
+    ///
+    /// To prove write access, makes a user called zep-mcp-doctor-<uuid> and deletes it again. Ends
+    /// with exit code 0 if all is well, 1 if something failed, and 2 if the configuration itself is
+    /// wrong.
+    Doctor(DoctorArgs),
+
+    /// Answer as Zep's own HTTP API does, from the embedded store: for tests and rehearsals
+    ///
+    /// Point ZEP_API_URL at it, for instance ZEP_API_URL=http://127.0.0.1:8000, with any ZEP_API_KEY.
+    Emulate(EmulateArgs),
+}
+
+/// How `doctor` reports.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where `emulate` listens and keeps its data.
+#[derive(Debug, Args)]
+pub struct EmulateArgs {
+    /// The port to listen on; 0 for any free one
+    #[arg(long, default_value_t = 8000)]
+    pub port: u16,
+
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub host: IpAddr,
+
+    /// The file to keep data in; without it, everything is forgotten at the end
+    #[arg(long, value_name = "FILE")]
+    pub data: Option<PathBuf>,
+}
+
+const ENVIRONMENT: &str = "\
+Environment:
+  Each setting is looked for on the command line, then in the environment, then in a file called
+  .env in the working directory. The first that is not empty counts. `doctor` shows which did.
+
+  ZEP_API_KEY           Your Zep Cloud key, from https://app.getzep.com. It has no flag, because
+                        everybody on this machine can read command lines.
+  MEMORY_BACKEND        zep | local. Without it: zep if ZEP_API_KEY is set, else local. Every
+                        answer to a write names the backend it went to.
+  ZEP_API_URL           Zep's address if it is not https://api.getzep.com, without a path. https,
+                        or http to this machine. From .env only if ZEP_API_KEY is from there too.
+  ZEP_TIMEOUT_SECS      Seconds for one call to Zep, 1 to 600. Default: 30.
+  ZEP_DEFAULT_USER_ID   Whose memory it is where a call names nobody.
+  MEM0_DEFAULT_USER_ID  The same, if ZEP_DEFAULT_USER_ID is not set, so that a configuration made
+                        for mem0-mcp-server keeps working. Default: mem0-mcp.
+  ZEP_MCP_DATA_DIR      Where the local backend keeps memory.db. Default: zep-mcp-server in your
+                        data directory (Linux: ~/.local/share, macOS: ~/Library/Application
+                        Support, Windows: %LOCALAPPDATA%).
+  LOG_LEVEL             error | warn | info | debug | trace. Default: info. Logs go to stderr, and
+                        from info up hold nothing that anybody said.
+  LOG_FORMAT            text | json. Default: text.
+
+  HTTPS_PROXY and NO_PROXY are honoured for calls to Zep, NO_COLOR for what you read.
+  In .env, a value is taken as it stands: `$` is not replaced.
+
+Exit codes:
+  0  all is well        1  something failed        2  the command line or a setting is wrong
+
+In an agent host:
+  {\"mcpServers\": {\"mem0\": {\"command\": \"zep-mcp-server\", \"env\": {\"ZEP_API_KEY\": \"…\"}}}}
+  Keep the entry's old name, and your agents find their tools under the names they know.";

@@ -1,0 +1,23 @@
+//! One file a subcommand.
+
+pub mod doctor;
+pub mod emulate;
+pub mod serve;
+pub mod try_it;
+
+use std::sync::Arc;
+
+use zep_mcp_server::config::{Backend, Config};
+use zep_mcp_server::zep::Zep;
+
+/// The backend that the configuration names, ready for calls. Sends nothing yet; the embedded
+/// store's file is opened, and made if it does not exist.
+///
+/// # Errors
+/// If the embedded store's file cannot be used.
+pub fn open_backend(config: &Config) -> anyhow::Result<Arc<dyn Zep>> {
+    match &config.backend {
+        Backend::Zep(_) => anyhow::bail!("this build has no Zep Cloud backend"),
+        Backend::Local { .. } => anyhow::bail!("this build has no local backend"),
+    }
+}

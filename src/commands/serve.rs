@@ -1,0 +1,24 @@
+//! `serve`: MCP over stdin and stdout.
+
+use std::process::ExitCode;
+
+use zep_mcp_server::config::Config;
+
+/// Serves until stdin ends.
+///
+/// # Errors
+/// If the backend cannot be opened.
+pub fn run(config: Config) -> anyhow::Result<ExitCode> {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!("memories are kept by the backend {}", config.backend);
+    // One thread: a host talks to one server at a time, and it starts sooner.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let _zep = super::open_backend(&config)?;
+        anyhow::bail!("this build cannot serve MCP")
+    })
+}

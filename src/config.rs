@@ -1,0 +1,360 @@
+//! Flags, the environment and `.env` become one validated [`Config`].
+//!
+//! Nothing else in the program reads the environment. A [`Config`] is whole or it is not there:
+//! every wrong value is found in one go and named in [`ConfigError`].
+
+mod access;
+mod dotenv;
+mod error;
+mod flags;
+mod reader;
+mod setting;
+mod sources;
+
+use std::fmt;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::memory::model::UserId;
+
+pub use access::ZepAccess;
+pub use error::{ConfigError, Problem};
+pub use flags::Flags;
+pub use setting::{Origin, Setting};
+
+use reader::Reader;
+use sources::Sources;
+
+/// The file in the data directory that holds the embedded store.
+const STORE_FILE: &str = "memory.db";
+/// Our directory within the platform's data directory.
+const DATA_DIR: &str = "zep-mcp-server";
+/// Where Zep Cloud is (zep-cloud 3.30.0, `ZepEnvironment`).
+const ZEP_CLOUD: &str = "https://api.getzep.com";
+/// Seconds for one call to Zep, all attempts together; the smallest and the largest that may be set.
+const TIMEOUT_SECS: (u64, u64, u64) = (30, 1, 600);
+/// The user of memories that name nobody, as in mem0-mcp-server.
+const DEFAULT_USER: &str = "mem0-mcp";
+
+/// Everything that a command needs to know, valid as a whole.
+#[derive(Debug)]
+pub struct Config {
+    /// Where memories are kept.
+    pub backend: Backend,
+    /// Whose memory it is where a call names nobody.
+    pub default_user: UserId,
+    /// What is logged, and how.
+    pub logging: Logging,
+    /// Every setting as it is in force, and where its value comes from. Never holds the key.
+    pub in_force: Vec<InForce>,
+    /// What was found but does not count, and why. Never holds a value.
+    pub warnings: Vec<String>,
+    /// The `.env` file that was read.
+    pub dotenv: Option<PathBuf>,
+}
+
+/// Where memories are kept.
+#[derive(Debug)]
+pub enum Backend {
+    /// In Zep Cloud, or whatever answers as it does.
+    Zep(ZepAccess),
+    /// In one SQLite file on this machine.
+    Local {
+        /// The file, absolute. It need not exist yet.
+        path: PathBuf,
+    },
+}
+
+impl Backend {
+    /// The backend's name in settings and answers: `zep` or `local`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Zep(_) => BackendName::Zep.as_str(),
+            Self::Local { .. } => BackendName::Local.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Zep(access) => write!(f, "zep at {}", access.url),
+            Self::Local { path } => write!(f, "local in {}", path.display()),
+        }
+    }
+}
+
+/// A setting as it is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InForce {
+    /// Which.
+    pub setting: Setting,
+    /// Its value as it may be shown: of the key only whether it is set.
+    pub value: String,
+    /// Where the value comes from.
+    pub origin: Origin,
+}
+
+/// What is logged to stderr, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Logging {
+    /// The least important messages that are still logged.
+    pub level: LogLevel,
+    /// How they are written.
+    pub format: LogFormat,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self {
+            level: LogLevel::Info,
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// Defines an enum that is set by one of a few words.
+macro_rules! words {
+    ($(#[$doc:meta])* $vis:vis $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        $vis enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word that sets it.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// Reads the word in any case; otherwise says what it may be.
+            fn parse(raw: &str) -> Result<Self, String> {
+                Self::ALL
+                    .iter()
+                    .copied()
+                    .find(|word| word.as_str().eq_ignore_ascii_case(raw))
+                    .ok_or_else(|| {
+                        let may_be: Vec<_> = Self::ALL.iter().map(|w| format!("`{}`", w.as_str())).collect();
+                        format!("{} is not known; it may be {}", error::quoted(raw), may_be.join(", "))
+                    })
+            }
+        }
+    };
+}
+
+words!(
+    /// How important a message must be to be logged.
+    pub LogLevel {
+        /// Only what failed.
+        Error = "error",
+        /// Also what is doubtful.
+        Warn = "warn",
+        /// Also what happens once a run, such as the choice of the backend.
+        Info = "info",
+        /// Also every call, without its content.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+);
+words!(
+    /// How log messages are written.
+    pub LogFormat {
+        /// One readable line each.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+);
+words!(
+    BackendName {
+        Zep = "zep",
+        Local = "local",
+    }
+);
+
+impl Config {
+    /// The configuration from `flags`, the environment, and `.env` in the working directory, in
+    /// this order.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every value that is wrong.
+    pub fn load(flags: Flags) -> Result<Self, ConfigError> {
+        Self::from_sources(Sources::read(flags))
+    }
+
+    fn from_sources(sources: Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let backend = backend(&mut reader);
+        let default_user = default_user(&mut reader);
+        let logging = logging(&mut reader);
+        match (backend, default_user, logging, reader.finish()?) {
+            (Some(backend), Some(default_user), Some(logging), findings) => Ok(Self {
+                backend,
+                default_user,
+                logging,
+                in_force: findings.in_force,
+                warnings: findings.warnings,
+                dotenv: findings.dotenv,
+            }),
+            _ => unreachable!("a value is absent only where a problem was reported"),
+        }
+    }
+}
+
+impl Logging {
+    /// The settings of logging alone, for commands that need no backend.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every value of these settings that is wrong.
+    pub fn load(flags: Flags) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(Sources::read(flags));
+        let logging = logging(&mut reader);
+        reader.finish()?;
+        Ok(logging.unwrap_or_default())
+    }
+}
+
+/// Whether to write colours to this stream: it is a terminal that shows them, and nobody objects
+/// (<https://no-color.org>).
+pub fn colours(stream: &impl IsTerminal) -> bool {
+    let objects = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    stream.is_terminal() && !objects && !dumb
+}
+
+fn backend(reader: &mut Reader) -> Option<Backend> {
+    let key = reader.key();
+    let url = reader.url(key.origin());
+    let timeout = reader.value(
+        Setting::TimeoutSecs,
+        parse_timeout,
+        || Ok(Duration::from_secs(TIMEOUT_SECS.0)),
+        |timeout| timeout.as_secs().to_string(),
+    );
+    let named = reader.value(
+        Setting::Backend,
+        |raw| BackendName::parse(raw).map(Some),
+        || Ok(None),
+        |name| match name {
+            Some(name) => name.as_str().to_owned(),
+            None if key.is_set() => "zep (ZEP_API_KEY is set)".to_owned(),
+            None => "local (ZEP_API_KEY is not set)".to_owned(),
+        },
+    );
+    reader.backend_decided(key.is_set() || !matches!(named, Some(None)));
+    let name = named?.unwrap_or(if key.is_set() {
+        BackendName::Zep
+    } else {
+        BackendName::Local
+    });
+    let path = data_dir(reader, name);
+    match name {
+        BackendName::Zep => {
+            let key = reader.required_key(key)?;
+            Some(Backend::Zep(ZepAccess {
+                url: url?,
+                key,
+                timeout: timeout?,
+            }))
+        }
+        BackendName::Local => Some(Backend::Local {
+            path: path??.join(STORE_FILE),
+        }),
+    }
+}
+
+/// The data directory. Only the embedded store needs one, so only there it is an error to have none.
+fn data_dir(reader: &mut Reader, backend: BackendName) -> Option<Option<PathBuf>> {
+    reader.value(
+        Setting::DataDir,
+        |raw| parse_dir(raw).map(Some),
+        || match directories::BaseDirs::new() {
+            Some(base) => Ok(Some(base.data_local_dir().join(DATA_DIR))),
+            None if backend == BackendName::Local => Err(
+                "is not set, and this account has no home directory to put memories in; set it to \
+                 a directory that only you can read"
+                    .to_owned(),
+            ),
+            None => Ok(None),
+        },
+        |dir| match dir {
+            Some(dir) => dir.display().to_string(),
+            None => "none".to_owned(),
+        },
+    )
+}
+
+fn default_user(reader: &mut Reader) -> Option<UserId> {
+    let parse = |raw: &str| {
+        UserId::new(raw)
+            .map(Some)
+            .map_err(|invalid| invalid.problem)
+    };
+    let show = |user: &Option<UserId>| match user {
+        Some(user) => user.to_string(),
+        None => "not set".to_owned(),
+    };
+    let ours = reader.value(Setting::DefaultUserId, parse, || Ok(None), show);
+    let mem0s = reader.value(
+        Setting::Mem0DefaultUserId,
+        parse,
+        || {
+            UserId::new(DEFAULT_USER)
+                .map(Some)
+                .map_err(|invalid| invalid.problem)
+        },
+        show,
+    );
+    ours?.or(mem0s?)
+}
+
+fn logging(reader: &mut Reader) -> Option<Logging> {
+    let default = Logging::default();
+    let level = reader.value(
+        Setting::LogLevel,
+        LogLevel::parse,
+        || Ok(default.level),
+        |level| level.as_str().to_owned(),
+    );
+    let format = reader.value(
+        Setting::LogFormat,
+        LogFormat::parse,
+        || Ok(default.format),
+        |format| format.as_str().to_owned(),
+    );
+    Some(Logging {
+        level: level?,
+        format: format?,
+    })
+}
+
+fn parse_timeout(raw: &str) -> Result<Duration, String> {
+    let (_, least, most) = TIMEOUT_SECS;
+    match raw.parse() {
+        Ok(secs) if (least..=most).contains(&secs) => Ok(Duration::from_secs(secs)),
+        _ => Err(format!(
+            "{} is not a whole number of seconds from {least} to {most}",
+            error::quoted(raw)
+        )),
+    }
+}
+
+fn parse_dir(raw: &str) -> Result<PathBuf, String> {
+    if raw.starts_with('~') {
+        return Err(
+            "begins with `~`, which only a shell replaces; write the whole path".to_owned(),
+        );
+    }
+    let dir = std::path::absolute(Path::new(raw))
+        .map_err(|error| format!("cannot be made an absolute path: {error}"))?;
+    if dir.exists() && !dir.is_dir() {
+        return Err("is a file; it must be a directory".to_owned());
+    }
+    Ok(dir)
+}
+
+#[cfg(test)]
+mod tests;

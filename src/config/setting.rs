@@ -1,0 +1,100 @@
+//! The settings by name, and where a value can come from.
+
+use std::fmt;
+
+/// A setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Setting {
+    /// `MEMORY_BACKEND`
+    Backend,
+    /// `ZEP_API_KEY`
+    ApiKey,
+    /// `ZEP_API_URL`
+    ApiUrl,
+    /// `ZEP_TIMEOUT_SECS`
+    TimeoutSecs,
+    /// `ZEP_DEFAULT_USER_ID`
+    DefaultUserId,
+    /// `MEM0_DEFAULT_USER_ID`
+    Mem0DefaultUserId,
+    /// `ZEP_MCP_DATA_DIR`
+    DataDir,
+    /// `LOG_LEVEL`
+    LogLevel,
+    /// `LOG_FORMAT`
+    LogFormat,
+}
+
+impl Setting {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Backend,
+        Self::ApiKey,
+        Self::ApiUrl,
+        Self::TimeoutSecs,
+        Self::DefaultUserId,
+        Self::Mem0DefaultUserId,
+        Self::DataDir,
+        Self::LogLevel,
+        Self::LogFormat,
+    ];
+
+    /// Its name in the environment and in `.env`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backend => "MEMORY_BACKEND",
+            Self::ApiKey => "ZEP_API_KEY",
+            Self::ApiUrl => "ZEP_API_URL",
+            Self::TimeoutSecs => "ZEP_TIMEOUT_SECS",
+            Self::DefaultUserId => "ZEP_DEFAULT_USER_ID",
+            Self::Mem0DefaultUserId => "MEM0_DEFAULT_USER_ID",
+            Self::DataDir => "ZEP_MCP_DATA_DIR",
+            Self::LogLevel => "LOG_LEVEL",
+            Self::LogFormat => "LOG_FORMAT",
+        }
+    }
+
+    /// The setting of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|setting| setting.name() == name)
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where a value comes from, first come first served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Flag,
+    /// The environment of the process.
+    Environment,
+    /// The file `.env` in the working directory.
+    DotEnv,
+    /// Nobody set it.
+    Default,
+}
+
+impl Origin {
+    /// The origin in a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flag => "flag",
+            Self::Environment => "environment",
+            Self::DotEnv => ".env",
+            Self::Default => "default",
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

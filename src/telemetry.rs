@@ -1,0 +1,63 @@
+//! Logs to stderr: stdout belongs to MCP.
+
+use std::panic::PanicHookInfo;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{LogFormat, LogLevel, Logging, colours};
+
+/// The name under which this crate and its binary log.
+const OURS: &str = "zep_mcp_server";
+
+/// Starts logging for the whole process, panics included. A second call changes nothing.
+pub fn start(logging: Logging) {
+    let level = filter(logging.level);
+    // What dependencies say below a warning can hold addresses, headers and bodies.
+    let targets = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target(OURS, level);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        // A host may have closed stderr: that must not end the program.
+        .log_internal_errors(false);
+    let layer = match logging.format {
+        LogFormat::Text => layer
+            .with_ansi(colours(&std::io::stderr()))
+            .with_target(false)
+            .boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    };
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(targets));
+    if subscriber.try_init().is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+}
+
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// Logs where a panic was. Its text only if it is a literal of the program: a text that was put
+/// together can hold what somebody said.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let location = panic.location().map(ToString::to_string);
+    let message = panic
+        .payload()
+        .downcast_ref::<&'static str>()
+        .copied()
+        .unwrap_or("(its text is withheld, since it may hold data)");
+    tracing::error!(
+        location = location.as_deref().unwrap_or("unknown"),
+        "internal error: {message}"
+    );
+}
