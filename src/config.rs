@@ -245,13 +245,15 @@ fn backend(reader: &mut Reader) -> Option<Backend> {
         },
     );
     reader.backend_decided(key.is_set() || !matches!(named, Some(None)));
-    let name = named?.unwrap_or(if key.is_set() {
-        BackendName::Zep
-    } else {
-        BackendName::Local
+    let named = named.map(|named| {
+        named.unwrap_or(if key.is_set() {
+            BackendName::Zep
+        } else {
+            BackendName::Local
+        })
     });
-    let path = data_dir(reader, name);
-    match name {
+    let path = data_dir(reader, named);
+    match named? {
         BackendName::Zep => {
             let key = reader.required_key(key)?;
             Some(Backend::Zep(ZepAccess {
@@ -267,13 +269,13 @@ fn backend(reader: &mut Reader) -> Option<Backend> {
 }
 
 /// The data directory. Only the embedded store needs one, so only there it is an error to have none.
-fn data_dir(reader: &mut Reader, backend: BackendName) -> Option<Option<PathBuf>> {
+fn data_dir(reader: &mut Reader, backend: Option<BackendName>) -> Option<Option<PathBuf>> {
     reader.value(
         Setting::DataDir,
         |raw| parse_dir(raw).map(Some),
         || match directories::BaseDirs::new() {
             Some(base) => Ok(Some(base.data_local_dir().join(DATA_DIR))),
-            None if backend == BackendName::Local => Err(
+            None if backend == Some(BackendName::Local) => Err(
                 "is not set, and this account has no home directory to put memories in; set it to \
                  a directory that only you can read"
                     .to_owned(),
@@ -356,5 +358,5 @@ fn parse_dir(raw: &str) -> Result<PathBuf, String> {
     Ok(dir)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

@@ -31,7 +31,10 @@ pub fn failure(error: &anyhow::Error) -> ExitCode {
 }
 
 fn on_one_line(text: &impl ToString) -> String {
-    text.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    text.to_string()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Stdout, with colours where it is a terminal that shows them.

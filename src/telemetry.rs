@@ -1,5 +1,6 @@
 //! Logs to stderr: stdout belongs to MCP.
 
+use std::any::Any;
 use std::panic::PanicHookInfo;
 
 use tracing::level_filters::LevelFilter;
@@ -47,17 +48,34 @@ fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Logs where a panic was. Its text only if it is a literal of the program: a text that was put
-/// together can hold what somebody said.
 fn log_panic(panic: &PanicHookInfo<'_>) {
     let location = panic.location().map(ToString::to_string);
-    let message = panic
-        .payload()
-        .downcast_ref::<&'static str>()
-        .copied()
-        .unwrap_or("(its text is withheld, since it may hold data)");
     tracing::error!(
         location = location.as_deref().unwrap_or("unknown"),
-        "internal error: {message}"
+        "internal error: {}",
+        loggable(panic.payload())
     );
+}
+
+/// A panic's text, if it is a literal of the program: one that was put together can hold what
+/// somebody said.
+fn loggable(payload: &dyn Any) -> &'static str {
+    payload
+        .downcast_ref::<&'static str>()
+        .copied()
+        .unwrap_or("(its text is withheld, since it may hold data)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panics_text_is_logged_only_if_it_can_hold_no_data() {
+        let said = "I am afraid of flying".to_owned();
+        let with_data = std::panic::catch_unwind(|| panic!("cannot store {said}")).unwrap_err();
+        assert!(!loggable(with_data.as_ref()).contains("flying"));
+        let literal = std::panic::catch_unwind(|| panic!("a literal")).unwrap_err();
+        assert_eq!(loggable(literal.as_ref()), "a literal");
+    }
 }

@@ -56,9 +56,7 @@ impl Setting {
 
     /// The setting of this name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|setting| setting.name() == name)
+        Self::ALL.into_iter().find(|setting| setting.name() == name)
     }
 }
 

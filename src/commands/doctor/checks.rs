@@ -46,11 +46,7 @@ impl Check {
         Self::new(name, State::NotMeasured, detail)
     }
 
-    fn failed(
-        name: &'static str,
-        detail: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
+    fn failed(name: &'static str, detail: impl Into<String>, advice: impl Into<String>) -> Self {
         let mut check = Self::new(name, State::Failed, detail);
         check.advice = Some(advice.into());
         check
@@ -68,11 +64,7 @@ impl Check {
 
 /// All checks of an opened backend. `server_time` is what the backend's clock showed when it last
 /// answered, where that is known.
-pub async fn all(
-    backend: &Backend,
-    zep: &dyn Zep,
-    server_time: Option<Timestamp>,
-) -> Vec<Check> {
+pub async fn all(backend: &Backend, zep: &dyn Zep, server_time: Option<Timestamp>) -> Vec<Check> {
     let access = access(backend, zep).await;
     let reached = access.state == State::Ok;
     let mut checks = vec![Check::ok("backend", backend.to_string()), access];
@@ -157,7 +149,10 @@ async fn write_access(zep: &dyn Zep) -> Check {
             format!("no user could be made: {error}"),
             match error.outcome() {
                 Outcome::Unknown => {
-                    format!("{}; should a user {id} appear later, delete it", advice(&error))
+                    format!(
+                        "{}; should a user {id} appear later, delete it",
+                        advice(&error)
+                    )
                 }
                 _ => advice(&error),
             },
@@ -234,7 +229,10 @@ fn data_dir(file: &Path) -> Check {
 fn data_dir(file: &Path) -> Check {
     Check::not_measured(
         "data directory",
-        format!("{}: see its security settings", file.parent().unwrap_or(file).display()),
+        format!(
+            "{}: see its security settings",
+            file.parent().unwrap_or(file).display()
+        ),
     )
 }
 
@@ -251,7 +249,7 @@ fn advice(error: &Error) -> String {
         Error::RateLimited { .. } => {
             "wait a minute and try again; a free Zep account over its quota is held to very few calls"
         }
-        Error::Upstream { .. } => "try again later; see https://status.getzep.com",
+        Error::Upstream { .. } => "try again later",
         Error::NotFound { .. } | Error::BadAnswer { .. } => {
             "check that ZEP_API_URL is Zep's address"
         }

@@ -35,7 +35,12 @@ impl Report {
     pub fn new(config: &Config, checks: Vec<Check>) -> Self {
         let settings = Setting::ALL
             .iter()
-            .filter_map(|setting| config.in_force.iter().find(|found| found.setting == *setting))
+            .filter_map(|setting| {
+                config
+                    .in_force
+                    .iter()
+                    .find(|found| found.setting == *setting)
+            })
             .map(|found| Line {
                 name: found.setting.name(),
                 value: found.value.clone(),
@@ -61,14 +66,26 @@ impl Report {
             None => ".env: none in the working directory".to_owned(),
         })?;
         page.line(&format!("\n{}", page.styled(Style::Bold, "Settings")))?;
-        let width = self.settings.iter().map(|line| line.value.chars().count()).max();
+        let width = self
+            .settings
+            .iter()
+            .map(|line| line.value.chars().count())
+            .max();
         let width = width.unwrap_or_default();
-        for Line { name, value, source } in &self.settings {
+        for Line {
+            name,
+            value,
+            source,
+        } in &self.settings
+        {
             let source = page.styled(Style::Dim, source);
             page.line(&format!("  {name:<20}  {value:<width$}  {source}"))?;
         }
         for warning in &self.warnings {
-            page.line(&format!("  {} {warning}", page.styled(Style::Doubtful, "note:")))?;
+            page.line(&format!(
+                "  {} {warning}",
+                page.styled(Style::Doubtful, "note:")
+            ))?;
         }
         page.line(&format!("\n{}", page.styled(Style::Bold, "Checks")))?;
         for check in &self.checks {
