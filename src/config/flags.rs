@@ -5,6 +5,8 @@ use super::Setting;
 /// The settings on the command line, as they were typed: what they may be is checked together with
 /// those of the environment, so that everything wrong is said at once. The key has no flag: other
 /// users of the machine can read command lines.
+// These texts are also the help on a terminal, where `<…>` around an address would only be noise.
+#[allow(rustdoc::bare_urls)]
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Settings (each flag wins over its environment variable)")]
 pub struct Flags {
