@@ -2,4 +2,7 @@
 //!
 //! Knows no MCP, no HTTP and no wire format.
 
+pub mod fit;
+pub mod mapping;
 pub mod model;
+pub mod records;

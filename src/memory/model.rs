@@ -167,7 +167,7 @@ impl MemoryKind {
     /// [`InvalidId`] if it is blank, has control characters or more than 100 characters.
     pub fn new(raw: &str) -> Result<Self, InvalidId> {
         let kind = check_id("memory_type", raw, 100)?.to_lowercase();
-        Ok(Self(kind))
+        Ok(Self(super::mapping::memory_kind(&kind).to_owned()))
     }
 
     /// The kind as it stands in Zep.
