@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use zep_mcp_server::config::Config;
+use zep_mcp_server::mcp::{self, MemoryServer};
+use zep_mcp_server::memory::MemoryService;
 
 /// Serves until stdin ends.
 ///
@@ -18,7 +20,9 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let _zep = super::open_backend(&config)?;
-        anyhow::bail!("this build cannot serve MCP")
+        let zep = super::open_backend(&config)?;
+        let memories = MemoryService::new(zep, config.default_user);
+        mcp::serve_stdio(MemoryServer::new(memories)).await?;
+        Ok(ExitCode::SUCCESS)
     })
 }

@@ -178,15 +178,22 @@ impl MemoryKind {
 
 /// Who asks. Every method of the service takes one, so that no door can forget to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    _sealed: (),
+#[non_exhaustive]
+pub enum Caller {
+    /// The one who started this process, and so may act for every user: over stdio there is nobody
+    /// else.
+    Operator,
 }
 
 impl Caller {
-    /// The one who started this process, and so may act for every user: over stdio there is nobody
-    /// else.
-    pub fn operator() -> Self {
-        Self { _sealed: () }
+    /// Whether this caller may reach this owner's memories.
+    ///
+    /// # Errors
+    /// [`super::Error::NotYours`] if not.
+    pub fn may_reach(&self, _owner: &Owner) -> super::Result<()> {
+        match self {
+            Self::Operator => Ok(()),
+        }
     }
 }
 

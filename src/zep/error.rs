@@ -67,6 +67,9 @@ pub enum Error {
         /// The cause.
         message: String,
     },
+    /// The caller gave up before this was sent.
+    #[error("The call was cancelled before this was sent")]
+    Cancelled,
     /// The connection broke or the time ran out after the request was sent.
     #[error("No answer from Zep: {message}; whether it was carried out is not known")]
     NoAnswer {
@@ -101,7 +104,7 @@ impl Error {
     /// What is known about a write that ended so.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::RateLimited { .. } | Self::Connect { .. } => Outcome::NotSent,
+            Self::RateLimited { .. } | Self::Connect { .. } | Self::Cancelled => Outcome::NotSent,
             Self::Unauthorized { .. }
             | Self::NotFound { .. }
             | Self::Conflict { .. }
@@ -123,6 +126,7 @@ impl Error {
             Self::Invalid { .. } => "invalid_request",
             Self::RateLimited { .. } => "rate_limited",
             Self::Connect { .. } => "connect_failed",
+            Self::Cancelled => "cancelled",
             Self::NoAnswer { .. } => "no_answer",
             Self::Upstream { .. } => "zep_failed",
             Self::BadAnswer { .. } => "bad_answer",
@@ -140,6 +144,7 @@ impl Error {
             Self::NotFound { .. } => Some(404),
             Self::RateLimited { .. } => Some(429),
             Self::Connect { .. }
+            | Self::Cancelled
             | Self::NoAnswer { .. }
             | Self::BadAnswer { .. }
             | Self::Storage { .. } => None,

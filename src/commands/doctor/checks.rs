@@ -249,7 +249,7 @@ fn advice(error: &Error) -> String {
         Error::RateLimited { .. } => {
             "wait a minute and try again; a free Zep account over its quota is held to very few calls"
         }
-        Error::Upstream { .. } => "try again later",
+        Error::Upstream { .. } | Error::Cancelled => "try again later",
         Error::NotFound { .. } | Error::BadAnswer { .. } => {
             "check that ZEP_API_URL is Zep's address"
         }

@@ -1,0 +1,107 @@
+//! From a tool's arguments to the domain's types; every error names the argument.
+
+use jiff::{Timestamp, civil, tz::TimeZone};
+use rmcp::model::JsonObject;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::ToolError;
+use crate::memory::{
+    Error,
+    model::{AgentId, AppId, InvalidId, MemoryKind, Scope, SessionId, UserId},
+};
+
+/// The arguments as the tool's own type.
+pub(super) fn parse<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, ToolError> {
+    serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
+        let path = error.path().to_string();
+        let cause = error.into_inner();
+        ToolError::argument(match path.as_str() {
+            "." => cause.to_string(),
+            path => format!("`{path}`: {cause}"),
+        })
+    })
+}
+
+/// The four ways to say whose memory is meant, as they stand in the arguments.
+#[derive(Debug, Default)]
+pub(super) struct Named<'a> {
+    pub(super) user_id: Option<&'a str>,
+    pub(super) agent_id: Option<&'a str>,
+    pub(super) app_id: Option<&'a str>,
+    pub(super) session_id: Option<&'a str>,
+    pub(super) run_id: Option<&'a str>,
+}
+
+impl Named<'_> {
+    pub(super) fn scope(self) -> Result<Scope, Error> {
+        let session = match (self.session_id, self.run_id) {
+            (Some(session), Some(run)) if session.trim() != run.trim() => {
+                return Err(Error::invalid(
+                    "run_id",
+                    "differs from `session_id`; they mean the same: give one of them",
+                ));
+            }
+            (Some(session), _) => Some(SessionId::new(session)?),
+            (None, Some(run)) => Some(SessionId::new(run).map_err(|error| InvalidId {
+                field: "run_id",
+                ..error
+            })?),
+            (None, None) => None,
+        };
+        Ok(Scope {
+            user: self.user_id.map(UserId::new).transpose()?,
+            agent: self.agent_id.map(AgentId::new).transpose()?,
+            app: self.app_id.map(AppId::new).transpose()?,
+            session,
+        })
+    }
+}
+
+/// A memory type, where one was given.
+pub(super) fn kind(raw: Option<&str>) -> Result<Option<MemoryKind>, Error> {
+    Ok(raw.map(MemoryKind::new).transpose()?)
+}
+
+/// A time: RFC 3339, or a date with or without a time, which then is taken as UTC.
+pub(super) fn time(field: &str, raw: Option<&str>) -> Result<Option<Timestamp>, Error> {
+    let Some(raw) = raw.map(str::trim) else {
+        return Ok(None);
+    };
+    let utc = |time: civil::DateTime| {
+        time.to_zoned(TimeZone::UTC)
+            .map(|zoned| zoned.timestamp())
+            .ok()
+    };
+    raw.parse::<Timestamp>()
+        .ok()
+        .or_else(|| raw.parse::<civil::DateTime>().ok().and_then(utc))
+        .map(Some)
+        .ok_or_else(|| {
+            Error::invalid(
+                field,
+                "is not a time; write it like 2024-06-15T10:30:00Z or 2024-06-15",
+            )
+        })
+}
+
+/// A number that must lie in a range.
+pub(super) fn in_range(
+    field: &str,
+    given: Option<i64>,
+    range: std::ops::RangeInclusive<u32>,
+    default: u32,
+) -> Result<u32, Error> {
+    let Some(given) = given else {
+        return Ok(default);
+    };
+    u32::try_from(given)
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            Error::invalid(
+                field,
+                format!("is {given}; it may be {} to {}", range.start(), range.end()),
+            )
+        })
+}

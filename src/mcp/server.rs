@@ -1,0 +1,118 @@
+//! The MCP server: who it says it is, and how a call reaches its tool.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures::FutureExt;
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    handler::server::{router::tool::ToolRouter, tool::ToolCallContext},
+    model::{
+        CallToolRequestParams, CallToolResponse, Implementation, ServerCapabilities, ServerConfig,
+    },
+    service::RequestContext,
+    tool_handler,
+};
+
+use super::{error::ToolError, tools};
+use crate::memory::{MemoryService, model::Caller};
+
+/// The MCP server. Cheap to clone: clones share the service and the tools.
+#[derive(Debug, Clone)]
+pub struct MemoryServer {
+    memories: MemoryService,
+    tools: Arc<ToolRouter<Self>>,
+}
+
+impl MemoryServer {
+    /// A server for these memories.
+    pub fn new(memories: MemoryService) -> Self {
+        Self {
+            memories,
+            // Built once: making the schemas is the only cost of starting up.
+            tools: Arc::new(tools::router()),
+        }
+    }
+
+    /// The memories it serves.
+    pub fn memories(&self) -> &MemoryService {
+        &self.memories
+    }
+
+    /// Who asks: over stdio, the one who started this process.
+    pub(super) fn caller(&self) -> Caller {
+        Caller::Operator
+    }
+
+    fn instructions(&self) -> String {
+        let place = match self.memories.backend() {
+            "zep" => {
+                "Memories are kept in Zep Cloud. Zep extracts facts from them in the background, \
+                 so what was just stored is found by get_session at once and by search_memory \
+                 after some seconds to minutes."
+            }
+            _ => {
+                "Memories are kept in a local file on this machine (backend `local`), not in the \
+                 cloud. What was stored can be found at once."
+            }
+        };
+        format!(
+            "Long-term memory of people, agents and their conversations. {place}\n\
+             - Before you answer something that may depend on earlier conversations, ask \
+             search_memory.\n\
+             - Store what should be remembered with add_memory: a plain statement as `text`, turns \
+             of a conversation as `messages` with a `session_id`.\n\
+             - get_session reads a conversation back word for word; list_sessions tells which \
+             there are.\n\
+             Name the `user_id` whenever you know whose memory it is; without one `{}` is meant.",
+            self.memories.default_user()
+        )
+    }
+}
+
+#[tool_handler(router = self.tools)]
+impl ServerHandler for MemoryServer {
+    fn get_info(&self) -> ServerConfig {
+        let mut config = ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_instructions(self.instructions());
+        config.server_info = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        config
+    }
+
+    /// Calls a tool. A panic in it is answered as an error, since rmcp would never answer; a
+    /// cancelled call ends at once, its waits included.
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let name = request.name.clone();
+        let begun = Instant::now();
+        let cancelled = context.ct.clone();
+        let call = self
+            .tools
+            .call(ToolCallContext::new(self, request, context));
+        let outcome = tokio::select! {
+            outcome = AssertUnwindSafe(call).catch_unwind() => outcome,
+            () = cancelled.cancelled() => {
+                tracing::info!(tool = %name, ms = begun.elapsed().as_millis(), "cancelled");
+                return Err(ErrorData::internal_error("the call was cancelled", None));
+            }
+        };
+        let ms = begun.elapsed().as_millis();
+        match outcome {
+            Ok(answer) => {
+                let failed = match &answer {
+                    Ok(CallToolResponse::Complete(result)) => result.is_error == Some(true),
+                    Ok(_) => false,
+                    Err(_) => true,
+                };
+                tracing::info!(tool = %name, ms, failed, "called");
+                answer
+            }
+            Err(_) => {
+                tracing::error!(tool = %name, ms, "panicked");
+                Ok(ToolError::internal().into_result().into())
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Serving MCP over the process's own standard streams.
+
+use rmcp::{ServiceExt, service::QuitReason, transport::async_rw::AsyncRwTransport};
+
+use super::{early::InitializeFirst, server::MemoryServer};
+
+/// The longest line that is read, in bytes: a call with the longest content, twice escaped.
+const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Serves one client until stdin ends, then finishes what is being written.
+///
+/// # Errors
+/// If the handshake fails or a task of the server dies.
+pub async fn serve_stdio(server: MemoryServer) -> Result<(), StdioError> {
+    let memories = server.memories().clone();
+    let (input, output) = rmcp::transport::stdio_pipes();
+    let transport = InitializeFirst::new(
+        AsyncRwTransport::new_server(input, output).with_max_line_length(MAX_LINE_BYTES),
+    );
+    let outcome = match server.serve(transport).await {
+        Ok(running) => running
+            .waiting()
+            .await
+            .map_err(StdioError::Died)
+            .map(|reason| {
+                if let QuitReason::JoinError(error) = reason {
+                    tracing::error!(%error, "a task of the server died");
+                }
+            }),
+        // stdin ended before anybody said anything.
+        Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        Err(error) => Err(StdioError::Handshake(Box::new(error))),
+    };
+    memories.settle().await;
+    outcome
+}
+
+/// Why serving over stdio ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum StdioError {
+    /// The client did not begin as MCP asks.
+    #[error("the MCP handshake failed: {0}")]
+    Handshake(Box<rmcp::service::ServerInitializeError>),
+    /// The server's own task ended with an error.
+    #[error("the server stopped: {0}")]
+    Died(tokio::task::JoinError),
+}

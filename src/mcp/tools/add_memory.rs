@@ -1,0 +1,211 @@
+//! `add_memory`: store a text or turns of a conversation.
+
+use rmcp::{
+    handler::server::{common::schema_for_type, wrapper::Json},
+    model::JsonObject,
+    tool, tool_router,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+use crate::{
+    mcp::{
+        arguments::{self, Named},
+        error::ToolError,
+        server::MemoryServer,
+    },
+    memory::{
+        NewMemories, NewTurn,
+        model::{Owner, RecordId},
+    },
+};
+
+/// What to remember, and whose memory it is.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct AddMemoryArgs {
+    /// A plain sentence to remember. Give `text`, `messages`, or both; if both are given the
+    /// messages are stored and the text is not.
+    text: Option<String>,
+    /// Turns of a conversation, oldest first. Use it to keep a conversation word for word.
+    messages: Option<Vec<MessageArg>>,
+    /// Whose memory it is. Left out, the server's default user, unless only `agent_id` is given.
+    user_id: Option<String>,
+    /// The agent. Alone it means the agent's own memory; with a user it is kept beside the memory.
+    agent_id: Option<String>,
+    /// The app, kept beside the memory.
+    app_id: Option<String>,
+    /// The conversation that this belongs to. Any id of your own; made on first use.
+    session_id: Option<String>,
+    /// Another name for `session_id`.
+    run_id: Option<String>,
+    /// Fields of your own, any JSON object; they come back with the memory unchanged.
+    metadata: Option<Map<String, serde_json::Value>>,
+    /// What kind of memory it is: conversation, emotional_state, session_summary, treatment_plan,
+    /// therapeutic_notes, crisis_context, progress_notes, or a word of your own.
+    memory_type: Option<String>,
+    /// When it happened, like 2024-06-15T10:30:00Z. Left out, now. Give it for anything from the
+    /// past, or it is remembered as of today.
+    created_at: Option<String>,
+    /// A key of your own that makes this call safe to repeat: what an earlier call with this key
+    /// stored is not stored again. An error that left a call half done names the key to continue.
+    idempotency_key: Option<String>,
+    /// Accepted for compatibility: Zep always builds its graph.
+    #[serde(rename = "enable_graph")]
+    _enable_graph: Option<bool>,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Deserialize, JsonSchema)]
+struct MessageArg {
+    /// Who speaks: user, assistant, system, tool, function; others are kept as they are.
+    role: String,
+    /// What was said.
+    content: String,
+    /// The speaker's name.
+    name: Option<String>,
+    /// When it was said, like 2024-06-15T10:30:00Z.
+    created_at: Option<String>,
+    /// Fields of this turn alone.
+    metadata: Option<Map<String, serde_json::Value>>,
+    /// Further fields of the turn, kept in its metadata.
+    #[serde(flatten)]
+    more: Map<String, serde_json::Value>,
+}
+
+/// What was stored.
+#[derive(Debug, Serialize, JsonSchema)]
+struct AddMemoryAnswer {
+    /// One for each stored memory, in the order given.
+    results: Vec<StoredMemory>,
+    /// What happens next.
+    status: String,
+    /// Whose memory it became; null for an agent's own.
+    user_id: Option<String>,
+    /// The agent whose own memory it became.
+    agent_id: Option<String>,
+    /// The conversation it went to; null for a memory on its own.
+    session_id: Option<String>,
+    /// Where it is stored: `zep` (Zep Cloud) or `local` (a file on the server's machine).
+    backend: &'static str,
+}
+
+/// One stored memory.
+#[derive(Debug, Serialize, JsonSchema)]
+struct StoredMemory {
+    /// The memory's id, for the tools that take one.
+    id: String,
+    /// What was stored.
+    memory: String,
+    /// Always ADD.
+    event: &'static str,
+}
+
+#[tool_router(router = add_memory_router, vis = "pub(super)")]
+impl MemoryServer {
+    #[tool(
+        name = "add_memory",
+        title = "Add memory",
+        description = "Store something to remember: a preference, a fact, a note (`text`), or turns \
+                       of a conversation (`messages`, with a `session_id` to keep them together \
+                       and in order). Nothing is summarised or dropped: it can be read back word \
+                       for word. Each call adds; it never replaces what is there.",
+        input_schema = schema_for_type::<AddMemoryArgs>(),
+        annotations(
+            read_only_hint = false,
+            destructive_hint = false,
+            idempotent_hint = false,
+            open_world_hint = false
+        )
+    )]
+    async fn add_memory(&self, arguments: JsonObject) -> Result<Json<AddMemoryAnswer>, ToolError> {
+        let args: AddMemoryArgs = arguments::parse(arguments)?;
+        let agent_id = args.agent_id.clone();
+        let added = self
+            .memories()
+            .add(&self.caller(), args.into_new()?)
+            .await?;
+        let backend = self.memories().backend();
+        let mut status = match backend {
+            "zep" => "Stored. Zep is still extracting facts: search_memory finds them in some \
+                      seconds to minutes, get_session reads it now."
+                .to_owned(),
+            _ => "Stored in the local file; it can be found at once.".to_owned(),
+        };
+        if added.text_ignored {
+            status.push_str(" The messages were stored; `text` was not, since both were given.");
+        }
+        let (user_id, agent_id) = match added.owner {
+            Owner::User(user) => (Some(user.to_string()), None),
+            Owner::Graph(_) => (None, agent_id),
+        };
+        Ok(Json(AddMemoryAnswer {
+            results: added
+                .memories
+                .into_iter()
+                .map(|memory| StoredMemory {
+                    id: memory.id.to_string(),
+                    memory: memory.content,
+                    event: "ADD",
+                })
+                .collect(),
+            status,
+            user_id,
+            agent_id,
+            session_id: added.session.map(|session| session.to_string()),
+            backend,
+        }))
+    }
+}
+
+impl AddMemoryArgs {
+    fn into_new(self) -> Result<NewMemories, ToolError> {
+        let scope = Named {
+            user_id: self.user_id.as_deref(),
+            agent_id: self.agent_id.as_deref(),
+            app_id: self.app_id.as_deref(),
+            session_id: self.session_id.as_deref(),
+            run_id: self.run_id.as_deref(),
+        }
+        .scope()?;
+        let messages = self
+            .messages
+            .unwrap_or_default()
+            .into_iter()
+            .enumerate()
+            .map(|(index, message)| message.into_turn(index))
+            .collect::<Result<_, ToolError>>()?;
+        Ok(NewMemories {
+            scope,
+            text: self.text,
+            messages,
+            metadata: self.metadata.unwrap_or_default(),
+            kind: arguments::kind(self.memory_type.as_deref())?,
+            created_at: arguments::time("created_at", self.created_at.as_deref())?,
+            idempotency_key: self
+                .idempotency_key
+                .as_deref()
+                .map(RecordId::new)
+                .transpose()
+                .map_err(crate::memory::Error::from)?,
+        })
+    }
+}
+
+impl MessageArg {
+    fn into_turn(self, index: usize) -> Result<NewTurn, ToolError> {
+        let mut metadata = self.more;
+        metadata.extend(self.metadata.unwrap_or_default());
+        Ok(NewTurn {
+            role: self.role,
+            content: self.content,
+            name: self.name,
+            created_at: arguments::time(
+                &format!("messages[{index}].created_at"),
+                self.created_at.as_deref(),
+            )?,
+            metadata,
+        })
+    }
+}

@@ -1,0 +1,195 @@
+//! `get_session`: read a conversation back.
+
+use rmcp::{
+    handler::server::{common::schema_for_type, wrapper::Json},
+    model::JsonObject,
+    tool, tool_router,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    mcp::{
+        arguments::{self, Named},
+        error::ToolError,
+        server::MemoryServer,
+    },
+    memory::{self, MAX_RECORDS, PageOf, SessionQuery, Summary, model::Record},
+};
+
+/// How many messages a page holds where nobody says.
+const DEFAULT_RECORDS: u32 = 50;
+
+/// Which part of which conversation to read.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct GetSessionArgs {
+    /// Which conversation. Messages that were stored without one are in `default`.
+    session_id: String,
+    /// Whose. Left out, the server's default user.
+    user_id: Option<String>,
+    /// How many messages a page holds at most: 1 to 200, 50 if left out.
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<i64>,
+    /// `next_cursor` of the page before, to go on reading.
+    cursor: Option<String>,
+    /// Instead of a page from the beginning: the newest so many messages, 1 to 200.
+    #[schemars(range(min = 1, max = 200))]
+    last: Option<i64>,
+    /// Only messages of this kind, like session_summary.
+    memory_type: Option<String>,
+    /// Also the ready-made block of text with what matters for this conversation.
+    include_context: Option<bool>,
+    /// Also counts by memory type and the first and last time, over the whole conversation.
+    summary: Option<bool>,
+}
+
+/// A page of a conversation.
+#[derive(Debug, Serialize, JsonSchema)]
+struct GetSessionAnswer {
+    /// Which conversation.
+    session_id: String,
+    /// Whose.
+    user_id: String,
+    /// Whole messages, oldest first.
+    messages: Vec<SessionMessage>,
+    /// How many messages Zep stores in the conversation. A message longer than 4,000 characters is
+    /// stored in parts and counts once for each.
+    total_count: u64,
+    /// Pass it as `cursor` for the next page; null on the last one.
+    next_cursor: Option<String>,
+    /// The ready-made block, where asked for.
+    context: Option<String>,
+    /// The counts, where asked for.
+    summary: Option<SessionSummary>,
+}
+
+/// One message, whole.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SessionMessage {
+    /// Its id, for the tools that take one.
+    id: String,
+    /// Who speaks, in the word it was stored with.
+    role: String,
+    /// The speaker's name.
+    name: Option<String>,
+    /// What was said.
+    content: String,
+    /// When; null where nobody said.
+    created_at: Option<String>,
+    /// What kind of memory it is.
+    memory_type: Option<String>,
+    /// The fields that it was stored with.
+    metadata: Map<String, Value>,
+    /// Whether parts of it are missing, because storing it was interrupted.
+    incomplete: bool,
+}
+
+/// Counts over a whole conversation.
+#[derive(Debug, Serialize, JsonSchema)]
+struct SessionSummary {
+    /// Whole messages.
+    message_count: usize,
+    /// Messages by memory type; `none` for those without.
+    by_memory_type: Map<String, Value>,
+    /// The earliest time.
+    first_message_at: Option<String>,
+    /// The latest time.
+    last_message_at: Option<String>,
+}
+
+#[tool_router(router = get_session_router, vis = "pub(super)")]
+impl MemoryServer {
+    #[tool(
+        name = "get_session",
+        title = "Read a session",
+        description = "Read a conversation back, word for word and in order, a page at a time \
+                       (`cursor`) or only its end (`last`). Use it for what exactly was said; use \
+                       search_memory for what is known. list_sessions names the conversations.",
+        input_schema = schema_for_type::<GetSessionArgs>(),
+        annotations(read_only_hint = true, open_world_hint = false)
+    )]
+    async fn get_session(
+        &self,
+        arguments: JsonObject,
+    ) -> Result<Json<GetSessionAnswer>, ToolError> {
+        let args: GetSessionArgs = arguments::parse(arguments)?;
+        let page = self
+            .memories()
+            .session(&self.caller(), args.into_query()?)
+            .await?;
+        Ok(Json(GetSessionAnswer {
+            session_id: page.session.to_string(),
+            user_id: page.user.to_string(),
+            messages: page.records.into_iter().map(SessionMessage::from).collect(),
+            total_count: page.total_count,
+            next_cursor: page.next_cursor.map(|cursor| cursor.to_string()),
+            context: page.context,
+            summary: page.summary.map(SessionSummary::from),
+        }))
+    }
+}
+
+impl GetSessionArgs {
+    fn into_query(self) -> Result<SessionQuery, memory::Error> {
+        let scope = Named {
+            user_id: self.user_id.as_deref(),
+            session_id: Some(&self.session_id),
+            ..Named::default()
+        }
+        .scope()?;
+        let page = match (self.last, self.cursor, self.limit) {
+            (None, cursor, limit) => PageOf::Forward {
+                cursor: cursor.as_deref().map(str::parse).transpose()?,
+                limit: arguments::in_range("limit", limit, 1..=MAX_RECORDS, DEFAULT_RECORDS)?,
+            },
+            (last, None, None) => PageOf::Last {
+                count: arguments::in_range("last", last, 1..=MAX_RECORDS, DEFAULT_RECORDS)?,
+            },
+            (Some(_), _, _) => {
+                return Err(memory::Error::invalid(
+                    "last",
+                    "cannot be combined with `limit` or `cursor`; give either",
+                ));
+            }
+        };
+        Ok(SessionQuery {
+            scope,
+            page,
+            kind: arguments::kind(self.memory_type.as_deref())?,
+            include_context: self.include_context.unwrap_or(false),
+            include_summary: self.summary.unwrap_or(false),
+        })
+    }
+}
+
+impl From<Record> for SessionMessage {
+    fn from(record: Record) -> Self {
+        Self {
+            id: record.id.to_string(),
+            role: record.role,
+            name: record.name,
+            content: record.content,
+            created_at: record.created_at.map(|time| time.to_string()),
+            memory_type: record.memory_type,
+            metadata: record.metadata,
+            incomplete: record.incomplete,
+        }
+    }
+}
+
+impl From<Summary> for SessionSummary {
+    fn from(summary: Summary) -> Self {
+        Self {
+            message_count: summary.record_count,
+            by_memory_type: summary
+                .by_kind
+                .into_iter()
+                .map(|(kind, count)| (kind.unwrap_or_else(|| "none".into()), count.into()))
+                .collect(),
+            first_message_at: summary.first.map(|time| time.to_string()),
+            last_message_at: summary.last.map(|time| time.to_string()),
+        }
+    }
+}

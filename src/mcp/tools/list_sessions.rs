@@ -1,0 +1,106 @@
+//! `list_sessions`: which conversations there are.
+
+use rmcp::{
+    handler::server::{common::schema_for_type, wrapper::Json},
+    model::JsonObject,
+    tool, tool_router,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    mcp::{
+        arguments::{self, Named},
+        error::ToolError,
+        server::MemoryServer,
+    },
+    memory::SessionInfo,
+};
+
+/// The most sessions of an answer: each costs a request.
+const MAX_SESSIONS: u32 = 100;
+/// How many sessions are listed where nobody says.
+const DEFAULT_SESSIONS: u32 = 20;
+
+/// Whose conversations to list.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListSessionsArgs {
+    /// Whose. Left out, the server's default user.
+    user_id: Option<String>,
+    /// How many at most, newest first: 1 to 100, 20 if left out.
+    #[schemars(range(min = 1, max = 100))]
+    limit: Option<i64>,
+    /// How many of the newest to pass over, to see older ones.
+    #[schemars(range(min = 0))]
+    offset: Option<i64>,
+}
+
+/// A user's conversations.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ListSessionsAnswer {
+    /// Whose.
+    user_id: String,
+    /// Newest first.
+    sessions: Vec<ListedSession>,
+    /// How many the user has in all.
+    total_count: usize,
+}
+
+/// One conversation.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ListedSession {
+    /// Its id, for get_session.
+    session_id: String,
+    /// How many messages Zep stores in it.
+    message_count: u64,
+    /// When it was begun.
+    created_at: Option<String>,
+    /// The time of its newest message.
+    last_used_at: Option<String>,
+}
+
+#[tool_router(router = list_sessions_router, vis = "pub(super)")]
+impl MemoryServer {
+    #[tool(
+        name = "list_sessions",
+        title = "List sessions",
+        description = "List somebody's conversations, newest first, with how many messages each \
+                       has and when it was last used. Read one with get_session.",
+        input_schema = schema_for_type::<ListSessionsArgs>(),
+        annotations(read_only_hint = true, open_world_hint = false)
+    )]
+    async fn list_sessions(
+        &self,
+        arguments: JsonObject,
+    ) -> Result<Json<ListSessionsAnswer>, ToolError> {
+        let args: ListSessionsArgs = arguments::parse(arguments)?;
+        let scope = Named {
+            user_id: args.user_id.as_deref(),
+            ..Named::default()
+        }
+        .scope()?;
+        let limit = arguments::in_range("limit", args.limit, 1..=MAX_SESSIONS, DEFAULT_SESSIONS)?;
+        let offset = arguments::in_range("offset", args.offset, 0..=u32::MAX, 0)?;
+        let list = self
+            .memories()
+            .sessions(&self.caller(), &scope, offset as usize, limit as usize)
+            .await?;
+        Ok(Json(ListSessionsAnswer {
+            user_id: list.user.to_string(),
+            sessions: list.sessions.into_iter().map(ListedSession::from).collect(),
+            total_count: list.total_count,
+        }))
+    }
+}
+
+impl From<SessionInfo> for ListedSession {
+    fn from(info: SessionInfo) -> Self {
+        Self {
+            session_id: info.session,
+            message_count: info.message_count,
+            created_at: info.created_at.map(|time| time.to_string()),
+            last_used_at: info.last_used_at.map(|time| time.to_string()),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What can go wrong with a memory, in words for the agent that asked.
+
+use crate::zep;
+
+use super::model::InvalidId;
+
+/// Why a call on memories did not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// An argument is not what it may be. Nothing was written.
+    #[error("`{field}` {problem}")]
+    Invalid {
+        /// The argument.
+        field: String,
+        /// What is wrong with it and what it may be.
+        problem: String,
+    },
+    /// The caller may not reach this. Says no more than that.
+    #[error("{what} belongs to somebody else, or Zep does not say whose it is")]
+    NotYours {
+        /// What was asked for.
+        what: String,
+    },
+    /// The user has no such session.
+    #[error(
+        "user `{user}` has no session `{session}`; list_sessions names the sessions that exist"
+    )]
+    NoSession {
+        /// Whose.
+        user: String,
+        /// Which.
+        session: String,
+    },
+    /// A write of several requests stopped on the way.
+    #[error("{}", partly_stored(.0))]
+    PartlyStored(Box<PartlyStored>),
+    /// The backend failed. Of a write: nothing of it is stored.
+    #[error("{0}")]
+    Zep(#[from] zep::Error),
+}
+
+/// How far a write came that stopped on the way.
+#[derive(Debug, Clone)]
+pub struct PartlyStored {
+    /// Zep's ids of the records that are stored whole, in the order given.
+    pub stored: Vec<String>,
+    /// How many records were to be stored.
+    pub total: usize,
+    /// Sending the same call again with this key stores what is missing, and nothing twice.
+    pub idempotency_key: String,
+    /// Whether something beyond `stored` may be stored, too: an answer was lost.
+    pub in_doubt: bool,
+    /// What stopped it.
+    pub cause: zep::Error,
+}
+
+fn partly_stored(stopped: &PartlyStored) -> String {
+    let PartlyStored {
+        stored,
+        total,
+        idempotency_key,
+        in_doubt,
+        cause,
+    } = stopped;
+    let doubt = if *in_doubt {
+        "; whether the next one is stored is not known"
+    } else {
+        ""
+    };
+    format!(
+        "{} of {total} memories were stored{doubt}. To store the rest, and nothing twice, make the \
+         same call again with idempotency_key `{idempotency_key}`. Cause: {cause}",
+        stored.len()
+    )
+}
+
+impl Error {
+    /// An argument that is not what it may be.
+    pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid {
+            field: field.into(),
+            problem: problem.into(),
+        }
+    }
+
+    /// A short, stable name for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "invalid_argument",
+            Self::NotYours { .. } => "not_yours",
+            Self::NoSession { .. } => "no_such_session",
+            Self::PartlyStored(_) => "partly_stored",
+            Self::Zep(error) => error.code(),
+        }
+    }
+
+    /// The HTTP status that Zep answered, where it did.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Zep(error) => error.status(),
+            Self::PartlyStored(stopped) => stopped.cause.status(),
+            Self::Invalid { .. } | Self::NotYours { .. } | Self::NoSession { .. } => None,
+        }
+    }
+}
+
+impl From<InvalidId> for Error {
+    fn from(error: InvalidId) -> Self {
+        Self::invalid(error.field, error.problem)
+    }
+}
+
+/// What a call on memories gives.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,230 @@
+//! A call's memories as records on their way to Zep: ids, roles, times, and cut to size.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use super::{
+    Error, Result,
+    add::{MAX_MESSAGES, NewMemories, NewTurn},
+    fit::{self, Carrier, FitError, FittedPart, Level, Ours, Speaker},
+    mapping::{MappedRole, message_role},
+    model::RecordId,
+};
+use crate::zep::{self, Metadata, Uuid};
+
+/// A record on its way to Zep.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) ours: Ours,
+    pub(super) role: zep::Role,
+    pub(super) name: Option<String>,
+    pub(super) content: String,
+    pub(super) created_at: Timestamp,
+    metadata: Map<String, Value>,
+    carrier: Carrier,
+}
+
+impl Outgoing {
+    /// Turns a call into records, and checks that each fits.
+    pub(super) fn of_call(new: NewMemories, key: &RecordId, carrier: Carrier) -> Result<Vec<Self>> {
+        let NewMemories {
+            scope,
+            text,
+            messages,
+            metadata,
+            kind,
+            created_at,
+            idempotency_key: _,
+        } = new;
+        let now = Timestamp::now();
+        let mut ours = Ours::new(key.clone());
+        ours.memory_type = kind;
+        // An agent's own graph needs no mark of the agent.
+        ours.agent = scope
+            .agent
+            .filter(|_| scope.user.is_some() || scope.session.is_some());
+        ours.app = scope.app;
+        if messages.is_empty() {
+            let content = text.ok_or_else(|| {
+                Error::invalid("text", "is missing; give `text`, `messages`, or both")
+            })?;
+            let record = Self {
+                ours,
+                role: zep::Role::User,
+                name: None,
+                content,
+                created_at: created_at.unwrap_or(now),
+                metadata,
+                carrier,
+            };
+            record
+                .fit(Level::Normal)
+                .map_err(|error| named(&error, "text", "metadata"))?;
+            return Ok(vec![record]);
+        }
+        if messages.len() > MAX_MESSAGES {
+            let problem = format!(
+                "has {} entries; one call takes at most {MAX_MESSAGES}: send them in several calls",
+                messages.len()
+            );
+            return Err(Error::invalid("messages", problem));
+        }
+        messages
+            .into_iter()
+            .enumerate()
+            .map(|(index, turn)| {
+                let mut ours = ours.clone();
+                ours.record = key.nth(index);
+                // Turns of one call that say no time happened one after the other.
+                let said = turn.created_at.or(created_at);
+                let time = said.unwrap_or_else(|| after(now, index));
+                let record = Self::of_turn(turn, ours, &metadata, time, carrier);
+                record.fit(Level::Normal).map_err(|error| {
+                    let content = format!("messages[{index}].content");
+                    named(&error, &content, "metadata")
+                })?;
+                Ok(record)
+            })
+            .collect()
+    }
+
+    fn of_turn(
+        turn: NewTurn,
+        mut ours: Ours,
+        metadata: &Map<String, Value>,
+        created_at: Timestamp,
+        carrier: Carrier,
+    ) -> Self {
+        let MappedRole { role, original } = message_role(&turn.role);
+        let mut name = None;
+        match carrier {
+            Carrier::Message => {
+                ours.original_role = original;
+                if let Some(given) = &turn.name {
+                    let fitted = fit::fit_name(given);
+                    ours.marks.name = fitted.full;
+                    name = fitted.name;
+                }
+            }
+            // An episode has no speaker of its own.
+            Carrier::Episode => {
+                ours.marks.speaker = Some(Speaker {
+                    role: original.unwrap_or_else(|| role.as_str().to_owned()),
+                    name: turn.name,
+                });
+            }
+        }
+        let mut metadata = metadata.clone();
+        metadata.extend(turn.metadata);
+        Self {
+            ours,
+            role,
+            name,
+            content: turn.content,
+            created_at,
+            metadata,
+            carrier,
+        }
+    }
+
+    /// The record's id as text.
+    pub(super) fn id(&self) -> &str {
+        self.ours.record.as_str()
+    }
+
+    fn fit(&self, level: Level) -> std::result::Result<Vec<FittedPart>, FitError> {
+        fit::pack(
+            &self.ours,
+            &self.metadata,
+            &self.content,
+            self.carrier,
+            level,
+        )
+    }
+
+    /// The parts that are not stored yet, each with its number, cut as those that are.
+    pub(super) fn missing(&self, level: Level, stored: &Stored) -> Result<Vec<FittedPart>> {
+        let level = stored
+            .parts_of(self.id())
+            .and_then(|total| Level::of_stored(&self.content, self.carrier, total))
+            .unwrap_or(level);
+        let parts = self
+            .fit(level)
+            .map_err(|error| named(&error, "content", "metadata"))?;
+        Ok((1..)
+            .zip(parts)
+            .filter(|(number, _)| !stored.has(self.id(), *number))
+            .map(|(_, part)| part)
+            .collect())
+    }
+}
+
+/// Says in the caller's words which argument does not fit.
+fn named(error: &FitError, content: &str, metadata: &str) -> Error {
+    let text = error.to_string();
+    let (field, problem) = match text.split_once(' ') {
+        Some(("content", problem)) => (content, problem),
+        Some(("metadata", problem)) => (metadata, problem),
+        _ => (content, text.as_str()),
+    };
+    Error::invalid(field, problem)
+}
+
+fn after(time: Timestamp, index: usize) -> Timestamp {
+    let later = SignedDuration::from_micros(i64::try_from(index).unwrap_or(0));
+    time.checked_add(later).unwrap_or(time)
+}
+
+/// What of a call's records is stored: for each, its parts' ids by number, and how many parts it
+/// was cut into.
+#[derive(Debug, Default)]
+pub(super) struct Stored(HashMap<String, StoredParts>);
+
+#[derive(Debug, Default)]
+struct StoredParts {
+    total: u32,
+    ids: HashMap<u32, Option<Uuid>>,
+}
+
+impl Stored {
+    /// Notes a stored part. `None`: it is stored, but Zep did not tell its id.
+    pub(super) fn note(&mut self, id: Option<Uuid>, metadata: Option<&Metadata>) {
+        let Some(unpacked) = metadata.map(fit::unpack) else {
+            return;
+        };
+        let Some(ours) = unpacked.ours else { return };
+        let (number, total) = unpacked
+            .part
+            .map_or((1, 1), |part| (part.number, part.total));
+        let record = self.0.entry(ours.record.as_str().to_owned()).or_default();
+        record.total = total;
+        record.ids.entry(number).or_insert(id);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn has(&self, record: &str, number: u32) -> bool {
+        self.0
+            .get(record)
+            .is_some_and(|parts| parts.ids.contains_key(&number))
+    }
+
+    fn parts_of(&self, record: &str) -> Option<u32> {
+        self.0.get(record).map(|parts| parts.total)
+    }
+
+    /// The id of a record, which is that of its first part.
+    pub(super) fn id(&self, record: &str) -> Option<&Uuid> {
+        self.0.get(record)?.ids.get(&1)?.as_ref()
+    }
+
+    pub(super) fn is_whole(&self, record: &str) -> bool {
+        self.0
+            .get(record)
+            .is_some_and(|parts| parts.ids.len() >= parts.total as usize)
+    }
+}

@@ -1,0 +1,179 @@
+//! Which thread a session is: Zep's thread ids are global, a session belongs to its user.
+
+use std::{collections::HashMap, sync::Arc, sync::Mutex, sync::Weak, time::Duration};
+
+use moka::sync::Cache;
+
+use super::{
+    Error, Result,
+    model::{SessionId, UserId},
+};
+use crate::zep::{self, NewUser, ThreadId, UserFields, Window, Zep};
+
+/// How long a resolved session is believed. Short, because another program may delete the thread
+/// and somebody else take its id.
+const BELIEVED_FOR: Duration = Duration::from_secs(60);
+/// How many resolved sessions are kept: some 200 bytes each.
+const KEPT_SESSIONS: u64 = 10_000;
+
+/// Finds the thread of a session, remembers it for a short time, and keeps writers of one thread
+/// apart.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    resolved: Cache<(UserId, SessionId), ThreadId>,
+    writers: Mutex<HashMap<ThreadId, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// What a thread id turned out to be for a user.
+enum Thread {
+    Theirs,
+    SomebodyElses,
+    Absent,
+}
+
+impl Sessions {
+    pub(super) fn new() -> Self {
+        Self {
+            resolved: Cache::builder()
+                .max_capacity(KEPT_SESSIONS)
+                .time_to_live(BELIEVED_FOR)
+                .build(),
+            writers: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The user's thread of this session, if there is one. Makes nothing.
+    pub(super) async fn find(
+        &self,
+        zep: &dyn Zep,
+        user: &UserId,
+        session: &SessionId,
+    ) -> Result<Option<ThreadId>> {
+        let key = (user.clone(), session.clone());
+        if let Some(thread) = self.resolved.get(&key) {
+            return Ok(Some(thread));
+        }
+        let found = match self.look_up(zep, user, session).await? {
+            Resolution::Exists(thread) => thread,
+            Resolution::ToMake(_) => return Ok(None),
+        };
+        self.resolved.insert(key, found.clone());
+        Ok(Some(found))
+    }
+
+    /// The user's thread of this session; made, with the user, if there is none.
+    pub(super) async fn find_or_make(
+        &self,
+        zep: &dyn Zep,
+        user: &UserId,
+        session: &SessionId,
+    ) -> Result<ThreadId> {
+        let key = (user.clone(), session.clone());
+        if let Some(thread) = self.resolved.get(&key) {
+            return Ok(thread);
+        }
+        let thread = match self.look_up(zep, user, session).await? {
+            Resolution::Exists(thread) => thread,
+            Resolution::ToMake(thread) => match make_thread(zep, &thread, user).await {
+                Ok(()) => thread,
+                // Somebody was quicker: now it exists, and whose it is must be looked up again.
+                Err(error) if error.is_conflict() => {
+                    match self.look_up(zep, user, session).await? {
+                        Resolution::Exists(thread) => thread,
+                        Resolution::ToMake(thread) => {
+                            make_thread(zep, &thread, user).await?;
+                            thread
+                        }
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        self.resolved.insert(key, thread.clone());
+        Ok(thread)
+    }
+
+    /// Forgets what a session was resolved to.
+    pub(super) fn forget(&self, user: &UserId, session: &SessionId) {
+        self.resolved.invalidate(&(user.clone(), session.clone()));
+    }
+
+    /// The lock that whoever writes to this thread holds, so that records do not interleave.
+    pub(super) fn writer(&self, thread: &ThreadId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut writers = self
+            .writers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(lock) = writers.get(thread).and_then(Weak::upgrade) {
+            return lock;
+        }
+        writers.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::new(tokio::sync::Mutex::new(()));
+        writers.insert(thread.clone(), Arc::downgrade(&lock));
+        lock
+    }
+
+    async fn look_up(
+        &self,
+        zep: &dyn Zep,
+        user: &UserId,
+        session: &SessionId,
+    ) -> Result<Resolution> {
+        let qualified = session.qualified_thread(user);
+        let plain = if session.is_default() {
+            Thread::SomebodyElses
+        } else {
+            whose(zep, &session.plain_thread(), user).await?
+        };
+        if let Thread::Theirs = plain {
+            return Ok(Resolution::Exists(session.plain_thread()));
+        }
+        match (whose(zep, &qualified, user).await?, plain) {
+            (Thread::Theirs, _) => Ok(Resolution::Exists(qualified)),
+            (Thread::SomebodyElses, _) => Err(Error::NotYours {
+                what: format!("session `{session}`"),
+            }),
+            (Thread::Absent, Thread::Absent) => Ok(Resolution::ToMake(session.plain_thread())),
+            (Thread::Absent, _) => Ok(Resolution::ToMake(qualified)),
+        }
+    }
+}
+
+/// The thread that a session is, or the one that it would become.
+enum Resolution {
+    Exists(ThreadId),
+    ToMake(ThreadId),
+}
+
+/// Whose a thread is, seen from a user. An owner that Zep does not tell is not this user.
+async fn whose(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> Result<Thread> {
+    match zep.messages(thread, &Window::Last { limit: 1 }).await {
+        Ok(page) if page.user_id.as_deref() == Some(user.as_str()) => Ok(Thread::Theirs),
+        Ok(_) => Ok(Thread::SomebodyElses),
+        Err(error) if error.is_not_found() => Ok(Thread::Absent),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a thread, and its user first where Zep does not know them.
+async fn make_thread(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> zep::Result<()> {
+    match zep.create_thread(thread, user).await {
+        Err(error) if error.is_not_found() => {
+            make_user(zep, user).await?;
+            zep.create_thread(thread, user).await.map(drop)
+        }
+        outcome => outcome.map(drop),
+    }
+}
+
+/// Makes a user of whom nothing but the id is known. One who exists is left as they are.
+pub(super) async fn make_user(zep: &dyn Zep, user: &UserId) -> zep::Result<()> {
+    let new = NewUser {
+        user_id: user.clone(),
+        fields: UserFields::default(),
+    };
+    match zep.add_user(&new).await {
+        Err(error) if error.is_conflict() => Ok(()),
+        outcome => outcome.map(drop),
+    }
+}
