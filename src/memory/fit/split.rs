@@ -122,8 +122,8 @@ fn cut_out_long_blanks(text: &str, max_chars: usize) -> (String, Vec<Gap>) {
 /// that is not blank: every piece needs one.
 ///
 /// Let b = (max_chars - 1) / 2, the longest stretch of blanks. If `rest` is longer than a piece,
-/// its last non-blank character stands behind the first max_chars - b - 1 ≥ b others, and its
-/// first one behind at most b: so there is always a place to cut between them.
+/// at least max_chars - b > b characters stand before its last one that is not blank, and at most
+/// b before its first one: so there is always a place to cut between them.
 fn piece_length(rest: &str, last_word: usize, max_chars: usize) -> usize {
     let Some((limit, _)) = rest.char_indices().nth(max_chars) else {
         return rest.len();
