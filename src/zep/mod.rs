@@ -6,8 +6,9 @@
 mod error;
 mod ids;
 pub mod limits;
-
+mod transport;
 mod types;
+pub mod v3;
 
 use std::collections::HashSet;
 
@@ -16,7 +17,7 @@ use async_trait::async_trait;
 pub use error::{Error, Outcome, Result};
 pub(crate) use ids::id_type;
 pub use ids::{GraphId, InvalidId, MAX_ID_CHARS, Owner, ThreadId, UserId, Uuid, check_id};
-
+pub use transport::{Connection, InvalidConnection, TransportStats};
 pub use types::*;
 
 /// A backend that keeps users, threads, messages, episodes and facts as Zep does.

@@ -1,0 +1,219 @@
+//! What an answer, or the lack of one, means.
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use serde_json::Value;
+
+use super::Connection;
+use crate::zep::{Error, Outcome};
+
+/// The largest answer that is read, in bytes. Ours: a thousand messages of full length, each
+/// character escaped, are less.
+pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+/// The largest explanation of an error that is read, in bytes. Ours.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+/// Characters of Zep's explanation that an error repeats. Ours.
+const MAX_EXPLANATION_CHARS: usize = 300;
+
+/// One try that failed.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    pub(super) error: Error,
+    /// How long Zep asks to wait before the next one.
+    pub(super) retry_after: Option<Duration>,
+    /// Trying again cannot help.
+    pub(super) hopeless: bool,
+}
+
+impl From<Error> for Attempt {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            retry_after: None,
+            hopeless: false,
+        }
+    }
+}
+
+impl Attempt {
+    pub(super) fn outcome(&self) -> Outcome {
+        self.error.outcome()
+    }
+}
+
+/// What a broken exchange means: a connection that never came about carried nothing.
+pub(super) fn broken(error: &reqwest::Error, connection: &Connection) -> Error {
+    if error.is_builder() {
+        return Error::Invalid {
+            status: 400,
+            message: "the request could not be built".into(),
+        };
+    }
+    let message = match error.is_timeout() {
+        true if error.is_connect() => format!(
+            "no connection within {} seconds",
+            seconds(connection.connect_timeout())
+        ),
+        true => format!("none within {} seconds", seconds(connection.timeout())),
+        false => shortened(&connection.without_key(&root_cause(error))),
+    };
+    if error.is_connect() {
+        Error::Connect {
+            host: connection.host(),
+            message,
+        }
+    } else {
+        Error::NoAnswer { message }
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.3}", time.as_secs_f64())
+        .trim_end_matches('0')
+        .trim_end_matches('.')
+        .to_owned()
+}
+
+/// The innermost reason: the outer ones only say that a request failed, and repeat its address.
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// The whole body of a success.
+///
+/// # Errors
+/// If it breaks off, or is larger than [`MAX_ANSWER_BYTES`].
+pub(super) async fn body(
+    mut response: Response,
+    connection: &Connection,
+) -> Result<Vec<u8>, Attempt> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| broken(&error, connection))?
+    {
+        if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+            return Err(Attempt {
+                hopeless: true,
+                ..Error::BadAnswer {
+                    message: format!("it is larger than {} MiB", MAX_ANSWER_BYTES >> 20),
+                }
+                .into()
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// What a status other than success means.
+pub(super) async fn refused(response: Response, connection: &Connection) -> Attempt {
+    let status = response.status();
+    let retry_after = wait_asked_for(response.headers());
+    let message = shortened(&connection.without_key(&explanation(response, status).await));
+    let code = status.as_u16();
+    let error = match code {
+        429 => Error::RateLimited {
+            retry_after,
+            message,
+        },
+        401 | 403 => Error::Unauthorized {
+            status: code,
+            message,
+        },
+        404 => Error::NotFound { message },
+        409 => Error::Conflict {
+            status: code,
+            message,
+        },
+        // zep-ingest 0.3.0: an existing thread answers 400 in these words, or 409.
+        400 if message.contains("already exists") => Error::Conflict {
+            status: code,
+            message,
+        },
+        // A gateway gave up waiting, which is not a refusal: the request may have gone through.
+        408 => Error::Upstream {
+            status: code,
+            message,
+        },
+        400..=499 => Error::Invalid {
+            status: code,
+            message,
+        },
+        300..=399 => Error::Invalid {
+            status: code,
+            message: "it points to another address, which is not followed with a key; check \
+                      ZEP_API_URL"
+                .into(),
+        },
+        _ => Error::Upstream {
+            status: code,
+            message,
+        },
+    };
+    Attempt {
+        error,
+        retry_after,
+        hopeless: false,
+    }
+}
+
+/// What `Retry-After` asks for, in seconds or as a date (RFC 9110, 10.2.3).
+fn wait_asked_for(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+/// Zep's own words (`{"message": …}`, in generation 4 `{"error": {"message": …}}`). Bodies of
+/// another kind come from something in between and are not repeated.
+async fn explanation(mut response: Response, status: StatusCode) -> String {
+    let mut body = Vec::new();
+    // An explanation that breaks off is no explanation; the status stands all the same.
+    while let Ok(Some(chunk)) = response.chunk().await {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_ERROR_BYTES {
+            break;
+        }
+    }
+    let said = serde_json::from_slice::<Value>(&body).ok();
+    said.as_ref()
+        .and_then(|said| {
+            said.get("message")
+                .or_else(|| said.pointer("/error/message"))
+        })
+        .and_then(Value::as_str)
+        .map(str::trim)
+        .filter(|message| !message.is_empty())
+        .map_or_else(
+            || {
+                status
+                    .canonical_reason()
+                    .unwrap_or("no explanation")
+                    .to_lowercase()
+            },
+            str::to_owned,
+        )
+}
+
+fn shortened(text: &str) -> String {
+    let mut short: String = text
+        .chars()
+        .take(MAX_EXPLANATION_CHARS)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if text.chars().nth(MAX_EXPLANATION_CHARS).is_some() {
+        short.push('…');
+    }
+    short
+}

@@ -1,0 +1,291 @@
+//! How requests get to Zep Cloud and answers back: authentication, time-outs, retries of what is
+//! safe, and pacing. Shared by the generations of Zep's API.
+//!
+//! A failed call says what is known about it ([`crate::zep::Outcome`]). What was not processed is
+//! sent again here, and so is everything that is harmless twice; anything else is left to the
+//! adapter, which can look. Nothing outlives the call: dropping its future ends every wait.
+
+mod answer;
+mod connection;
+mod pace;
+mod request;
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde::de::DeserializeOwned;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+pub use connection::{Connection, InvalidConnection};
+pub(crate) use request::Request;
+
+use self::answer::Attempt;
+use self::pace::Pace;
+use self::request::Repeat;
+use crate::zep::{Error, Outcome};
+
+/// How often a request is sent again. Ours.
+const RETRIES: usize = 4;
+/// The first wait before a request is sent again; each further one doubles, and up to as much again
+/// is added by chance, so that many clients do not come back at once. Ours.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+/// The longest such wait, unless Zep asks for more. Ours.
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
+
+/// What the transport did since the start of the program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TransportStats {
+    /// Requests sent, retries included.
+    pub requests: u64,
+    /// How many of them were sent again.
+    pub retries: u64,
+    /// Time spent waiting: before retries, and to keep within the rate limit.
+    pub waited: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    requests: AtomicU64,
+    retries: AtomicU64,
+    waited_micros: AtomicU64,
+}
+
+impl Counters {
+    fn waited(&self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.waited_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+}
+
+/// An answer of success.
+#[derive(Debug)]
+pub(crate) struct Answer<T> {
+    pub(crate) value: T,
+    /// The header `Zep-Next-Cursor`: asks for the next page.
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// A call that did not succeed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    /// An earlier try of this call may have been carried out: that something exists already, or
+    /// does not exist any more, may be this call's own doing.
+    pub(crate) after_doubt: bool,
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+/// One pooled client, made when it is first needed, and what it learned about the rate limit.
+pub(crate) struct Transport {
+    connection: Connection,
+    prefix: &'static str,
+    client: OnceCell<reqwest::Client>,
+    pace: Pace,
+    counters: Counters,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("connection", &self.connection)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Transport {
+    /// Does no work. `prefix` is the path of a generation: `/api/v2`.
+    pub(crate) fn new(connection: Connection, prefix: &'static str) -> Self {
+        Self {
+            connection,
+            prefix,
+            client: OnceCell::new(),
+            pace: Pace::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> TransportStats {
+        TransportStats {
+            requests: self.counters.requests.load(Ordering::Relaxed),
+            retries: self.counters.retries.load(Ordering::Relaxed),
+            waited: Duration::from_micros(self.counters.waited_micros.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// How long a whole call may last.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.connection.timeout()
+    }
+
+    /// When a call that begins now must be over.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout()
+    }
+
+    /// Sends a request and reads its answer as JSON.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Answer<T>, Failure> {
+        self.send(request, deadline, |body| {
+            serde_json::from_slice(body).map_err(|error| Error::BadAnswer {
+                // The parser's own words may repeat what somebody said.
+                message: format!(
+                    "it is not the JSON that Zep documents (line {}, column {})",
+                    error.line(),
+                    error.column()
+                ),
+            })
+        })
+        .await
+    }
+
+    /// Sends a request whose answer says nothing but success.
+    pub(crate) async fn tell(&self, request: &Request, deadline: Instant) -> Result<(), Failure> {
+        self.send(request, deadline, |_| Ok(())).await?;
+        Ok(())
+    }
+
+    async fn send<T>(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        read: impl Fn(&[u8]) -> Result<T, Error>,
+    ) -> Result<Answer<T>, Failure> {
+        let doubt = AtomicBool::new(false);
+        let result = (|| self.attempt(request, deadline, &read))
+            .retry(
+                ExponentialBuilder::default()
+                    .with_min_delay(FIRST_WAIT)
+                    .with_max_delay(LONGEST_WAIT)
+                    .with_max_times(RETRIES)
+                    .with_jitter(),
+            )
+            .when(|attempt: &Attempt| {
+                !attempt.hopeless
+                    && match attempt.outcome() {
+                        Outcome::NotSent => true,
+                        Outcome::Unknown => request.repeat == Repeat::Freely,
+                        Outcome::Refused => false,
+                    }
+            })
+            .adjust(|attempt: &Attempt, wait: Option<Duration>| {
+                let wait = wait?.max(attempt.retry_after.unwrap_or_default());
+                // A try that could not even connect in the time left would turn "not sent" into
+                // "not known".
+                let needed = match attempt.error {
+                    Error::Connect { .. } => wait.saturating_add(self.connection.connect_timeout()),
+                    _ => wait,
+                };
+                (needed < deadline.saturating_duration_since(Instant::now())).then_some(wait)
+            })
+            .notify(|attempt: &Attempt, wait: Duration| {
+                if attempt.outcome() == Outcome::Unknown {
+                    doubt.store(true, Ordering::Relaxed);
+                }
+                self.counters.retries.fetch_add(1, Ordering::Relaxed);
+                self.counters.waited(wait);
+                tracing::debug!(
+                    method = %request.method,
+                    code = attempt.error.code(),
+                    status = attempt.error.status(),
+                    wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                    "sending a request to Zep again"
+                );
+            })
+            .await;
+        let after_doubt = doubt.into_inner();
+        result.map_err(|attempt| Failure {
+            error: match attempt.error {
+                // Only the last try was certainly not processed.
+                error if after_doubt && error.outcome() == Outcome::NotSent => Error::NoAnswer {
+                    message: format!("an earlier try got none, and the last one failed: {error}"),
+                },
+                error => error,
+            },
+            after_doubt,
+        })
+    }
+
+    async fn attempt<T>(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        read: impl Fn(&[u8]) -> Result<T, Error>,
+    ) -> Result<Answer<T>, Attempt> {
+        let url = request.url(self.connection.base(), self.prefix)?;
+        let client = self.client().await?;
+        let slot = self
+            .pace
+            .reserve(deadline)
+            .map_err(|wait| Error::RateLimited {
+                retry_after: Some(wait),
+                message: "the requests that the account may make in this minute are used up".into(),
+            })
+            .map_err(|error| Attempt {
+                hopeless: true,
+                ..error.into()
+            })?;
+        let now = Instant::now();
+        if slot.at > now {
+            self.counters.waited(slot.at.duration_since(now));
+            tokio::time::sleep_until(slot.at).await;
+        }
+
+        let mut sending = client
+            .request(request.method.clone(), url)
+            .timeout(deadline.saturating_duration_since(Instant::now()));
+        if let Some(body) = &request.body {
+            sending = sending
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+                .body(body.to_string());
+        }
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let response = sending
+            .send()
+            .await
+            .map_err(|error| answer::broken(&error, &self.connection))?;
+        self.pace.learn(response.headers());
+        drop(slot);
+
+        if !response.status().is_success() {
+            let attempt = answer::refused(response, &self.connection).await;
+            if let (Error::RateLimited { .. }, Some(wait)) = (&attempt.error, attempt.retry_after) {
+                self.pace.hold(wait);
+            }
+            return Err(attempt);
+        }
+        let next_cursor = response
+            .headers()
+            .get("zep-next-cursor")
+            .and_then(|cursor| cursor.to_str().ok())
+            .filter(|cursor| !cursor.is_empty())
+            .map(str::to_owned);
+        let body = answer::body(response, &self.connection).await?;
+        Ok(Answer {
+            value: read(&body)?,
+            next_cursor,
+        })
+    }
+
+    async fn client(&self) -> Result<&reqwest::Client, Error> {
+        self.client
+            .get_or_try_init(async || self.connection.client())
+            .await
+            .map_err(|message| Error::Connect {
+                host: self.connection.host(),
+                message,
+            })
+    }
+}

@@ -1,0 +1,393 @@
+//! Reading a part of a thread, although Zep does not say what `cursor` counts.
+//!
+//! A window behind a known message is read so that the known message is in the answer: only what
+//! directly follows it is believed. Each meaning that `cursor` may have is tried, then `lastn`,
+//! which is documented; what worked is tried first the next time.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use tokio::time::Instant;
+
+use super::ZepCloud;
+use crate::zep::transport::Request;
+use crate::zep::{Error, Message, MessagePage, Outcome, Result, ThreadId, Uuid, Window};
+
+/// What `cursor` of `threads/{id}/messages` may count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cursor {
+    /// Messages before the page.
+    Offset,
+    /// Pages before the page.
+    PageFromZero,
+    /// Pages, this one included.
+    PageFromOne,
+    /// None of these: the end of the thread is read instead.
+    Useless,
+}
+
+impl Cursor {
+    const ALL: [Self; 4] = [
+        Self::Offset,
+        Self::PageFromZero,
+        Self::PageFromOne,
+        Self::Useless,
+    ];
+}
+
+/// What was learned about a server's paging. Only hints: every answer is checked by itself.
+#[derive(Debug)]
+pub(super) struct Paging {
+    /// Index into [`Cursor::ALL`] of what worked last.
+    cursor: AtomicU8,
+    /// The most messages that it gives in one answer, as far as known.
+    most: AtomicU32,
+}
+
+impl Default for Paging {
+    fn default() -> Self {
+        Self {
+            cursor: AtomicU8::new(0),
+            most: AtomicU32::new(u32::MAX),
+        }
+    }
+}
+
+impl Paging {
+    /// What to try, what worked last first.
+    fn order(&self) -> [Cursor; 4] {
+        let mut order = Cursor::ALL;
+        let known = usize::from(self.cursor.load(Ordering::Relaxed)).min(order.len() - 1);
+        order[..=known].rotate_right(1);
+        order
+    }
+
+    fn worked(&self, meaning: Cursor) {
+        if let Some(index) = Cursor::ALL.iter().position(|&known| known == meaning) {
+            // Four entries: the index fits.
+            self.cursor.store(index as u8, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A window behind a known message.
+struct Behind<'a> {
+    thread: &'a ThreadId,
+    /// How many messages stand before the window; at least 1.
+    offset: u64,
+    /// The message directly before the window.
+    last: &'a Uuid,
+    limit: u32,
+    deadline: Instant,
+}
+
+impl ZepCloud {
+    pub(super) async fn read_window(
+        &self,
+        thread: &ThreadId,
+        window: &Window,
+        deadline: Instant,
+    ) -> Result<MessagePage> {
+        match window {
+            Window::After { offset: 0, .. } => Err(Error::BadAnswer {
+                message: "a window behind a message cannot begin at message 0".into(),
+            }),
+            Window::First { limit } => self.read_first(thread, *limit, deadline).await,
+            Window::Last { limit } => self.read_last(thread, *limit, deadline).await,
+            Window::After {
+                offset,
+                last,
+                limit,
+            } => {
+                let behind = Behind {
+                    thread,
+                    offset: *offset,
+                    last,
+                    limit: *limit,
+                    deadline,
+                };
+                let page = self.read_behind(&behind).await?;
+                self.fill(page, *offset, &behind).await
+            }
+        }
+    }
+
+    async fn read_first(
+        &self,
+        thread: &ThreadId,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<MessagePage> {
+        let page = self
+            .read_page(messages_of(thread).query("limit", limit), deadline)
+            .await?;
+        let got = count(&page);
+        let total = page.total_count.unwrap_or(got);
+        if got > 0 && got < total.min(u64::from(limit)) {
+            // It gives no more than this at once, so its pages are of this size.
+            let most = u32::try_from(got).unwrap_or(u32::MAX);
+            self.paging.most.fetch_min(most, Ordering::Relaxed);
+        }
+        let Some(last) = last_uuid(&page) else {
+            return complete(page, 0, limit);
+        };
+        let behind = Behind {
+            thread,
+            offset: got,
+            last: &last,
+            limit,
+            deadline,
+        };
+        self.fill(page, 0, &behind).await
+    }
+
+    async fn read_last(
+        &self,
+        thread: &ThreadId,
+        limit: u32,
+        deadline: Instant,
+    ) -> Result<MessagePage> {
+        let page = self
+            .read_page(messages_of(thread).query("lastn", limit), deadline)
+            .await?;
+        let wanted = page.total_count.unwrap_or(0).min(u64::from(limit));
+        if count(&page) >= wanted {
+            return Ok(page);
+        }
+        // It gives fewer at once: the whole thread is read from its beginning.
+        let total = u32::try_from(page.total_count.unwrap_or(0)).unwrap_or(u32::MAX);
+        let mut whole = Box::pin(self.read_first(thread, total, deadline)).await?;
+        let surplus = whole.messages.len().saturating_sub(limit as usize);
+        whole.messages.drain(..surplus);
+        Ok(whole)
+    }
+
+    /// Reads on until the window is full or the thread ends: what a server gives at once may be
+    /// less than what was asked for.
+    async fn fill(
+        &self,
+        mut page: MessagePage,
+        before: u64,
+        window: &Behind<'_>,
+    ) -> Result<MessagePage> {
+        loop {
+            let next = before + count(&page);
+            let full = page.messages.len() >= window.limit as usize;
+            if full || page.total_count.is_none_or(|total| next >= total) {
+                return complete(page, before, window.limit);
+            }
+            let last = last_uuid(&page).ok_or_else(|| gap(next, page.total_count))?;
+            let more = self
+                .read_behind(&Behind {
+                    offset: next,
+                    last: &last,
+                    limit: window.limit - page.messages.len() as u32,
+                    ..*window
+                })
+                .await?;
+            if more.messages.is_empty() && more.total_count.is_none_or(|total| total > next) {
+                return Err(gap(next, more.total_count));
+            }
+            page.total_count = more.total_count;
+            page.messages.extend(more.messages);
+        }
+    }
+
+    /// At least one and at most `limit` messages that directly follow the known one; none only at
+    /// the end of the thread.
+    async fn read_behind(&self, window: &Behind<'_>) -> Result<MessagePage> {
+        let mut total = None;
+        for meaning in self.paging.order() {
+            let tried = match meaning {
+                Cursor::Offset => self.by_offset(window).await,
+                Cursor::PageFromZero => self.by_page(window, 0).await,
+                Cursor::PageFromOne => self.by_page(window, 1).await,
+                Cursor::Useless => self.by_end(window, total).await,
+            };
+            let (page, start) = match tried {
+                Ok(Tried { page, start }) => (page, start),
+                // It may refuse a cursor that it takes for something else. Who asks for the end,
+                // which has none, learns whether the thread is there.
+                Err(error)
+                    if meaning != Cursor::Useless
+                        && error.outcome() == Outcome::Refused
+                        && !matches!(error, Error::Unauthorized { .. }) =>
+                {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            total = page.total_count.or(total);
+            if let Some(mut page) = start.and_then(|start| follows(page, start, window.last)) {
+                page.messages.truncate(window.limit as usize);
+                let at_end = page.total_count.is_none_or(|total| total <= window.offset);
+                if !page.messages.is_empty() || at_end {
+                    self.paging.worked(meaning);
+                    return Ok(page);
+                }
+            }
+        }
+        Err(gap(window.offset, total))
+    }
+
+    async fn by_offset(&self, window: &Behind<'_>) -> Result<Tried> {
+        let page = self
+            .read_cursor(window, window.offset - 1, self.page_size(window))
+            .await?;
+        Ok(Tried::at(page, 0))
+    }
+
+    /// Reads the one or two pages that hold the known message and the window.
+    async fn by_page(&self, window: &Behind<'_>, first_page: u64) -> Result<Tried> {
+        let size = self.page_size(window);
+        let known = window.offset - 1;
+        let number = known / u64::from(size) + first_page;
+        let start = (known % u64::from(size)) as usize;
+        let mut page = self.read_cursor(window, number, size).await?;
+        let goes_on = page
+            .total_count
+            .is_none_or(|total| total > known - start as u64 + count(&page));
+        let holds_known = page
+            .messages
+            .get(start)
+            .is_some_and(|message| is(message, window.last));
+        if holds_known && start > 0 && goes_on && page.messages.len() == size as usize {
+            let next = self.read_cursor(window, number + 1, size).await?;
+            let seen: HashSet<&Uuid> = page
+                .messages
+                .iter()
+                .filter_map(|m| m.uuid.as_ref())
+                .collect();
+            let repeats = next
+                .messages
+                .iter()
+                .any(|message| message.uuid.as_ref().is_none_or(|uuid| seen.contains(uuid)));
+            if repeats {
+                return Ok(Tried { page, start: None });
+            }
+            page.total_count = next.total_count;
+            page.messages.extend(next.messages);
+        }
+        Ok(Tried::at(page, start))
+    }
+
+    /// Reads the end of the thread from the known message on, or all of it.
+    async fn by_end(&self, window: &Behind<'_>, total: Option<u64>) -> Result<Tried> {
+        let total = match total {
+            Some(total) => total,
+            None => {
+                let page = self.read_end(window, 1).await?;
+                page.total_count
+                    .ok_or_else(|| gap(window.offset, page.total_count))?
+            }
+        };
+        let from_known = total.saturating_sub(window.offset) + 1;
+        let page = self.read_end(window, from_known).await?;
+        if let Some(start) = position(&page, window.last) {
+            return Ok(Tried::at(page, start));
+        }
+        // It changed meanwhile.
+        let all = page.total_count.unwrap_or(total).max(1);
+        let page = self.read_end(window, all).await?;
+        let start = position(&page, window.last);
+        Ok(Tried { page, start })
+    }
+
+    /// How many messages to ask for: the known one, and those of the window.
+    fn page_size(&self, window: &Behind<'_>) -> u32 {
+        let most = self.paging.most.load(Ordering::Relaxed);
+        window.limit.saturating_add(1).min(most).max(1)
+    }
+
+    async fn read_cursor(
+        &self,
+        window: &Behind<'_>,
+        cursor: u64,
+        limit: u32,
+    ) -> Result<MessagePage> {
+        let request = messages_of(window.thread)
+            .query("limit", limit)
+            .query("cursor", cursor);
+        self.read_page(request, window.deadline).await
+    }
+
+    async fn read_end(&self, window: &Behind<'_>, lastn: u64) -> Result<MessagePage> {
+        let request = messages_of(window.thread).query("lastn", lastn);
+        self.read_page(request, window.deadline).await
+    }
+
+    async fn read_page(&self, request: Request, deadline: Instant) -> Result<MessagePage> {
+        Ok(self.transport.ask(&request, deadline).await?.value)
+    }
+}
+
+/// An answer, and where in it the known message should stand.
+struct Tried {
+    page: MessagePage,
+    start: Option<usize>,
+}
+
+impl Tried {
+    fn at(page: MessagePage, start: usize) -> Self {
+        Self {
+            page,
+            start: Some(start),
+        }
+    }
+}
+
+fn messages_of(thread: &ThreadId) -> Request {
+    Request::get(&["threads", thread.as_str(), "messages"])
+}
+
+fn count(page: &MessagePage) -> u64 {
+    page.messages.len() as u64
+}
+
+fn is(message: &Message, uuid: &Uuid) -> bool {
+    message.uuid.as_ref() == Some(uuid)
+}
+
+fn position(page: &MessagePage, uuid: &Uuid) -> Option<usize> {
+    page.messages.iter().position(|message| is(message, uuid))
+}
+
+fn last_uuid(page: &MessagePage) -> Option<Uuid> {
+    page.messages.last()?.uuid.clone()
+}
+
+/// What follows the known message, if it stands where it should.
+fn follows(mut page: MessagePage, start: usize, known: &Uuid) -> Option<MessagePage> {
+    if !page
+        .messages
+        .get(start)
+        .is_some_and(|message| is(message, known))
+    {
+        return None;
+    }
+    page.messages.drain(..=start);
+    Some(page)
+}
+
+/// The page, cut to its limit, unless it should hold more.
+fn complete(mut page: MessagePage, before: u64, limit: u32) -> Result<MessagePage> {
+    page.messages.truncate(limit as usize);
+    let end = before + count(&page);
+    let short = page.messages.len() < limit as usize;
+    match page.total_count {
+        Some(total) if short && end < total => Err(gap(end, page.total_count)),
+        _ => Ok(page),
+    }
+}
+
+fn gap(at: u64, total: Option<u64>) -> Error {
+    let total = total.map_or_else(
+        || "an unknown number of".to_owned(),
+        |total| total.to_string(),
+    );
+    Error::BadAnswer {
+        message: format!(
+            "the thread holds {total} messages, but what follows number {at} could not be read"
+        ),
+    }
+}

@@ -1,0 +1,264 @@
+//! Adding messages and episodes so that a lost answer neither loses nor doubles anything.
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use super::settle::{self, InDoubt, Part};
+use super::{ZepCloud, owner_field};
+use crate::zep::transport::Request;
+use crate::zep::{
+    AddedMessages, Episode, Error, Message, Metadata, NewEpisode, NewMessage, Outcome, Owner,
+    Result, ThreadId, Uuid, Window, Zep,
+};
+
+/// How many of the newest messages are looked at first. Ours: more than three full writes, so that
+/// one that was just made is among them even where others write to the thread, too.
+const NEWEST_MESSAGES: u32 = 100;
+/// How many of the newest episodes are looked at beside the metadata filter. Ours.
+const NEWEST_EPISODES: u32 = 100;
+
+impl ZepCloud {
+    pub(super) async fn write_messages(
+        &self,
+        thread: &ThreadId,
+        messages: &[NewMessage],
+    ) -> Result<AddedMessages> {
+        let write = Messages {
+            zep: self,
+            thread,
+            messages,
+        };
+        let all: Vec<usize> = (0..messages.len()).collect();
+        let parts = settle::distinct(messages.iter().map(|message| &message.metadata));
+        match write.post(&all).await {
+            Ok(added) if added.message_uuids.len() == messages.len() => Ok(added),
+            Ok(added) => Ok(write.with_uuids(added, parts).await),
+            Err(doubt) if doubt.outcome() == Outcome::Unknown => {
+                let Some(parts) = parts else {
+                    return Err(doubt);
+                };
+                let time = self.transport.timeout();
+                Ok(AddedMessages {
+                    message_uuids: settle::settle(&write, &parts, doubt, time).await?,
+                    ..AddedMessages::default()
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn look_for_messages(
+        &self,
+        thread: &ThreadId,
+        records: &HashSet<String>,
+    ) -> Result<Vec<Message>> {
+        let newest = Window::Last {
+            limit: NEWEST_MESSAGES,
+        };
+        let page = self.messages(thread, &newest).await?;
+        let is_whole = page
+            .total_count
+            .is_some_and(|total| total <= page.messages.len() as u64);
+        let found = of_records(page.messages, records);
+        if is_whole || all_whole(&found, records) {
+            return Ok(found);
+        }
+        let page = self.all_messages(thread).await?;
+        Ok(of_records(page.messages, records))
+    }
+
+    pub(super) async fn write_episode(
+        &self,
+        owner: &Owner,
+        episode: &NewEpisode,
+    ) -> Result<Episode> {
+        let write = OneEpisode {
+            zep: self,
+            owner,
+            episode,
+        };
+        let doubt = match write.post().await {
+            Err(doubt) if doubt.outcome() == Outcome::Unknown => doubt,
+            done => return done,
+        };
+        let Some(parts) = settle::distinct([&episode.metadata]) else {
+            return Err(doubt);
+        };
+        let time = self.transport.timeout();
+        let uuids = settle::settle(&write, &parts, doubt.clone(), time).await?;
+        let uuid = uuids.into_iter().next().ok_or(doubt)?;
+        // It is stored, whether or not it can be read back just now.
+        Ok(self.episode(&uuid).await.unwrap_or_else(|_| Episode {
+            uuid,
+            content: episode.data.clone(),
+            created_at: episode.created_at,
+            metadata: Some(episode.metadata.clone()),
+            processed: None,
+            role: None,
+            role_type: None,
+            source: Some(episode.data_type),
+            source_description: episode.source_description.clone(),
+            thread_id: None,
+            score: None,
+        }))
+    }
+}
+
+struct Messages<'a> {
+    zep: &'a ZepCloud,
+    thread: &'a ThreadId,
+    messages: &'a [NewMessage],
+}
+
+impl Messages<'_> {
+    async fn post(&self, items: &[usize]) -> Result<AddedMessages> {
+        let messages: Vec<&NewMessage> = items.iter().map(|&index| &self.messages[index]).collect();
+        let request = Request::post(&["threads", self.thread.as_str(), "messages"])
+            .json(&json!({ "messages": messages }))?;
+        self.zep.ask(request).await
+    }
+
+    /// Zep took them, but did not tell an id for each: they are looked up, and if that fails, none
+    /// is told rather than a wrong one.
+    async fn with_uuids(
+        &self,
+        mut added: AddedMessages,
+        parts: Option<Vec<Part>>,
+    ) -> AddedMessages {
+        added.message_uuids = match parts {
+            Some(parts) => self
+                .look()
+                .await
+                .ok()
+                .and_then(|found| settle::in_order(&parts, &found))
+                .unwrap_or_default(),
+            None => Vec::new(),
+        };
+        added
+    }
+}
+
+#[async_trait]
+impl InDoubt for Messages<'_> {
+    async fn look(&self) -> Result<HashMap<Part, Uuid>> {
+        let records = self
+            .messages
+            .iter()
+            .filter_map(|message| Some(Part::of(Some(&message.metadata))?.record))
+            .collect();
+        let found = self.zep.look_for_messages(self.thread, &records).await?;
+        let mut stored = HashMap::new();
+        for message in found {
+            let part = Part::of(message.metadata.as_ref());
+            if let (Some(part), Some(uuid)) = (part, message.uuid) {
+                stored.entry(part).or_insert(uuid);
+            }
+        }
+        Ok(stored)
+    }
+
+    async fn send(&self, items: &[usize]) -> Result<Vec<Uuid>> {
+        Ok(self.post(items).await?.message_uuids)
+    }
+}
+
+struct OneEpisode<'a> {
+    zep: &'a ZepCloud,
+    owner: &'a Owner,
+    episode: &'a NewEpisode,
+}
+
+impl OneEpisode<'_> {
+    async fn post(&self) -> Result<Episode> {
+        let (owner, id) = owner_field(self.owner);
+        let mut body = episode_fields(self.episode);
+        body.insert("type".into(), json!(self.episode.data_type));
+        body.insert(owner.into(), id.into());
+        self.zep.ask(Request::post(&["graph"]).json(&body)?).await
+    }
+}
+
+#[async_trait]
+impl InDoubt for OneEpisode<'_> {
+    async fn look(&self) -> Result<HashMap<Part, Uuid>> {
+        let Some(part) = Part::of(Some(&self.episode.metadata)) else {
+            return Ok(HashMap::new());
+        };
+        let is_it = |episode: &Episode| Part::of(episode.metadata.as_ref()).as_ref() == Some(&part);
+        let mut found = self.zep.find_episodes(self.owner, &part.record).await?;
+        if !found.iter().any(is_it) {
+            // The filter by metadata is experimental in Zep: that it holds something back must not
+            // make a double.
+            found = self
+                .zep
+                .newest_episodes(self.owner, NEWEST_EPISODES)
+                .await?;
+        }
+        let uuid = found.into_iter().find(is_it).map(|episode| episode.uuid);
+        Ok(uuid.map(|uuid| (part, uuid)).into_iter().collect())
+    }
+
+    async fn send(&self, _items: &[usize]) -> Result<Vec<Uuid>> {
+        Ok(vec![self.post().await?.uuid])
+    }
+}
+
+/// The fields of an episode that adding it to a graph and to a batch have in common.
+pub(super) fn episode_fields(episode: &NewEpisode) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("data".into(), episode.data.as_str().into());
+    if let Some(time) = episode.created_at {
+        fields.insert("created_at".into(), time.to_string().into());
+    }
+    if !episode.metadata.is_empty() {
+        fields.insert("metadata".into(), Value::Object(episode.metadata.clone()));
+    }
+    if let Some(description) = &episode.source_description {
+        fields.insert("source_description".into(), description.as_str().into());
+    }
+    fields
+}
+
+fn of_records(messages: Vec<Message>, records: &HashSet<String>) -> Vec<Message> {
+    messages
+        .into_iter()
+        .filter(|message| {
+            Part::of(message.metadata.as_ref()).is_some_and(|part| records.contains(&part.record))
+        })
+        .collect()
+}
+
+/// Whether each record is there with all its parts, so that none can be further up.
+fn all_whole(found: &[Message], records: &HashSet<String>) -> bool {
+    let mut parts: HashMap<String, HashSet<Part>> = HashMap::new();
+    for part in found.iter().filter_map(|m| Part::of(m.metadata.as_ref())) {
+        parts.entry(part.record.clone()).or_default().insert(part);
+    }
+    records.iter().all(|record| {
+        parts
+            .get(record)
+            .and_then(|found| Some(found.len() >= found.iter().map(Part::of_how_many).max()?))
+            .unwrap_or(false)
+    })
+}
+
+/// The whole set, and `null` for what is stored and no longer in it: Zep merges metadata, and
+/// `null` removes a key (zep-cloud 3.30.0, `graph.episode.update`).
+pub(super) fn replacing(new: &Metadata, stored: Option<&Metadata>) -> (Metadata, Metadata) {
+    let gone: Metadata = stored
+        .into_iter()
+        .flat_map(Map::keys)
+        .filter(|key| !new.contains_key(*key))
+        .map(|key| (key.clone(), Value::Null))
+        .collect();
+    let mut whole = new.clone();
+    whole.extend(gone.clone());
+    (whole, gone)
+}
+
+/// Whether an error says that a request's content, not its target, was refused.
+pub(super) fn is_invalid(error: &Error) -> bool {
+    matches!(error, Error::Invalid { .. })
+}
