@@ -3,7 +3,6 @@
 //! Nothing else in the program reads the environment. A [`Config`] is whole or it is not there:
 //! every wrong value is found in one go and named in [`ConfigError`].
 
-mod access;
 mod dotenv;
 mod error;
 mod flags;
@@ -16,9 +15,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::memory::model::UserId;
+use crate::zep::{Connection, UserId};
 
-pub use access::ZepAccess;
 pub use error::{ConfigError, Problem};
 pub use flags::Flags;
 pub use setting::{Origin, Setting};
@@ -58,7 +56,7 @@ pub struct Config {
 #[derive(Debug)]
 pub enum Backend {
     /// In Zep Cloud, or whatever answers as it does.
-    Zep(ZepAccess),
+    Zep(Connection),
     /// In one SQLite file on this machine.
     Local {
         /// The file, absolute. It need not exist yet.
@@ -79,7 +77,7 @@ impl Backend {
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Zep(access) => write!(f, "zep at {}", access.url),
+            Self::Zep(connection) => write!(f, "zep at {}", connection.host()),
             Self::Local { path } => write!(f, "local in {}", path.display()),
         }
     }
@@ -256,11 +254,8 @@ fn backend(reader: &mut Reader) -> Option<Backend> {
     match named? {
         BackendName::Zep => {
             let key = reader.required_key(key)?;
-            Some(Backend::Zep(ZepAccess {
-                url: url?,
-                key,
-                timeout: timeout?,
-            }))
+            // Each of the three is checked already, so this cannot fail.
+            Connection::new(&url?, key, timeout?).ok().map(Backend::Zep)
         }
         BackendName::Local => Some(Backend::Local {
             path: path??.join(STORE_FILE),

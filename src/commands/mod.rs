@@ -8,7 +8,7 @@ pub mod try_it;
 use std::sync::Arc;
 
 use zep_mcp_server::config::{Backend, Config};
-use zep_mcp_server::zep::Zep;
+use zep_mcp_server::zep::{Zep, v3::ZepCloud};
 
 /// The backend that the configuration names, ready for calls. Sends nothing yet; the embedded
 /// store's file is opened, and made if it does not exist.
@@ -17,7 +17,7 @@ use zep_mcp_server::zep::Zep;
 /// If the embedded store's file cannot be used.
 pub fn open_backend(config: &Config) -> anyhow::Result<Arc<dyn Zep>> {
     match &config.backend {
-        Backend::Zep(_) => anyhow::bail!("this build has no Zep Cloud backend"),
+        Backend::Zep(connection) => Ok(Arc::new(ZepCloud::new(connection.clone()))),
         Backend::Local { .. } => anyhow::bail!("this build has no local backend"),
     }
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::access::{check_key, check_url};
 use super::sources::{Sources, Stated};
 use super::{ConfigError, InForce, Origin, Problem, Setting, ZEP_CLOUD};
+use crate::zep::{check_key, check_url};
 
 /// Reads settings, and remembers what it found.
 pub(super) struct Reader {

@@ -30,7 +30,7 @@ fn from_dotenv(dotenv: &str) -> Result<Config, ConfigError> {
     load(Flags::default(), &[], dotenv)
 }
 
-fn zep(config: &Config) -> &ZepAccess {
+fn zep(config: &Config) -> &Connection {
     match &config.backend {
         Backend::Zep(access) => access,
         Backend::Local { .. } => panic!("the backend is local"),
@@ -66,9 +66,9 @@ fn without_any_setting_memories_stay_on_this_machine() {
 fn a_key_chooses_zep_cloud() {
     let config = from_environment(&[(Setting::ApiKey, "z_k")]).unwrap();
     let access = zep(&config);
-    assert_eq!(access.url, "https://api.getzep.com");
-    assert_eq!(access.key.expose_secret(), "z_k");
-    assert_eq!(access.timeout, Duration::from_secs(30));
+    assert_eq!(access.host(), "https://api.getzep.com");
+    assert_eq!(access.key().expose_secret(), "z_k");
+    assert_eq!(access.timeout(), Duration::from_secs(30));
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn flags_win_over_the_environment_and_that_over_dotenv() {
     let dotenv =
         "ZEP_API_KEY=z_k\nZEP_TIMEOUT_SECS=3\nZEP_DEFAULT_USER_ID=from-file\nLOG_LEVEL=debug\n";
     let config = load(flags, &environment, dotenv).unwrap();
-    assert_eq!(zep(&config).timeout, Duration::from_secs(1));
+    assert_eq!(zep(&config).timeout(), Duration::from_secs(1));
     assert_eq!(config.default_user.as_str(), "from-environment");
     assert_eq!(config.logging.level, LogLevel::Debug);
     assert_eq!(origin(&config, Setting::TimeoutSecs), Origin::Flag);
@@ -116,7 +116,7 @@ fn empty_values_are_no_values_and_let_the_next_source_speak() {
     let config = load(Flags::default(), &environment, "ZEP_API_KEY=\n").unwrap();
     assert_eq!(config.backend.name(), "local");
     let config = load(Flags::default(), &environment, "ZEP_API_KEY=z_file\n").unwrap();
-    assert_eq!(zep(&config).key.expose_secret(), "z_file");
+    assert_eq!(zep(&config).key().expose_secret(), "z_file");
 }
 
 #[test]
@@ -134,12 +134,12 @@ fn mem0s_default_user_counts_where_ours_is_not_set() {
 fn the_address_in_dotenv_counts_only_beside_the_key_in_use() {
     let file = "ZEP_API_URL=https://elsewhere.example\nZEP_API_KEY=z_file\n";
     let own = from_dotenv(file).unwrap();
-    assert_eq!(zep(&own).url, "https://elsewhere.example");
+    assert_eq!(zep(&own).host(), "https://elsewhere.example");
     assert!(own.warnings.is_empty());
 
     let foreign = load(Flags::default(), &[(Setting::ApiKey, "z_mine")], file).unwrap();
-    assert_eq!(zep(&foreign).url, "https://api.getzep.com");
-    assert_eq!(zep(&foreign).key.expose_secret(), "z_mine");
+    assert_eq!(zep(&foreign).host(), "https://api.getzep.com");
+    assert_eq!(zep(&foreign).key().expose_secret(), "z_mine");
     assert!(
         foreign.warnings[0].contains("ZEP_API_URL"),
         "{:?}",
@@ -159,7 +159,7 @@ fn a_foreign_dotenv_cannot_read_the_environment() {
     ] {
         let file = format!("{line}\nZEP_API_URL=https://thief.example\n");
         if let Ok(config) = from_dotenv(&file) {
-            let key = zep(&config).key.expose_secret().to_owned();
+            let key = zep(&config).key().expose_secret().to_owned();
             assert!(
                 key.contains("$PATH") || key.contains("${PATH}"),
                 "{line}: {key}"
@@ -176,7 +176,7 @@ fn a_dollar_sign_in_dotenv_stays_one() {
         "ZEP_API_KEY='a$b'",
         "ZEP_API_KEY=\"a$b\"",
     ] {
-        let config = from_dotenv(line).map(|config| zep(&config).key.expose_secret().to_owned());
+        let config = from_dotenv(line).map(|config| zep(&config).key().expose_secret().to_owned());
         assert_eq!(config.as_deref(), Ok("a$b"), "{line}");
     }
 }
@@ -184,13 +184,13 @@ fn a_dollar_sign_in_dotenv_stays_one() {
 #[test]
 fn the_last_of_several_lines_for_one_setting_counts() {
     let config = from_dotenv("ZEP_API_KEY=first\nexport ZEP_API_KEY='last'\n").unwrap();
-    assert_eq!(zep(&config).key.expose_secret(), "last");
+    assert_eq!(zep(&config).key().expose_secret(), "last");
 }
 
 #[test]
 fn a_dotenv_with_a_byte_order_mark_and_windows_line_ends_is_read() {
     let config = from_dotenv("\u{feff}ZEP_API_KEY=z_k\r\nLOG_FORMAT=json\r\n").unwrap();
-    assert_eq!(zep(&config).key.expose_secret(), "z_k");
+    assert_eq!(zep(&config).key().expose_secret(), "z_k");
     assert_eq!(config.logging.format, LogFormat::Json);
 }
 
@@ -262,7 +262,7 @@ fn plain_http_goes_to_this_machine_only() {
         ("https://zep.example:8443/", "https://zep.example:8443"),
         ("https://api.getzep.com:443", "https://api.getzep.com"),
     ] {
-        assert_eq!(zep(&url(given).unwrap()).url, kept);
+        assert_eq!(zep(&url(given).unwrap()).host(), kept);
     }
     for wrong in [
         "http://api.getzep.com",

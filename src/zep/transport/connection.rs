@@ -46,18 +46,11 @@ impl Connection {
     /// # Errors
     /// [`InvalidConnection`] that names the setting.
     pub fn new(url: &str, key: SecretString, timeout: Duration) -> Result<Self, InvalidConnection> {
-        let url = checked_url(url).map_err(|problem| InvalidConnection {
-            field: "ZEP_API_URL",
-            problem: problem.to_owned(),
-        })?;
+        let invalid = |field| move |problem| InvalidConnection { field, problem };
+        let url = check_url(url).map_err(invalid("ZEP_API_URL"))?;
+        let url = Url::parse(&url).map_err(|error| invalid("ZEP_API_URL")(error.to_string()))?;
         let api_key = SecretString::from(key.expose_secret().trim());
-        if api_key.expose_secret().is_empty() {
-            return Err(InvalidConnection {
-                field: "ZEP_API_KEY",
-                problem: "is empty; set it to a project's key from https://app.getzep.com".into(),
-            });
-        }
-        authorization(&api_key)?;
+        check_key(&api_key).map_err(invalid("ZEP_API_KEY"))?;
         if timeout.is_zero() {
             return Err(InvalidConnection {
                 field: "ZEP_TIMEOUT_SECS",
@@ -81,6 +74,11 @@ impl Connection {
         self.timeout
     }
 
+    /// The API key.
+    pub fn key(&self) -> &SecretString {
+        &self.api_key
+    }
+
     /// How long a connection may take to come about.
     pub(super) fn connect_timeout(&self) -> Duration {
         CONNECT_TIMEOUT.min(self.timeout / 3)
@@ -99,7 +97,7 @@ impl Connection {
     pub(super) fn client(&self) -> Result<Client, String> {
         // Fails only where somebody installed one before, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let headers = authorization(&self.api_key).map_err(|error| error.to_string())?;
+        let headers = authorization(&self.api_key)?;
         let mut client = Client::builder()
             .default_headers(HeaderMap::from_iter([(AUTHORIZATION, headers)]))
             .user_agent(concat!(
@@ -132,44 +130,68 @@ impl fmt::Debug for Connection {
     }
 }
 
-fn checked_url(raw: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(raw.trim())
-        .map_err(|_| "is not a URL; it may be like https://api.getzep.com")?;
+/// Checks Zep's address and gives it without a slash at its end. Plain http is for this machine
+/// only: elsewhere the key would be readable on the way. What is wrong is said without the address,
+/// which may hold a password.
+pub(crate) fn check_url(raw: &str) -> Result<String, String> {
+    let refuse = |what: &str| Err(what.to_owned());
+    let Ok(url) = Url::parse(raw.trim()) else {
+        return refuse("is not a URL; it may be like https://api.getzep.com");
+    };
+    if !url.has_host() {
+        return refuse("names no host; it may be like https://api.getzep.com");
+    }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err("contains a user name or password; only scheme and host are allowed");
+        return refuse("has a user name or password in it; remove them, the key is enough");
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-        return Err("has a path or query; only scheme and host are allowed (no /api/v2)");
+        return refuse(
+            "has something after the host; leave it out (`/api/v2` is added), as in \
+             https://api.getzep.com",
+        );
     }
-    match (url.scheme(), url.host_str()) {
-        ("https", Some(_)) => Ok(url),
-        ("http", Some(host)) if is_loopback(host) => Ok(url),
-        ("http", Some(_)) => {
-            Err("is plain http to another machine, which would send the key unencrypted; use https")
+    match url.scheme() {
+        "https" => {}
+        "http" if is_this_machine(&url) => {}
+        "http" => {
+            return refuse(
+                "is plain http to another machine, where the key could be read on the way; use \
+                 https (http may only go to localhost, 127.0.0.1 or [::1])",
+            );
         }
-        _ => Err("is neither https nor http; it may be like https://api.getzep.com"),
+        _ => return refuse("is neither https nor http; it may be like https://api.getzep.com"),
     }
+    Ok(url.origin().ascii_serialization())
 }
 
-fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-fn authorization(key: &SecretString) -> Result<HeaderValue, InvalidConnection> {
+/// Checks that a key can be sent at all. Never repeats it.
+pub(crate) fn check_key(key: &SecretString) -> Result<(), String> {
+    let raw = key.expose_secret();
+    if raw.is_empty() {
+        return Err("is empty; set it to a key from https://app.getzep.com".to_owned());
+    }
+    if raw.starts_with(['"', '\'']) {
+        return Err("stands in quotes; leave them out".to_owned());
+    }
+    if !raw.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(
+            "has a space or another character in it that no key has; copy it again from \
+             https://app.getzep.com"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+fn authorization(key: &SecretString) -> Result<HeaderValue, String> {
     let mut value = HeaderValue::from_str(&format!("Api-Key {}", key.expose_secret()))
-        .ok()
-        .filter(|value| value.to_str().is_ok())
-        .ok_or_else(|| InvalidConnection {
-            field: "ZEP_API_KEY",
-            problem: "contains characters that no key has (a line break, a quotation mark that is \
-                      not ASCII, …); copy it again"
-                .into(),
-        })?;
+        .map_err(|error| error.to_string())?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -3,7 +3,6 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use zep_mcp_server::config::ZepAccess;
 use zep_mcp_server::zep::*;
 
 use super::*;
@@ -163,11 +162,14 @@ impl Zep for Scripted {
 }
 
 fn cloud() -> Backend {
-    Backend::Zep(ZepAccess {
-        url: "https://api.getzep.com".into(),
-        key: "z_secret".into(),
-        timeout: Duration::from_secs(1),
-    })
+    Backend::Zep(
+        Connection::new(
+            "https://api.getzep.com",
+            "z_secret".into(),
+            Duration::from_secs(1),
+        )
+        .unwrap(),
+    )
 }
 
 async fn examined(zep: &Scripted) -> Vec<Check> {
