@@ -37,7 +37,7 @@ pub fn run(config: &Config, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
 
 async fn check(config: &Config) -> Vec<Check> {
     match super::open_backend(config) {
-        Ok(zep) => checks::all(&config.backend, zep.as_ref(), None).await,
+        Ok(zep) => checks::all(&config.backend, zep.as_ref()).await,
         Err(error) => vec![checks::unopened(&config.backend, &error)],
     }
 }

@@ -32,6 +32,12 @@ pub trait Zep: Send + Sync + std::fmt::Debug {
     /// The backend's name in answers: `zep` or `local`.
     fn backend(&self) -> &'static str;
 
+    /// By how many seconds this machine's clock was ahead of the backend's at its last answer; `None`
+    /// if the backend has no clock of its own, or did not answer yet.
+    fn clock_ahead_secs(&self) -> Option<i64> {
+        None
+    }
+
     /// The project that the key belongs to. The cheapest proof that a key works.
     async fn project(&self) -> Result<Project>;
 

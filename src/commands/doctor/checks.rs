@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
 use serde::Serialize;
 use zep_mcp_server::config::Backend;
 use zep_mcp_server::zep::{Error, NewUser, Outcome, UserFields, UserId, Zep};
@@ -62,9 +61,8 @@ impl Check {
     }
 }
 
-/// All checks of an opened backend. `server_time` is what the backend's clock showed when it last
-/// answered, where that is known.
-pub async fn all(backend: &Backend, zep: &dyn Zep, server_time: Option<Timestamp>) -> Vec<Check> {
+/// All checks of an opened backend.
+pub async fn all(backend: &Backend, zep: &dyn Zep) -> Vec<Check> {
     let access = access(backend, zep).await;
     let reached = access.state == State::Ok;
     let mut checks = vec![Check::ok("backend", backend.to_string()), access];
@@ -74,7 +72,7 @@ pub async fn all(backend: &Backend, zep: &dyn Zep, server_time: Option<Timestamp
         Check::not_measured("write access", "not tried, since the line above failed")
     });
     checks.push(match backend {
-        Backend::Zep(_) => clock(server_time, Timestamp::now()),
+        Backend::Zep(_) => clock(zep.clock_ahead_secs()),
         Backend::Local { path } => data_dir(path),
     });
     checks
@@ -162,12 +160,11 @@ async fn write_access(zep: &dyn Zep) -> Check {
 }
 
 /// Compares the clocks.
-fn clock(server_time: Option<Timestamp>, now: Timestamp) -> Check {
+fn clock(ahead_secs: Option<i64>) -> Check {
     const NAME: &str = "clock";
-    let Some(server_time) = server_time else {
+    let Some(skew) = ahead_secs else {
         return Check::not_measured(NAME, "the backend did not tell its time");
     };
-    let skew = now.as_second() - server_time.as_second();
     let detail = match skew {
         0 => "as Zep's".to_owned(),
         1.. => format!("{skew} s ahead of Zep's"),

@@ -6,6 +6,7 @@
 //! adapter, which can look. Nothing outlives the call: dropping its future ends every wait.
 
 mod answer;
+mod clock;
 mod connection;
 mod pace;
 mod request;
@@ -28,6 +29,7 @@ use self::answer::Attempt;
 use self::pace::Pace;
 use self::request::Repeat;
 use crate::zep::{Error, Outcome};
+use clock::Clock;
 
 /// How often a request is sent again. Ours.
 const RETRIES: usize = 4;
@@ -91,6 +93,7 @@ pub(crate) struct Transport {
     prefix: &'static str,
     client: OnceCell<reqwest::Client>,
     pace: Pace,
+    clock: Clock,
     counters: Counters,
 }
 
@@ -111,6 +114,7 @@ impl Transport {
             prefix,
             client: OnceCell::new(),
             pace: Pace::default(),
+            clock: Clock::default(),
             counters: Counters::default(),
         }
     }
@@ -121,6 +125,11 @@ impl Transport {
             retries: self.counters.retries.load(Ordering::Relaxed),
             waited: Duration::from_micros(self.counters.waited_micros.load(Ordering::Relaxed)),
         }
+    }
+
+    /// See [`crate::zep::Zep::clock_ahead_secs`].
+    pub(crate) fn clock_ahead_secs(&self) -> Option<i64> {
+        self.clock.ahead_secs()
     }
 
     /// How long a whole call may last.
@@ -257,6 +266,7 @@ impl Transport {
             .send()
             .await
             .map_err(|error| answer::broken(&error, &self.connection))?;
+        self.clock.learn(response.headers());
         self.pace.learn(response.headers());
         drop(slot);
 

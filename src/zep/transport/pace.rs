@@ -5,10 +5,12 @@
 //! moment for itself so that the rest are spread evenly until the count starts anew.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::{DATE, HeaderMap};
+use reqwest::header::HeaderMap;
 use tokio::time::Instant;
+
+use super::clock::{time_there, unix_secs};
 
 /// Zep's limits are per minute.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -164,12 +166,8 @@ impl Window {
 
 /// Zep's own clock where it tells it, so that a wrong clock here does not matter.
 fn unix_time_there(headers: &HeaderMap) -> u64 {
-    headers
-        .get(DATE)
-        .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
-        .unwrap_or_else(SystemTime::now)
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |time| time.as_secs())
+    let there = time_there(headers).unwrap_or_else(SystemTime::now);
+    u64::try_from(unix_secs(there)).unwrap_or(0)
 }
 
 fn abs_difference(a: Instant, b: Instant) -> Duration {

@@ -149,6 +149,10 @@ impl Zep for ZepCloud {
         "zep"
     }
 
+    fn clock_ahead_secs(&self) -> Option<i64> {
+        self.transport.clock_ahead_secs()
+    }
+
     async fn project(&self) -> Result<Project> {
         #[derive(Deserialize)]
         struct Info {
