@@ -58,7 +58,7 @@ impl ApiError {
 
     /// 400: what was sent is not acceptable.
     pub(super) fn bad_request(problem: impl std::fmt::Display) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, format!("bad request: {problem}"))
+        Self::new(StatusCode::BAD_REQUEST, problem.to_string())
     }
 
     /// 401, in the words of Zep.
@@ -67,8 +67,8 @@ impl ApiError {
     }
 
     /// 404: there is no such thing.
-    pub(super) fn not_found(what: impl std::fmt::Display) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("not found: {what}"))
+    pub(super) fn not_found(problem: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, problem)
     }
 
     /// 429: the call was not carried out and may be sent again after this many seconds.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use secrecy::SecretString;
@@ -113,7 +113,7 @@ pub async fn serve(
             temporary.insert(directory).path().join("zep.db")
         }
     };
-    let zep = Arc::new(LocalZep::open(&path, options.behavior.clone())?);
+    let zep = Arc::new(LocalZep::open(&path, options.behavior)?);
     // The store opens its file on first use; a file that cannot be used ends the start, not a call.
     zep.project().await?;
 
@@ -159,8 +159,8 @@ pub fn router(emulator: Arc<Emulator>) -> Router {
         .with_state(emulator)
 }
 
-async fn no_route(request: Request) -> ApiError {
-    ApiError::not_found(format_args!("no route {}", request.method()))
+async fn no_route() -> ApiError {
+    ApiError::not_found("route not found")
 }
 
 async fn no_method(method: Method) -> ApiError {

@@ -3,9 +3,11 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import traceback
 
 BINARY = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("ZEP_MCP_SERVER_BIN")
@@ -39,8 +41,12 @@ def emulator(*arguments):
     """Runs `emulate` on a free port and gives its address."""
     if not BINARY:
         sys.exit("set ZEP_MCP_SERVER_BIN to the binary, or give it as the first argument")
+    temporary = tempfile.mkdtemp()
     process = subprocess.Popen(
-        [BINARY, "emulate", "--port", "0", *arguments], stdout=subprocess.PIPE, text=True
+        [BINARY, "emulate", "--port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": temporary},
     )
     try:
         line = process.stdout.readline()
@@ -51,8 +57,13 @@ def emulator(*arguments):
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=10)
+            code = process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            print("FAIL the emulator stops on SIGTERM: it had to be killed", flush=True)
+            code = "a kill"
+        left = os.listdir(temporary)
+        shutil.rmtree(temporary)
+        with check("the emulator ends on SIGTERM and leaves nothing behind"):
+            assert code == 0, f"ended with {code}"
+            assert not left, left

@@ -9,12 +9,12 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::filters::ListBody;
+use super::filters::{self, ListBody};
 use super::{Routes, graph_owner, user_owner};
 use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, Segment, Success, listed, success};
-use crate::zep::{Fact, FactPatch, Uuid, Zep};
+use crate::zep::{Fact, FactPatch, Owner, Uuid, Zep};
 
 pub(super) fn routes() -> Routes {
     Router::new()
@@ -78,13 +78,7 @@ async fn list_of_user(
     Segment(user): Segment,
     Body(body): Body<ListBody>,
 ) -> ApiResult<Response> {
-    let listing = body.into_listing()?;
-    listed(
-        emulator
-            .zep
-            .list_facts(&user_owner(&user)?, &listing)
-            .await?,
-    )
+    list(&emulator, user_owner(&user)?, body).await
 }
 
 /// `graph.edge.get_by_graph_id`
@@ -93,11 +87,15 @@ async fn list_of_graph(
     Segment(graph): Segment,
     Body(body): Body<ListBody>,
 ) -> ApiResult<Response> {
-    let listing = body.into_listing()?;
-    listed(
-        emulator
-            .zep
-            .list_facts(&graph_owner(&graph)?, &listing)
-            .await?,
+    list(&emulator, graph_owner(&graph)?, body).await
+}
+
+async fn list(emulator: &Emulator, owner: Owner, body: ListBody) -> ApiResult<Response> {
+    let page = filters::page(
+        body,
+        |fact: &Fact| &fact.uuid,
+        async |listing| emulator.zep.list_facts(&owner, &listing).await,
     )
+    .await?;
+    listed(page)
 }

@@ -1,6 +1,5 @@
 //! Graphs, what is added to them, and the search.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Routes;
 use super::content::EpisodeBody;
-use super::listing::{self, Ask, Listed};
+use super::listing;
 use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
-use crate::zep::{Graph, GraphId, GraphPage, Metadata, Zep};
+use crate::zep::{Direction, Graph, GraphId, GraphPage, Metadata, Zep};
 
 /// Graphs of a page at most (zep-cloud 3.30.0, `graph.list_all`).
 const MAX_PAGE: u32 = 100;
@@ -92,61 +91,57 @@ struct Graphs {
     page_size: u32,
 }
 
-impl Listed for Graph {
-    fn order(column: &str) -> Option<fn(&Self, &Self) -> Ordering> {
-        Some(match column {
-            "created_at" => |a, b| a.created_at.cmp(&b.created_at),
-            "graph_id" => |a, b| a.graph_id.cmp(&b.graph_id),
-            "name" => |a, b| a.name.cmp(&b.name),
-            _ => return None,
-        })
-    }
-
-    fn texts(&self) -> [Option<&str>; 4] {
-        let [id, name, description] =
-            [&self.graph_id, &self.name, &self.description].map(Option::as_deref);
-        [id, name, description, None]
-    }
-}
-
 /// `graph.list_all`
 async fn list(
     State(emulator): State<Arc<Emulator>>,
     Query(query): Query<ListGraphs>,
 ) -> ApiResult<Answer<Graphs>> {
-    let page_number = query.page_number.unwrap_or(1);
-    let page_size = query.page_size.unwrap_or(listing::DEFAULT_SIZE);
-    if page_size > MAX_PAGE {
+    let asked = listing::page_number(query.page_number, query.page_size)?;
+    if asked.size > MAX_PAGE {
         return Err(ApiError::bad_request(format_args!(
             "pageSize must be between 1 and {MAX_PAGE}"
         )));
     }
-    let search_chars = query.search.as_deref().map_or(0, |s| s.chars().count());
-    if search_chars > MAX_SEARCH_CHARS {
+    let term = listing::search_term(query.search.as_deref());
+    if term
+        .iter()
+        .any(|term| term.chars().count() > MAX_SEARCH_CHARS)
+    {
         return Err(ApiError::bad_request(format_args!(
             "search must have at most {MAX_SEARCH_CHARS} characters"
         )));
     }
-    let ask = Ask {
-        number: Some(page_number),
-        size: Some(page_size),
-        search: query.search,
-        order_by: query.order_by,
-        asc: query.asc,
-    };
-    let (graphs, total) = listing::page(&ask, async |page| {
+    let mut graphs = listing::everything(async |page| {
         let page = emulator.zep.list_graphs(page).await?;
-        Ok((page.graphs, page.total_count.unwrap_or_default()))
+        Ok(page.graphs)
     })
     .await?;
+    if let Some(term) = term {
+        graphs.retain(|graph| {
+            let texts = [&graph.graph_id, &graph.name, &graph.description];
+            listing::contains(&texts, &term)
+        });
+    }
+    match query.order_by.as_deref() {
+        // As the store lists them.
+        None | Some("created_at") => {}
+        Some("graph_id") => graphs.sort_by(|a, b| a.graph_id.cmp(&b.graph_id)),
+        Some("name") => graphs.sort_by(|a, b| a.name.cmp(&b.name)),
+        Some(column) => return Err(listing::no_column(column)),
+    }
+    if listing::direction(query.asc) == Direction::Desc {
+        graphs.reverse();
+    }
+    let total_count = Some(graphs.len() as u64);
+    let graphs = listing::cut(graphs, asked);
     Ok(Answer(Graphs {
         row_count: graphs.len(),
         page: GraphPage {
             graphs,
-            total_count: Some(total),
+            total_count,
         },
-        page_number,
-        page_size,
+        page_number: asked.number,
+        page_size: asked.size,
     }))
 }
 

@@ -1,90 +1,22 @@
-//! Numbered lists in any order that Zep offers, over a store that lists oldest first.
+//! Numbered lists: which page, and how to find and order what the store only lists whole.
 
-use std::cmp::Ordering;
 use std::future::Future;
 
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::zep::{PageNumber, Result};
+use crate::zep::{Direction, PageNumber, Result};
 
 /// Items of a page if the client does not say (zep-cloud 3.30.0, `graph.list_all`; not documented
 /// for users and threads).
-pub(super) const DEFAULT_SIZE: u32 = 50;
+const DEFAULT_SIZE: u32 = 50;
 /// Items asked of the store at once where the whole list is needed.
 const CHUNK: u32 = 100;
 
-/// What a client asked of a list.
-#[derive(Debug, Default)]
-pub(super) struct Ask {
-    pub number: Option<u32>,
-    pub size: Option<u32>,
-    pub search: Option<String>,
-    pub order_by: Option<String>,
-    /// Upwards if not said: Zep does not document it.
-    pub asc: Option<bool>,
-}
-
-/// What can be listed.
-pub(super) trait Listed: Sized {
-    /// How to order by a column; `None` if there is no such column.
-    fn order(column: &str) -> Option<fn(&Self, &Self) -> Ordering>;
-    /// The texts that a search looks through.
-    fn texts(&self) -> [Option<&str>; 4];
-}
-
-/// The items of the page asked for, and how many there are on all pages.
-///
-/// A page in the store's own order is one read. For anything else the whole list is read and
-/// sorted: the emulator's lists are as long as one person's tests.
-pub(super) async fn page<T, F, R>(ask: &Ask, read: F) -> ApiResult<(Vec<T>, u64)>
-where
-    T: Listed,
-    F: Fn(PageNumber) -> R,
-    R: Future<Output = Result<(Vec<T>, u64)>>,
-{
-    let number = positive("page number", ask.number.unwrap_or(1))?;
-    let size = positive("page size", ask.size.unwrap_or(DEFAULT_SIZE))?;
-    let column = ask.order_by.as_deref().unwrap_or("created_at");
-    let order = T::order(column)
-        .ok_or_else(|| ApiError::bad_request(format_args!("cannot order by {column}")))?;
-    let upwards = ask.asc.unwrap_or(true);
-    let search = ask
-        .search
-        .as_deref()
-        .map(str::trim)
-        .filter(|s| !s.is_empty());
-
-    if column == "created_at" && upwards && search.is_none() {
-        return Ok(read(PageNumber { number, size }).await?);
-    }
-
-    let mut items = Vec::new();
-    for number in 1.. {
-        let (more, total) = read(PageNumber {
-            number,
-            size: CHUNK,
-        })
-        .await?;
-        let ended = more.is_empty();
-        items.extend(more);
-        if ended || items.len() as u64 >= total {
-            break;
-        }
-    }
-    if let Some(search) = search {
-        let search = search.to_lowercase();
-        items.retain(|item: &T| {
-            let mut texts = item.texts().into_iter().flatten();
-            texts.any(|text| text.to_lowercase().contains(&search))
-        });
-    }
-    items.sort_by(order);
-    if !upwards {
-        items.reverse();
-    }
-    let total = items.len() as u64;
-    let skip = (number as usize - 1).saturating_mul(size as usize);
-    let rows = items.into_iter().skip(skip).take(size as usize).collect();
-    Ok((rows, total))
+/// The page that a client asks for.
+pub(super) fn page_number(number: Option<u32>, size: Option<u32>) -> ApiResult<PageNumber> {
+    Ok(PageNumber {
+        number: positive("page number", number.unwrap_or(1))?,
+        size: positive("page size", size.unwrap_or(DEFAULT_SIZE))?,
+    })
 }
 
 fn positive(what: &str, number: u32) -> ApiResult<u32> {
@@ -94,4 +26,59 @@ fn positive(what: &str, number: u32) -> ApiResult<u32> {
         )));
     }
     Ok(number)
+}
+
+/// Upwards if the client does not say: Zep does not document it.
+pub(super) fn direction(asc: Option<bool>) -> Direction {
+    match asc {
+        Some(false) => Direction::Desc,
+        _ => Direction::Asc,
+    }
+}
+
+/// There is no such column to order by.
+pub(super) fn no_column(column: &str) -> ApiError {
+    ApiError::bad_request(format_args!("cannot order by {column}"))
+}
+
+/// A search term, in lower case, unless it is blank.
+pub(super) fn search_term(search: Option<&str>) -> Option<String> {
+    let term = search?.trim().to_lowercase();
+    (!term.is_empty()).then_some(term)
+}
+
+/// Whether a lower-case term occurs in one of these texts.
+pub(super) fn contains(texts: &[&Option<String>], term: &str) -> bool {
+    texts
+        .iter()
+        .filter_map(|text| text.as_deref())
+        .any(|text| text.to_lowercase().contains(term))
+}
+
+/// The whole list: the emulator's are as long as one person's tests.
+pub(super) async fn everything<T, F, R>(read: F) -> ApiResult<Vec<T>>
+where
+    F: Fn(PageNumber) -> R,
+    R: Future<Output = Result<Vec<T>>>,
+{
+    let mut items = Vec::new();
+    for number in 1.. {
+        let more = read(PageNumber {
+            number,
+            size: CHUNK,
+        })
+        .await?;
+        if more.is_empty() {
+            break;
+        }
+        items.extend(more);
+    }
+    Ok(items)
+}
+
+/// One page of a whole list.
+pub(super) fn cut<T>(items: Vec<T>, page: PageNumber) -> Vec<T> {
+    let size = page.size as usize;
+    let skip = (page.number as usize - 1).saturating_mul(size);
+    items.into_iter().skip(skip).take(size).collect()
 }

@@ -7,12 +7,12 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 
-use super::filters::ListBody;
+use super::filters::{self, ListBody};
 use super::{Routes, graph_owner, user_owner};
 use crate::emulator::Emulator;
-use crate::emulator::error::ApiResult;
+use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, Segment, listed};
-use crate::zep::{Entity, Uuid};
+use crate::zep::{Entity, Owner, Uuid};
 
 pub(super) fn routes() -> Routes {
     Router::new()
@@ -35,13 +35,7 @@ async fn list_of_user(
     Segment(user): Segment,
     Body(body): Body<ListBody>,
 ) -> ApiResult<Response> {
-    let listing = body.into_listing()?;
-    listed(
-        emulator
-            .zep
-            .list_nodes(&user_owner(&user)?, &listing)
-            .await?,
-    )
+    list(&emulator, user_owner(&user)?, body).await
 }
 
 /// `graph.node.get_by_graph_id`
@@ -50,11 +44,21 @@ async fn list_of_graph(
     Segment(graph): Segment,
     Body(body): Body<ListBody>,
 ) -> ApiResult<Response> {
-    let listing = body.into_listing()?;
-    listed(
-        emulator
-            .zep
-            .list_nodes(&graph_owner(&graph)?, &listing)
-            .await?,
+    list(&emulator, graph_owner(&graph)?, body).await
+}
+
+async fn list(emulator: &Emulator, owner: Owner, body: ListBody) -> ApiResult<Response> {
+    // To pass over a filter would answer more than was asked for.
+    if body.is_filtered() {
+        return Err(ApiError::bad_request(
+            "the embedded Zep does not filter its list of nodes",
+        ));
+    }
+    let page = filters::page(
+        body,
+        |node: &Entity| &node.uuid,
+        async |listing| emulator.zep.list_nodes(&owner, &listing).await,
     )
+    .await?;
+    listed(page)
 }

@@ -1,6 +1,5 @@
 //! Threads and their messages.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use super::Routes;
 use super::content::{MessageBody, role};
 use super::episodes::Episodes;
-use super::listing::{self, Ask, Listed};
+use super::listing;
 use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
+use crate::local::ThreadOrder;
 use crate::zep::{
-    AddedMessages, Message, MessagePage, Metadata, Thread, ThreadContext, ThreadId, ThreadPage,
-    UserId, Uuid, Zep,
+    AddedMessages, Message, MessagePage, Metadata, ThreadContext, ThreadId, ThreadPage, UserId,
+    Uuid, Zep,
 };
 
 pub(super) fn routes() -> Routes {
@@ -66,50 +66,24 @@ struct Threads {
     response_count: usize,
 }
 
-impl Listed for Thread {
-    fn order(column: &str) -> Option<fn(&Self, &Self) -> Ordering> {
-        Some(match column {
-            // A thread's own row is not changed after it was made.
-            "created_at" | "updated_at" => |a, b| a.created_at.cmp(&b.created_at),
-            "user_id" => |a, b| a.user_id.cmp(&b.user_id),
-            "thread_id" => |a, b| a.thread_id.cmp(&b.thread_id),
-            _ => return None,
-        })
-    }
-
-    fn texts(&self) -> [Option<&str>; 4] {
-        [
-            self.thread_id.as_deref(),
-            self.user_id.as_deref(),
-            None,
-            None,
-        ]
-    }
-}
-
 /// `thread.list_all`
 async fn list(
     State(emulator): State<Arc<Emulator>>,
     Query(query): Query<ListThreads>,
 ) -> ApiResult<Answer<Threads>> {
-    let ask = Ask {
-        number: query.page_number,
-        size: query.page_size,
-        order_by: query.order_by,
-        asc: query.asc,
-        search: None,
+    let page = listing::page_number(query.page_number, query.page_size)?;
+    let order = match query.order_by.as_deref() {
+        None | Some("created_at") => ThreadOrder::CreatedAt,
+        Some("updated_at") => ThreadOrder::UpdatedAt,
+        Some("user_id") => ThreadOrder::UserId,
+        Some("thread_id") => ThreadOrder::ThreadId,
+        Some(column) => return Err(listing::no_column(column)),
     };
-    let (threads, total) = listing::page(&ask, async |page| {
-        let page = emulator.zep.list_threads(page).await?;
-        Ok((page.threads, page.total_count.unwrap_or_default()))
-    })
-    .await?;
+    let direction = listing::direction(query.asc);
+    let page = emulator.zep.list_threads_by(page, order, direction).await?;
     Ok(Answer(Threads {
-        response_count: threads.len(),
-        page: ThreadPage {
-            threads,
-            total_count: Some(total),
-        },
+        response_count: page.threads.len(),
+        page,
     }))
 }
 

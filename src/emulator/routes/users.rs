@@ -1,6 +1,5 @@
 //! Users.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,10 +9,11 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
 use super::Routes;
-use super::listing::{self, Ask, Listed};
+use super::listing;
 use crate::emulator::Emulator;
 use crate::emulator::error::ApiResult;
 use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
+use crate::local::UserOrder;
 use crate::zep::{Entity, NewUser, Thread, User, UserFields, UserId, UserPage, Zep};
 
 pub(super) fn routes() -> Routes {
@@ -89,50 +89,46 @@ struct Users {
     row_count: usize,
 }
 
-impl Listed for User {
-    fn order(column: &str) -> Option<fn(&Self, &Self) -> Ordering> {
-        Some(match column {
-            "created_at" => |a, b| a.created_at.cmp(&b.created_at),
-            "user_id" => |a, b| a.user_id.cmp(&b.user_id),
-            "email" => |a, b| a.email.cmp(&b.email),
-            _ => return None,
-        })
-    }
-
-    fn texts(&self) -> [Option<&str>; 4] {
-        [
-            &self.user_id,
-            &self.email,
-            &self.first_name,
-            &self.last_name,
-        ]
-        .map(Option::as_deref)
-    }
-}
-
 /// `user.list_ordered`
 async fn list(
     State(emulator): State<Arc<Emulator>>,
     Query(query): Query<ListUsers>,
 ) -> ApiResult<Answer<Users>> {
-    let ask = Ask {
-        number: query.page_number,
-        size: query.page_size,
-        search: query.search,
-        order_by: query.order_by,
-        asc: query.asc,
+    let page = listing::page_number(query.page_number, query.page_size)?;
+    let direction = listing::direction(query.asc);
+    let order = match query.order_by.as_deref() {
+        None | Some("created_at") => UserOrder::CreatedAt,
+        Some("user_id") => UserOrder::UserId,
+        Some("email") => UserOrder::Email,
+        Some(column) => return Err(listing::no_column(column)),
     };
-    let (users, total) = listing::page(&ask, async |page| {
-        let page = emulator.zep.list_users(page).await?;
-        Ok((page.users, page.total_count.unwrap_or_default()))
-    })
-    .await?;
+    let zep = &emulator.zep;
+    let page = match listing::search_term(query.search.as_deref()) {
+        None => zep.list_users_by(page, order, direction).await?,
+        Some(term) => {
+            let mut users = listing::everything(async |page| {
+                let page = zep.list_users_by(page, order, direction).await?;
+                Ok(page.users)
+            })
+            .await?;
+            users.retain(|user| {
+                let texts = [
+                    &user.user_id,
+                    &user.email,
+                    &user.first_name,
+                    &user.last_name,
+                ];
+                listing::contains(&texts, &term)
+            });
+            UserPage {
+                total_count: Some(users.len() as u64),
+                users: listing::cut(users, page),
+            }
+        }
+    };
     Ok(Answer(Users {
-        row_count: users.len(),
-        page: UserPage {
-            users,
-            total_count: Some(total),
-        },
+        row_count: page.users.len(),
+        page,
     }))
 }
 
