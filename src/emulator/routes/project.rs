@@ -1,0 +1,39 @@
+//! The project and background tasks.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use serde::Serialize;
+
+use super::Routes;
+use crate::emulator::Emulator;
+use crate::emulator::error::ApiResult;
+use crate::emulator::wire::{Answer, Segment};
+use crate::zep::{Project, Task, Zep};
+
+pub(super) fn routes() -> Routes {
+    Router::new()
+        .route("/projects/info", get(project))
+        .route("/tasks/{task_id}", get(task))
+}
+
+#[derive(Serialize)]
+struct ProjectInfo {
+    project: Project,
+}
+
+/// `project.get`
+async fn project(State(emulator): State<Arc<Emulator>>) -> ApiResult<Answer<ProjectInfo>> {
+    let project = emulator.zep.project().await?;
+    Ok(Answer(ProjectInfo { project }))
+}
+
+/// `task.get`
+async fn task(
+    State(emulator): State<Arc<Emulator>>,
+    Segment(task): Segment,
+) -> ApiResult<Answer<Task>> {
+    Ok(Answer(emulator.zep.task(&task).await?))
+}

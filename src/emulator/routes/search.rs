@@ -1,0 +1,166 @@
+//! The search in a graph.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+
+use super::filters::FilterBody;
+use crate::emulator::Emulator;
+use crate::emulator::error::{ApiError, ApiResult};
+use crate::emulator::wire::{Answer, Body};
+use crate::zep::{Entity, Episode, Fact, Filters, Reranker, Search, SearchScope, Zep};
+
+/// Characters of a context block if the client does not say, and at most (zep-cloud 3.30.0,
+/// `graph.search`).
+const DEFAULT_CONTEXT_CHARS: usize = 2_500;
+const MAX_CONTEXT_CHARS: usize = 50_000;
+
+#[derive(Deserialize)]
+pub(super) struct SearchBody {
+    query: String,
+    user_id: Option<String>,
+    graph_id: Option<String>,
+    scope: Option<String>,
+    reranker: Option<String>,
+    limit: Option<u32>,
+    search_filters: Option<FilterBody>,
+    max_characters: Option<usize>,
+    return_raw_results: Option<bool>,
+}
+
+/// What was found, only under the names of what was looked for.
+#[derive(Default, Serialize)]
+pub(super) struct Results {
+    edges: Option<Vec<Fact>>,
+    nodes: Option<Vec<Entity>>,
+    episodes: Option<Vec<Episode>>,
+    observations: Option<[(); 0]>,
+    thread_summaries: Option<[(); 0]>,
+    context: Option<String>,
+}
+
+/// `graph.search`
+pub(super) async fn search(
+    State(emulator): State<Arc<Emulator>>,
+    Body(body): Body<SearchBody>,
+) -> ApiResult<Answer<Results>> {
+    let owner = super::owner(body.user_id.as_deref(), body.graph_id.as_deref())?;
+    let asked = scope(body.scope.as_deref())?;
+    let search = Search {
+        query: body.query,
+        scope: match asked {
+            Scope::Stored(scope) => scope,
+            // Looked for all the same, so that a wrong query or owner is refused as ever.
+            Scope::Observations | Scope::ThreadSummaries => SearchScope::Nodes,
+        },
+        limit: body.limit,
+        reranker: reranker(body.reranker.as_deref(), asked)?,
+        filters: match body.search_filters {
+            Some(filters) => filters.into_filters()?,
+            None => Filters::default(),
+        },
+    };
+    let context_chars = body.max_characters.unwrap_or(DEFAULT_CONTEXT_CHARS);
+    if context_chars > MAX_CONTEXT_CHARS {
+        return Err(ApiError::bad_request(format_args!(
+            "max_characters must be at most {MAX_CONTEXT_CHARS}"
+        )));
+    }
+
+    let found = emulator.zep.search(&owner, &search).await?;
+    Ok(Answer(match asked {
+        Scope::Stored(SearchScope::Edges) => Results {
+            edges: Some(found.edges),
+            ..Results::default()
+        },
+        Scope::Stored(SearchScope::Nodes) => Results {
+            nodes: Some(found.nodes),
+            ..Results::default()
+        },
+        Scope::Stored(SearchScope::Episodes) => Results {
+            episodes: Some(found.episodes),
+            ..Results::default()
+        },
+        Scope::Stored(SearchScope::Auto) => {
+            let raw = body.return_raw_results == Some(true);
+            Results {
+                context: found.context.map(|text| shortened(text, context_chars)),
+                edges: raw.then_some(found.edges),
+                nodes: raw.then_some(found.nodes),
+                episodes: raw.then_some(found.episodes),
+                ..Results::default()
+            }
+        }
+        Scope::Observations => Results {
+            observations: Some([]),
+            ..Results::default()
+        },
+        Scope::ThreadSummaries => Results {
+            thread_summaries: Some([]),
+            ..Results::default()
+        },
+    }))
+}
+
+/// What Zep searches in; of the last two the embedded Zep makes none.
+#[derive(Clone, Copy)]
+enum Scope {
+    Stored(SearchScope),
+    Observations,
+    ThreadSummaries,
+}
+
+fn scope(name: Option<&str>) -> ApiResult<Scope> {
+    Ok(match name {
+        None | Some("edges") => Scope::Stored(SearchScope::Edges),
+        Some("nodes") => Scope::Stored(SearchScope::Nodes),
+        Some("episodes") => Scope::Stored(SearchScope::Episodes),
+        Some("auto") => Scope::Stored(SearchScope::Auto),
+        Some("observations") => Scope::Observations,
+        Some("thread_summaries") => Scope::ThreadSummaries,
+        Some(_) => {
+            return Err(ApiError::bad_request(
+                "invalid scope: must be one of edges, nodes, episodes, thread_summaries, \
+                 observations, auto",
+            ));
+        }
+    })
+}
+
+/// The order asked for. The three that need a graph's shape fall back on ranks, as Zep's
+/// `episode_mentions` does where it has nothing to count.
+fn reranker(name: Option<&str>, scope: Scope) -> ApiResult<Option<Reranker>> {
+    match name {
+        None => Ok(None),
+        Some("rrf") => Ok(Some(Reranker::Rrf)),
+        Some("cross_encoder") => Ok(Some(Reranker::CrossEncoder)),
+        Some("node_distance" | "episode_mentions")
+            if matches!(scope, Scope::Stored(SearchScope::Auto)) =>
+        {
+            Err(ApiError::bad_request(
+                "node_distance and episode_mentions cannot be used with scope auto",
+            ))
+        }
+        Some("mmr" | "node_distance" | "episode_mentions") => Ok(Some(Reranker::Rrf)),
+        Some(_) => Err(ApiError::bad_request(
+            "invalid reranker: must be one of rrf, mmr, node_distance, episode_mentions, \
+             cross_encoder",
+        )),
+    }
+}
+
+/// The lines of a context block that fit whole.
+fn shortened(text: String, chars: usize) -> String {
+    if text.chars().count() <= chars {
+        return text;
+    }
+    let mut left = chars;
+    text.split_inclusive('\n')
+        .take_while(|line| {
+            let fits = line.chars().count() <= left;
+            left = left.saturating_sub(line.chars().count());
+            fits
+        })
+        .collect()
+}
