@@ -1,4 +1,5 @@
 //! Memory for AI agents over MCP, kept in Zep Cloud or in one SQLite file.
 
+pub mod local;
 pub mod memory;
 pub mod zep;

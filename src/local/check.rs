@@ -1,0 +1,135 @@
+//! Zep's limits, refused as Zep refuses them. Texts name the field and what it may be, never what
+//! it held.
+
+use serde_json::Value;
+
+use crate::zep::{Error, Metadata, NewEpisode, NewMessage, Owner, Search, limits};
+
+/// 400 with this explanation.
+pub(super) fn invalid(message: impl Into<String>) -> Error {
+    Error::Invalid {
+        status: 400,
+        message: message.into(),
+    }
+}
+
+/// 404 with this explanation.
+pub(super) fn not_found(what: &str) -> Error {
+    Error::NotFound {
+        message: format!("{what} not found"),
+    }
+}
+
+/// 404 for an owner.
+pub(super) fn no_owner(owner: &Owner) -> Error {
+    not_found(match owner {
+        Owner::User(_) => "user",
+        Owner::Graph(_) => "graph",
+    })
+}
+
+/// It exists, or its state does not allow this.
+pub(super) fn conflict(status: u16, message: impl Into<String>) -> Error {
+    Error::Conflict {
+        status,
+        message: message.into(),
+    }
+}
+
+/// 1 to 30 messages, each acceptable.
+pub(super) fn messages(messages: &[NewMessage]) -> Result<(), Error> {
+    if messages.is_empty() {
+        return Err(invalid("messages: at least one message is required"));
+    }
+    if messages.len() > limits::MESSAGES_PER_CALL {
+        return Err(invalid(format!(
+            "messages: at most {} messages are allowed, got {}",
+            limits::MESSAGES_PER_CALL,
+            messages.len()
+        )));
+    }
+    messages
+        .iter()
+        .enumerate()
+        .try_for_each(|(index, one)| message(&format!("messages[{index}]"), one))
+}
+
+/// A message, under the name it came in.
+pub(super) fn message(field: &str, message: &NewMessage) -> Result<(), Error> {
+    text(
+        &format!("{field}.content"),
+        &message.content,
+        limits::MESSAGE_CHARS,
+    )?;
+    if let Some(name) = &message.name {
+        at_most(&format!("{field}.name"), name, limits::NAME_CHARS)?;
+    }
+    metadata(&format!("{field}.metadata"), &message.metadata)
+}
+
+/// An episode.
+pub(super) fn episode(episode: &NewEpisode) -> Result<(), Error> {
+    text("data", &episode.data, limits::EPISODE_CHARS)?;
+    metadata("metadata", &episode.metadata)
+}
+
+/// At most 10 flat keys.
+pub(super) fn metadata(field: &str, metadata: &Metadata) -> Result<(), Error> {
+    if metadata.len() > limits::METADATA_KEYS {
+        return Err(invalid(format!(
+            "{field}: at most {} keys are allowed, got {}",
+            limits::METADATA_KEYS,
+            metadata.len()
+        )));
+    }
+    if metadata.keys().any(|key| key.trim().is_empty()) {
+        return Err(invalid(format!("{field}: keys must not be blank")));
+    }
+    if !metadata.values().all(is_flat) {
+        return Err(invalid(format!(
+            "{field}: values must be strings, numbers, booleans, or non-empty arrays of those"
+        )));
+    }
+    Ok(())
+}
+
+fn is_flat(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => !items.is_empty() && items.iter().all(is_scalar),
+        value => is_scalar(value),
+    }
+}
+
+fn is_scalar(value: &Value) -> bool {
+    matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
+}
+
+/// A search's query and limit.
+pub(super) fn search(search: &Search) -> Result<(), Error> {
+    text("query", &search.query, limits::QUERY_CHARS)?;
+    match search.limit {
+        Some(limit) if limit == 0 || limit > limits::SEARCH_RESULTS => Err(invalid(format!(
+            "limit: must be between 1 and {}, got {limit}",
+            limits::SEARCH_RESULTS
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Neither blank nor too long.
+pub(super) fn text(field: &str, value: &str, max: usize) -> Result<(), Error> {
+    if value.trim().is_empty() {
+        return Err(invalid(format!("{field}: is required")));
+    }
+    at_most(field, value, max)
+}
+
+fn at_most(field: &str, value: &str, max: usize) -> Result<(), Error> {
+    let length = value.chars().count();
+    if length > max {
+        return Err(invalid(format!(
+            "{field}: must be at most {max} characters, got {length}"
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! What the items of a batch hold, and how they become messages and episodes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::OptionalExtension;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid as Raw;
+
+use super::episodes::{self, Incoming};
+use super::rows::uuid;
+use super::store::{Step, Work};
+use super::threads::ThreadRow;
+use super::{entities, index, owners};
+use crate::zep::{DataType, Metadata, NewEpisode, NewMessage};
+
+/// An item's content, until the item is carried out.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Payload {
+    /// A message that is not in its thread yet.
+    Message(NewMessage),
+    /// An episode that is not in its graph yet.
+    Episode {
+        data_type: DataType,
+        data: String,
+        created_at: Option<Timestamp>,
+        metadata: Metadata,
+        source_description: Option<String>,
+    },
+    /// A message that stands in its thread already, unprocessed.
+    Stored,
+}
+
+impl Payload {
+    pub fn episode(episode: &NewEpisode) -> Self {
+        Self::Episode {
+            data_type: episode.data_type,
+            data: episode.data.clone(),
+            created_at: episode.created_at,
+            metadata: episode.metadata.clone(),
+            source_description: episode.source_description.clone(),
+        }
+    }
+
+    /// As the file keeps it.
+    pub fn to_text(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
+    }
+}
+
+/// Puts a draft's message into its thread, unprocessed.
+pub(super) fn show(w: &Work<'_>, thread: &ThreadRow, uuid: Raw, message: &NewMessage) -> Step<()> {
+    let id = owners::allocate(w, thread.owner, 1)?;
+    let incoming = Incoming::message(message);
+    episodes::insert(w, thread.owner, Some(thread.id), id, uuid, &incoming, false)
+}
+
+/// Takes the messages of a draft out of their threads again.
+pub(super) fn withdraw(w: &Work<'_>, batch: i64) -> Step<()> {
+    const SHOWN: &str = "ingested_at IS NULL
+        AND uuid IN (SELECT uuid FROM batch_item WHERE batch = ?1)";
+    let speakers: Vec<i64> =
+        w.tx.prepare_cached(&format!(
+            "SELECT speaker FROM episode WHERE speaker IS NOT NULL AND {SHOWN}"
+        ))?
+        .query_map([batch], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for speaker in speakers {
+        entities::release(w, speaker)?;
+    }
+    w.tx.execute(&format!("DELETE FROM episode WHERE {SHOWN}"), [batch])?;
+    Ok(())
+}
+
+/// An item that is to be carried out.
+struct Open {
+    seq: i64,
+    uuid: Raw,
+    owner: i64,
+    thread: Option<i64>,
+    payload: Option<String>,
+}
+
+/// Why an item was not stored, without its content.
+type Outcome = Result<(), &'static str>;
+
+/// Stores the next items of a batch, in order. Answers each one's place and outcome; none, if none
+/// are left.
+pub(super) fn carry_out(w: &Work<'_>, batch: i64, items: u32) -> Step<Vec<(i64, Outcome)>> {
+    let open: Vec<Open> =
+        w.tx.prepare_cached(
+            "SELECT seq, uuid, owner, thread, payload FROM batch_item
+             WHERE batch = ?1 AND status = 0 ORDER BY seq LIMIT ?2",
+        )?
+        .query_map((batch, items), |row| {
+            Ok(Open {
+                seq: row.get(0)?,
+                uuid: uuid(row, 1)?,
+                owner: row.get(2)?,
+                thread: row.get(3)?,
+                payload: row.get(4)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    // The first and the last new row of each thread.
+    let mut parts: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
+    let mut outcomes = Vec::with_capacity(open.len());
+    for item in open {
+        let stored = store(w, &item)?;
+        if let (Ok(id), Some(thread)) = (stored, item.thread) {
+            let part = parts.entry(thread).or_insert((id, id));
+            *part = (part.0.min(id), part.1.max(id));
+        }
+        outcomes.push((item.seq, stored.map(|_| ())));
+    }
+    for (thread, (first, last)) in parts {
+        index::thread_part(w, thread, first, last)?;
+    }
+    Ok(outcomes)
+}
+
+/// Stores one item and answers its row.
+fn store(w: &Work<'_>, item: &Open) -> Step<Result<i64, &'static str>> {
+    let payload = item.payload.as_deref().map(serde_json::from_str::<Payload>);
+    let Some(Ok(payload)) = payload else {
+        return Ok(Err("the item can no longer be read"));
+    };
+    if let Payload::Stored = payload {
+        let id: Option<i64> = w
+            .tx
+            .prepare_cached("UPDATE episode SET ingested_at = ?2 WHERE uuid = ?1 RETURNING id")?
+            .query_row((item.uuid.as_bytes(), w.clock.now), |row| row.get(0))
+            .optional()?;
+        return Ok(id.ok_or("the message was deleted"));
+    }
+    let id = owners::allocate(w, item.owner, 1)?;
+    match payload {
+        Payload::Message(message) => {
+            let incoming = Incoming::message(&message);
+            episodes::insert(w, item.owner, item.thread, id, item.uuid, &incoming, true)?;
+        }
+        Payload::Episode {
+            data_type,
+            data,
+            created_at,
+            metadata,
+            source_description,
+        } => {
+            let episode = NewEpisode {
+                data_type,
+                data,
+                created_at,
+                metadata,
+                source_description,
+            };
+            let incoming = Incoming::episode(&episode);
+            episodes::insert(w, item.owner, None, id, item.uuid, &incoming, true)?;
+            index::alone(w, id, &episode.data)?;
+        }
+        Payload::Stored => {}
+    }
+    Ok(Ok(id))
+}

@@ -1,0 +1,177 @@
+//! Entities: the owner, and everybody who speaks by name in the owner's graph. A row lives as long
+//! as somebody's words do.
+
+use rusqlite::{OptionalExtension, Row};
+use uuid::Uuid as Raw;
+
+use super::check;
+use super::ids;
+use super::listing::Order;
+use super::owners::{self, OwnerRow};
+use super::rows::{same_name, uuid};
+use super::store::{Step, Work};
+use super::time;
+use crate::zep::{Entity, Listing, Owner, Page, UserId, Uuid};
+
+/// Counts a mention of a speaker, who is known from the first one on. Answers the row.
+pub(super) fn mention(w: &Work<'_>, owner: i64, name: &str) -> Step<i64> {
+    Ok(w.tx
+        .prepare_cached(
+            "INSERT INTO entity (owner, name, uuid, mentions, created_at)
+             VALUES (?1, ?2, ?3, 1, ?4)
+             ON CONFLICT (owner, name) DO UPDATE SET mentions = mentions + 1 RETURNING id",
+        )?
+        .query_row((owner, name, owners::fresh(), w.clock.now), |row| {
+            row.get(0)
+        })?)
+}
+
+/// Takes one mention back.
+pub(super) fn release(w: &Work<'_>, entity: i64) -> Step<()> {
+    w.tx.prepare_cached("UPDATE entity SET mentions = mentions - 1 WHERE id = ?1")?
+        .execute([entity])?;
+    w.tx.prepare_cached("DELETE FROM entity WHERE id = ?1 AND mentions <= 0")?
+        .execute([entity])?;
+    Ok(())
+}
+
+/// Takes back the mentions of a thread's messages, which are about to be deleted.
+pub(super) fn release_thread(w: &Work<'_>, thread: i64) -> Step<()> {
+    w.tx.execute(
+        "WITH gone AS (SELECT speaker, count(*) AS times FROM episode
+                       WHERE thread = ?1 AND speaker IS NOT NULL GROUP BY speaker)
+         UPDATE entity SET mentions = mentions - gone.times FROM gone
+         WHERE entity.id = gone.speaker",
+        [thread],
+    )?;
+    w.tx.execute(
+        "DELETE FROM entity WHERE mentions <= 0
+         AND owner = (SELECT owner FROM thread WHERE id = ?1)",
+        [thread],
+    )?;
+    Ok(())
+}
+
+/// An entity and what orders it.
+struct Known {
+    uuid: Raw,
+    created_at: i64,
+    entity: Entity,
+}
+
+fn owner_entity(found: &OwnerRow) -> Known {
+    let (label, is) = match found.kind {
+        owners::USER => ("User", "the user this graph is about"),
+        _ => ("Graph", "the graph itself"),
+    };
+    known(
+        found.node,
+        found.created_at,
+        found.name.clone(),
+        format!("{} is {is}.", found.name),
+        vec!["Entity".into(), label.into()],
+    )
+}
+
+fn speaker_entity(row: &Row<'_>) -> rusqlite::Result<Known> {
+    let name: String = row.get(1)?;
+    let mentions: i64 = row.get(2)?;
+    let summary = match mentions {
+        1 => format!("{name} speaks in 1 message."),
+        mentions => format!("{name} speaks in {mentions} messages."),
+    };
+    Ok(known(
+        uuid(row, 0)?,
+        row.get(3)?,
+        name,
+        summary,
+        vec!["Entity".into()],
+    ))
+}
+
+fn known(uuid: Raw, created_at: i64, name: String, summary: String, labels: Vec<String>) -> Known {
+    Known {
+        uuid,
+        created_at,
+        entity: Entity {
+            uuid: ids::shown(uuid),
+            name,
+            summary,
+            labels: Some(labels),
+            created_at: time::at(created_at),
+            attributes: None,
+            score: None,
+        },
+    }
+}
+
+/// All that are known of an owner's graph, the owner first.
+fn all(w: &Work<'_>, owner: &OwnerRow) -> Step<Vec<Known>> {
+    let speakers: Vec<Known> =
+        w.tx.prepare_cached(
+            "SELECT uuid, name, mentions, created_at FROM entity
+             WHERE owner = ?1 AND created_at <= ?2 ORDER BY id",
+        )?
+        .query_map((owner.id, w.clock.processed_until), speaker_entity)?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut entities = vec![owner_entity(owner)];
+    // Who speaks under the owner's name is the owner.
+    entities.extend(
+        speakers
+            .into_iter()
+            .filter(|speaker| !same_name(&speaker.entity.name, &owner.name)),
+    );
+    Ok(entities)
+}
+
+/// All entities of an owner's graph, for a search.
+pub(super) fn known_to(w: &Work<'_>, owner: &OwnerRow) -> Step<Vec<Entity>> {
+    Ok(all(w, owner)?.into_iter().map(|one| one.entity).collect())
+}
+
+pub(super) fn list(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<Page<Entity>> {
+    let order = Order::new(listing)?;
+    let found = owners::find(w, owner)?;
+    let entities = all(w, &found)?
+        .into_iter()
+        .map(|one| (order.key(one.created_at, one.uuid.as_u128()), one.entity))
+        .collect();
+    Ok(order.page(entities))
+}
+
+/// The entity of an id.
+pub(super) fn get(w: &Work<'_>, node: &Uuid) -> Step<Entity> {
+    let wanted = ids::parse(node).ok_or_else(|| check::not_found("node"))?;
+    let speaker =
+        w.tx.prepare_cached("SELECT uuid, name, mentions, created_at FROM entity WHERE uuid = ?1")?
+            .query_row([wanted.as_bytes()], speaker_entity)
+            .optional()?;
+    if let Some(speaker) = speaker {
+        return Ok(speaker.entity);
+    }
+    let owner = owners::by_node(w, wanted)?.ok_or_else(|| check::not_found("node"))?;
+    Ok(owner_entity(&owner).entity)
+}
+
+/// A user's own entity.
+pub(super) fn of_user(w: &Work<'_>, user: &UserId) -> Step<Entity> {
+    let found = owners::find(w, &Owner::User(user.clone()))?;
+    Ok(owner_entity(&found).entity)
+}
+
+/// The rows of these entities, and whether the owner's own is among them.
+pub(super) fn rows_of(w: &Work<'_>, owner: i64, nodes: &[Raw]) -> Step<(Vec<i64>, bool)> {
+    let mut rows = Vec::new();
+    let mut own = false;
+    for node in nodes {
+        let row: Option<i64> =
+            w.tx.prepare_cached("SELECT id FROM entity WHERE uuid = ?1 AND owner = ?2")?
+                .query_row((node.as_bytes(), owner), |row| row.get(0))
+                .optional()?;
+        rows.extend(row);
+        own |=
+            w.tx.prepare_cached("SELECT 1 FROM owner WHERE node = ?1 AND id = ?2")?
+                .exists((node.as_bytes(), owner))?;
+    }
+    Ok((rows, own))
+}

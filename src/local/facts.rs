@@ -1,0 +1,86 @@
+//! Facts: each episode's own text, until it is changed or deleted.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::rows::{Row, json_text};
+use super::store::{Step, Work};
+use super::{check, episodes, ids, index, owners, time};
+use crate::zep::{Fact, FactPatch, Uuid, limits};
+
+/// The row of a fact that is known.
+fn find(w: &Work<'_>, fact: &Uuid) -> Step<Row> {
+    let row = match ids::parse(fact).and_then(ids::episode_of) {
+        Some(episode) => episodes::by_uuid(w, episode)?,
+        None => None,
+    };
+    row.filter(|row| row.is_fact(w.clock))
+        .ok_or_else(|| check::not_found("edge").into())
+}
+
+pub(super) fn get(w: &Work<'_>, fact: &Uuid) -> Step<Fact> {
+    Ok(find(w, fact)?.into_fact(None))
+}
+
+pub(super) fn update(w: &Work<'_>, fact: &Uuid, patch: &FactPatch) -> Step<Fact> {
+    let row = find(w, fact)?;
+    if let Some(text) = &patch.fact {
+        // As long as what facts are drawn from.
+        check::text("fact", text, limits::EPISODE_CHARS)?;
+        set_text(w, &row, text)?;
+    }
+    if let Some(attributes) = &patch.attributes {
+        let mut merged: Map<String, Value> = row.attributes().cloned().unwrap_or_default();
+        episodes::merge(&mut merged, attributes);
+        w.tx.prepare_cached("UPDATE episode SET fact_attributes = ?2 WHERE id = ?1")?
+            .execute((row.id, json_text(&merged)))?;
+    }
+    get(w, fact)
+}
+
+/// The changed text is found by words of its own; the episode keeps what was said.
+fn set_text(w: &Work<'_>, row: &Row, text: &str) -> Step<()> {
+    let doc: Option<i64> =
+        w.tx.prepare_cached("SELECT fact_doc FROM episode WHERE id = ?1")?
+            .query_row([row.id], |found| found.get(0))?;
+    let doc = match doc {
+        Some(doc) => doc,
+        None => owners::allocate(w, row.owner(), 1)?,
+    };
+    w.tx.prepare_cached("UPDATE episode SET fact = ?2, fact_doc = ?3 WHERE id = ?1")?
+        .execute((row.id, text, doc))?;
+    index::alone(w, doc, text)
+}
+
+/// Says since when a fact is no longer true, and when that was learned; `None` leaves it as it is.
+pub(super) fn set_validity(
+    w: &Work<'_>,
+    fact: &Uuid,
+    invalid_at: Option<Timestamp>,
+    expired_at: Option<Timestamp>,
+) -> Step<Fact> {
+    let row = find(w, fact)?;
+    let micros = |time: Option<Timestamp>| time.map(|time| time::split(time).0);
+    w.tx.prepare_cached(
+        "UPDATE episode SET fact_invalid_at = coalesce(?2, fact_invalid_at),
+         fact_expired_at = coalesce(?3, fact_expired_at) WHERE id = ?1",
+    )?
+    .execute((row.id, micros(invalid_at), micros(expired_at)))?;
+    get(w, fact)
+}
+
+pub(super) fn delete(w: &Work<'_>, fact: &Uuid) -> Step<()> {
+    let row = find(w, fact)?;
+    let doc: Option<i64> =
+        w.tx.prepare_cached(
+            "UPDATE episode SET has_fact = 0, fact = NULL, fact_attributes = NULL,
+             fact_invalid_at = NULL, fact_expired_at = NULL WHERE id = ?1 RETURNING fact_doc",
+        )?
+        .query_row([row.id], |found| found.get(0))?;
+    if let Some(doc) = doc {
+        index::remove(w, doc)?;
+        w.tx.prepare_cached("UPDATE episode SET fact_doc = NULL WHERE id = ?1")?
+            .execute([row.id])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,229 @@
+//! The embedded Zep: the port over one SQLite file, without a network.
+//!
+//! It keeps the port's contract as Zep Cloud does: owners, limits, order, cascades, counts, and
+//! the same refusals. What Zep's extraction does, it does plainly: each episode is its own fact, at
+//! once. Where Zep's behaviour is not documented, [`Behavior`] has both answers.
+//!
+//! The file is opened on first use and may be used by several processes at once. A write is there
+//! whole or not at all, and what was answered survives the death of the process and of the power.
+
+mod batches;
+mod behavior;
+mod check;
+mod draft;
+mod entities;
+mod episodes;
+mod facts;
+mod filter;
+mod graphs;
+mod ids;
+mod index;
+mod listing;
+mod owners;
+mod port;
+mod ranking;
+mod rows;
+mod schema;
+mod search;
+mod store;
+mod threads;
+mod time;
+mod users;
+mod words;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use behavior::{
+    Behavior, CursorMeaning, DraftMessages, EpisodeDeletion, ExistingThread, MetadataPatch,
+};
+pub use threads::{DEFAULT_MESSAGES, ThreadOrder};
+pub use users::UserOrder;
+
+use crate::zep::{
+    Direction, Entity, Episode, Error, Fact, Listing, Message, MessagePage, Metadata, Owner, Page,
+    PageNumber, Result, ThreadId, ThreadPage, UserId, UserPage, Uuid,
+};
+use store::Store;
+
+/// The embedded Zep over one file. Cheap to clone; clones share its connections.
+///
+/// Beside the port it has what Zep's HTTP API has and the port does not need.
+#[derive(Debug, Clone)]
+pub struct LocalZep {
+    store: Arc<Store>,
+}
+
+impl LocalZep {
+    /// The embedded Zep over this file, which is opened, and made if there is none, on first use.
+    ///
+    /// # Errors
+    /// [`Error::Storage`] if the path cannot be one. Whether the file can be used is seen on first
+    /// use, for instance by [`project`](crate::zep::Zep::project).
+    pub fn open(path: &Path, behavior: Behavior) -> Result<Self> {
+        // A later change of the working directory must not lead to another file.
+        let path: PathBuf = std::path::absolute(path).map_err(|error| Error::Storage {
+            path: path.display().to_string(),
+            message: format!("it is not a path ({error})"),
+        })?;
+        Ok(Self {
+            store: Arc::new(Store::new(path, behavior)),
+        })
+    }
+
+    /// The switches it was opened with.
+    pub fn behavior(&self) -> Behavior {
+        self.store.behavior()
+    }
+
+    /// A page of users, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn list_users_by(
+        &self,
+        page: PageNumber,
+        order: UserOrder,
+        direction: Direction,
+    ) -> Result<UserPage> {
+        self.store
+            .read(move |w| users::list(w, page, order, direction))
+            .await
+    }
+
+    /// A page of threads, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn list_threads_by(
+        &self,
+        page: PageNumber,
+        order: ThreadOrder,
+        direction: Direction,
+    ) -> Result<ThreadPage> {
+        self.store
+            .read(move |w| threads::list(w, page, order, direction))
+            .await
+    }
+
+    /// Messages of a thread as Zep's HTTP API asks for them: `limit` ([`DEFAULT_MESSAGES`] if
+    /// absent) messages behind `cursor` (see [`CursorMeaning`]), or the `lastn` newest, which
+    /// overrides both. Oldest first either way.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a thread, [`Error::Storage`].
+    pub async fn messages_raw(
+        &self,
+        thread: &ThreadId,
+        limit: Option<u32>,
+        cursor: Option<u64>,
+        lastn: Option<u32>,
+    ) -> Result<MessagePage> {
+        let thread = thread.clone();
+        self.store
+            .read(move |w| threads::messages_raw(w, &thread, limit, cursor, lastn))
+            .await
+    }
+
+    /// Changes a message's metadata as PATCH does: by [`MetadataPatch`], a key set to null goes.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a message, [`Error::Invalid`] if the result has more than
+    /// 10 keys or a value that is not flat, [`Error::Storage`].
+    pub async fn patch_message_metadata(
+        &self,
+        message: &Uuid,
+        patch: &Metadata,
+    ) -> Result<Message> {
+        let (message, patch) = (message.clone(), patch.clone());
+        self.store
+            .write(move |w| threads::patch_metadata(w, &message, &patch))
+            .await
+    }
+
+    /// Changes an episode's metadata as PATCH does: by [`MetadataPatch`], a key set to null goes.
+    ///
+    /// # Errors
+    /// As [`patch_message_metadata`](Self::patch_message_metadata).
+    pub async fn patch_episode_metadata(
+        &self,
+        episode: &Uuid,
+        patch: &Metadata,
+    ) -> Result<Episode> {
+        let (episode, patch) = (episode.clone(), patch.clone());
+        self.store
+            .write(move |w| episodes::patch_metadata(w, &episode, &patch))
+            .await
+    }
+
+    /// The last `lastn` episodes to arrive in a graph, in the order of their arrival.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such an owner, [`Error::Storage`].
+    pub async fn last_episodes(&self, owner: &Owner, lastn: u32) -> Result<Vec<Episode>> {
+        let owner = owner.clone();
+        self.store
+            .read(move |w| episodes::last(w, &owner, lastn))
+            .await
+    }
+
+    /// The episodes of a thread, in the order of their arrival.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a thread, [`Error::Storage`].
+    pub async fn thread_episodes(&self, thread: &ThreadId) -> Result<Vec<Episode>> {
+        let thread = thread.clone();
+        self.store
+            .read(move |w| episodes::of_thread(w, &thread))
+            .await
+    }
+
+    /// A page of the entities of a graph: the owner, and who speaks in it. Filters are not used.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such an owner, [`Error::Invalid`] for a cursor of another
+    /// listing, [`Error::Storage`].
+    pub async fn list_nodes(&self, owner: &Owner, listing: &Listing) -> Result<Page<Entity>> {
+        let (owner, listing) = (owner.clone(), listing.clone());
+        self.store
+            .read(move |w| entities::list(w, &owner, &listing))
+            .await
+    }
+
+    /// An entity.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Storage`].
+    pub async fn node(&self, node: &Uuid) -> Result<Entity> {
+        let node = node.clone();
+        self.store.read(move |w| entities::get(w, &node)).await
+    }
+
+    /// A user's own entity.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a user, [`Error::Storage`].
+    pub async fn user_node(&self, user: &UserId) -> Result<Entity> {
+        let user = user.clone();
+        self.store.read(move |w| entities::of_user(w, &user)).await
+    }
+
+    /// Says since when a fact is no longer true, and when that was learned, to the microsecond.
+    /// `None` leaves either as it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a fact, [`Error::Storage`].
+    pub async fn set_fact_validity(
+        &self,
+        fact: &Uuid,
+        invalid_at: Option<Timestamp>,
+        expired_at: Option<Timestamp>,
+    ) -> Result<Fact> {
+        let fact = fact.clone();
+        self.store
+            .write(move |w| facts::set_validity(w, &fact, invalid_at, expired_at))
+            .await
+    }
+}
