@@ -145,7 +145,8 @@ pub fn router(emulator: Arc<Emulator>) -> Router {
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        // The last one added is the first one passed.
+        // The last one added is the first one passed. What makes calls slow, fail or end unheard
+        // belongs here, innermost: such a call has shown its key and is counted like any other.
         .layer(from_fn_with_state(
             Arc::clone(&emulator),
             layers::authenticate,
