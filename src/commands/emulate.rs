@@ -1,7 +1,8 @@
 //! `emulate`: the embedded store behind Zep's own HTTP API.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
+
+use zep_mcp_server::emulator::{self, Options};
 
 use crate::cli::EmulateArgs;
 
@@ -10,13 +11,22 @@ use crate::cli::EmulateArgs;
 /// # Errors
 /// If the address or the file cannot be used.
 pub fn run(args: EmulateArgs) -> anyhow::Result<ExitCode> {
-    let address = SocketAddr::new(args.host, args.port);
+    let options = Options {
+        host: args.host,
+        port: args.port,
+        data: args.data,
+        ..Options::default()
+    };
     // Many threads: it stands for a service that many clients use at once.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let _data = args.data;
-        anyhow::bail!("this build cannot emulate Zep at {address}")
+        let stop = emulator::stop_on_signals()?;
+        emulator::serve(options, stop, |address| {
+            println!("Zep emulator listening on http://{address}");
+        })
+        .await?;
+        Ok(ExitCode::SUCCESS)
     })
 }

@@ -8,6 +8,7 @@ pub mod try_it;
 use std::sync::Arc;
 
 use zep_mcp_server::config::{Backend, Config};
+use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::zep::{Zep, v3::ZepCloud};
 
 /// The backend that the configuration names, ready for calls. Sends nothing yet; the embedded
@@ -18,6 +19,6 @@ use zep_mcp_server::zep::{Zep, v3::ZepCloud};
 pub fn open_backend(config: &Config) -> anyhow::Result<Arc<dyn Zep>> {
     match &config.backend {
         Backend::Zep(connection) => Ok(Arc::new(ZepCloud::new(connection.clone()))),
-        Backend::Local { .. } => anyhow::bail!("this build has no local backend"),
+        Backend::Local { path } => Ok(Arc::new(LocalZep::open(path, Behavior::default())?)),
     }
 }

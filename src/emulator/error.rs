@@ -116,6 +116,7 @@ impl From<zep::Error> for ApiError {
                 Self::rate_limited(retry_after.map_or(1, |wait| wait.as_secs().max(1)))
             }
             Error::Connect { .. }
+            | Error::Cancelled
             | Error::NoAnswer { .. }
             | Error::BadAnswer { .. }
             | Error::Storage { .. } => {

@@ -14,6 +14,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an unused connection is kept. Ours: less than the 60 seconds after which load balancers
 /// commonly close it, since a write on a connection that is just being closed is in doubt.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The shortest key that is looked for in texts, in bytes: a shorter one is a stand-in for tests,
+/// and would be found in any word.
+const SECRET_LENGTH: usize = 8;
 /// Unused connections kept. Ours.
 const IDLE_CONNECTIONS: usize = 8;
 
@@ -90,7 +93,11 @@ impl Connection {
 
     /// The text without the key, should somebody have put it there.
     pub(super) fn without_key(&self, text: &str) -> String {
-        text.replace(self.api_key.expose_secret(), "[key]")
+        let key = self.api_key.expose_secret();
+        if key.len() < SECRET_LENGTH {
+            return text.to_owned();
+        }
+        text.replace(key, "[key]")
     }
 
     /// The pooled client. Loads the system's certificates, which takes milliseconds.
