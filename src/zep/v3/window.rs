@@ -62,6 +62,15 @@ impl Paging {
         order
     }
 
+    /// Learns from the beginning of a thread how many messages come at once: where that is fewer
+    /// than asked for, it is also the size of its pages. Answers whether that is news.
+    fn learn_most(&self, first: &MessagePage, asked: u32) -> bool {
+        let got = count(first);
+        let capped = got > 0 && got < first.total_count.unwrap_or(got).min(u64::from(asked));
+        let most = u32::try_from(got).unwrap_or(u32::MAX);
+        capped && self.most.fetch_min(most, Ordering::Relaxed) > most
+    }
+
     fn worked(&self, meaning: Cursor) {
         if let Some(index) = Cursor::ALL.iter().position(|&known| known == meaning) {
             // Four entries: the index fits.
@@ -121,13 +130,8 @@ impl ZepCloud {
         let page = self
             .read_page(messages_of(thread).query("limit", limit), deadline)
             .await?;
+        self.paging.learn_most(&page, limit);
         let got = count(&page);
-        let total = page.total_count.unwrap_or(got);
-        if got > 0 && got < total.min(u64::from(limit)) {
-            // It gives no more than this at once, so its pages are of this size.
-            let most = u32::try_from(got).unwrap_or(u32::MAX);
-            self.paging.most.fetch_min(most, Ordering::Relaxed);
-        }
         let Some(last) = last_uuid(&page) else {
             return complete(page, 0, limit);
         };
@@ -196,6 +200,21 @@ impl ZepCloud {
     /// At least one and at most `limit` messages that directly follow the known one; none only at
     /// the end of the thread.
     async fn read_behind(&self, window: &Behind<'_>) -> Result<MessagePage> {
+        let unread = match self.try_behind(window).await {
+            Err(error @ Error::BadAnswer { .. }) => error,
+            done => return done,
+        };
+        // Pages that are smaller than what was asked for stand elsewhere.
+        let asked = self.page_size(window);
+        let request = messages_of(window.thread).query("limit", asked);
+        let first = self.read_page(request, window.deadline).await?;
+        if self.paging.learn_most(&first, asked) {
+            return self.try_behind(window).await;
+        }
+        Err(unread)
+    }
+
+    async fn try_behind(&self, window: &Behind<'_>) -> Result<MessagePage> {
         let mut total = None;
         for meaning in self.paging.order() {
             let tried = match meaning {

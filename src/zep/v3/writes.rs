@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
+use super::ZepCloud;
+use super::calls::owner_field;
 use super::settle::{self, InDoubt, Part};
-use super::{ZepCloud, owner_field};
 use crate::zep::transport::Request;
 use crate::zep::{
     AddedMessages, Episode, Error, Message, Metadata, NewEpisode, NewMessage, Outcome, Owner,
