@@ -76,6 +76,11 @@ pub struct EmulateArgs {
     /// The file to keep data in; without it, everything is forgotten at the end
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
+
+    /// The only key to accept; without it, any will do. Not for a real key: everybody on this
+    /// machine can read command lines
+    #[arg(long, value_name = "KEY")]
+    pub api_key: Option<String>,
 }
 
 const ENVIRONMENT: &str = "\

@@ -15,6 +15,7 @@ pub fn run(args: EmulateArgs) -> anyhow::Result<ExitCode> {
         host: args.host,
         port: args.port,
         data: args.data,
+        api_key: args.api_key.map(Into::into),
         ..Options::default()
     };
     // Many threads: it stands for a service that many clients use at once.

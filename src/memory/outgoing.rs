@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::{Map, Value};
 
 use super::{
@@ -38,7 +38,7 @@ impl Outgoing {
             created_at,
             idempotency_key: _,
         } = new;
-        let now = Timestamp::now();
+        let now = now();
         let mut ours = Ours::new(key.clone());
         ours.memory_type = kind;
         // An agent's own graph needs no mark of the agent.
@@ -170,6 +170,12 @@ fn named(error: &FitError, content: &str, metadata: &str) -> Error {
         _ => (content, text.as_str()),
     };
     Error::invalid(field, problem)
+}
+
+/// The time of a live write, to the microsecond: finer than that, databases cut it off.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    now.round(Unit::Microsecond).unwrap_or(now)
 }
 
 fn after(time: Timestamp, index: usize) -> Timestamp {
