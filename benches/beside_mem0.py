@@ -294,6 +294,16 @@ def alternate(calls):
     return times
 
 
+def alternate_with_direct(sides, calls, directly):
+    """The times of each side's calls, and the medians of the same requests sent directly, which
+    take turns with them; None for a side that sends none."""
+    direct = [getattr(side, directly, None) for side in sides]
+    times = iter(alternate([*calls, *filter(None, direct)]))
+    of_calls = [next(times) for _ in calls]
+    alone = [None if each is None else statistics.median(next(times)) for each in direct]
+    return of_calls, alone
+
+
 def versions(environment):
     listed = subprocess.run(
         [os.path.join(environment, "bin", "pip"), "freeze", "--disable-pip-version-check"],
@@ -328,7 +338,7 @@ def measure(sides, log, directory):
     for index in range(WARM_UP):
         for add in adds:
             add(-2 - index)
-    adding = alternate(adds)
+    adding, adding_alone = alternate_with_direct(sides, adds, "add_directly")
     for side in sides:
         expected = 1 + WARM_UP + CALLS
         if side.stored() != expected:
@@ -338,24 +348,20 @@ def measure(sides, log, directory):
             found = len(search(-1 - index))
             if found != RESULTS:
                 sys.exit(f"{side.title} found {found} memories instead of {RESULTS}")
-    searching = alternate(searches)
+    searching, searching_alone = alternate_with_direct(sides, searches, "search_directly")
     memory = [server.resident_mb() for server in servers]
     table.row(f"resident memory after {2 * CALLS} calls, MB", memory)
 
-    for what, calls, times, directly in [
-        ("add_memory", adds, adding, "add_directly"),
-        ("search", searches, searching, "search_directly"),
+    for what, calls, times, alone in [
+        ("add_memory", adds, adding, adding_alone),
+        ("search", searches, searching, searching_alone),
     ]:
         table.rows(what, "ms", times)
         counts = [requests_per_call(side, call) for side, call in zip(sides, calls)]
         table.row(f"{what}, requests a call", counts, compared=False)
-        behind = alternate([getattr(side, directly) for side in sides if hasattr(side, directly)])
-        alone = [statistics.median(each) for each in behind] + [0.0]
-        table.row(
-            f"{what}, the same requests alone, median, ms", [*alone[:-1], None], compared=False
-        )
-        own = [statistics.median(each) - other for each, other in zip(times, alone)]
-        table.row(f"{what}, the server's own share, ms", own)
+        table.row(f"{what}, the same requests alone, median, ms", alone, compared=False)
+        own = [statistics.median(each) - (other or 0) for each, other in zip(times, alone)]
+        table.row(f"{what}, the server's own share, median, ms", own)
     for server in servers:
         server.stop()
 
