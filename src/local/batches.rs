@@ -1,14 +1,13 @@
 //! Batches: drafts that are filled, given to be processed, and then processed item by item.
 //!
 //! A batch in work has the time at which its processing delay is over. Whoever uses the file next
-//! carries it out, in parts that each are one transaction, so that one that was broken off (or
-//! whose process died) is finished by the next call.
+//! carries it out (see [`draft`]).
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
+use rusqlite::{OptionalExtension, Row};
 use serde_json::{Map, json};
 use uuid::Uuid as Raw;
 
-use super::behavior::{Behavior, DraftMessages};
+use super::behavior::DraftMessages;
 use super::check;
 use super::draft::{self, Payload};
 use super::ids;
@@ -25,14 +24,11 @@ use crate::zep::{
 /// How many batches or items a page has that does not say, and at most. Ours: Zep documents none.
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1_000;
-/// How many items one transaction carries out: so many that it is quick, so few that other
-/// processes are not kept waiting.
-const PART: u32 = 500;
 /// The part of its delay that a batch waits before it is in work.
 const QUEUED_SHARE: i64 = 4;
 
 /// Statuses in the order of their numbers in the file.
-const BATCH: [BatchStatus; 8] = [
+pub(super) const BATCH: [BatchStatus; 8] = [
     BatchStatus::Draft,
     BatchStatus::Invalid,
     BatchStatus::Queued,
@@ -53,11 +49,11 @@ const ITEM: [BatchItemStatus; 7] = [
     BatchItemStatus::Skipped,
     BatchItemStatus::Canceled,
 ];
-const PENDING: i64 = 0;
-const SUCCEEDED: i64 = 3;
-const FAILED: i64 = 4;
+pub(super) const PENDING: i64 = 0;
+pub(super) const SUCCEEDED: i64 = 3;
+pub(super) const FAILED: i64 = 4;
 
-fn number<T: PartialEq>(statuses: &[T], status: &T) -> Option<i64> {
+pub(super) fn number<T: PartialEq>(statuses: &[T], status: &T) -> Option<i64> {
     let place = statuses.iter().position(|known| known == status)?;
     i64::try_from(place).ok()
 }
@@ -396,76 +392,5 @@ pub(super) fn delete(w: &Work<'_>, batch: &str) -> Step<()> {
     draft::withdraw(w, found.id)?;
     w.tx.execute("DELETE FROM batch_item WHERE batch = ?1", [found.id])?;
     w.tx.execute("DELETE FROM batch WHERE id = ?1", [found.id])?;
-    Ok(())
-}
-
-/// Carries out the batches whose time has come. Failing (a full disk) keeps nobody from reading:
-/// the next call tries again.
-pub(super) fn settle_due(connection: &mut Connection, behavior: Behavior) {
-    loop {
-        match settle_part(connection, behavior) {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(_) => {
-                tracing::warn!("a batch could not be carried on; the next call tries again");
-                return;
-            }
-        }
-    }
-}
-
-/// Carries out a part of a batch. Whether there was one.
-fn settle_part(connection: &mut Connection, behavior: Behavior) -> Step<bool> {
-    let due = |connection: &Connection, now: i64| -> rusqlite::Result<Option<i64>> {
-        connection
-            .prepare_cached("SELECT id FROM batch WHERE due <= ?1 ORDER BY due, id LIMIT 1")?
-            .query_row([now], |row| row.get(0))
-            .optional()
-    };
-    if due(connection, Clock::read(&behavior).now)?.is_none() {
-        return Ok(false);
-    }
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let clock = Clock::read(&behavior);
-    // Another process may have been quicker.
-    let Some(batch) = due(&tx, clock.now)? else {
-        return Ok(false);
-    };
-    let w = Work {
-        tx: &tx,
-        behavior,
-        clock,
-    };
-    let outcomes = draft::carry_out(&w, batch, PART)?;
-    for (seq, outcome) in &outcomes {
-        let status = if outcome.is_ok() { SUCCEEDED } else { FAILED };
-        w.tx.prepare_cached(
-            "UPDATE batch_item SET status = ?3, payload = NULL, error = ?4
-             WHERE batch = ?1 AND seq = ?2",
-        )?
-        .execute((batch, seq, status, outcome.as_ref().err()))?;
-    }
-    if outcomes.is_empty() {
-        finish(&w, batch)?;
-    }
-    tx.commit()?;
-    Ok(true)
-}
-
-fn finish(w: &Work<'_>, batch: i64) -> Step<()> {
-    let (all, stored): (i64, i64) =
-        w.tx.prepare_cached(
-            "SELECT count(*), count(*) FILTER (WHERE status = ?2) FROM batch_item WHERE batch = ?1",
-        )?
-        .query_row((batch, SUCCEEDED), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let status = match stored {
-        stored if stored == all => BatchStatus::Succeeded,
-        0 => BatchStatus::Failed,
-        _ => BatchStatus::Partial,
-    };
-    w.tx.execute(
-        "UPDATE batch SET status = ?2, due = NULL, completed_at = ?3 WHERE id = ?1",
-        (batch, number(&BATCH, &status), w.clock.now),
-    )?;
     Ok(())
 }

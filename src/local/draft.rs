@@ -1,18 +1,28 @@
 //! What the items of a batch hold, and how they become messages and episodes.
+//!
+//! A batch is carried out in parts that each are one transaction, so that one that was broken off
+//! (or whose process died) is finished by the next call of anybody who uses the file.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::OptionalExtension;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid as Raw;
 
+use super::batches::{BATCH, FAILED, PENDING, SUCCEEDED, number};
+use super::behavior::Behavior;
 use super::episodes::{self, Incoming};
 use super::rows::uuid;
 use super::store::{Step, Work};
 use super::threads::ThreadRow;
+use super::time::Clock;
 use super::{entities, index, owners};
-use crate::zep::{DataType, Metadata, NewEpisode, NewMessage};
+use crate::zep::{BatchStatus, DataType, Metadata, NewEpisode, NewMessage};
+
+/// How many items one transaction carries out: so many that it is quick, so few that other
+/// processes are not kept waiting.
+const PART: u32 = 500;
 
 /// An item's content, until the item is carried out.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,13 +96,13 @@ type Outcome = Result<(), &'static str>;
 
 /// Stores the next items of a batch, in order. Answers each one's place and outcome; none, if none
 /// are left.
-pub(super) fn carry_out(w: &Work<'_>, batch: i64, items: u32) -> Step<Vec<(i64, Outcome)>> {
+fn carry_out(w: &Work<'_>, batch: i64, items: u32) -> Step<Vec<(i64, Outcome)>> {
     let open: Vec<Open> =
         w.tx.prepare_cached(
             "SELECT seq, uuid, owner, thread, payload FROM batch_item
-             WHERE batch = ?1 AND status = 0 ORDER BY seq LIMIT ?2",
+             WHERE batch = ?1 AND status = ?3 ORDER BY seq LIMIT ?2",
         )?
-        .query_map((batch, items), |row| {
+        .query_map((batch, items, PENDING), |row| {
             Ok(Open {
                 seq: row.get(0)?,
                 uuid: uuid(row, 1)?,
@@ -160,4 +170,75 @@ fn store(w: &Work<'_>, item: &Open) -> Step<Result<i64, &'static str>> {
         Payload::Stored => {}
     }
     Ok(Ok(id))
+}
+
+/// Carries out the batches whose time has come. Failing (a full disk) keeps nobody from reading:
+/// the next call tries again.
+pub(super) fn settle_due(connection: &mut Connection, behavior: Behavior) {
+    loop {
+        match settle_part(connection, behavior) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(_) => {
+                tracing::warn!("a batch could not be carried on; the next call tries again");
+                return;
+            }
+        }
+    }
+}
+
+/// Carries out a part of a batch. Whether there was one.
+fn settle_part(connection: &mut Connection, behavior: Behavior) -> Step<bool> {
+    let due = |connection: &Connection, now: i64| -> rusqlite::Result<Option<i64>> {
+        connection
+            .prepare_cached("SELECT id FROM batch WHERE due <= ?1 ORDER BY due, id LIMIT 1")?
+            .query_row([now], |row| row.get(0))
+            .optional()
+    };
+    if due(connection, Clock::read(&behavior).now)?.is_none() {
+        return Ok(false);
+    }
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let clock = Clock::read(&behavior);
+    // Another process may have been quicker.
+    let Some(batch) = due(&tx, clock.now)? else {
+        return Ok(false);
+    };
+    let w = Work {
+        tx: &tx,
+        behavior,
+        clock,
+    };
+    let outcomes = carry_out(&w, batch, PART)?;
+    for (seq, outcome) in &outcomes {
+        let status = if outcome.is_ok() { SUCCEEDED } else { FAILED };
+        w.tx.prepare_cached(
+            "UPDATE batch_item SET status = ?3, payload = NULL, error = ?4
+             WHERE batch = ?1 AND seq = ?2",
+        )?
+        .execute((batch, seq, status, outcome.as_ref().err()))?;
+    }
+    if outcomes.is_empty() {
+        finish(&w, batch)?;
+    }
+    tx.commit()?;
+    Ok(true)
+}
+
+fn finish(w: &Work<'_>, batch: i64) -> Step<()> {
+    let (all, stored): (i64, i64) =
+        w.tx.prepare_cached(
+            "SELECT count(*), count(*) FILTER (WHERE status = ?2) FROM batch_item WHERE batch = ?1",
+        )?
+        .query_row((batch, SUCCEEDED), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let status = match stored {
+        stored if stored == all => BatchStatus::Succeeded,
+        0 => BatchStatus::Failed,
+        _ => BatchStatus::Partial,
+    };
+    w.tx.execute(
+        "UPDATE batch SET status = ?2, due = NULL, completed_at = ?3 WHERE id = ?1",
+        (batch, number(&BATCH, &status), w.clock.now),
+    )?;
+    Ok(())
 }

@@ -5,7 +5,7 @@
 //! episode, with its own text only once it was changed.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -139,37 +139,37 @@ const APPLICATION_ID_OFFSET: usize = 68;
 /// Looks at the file's first bytes before SQLite may touch it, since opening a database alone can
 /// change it (a log that is left over is written back).
 pub(super) fn check_header(path: &Path) -> Result<(), String> {
-    let mut header = Vec::with_capacity(HEADER_BYTES);
-    let read = File::open(path).and_then(|file| {
-        file.take(HEADER_BYTES as u64)
-            .read_to_end(&mut header)
-            .map(|_| ())
-    });
-    match read {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            return Err(format!(
-                "it cannot be read ({error}); check its permissions"
-            ));
-        }
-        Ok(()) => {}
-    }
+    let first = header(path)?;
     // Being made by another process just now, or left half made: SQLite's own journal decides.
-    if header.is_empty() || journal(path).exists() {
+    if judge(&first).is_ok() || journal(path).exists() {
         return Ok(());
     }
-    if header.len() < HEADER_BYTES || !header.starts_with(b"SQLite format 3\0") {
-        return Err(NOT_OURS.into());
+    // Without a journal, what another process was making a moment ago is complete by now.
+    judge(&header(path)?)
+}
+
+fn header(path: &Path) -> Result<Vec<u8>, String> {
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    File::open(path)
+        .and_then(|file| file.take(HEADER_BYTES as u64).read_to_end(&mut header))
+        .map_err(|error| format!("it cannot be read ({error}); check its permissions"))?;
+    Ok(header)
+}
+
+fn judge(header: &[u8]) -> Result<(), String> {
+    if header.is_empty() {
+        return Ok(());
     }
     let number = |offset: usize| {
-        i32::from_be_bytes([
-            header[offset],
-            header[offset + 1],
-            header[offset + 2],
-            header[offset + 3],
-        ])
+        let bytes = header.get(offset..)?.first_chunk()?;
+        Some(i32::from_be_bytes(*bytes))
     };
-    check_marks(number(APPLICATION_ID_OFFSET), number(VERSION_OFFSET))
+    match (number(APPLICATION_ID_OFFSET), number(VERSION_OFFSET)) {
+        (Some(application_id), Some(version)) if header.starts_with(b"SQLite format 3\0") => {
+            check_marks(application_id, version)
+        }
+        _ => Err(NOT_OURS.into()),
+    }
 }
 
 const NOT_OURS: &str = "it is not a memory file of this program, and was left as it is; \

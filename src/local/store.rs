@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use super::behavior::Behavior;
 use super::time::Clock;
-use super::{batches, schema};
+use super::{draft, schema};
 use crate::zep::{Error, Result};
 
 /// How many calls work on the file at once. Each has a connection with a cache of its own.
@@ -155,7 +155,7 @@ impl Store {
     where
         F: FnOnce(&Work<'_>) -> Step<T>,
     {
-        batches::settle_due(connection, self.behavior);
+        draft::settle_due(connection, self.behavior);
         let tx = connection.transaction_with_behavior(kind)?;
         let answer = work(&Work {
             tx: &tx,
@@ -400,20 +400,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn records_and_known_ids_are_looked_up_by_index() {
+    async fn records_are_looked_up_by_index() {
         let directory = tempfile::tempdir().unwrap();
         let store = store(&directory);
         furnish(&store).await;
         store
             .read(|w| {
-                let plan = |sql: String| -> Step<String> {
-                    let lines: Vec<String> =
-                        w.tx.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?
-                            .query_map([], |row| row.get(3))?
-                            .collect::<rusqlite::Result<_>>()?;
-                    Ok(lines.join("\n"))
-                };
-                let record = plan(episodes::record_query().replace('?', "9"))?;
+                let sql = episodes::record_query().replace('?', "9");
+                let record: String =
+                    w.tx.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?
+                        .query_map([], |row| row.get::<_, String>(3))?
+                        .collect::<rusqlite::Result<_>>()?;
                 assert!(record.contains("zm_id"), "{record}");
                 Ok(())
             })

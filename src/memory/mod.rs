@@ -5,6 +5,7 @@
 
 mod add;
 mod error;
+mod finder;
 pub mod fit;
 mod list;
 pub mod mapping;

@@ -243,7 +243,7 @@ async fn a_fact_says_where_it_came_from_and_since_when_it_is_true() {
     };
     let added = home
         .zep
-        .add_messages(&thread, &[said.clone()])
+        .add_messages(&thread, std::slice::from_ref(&said))
         .await
         .unwrap();
     let page = home

@@ -1,0 +1,204 @@
+//! Graphs, and what is in them: episodes, facts, entities.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    Direction, Filters, Metadata, MetadataFilter, OrderBy, Role, lenient_time, null_is_default,
+};
+use crate::zep::ids::Uuid;
+
+/// A graph that belongs to no user.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Graph {
+    /// Zep's id.
+    pub uuid: Option<Uuid>,
+    /// The application's id.
+    pub graph_id: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// When it was made in Zep.
+    #[serde(deserialize_with = "lenient_time")]
+    pub created_at: Option<Timestamp>,
+}
+
+/// A page of graphs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GraphPage {
+    /// The graphs.
+    #[serde(deserialize_with = "null_is_default")]
+    pub graphs: Vec<Graph>,
+    /// How many there are in all.
+    pub total_count: Option<u64>,
+}
+
+/// What kind of data an episode is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataType {
+    /// A JSON document.
+    Json,
+    /// A turn of a conversation.
+    Message,
+    /// Plain text.
+    #[serde(other)]
+    Text,
+}
+
+/// An episode to be added to a graph.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewEpisode {
+    /// What kind of data it is.
+    pub data_type: DataType,
+    /// The data, at most 10,000 characters.
+    pub data: String,
+    /// When it happened. Left out, Zep takes the time of ingestion.
+    pub created_at: Option<Timestamp>,
+    /// At most 10 flat keys.
+    pub metadata: Metadata,
+    /// Where it came from, for people.
+    pub source_description: Option<String>,
+}
+
+/// An episode as Zep stores it. Every message of a thread is one, too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Episode {
+    /// Zep's id.
+    pub uuid: Uuid,
+    /// The data.
+    pub content: String,
+    /// When it happened.
+    #[serde(default, deserialize_with = "lenient_time")]
+    pub created_at: Option<Timestamp>,
+    /// The application's own fields.
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
+    /// Whether Zep has drawn its facts from it.
+    #[serde(default)]
+    pub processed: Option<bool>,
+    /// The speaker's name, for messages.
+    #[serde(default)]
+    pub role: Option<String>,
+    /// Who speaks, for messages.
+    #[serde(default)]
+    pub role_type: Option<Role>,
+    /// What kind of data it is.
+    #[serde(default)]
+    pub source: Option<DataType>,
+    /// Where it came from.
+    #[serde(default)]
+    pub source_description: Option<String>,
+    /// The thread it is a message of.
+    #[serde(default)]
+    pub thread_id: Option<String>,
+    /// In a search: a rank, or with [`Reranker::CrossEncoder`] a likeness in 0–1.
+    #[serde(default)]
+    pub score: Option<f64>,
+}
+
+/// A fact (edge) that Zep drew from episodes. Carries no metadata, no session and no user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Fact {
+    /// Zep's id.
+    pub uuid: Uuid,
+    /// The fact in words.
+    pub fact: String,
+    /// The relation's name.
+    #[serde(default)]
+    pub name: String,
+    /// When Zep drew it: not when it happened.
+    #[serde(default, deserialize_with = "lenient_time")]
+    pub created_at: Option<Timestamp>,
+    /// Since when it is true.
+    #[serde(default, deserialize_with = "lenient_time")]
+    pub valid_at: Option<Timestamp>,
+    /// Since when it is no longer true.
+    #[serde(default, deserialize_with = "lenient_time")]
+    pub invalid_at: Option<Timestamp>,
+    /// When Zep learned that it is no longer true.
+    #[serde(default, deserialize_with = "lenient_time")]
+    pub expired_at: Option<Timestamp>,
+    /// The episodes it was drawn from.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub episodes: Vec<Uuid>,
+    /// The relation's attributes.
+    #[serde(default)]
+    pub attributes: Option<Map<String, Value>>,
+    /// The entity it is about.
+    #[serde(default)]
+    pub source_node_uuid: Option<Uuid>,
+    /// The entity at its other end.
+    #[serde(default)]
+    pub target_node_uuid: Option<Uuid>,
+    /// In a search: a rank, or with [`Reranker::CrossEncoder`] a likeness in 0–1.
+    #[serde(default)]
+    pub score: Option<f64>,
+}
+
+/// An entity (node) that Zep recognised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entity {
+    /// Zep's id.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: String,
+    /// What is known of it.
+    #[serde(default)]
+    pub summary: String,
+    /// What kind of thing it is.
+    #[serde(default)]
+    pub labels: Option<Vec<String>>,
+    /// When Zep recognised it.
+    #[serde(default, deserialize_with = "lenient_time")]
+    pub created_at: Option<Timestamp>,
+    /// Its attributes.
+    #[serde(default)]
+    pub attributes: Option<Map<String, Value>>,
+    /// In a search: a rank, or with [`Reranker::CrossEncoder`] a likeness in 0–1.
+    #[serde(default)]
+    pub score: Option<f64>,
+}
+
+/// Which page of which facts or episodes to list, as Zep takes it in the body.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Listing {
+    /// At most 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The previous page's [`Page::next_cursor`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// Left out, Zep orders by uuid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_by: Option<OrderBy>,
+    /// Left out, Zep lists downwards.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// Facts only: which ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filters: Option<Filters>,
+    /// Episodes only: these episodes, and those that mention these entities. At most 256.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mentioned_node_uuids: Option<Vec<Uuid>>,
+    /// Episodes only: those with such metadata. Experimental in Zep.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub episode_metadata_filters: Option<MetadataFilter>,
+}
+
+/// A changed fact. Absent fields are left as they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FactPatch {
+    /// The new words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fact: Option<String>,
+    /// The new attributes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<Map<String, Value>>,
+}

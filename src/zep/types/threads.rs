@@ -1,0 +1,170 @@
+//! Threads and their messages.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Map;
+
+use super::{Metadata, lenient_time, null_is_default};
+use crate::zep::ids::Uuid;
+
+/// Who speaks in a message (Zep: adding messages). Roles that Zep may add later read as `norole`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The person.
+    User,
+    /// The AI.
+    Assistant,
+    /// Instructions and records about the conversation.
+    System,
+    /// The result of a function call.
+    Function,
+    /// The result of a tool call.
+    Tool,
+    /// None of these.
+    #[serde(other)]
+    NoRole,
+}
+
+impl Role {
+    /// Zep's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Assistant => "assistant",
+            Self::System => "system",
+            Self::Function => "function",
+            Self::Tool => "tool",
+            Self::NoRole => "norole",
+        }
+    }
+}
+
+/// A thread as Zep knows it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Thread {
+    /// Zep's id.
+    pub uuid: Option<Uuid>,
+    /// The application's id.
+    pub thread_id: Option<String>,
+    /// Whose it is.
+    pub user_id: Option<String>,
+    /// When it was made in Zep.
+    #[serde(deserialize_with = "lenient_time")]
+    pub created_at: Option<Timestamp>,
+}
+
+/// A page of threads, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ThreadPage {
+    /// The threads.
+    #[serde(deserialize_with = "null_is_default")]
+    pub threads: Vec<Thread>,
+    /// How many there are in all.
+    pub total_count: Option<u64>,
+}
+
+/// A message to be added to a thread.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewMessage {
+    /// Who speaks.
+    pub role: Role,
+    /// What was said, at most 4,096 characters.
+    pub content: String,
+    /// The speaker's name, at most 100 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// When it was said. Left out, Zep takes the time of ingestion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// At most 10 flat keys.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Metadata,
+}
+
+/// A message as Zep stores it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Zep's id: the same as that of the message's episode.
+    pub uuid: Option<Uuid>,
+    /// Who speaks.
+    pub role: Role,
+    /// What was said.
+    pub content: String,
+    /// The speaker's name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// When it was said.
+    #[serde(default, deserialize_with = "lenient_time")]
+    pub created_at: Option<Timestamp>,
+    /// The application's own fields.
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
+    /// Whether Zep has drawn its facts from it.
+    #[serde(default)]
+    pub processed: Option<bool>,
+}
+
+/// Which messages of a thread to read, always answered oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Window {
+    /// The first ones.
+    First {
+        /// How many at most.
+        limit: u32,
+    },
+    /// Those behind a known message.
+    After {
+        /// How many messages stand before the window, the known one included.
+        offset: u64,
+        /// The known message: the one directly before the window. The adapter proves by it that it
+        /// reads the right place.
+        last: Uuid,
+        /// How many at most.
+        limit: u32,
+    },
+    /// The newest ones.
+    Last {
+        /// How many at most.
+        limit: u32,
+    },
+}
+
+/// Messages of a thread, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MessagePage {
+    /// The messages.
+    #[serde(deserialize_with = "null_is_default")]
+    pub messages: Vec<Message>,
+    /// How many the thread holds in all.
+    pub total_count: Option<u64>,
+    /// Whose thread it is. Absent: not ours (who does not say, is not believed).
+    pub user_id: Option<String>,
+    /// When the thread was made in Zep.
+    #[serde(deserialize_with = "lenient_time")]
+    pub thread_created_at: Option<Timestamp>,
+}
+
+/// What adding messages answers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AddedMessages {
+    /// The new messages' ids, in the order they were given.
+    #[serde(deserialize_with = "null_is_default")]
+    pub message_uuids: Vec<Uuid>,
+    /// The context block, where it was asked for.
+    pub context: Option<String>,
+    /// The task that processes them.
+    pub task_id: Option<String>,
+}
+
+/// Zep's ready-made context block.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ThreadContext {
+    /// The block.
+    pub context: Option<String>,
+}
