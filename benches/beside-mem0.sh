@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Measures this server and mem0-mcp-server side by side, in one run, on this machine alone.
+#
+#     benches/beside-mem0.sh [BINARY]
+#
+# Builds the release binary unless one is named. mem0-mcp-server comes from PyPI into an environment
+# of its own under target/, and talks to a stand-in for mem0's API on loopback; its telemetry is off.
+# RUNS (10) is how often each server is started, CALLS (200) how often each tool is called.
+# Needs python3 (3.10 or newer) with venv.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+binary=${1:-}
+if [ -z "$binary" ]; then
+    cargo build --locked --release
+    binary=${CARGO_TARGET_DIR:-target}/release/zep-mcp-server
+fi
+
+environment=${CARGO_TARGET_DIR:-target}/beside-mem0/venv
+# Marked when it is complete, so that an interrupted installation is made anew.
+if [ ! -e "$environment/complete" ]; then
+    rm -rf "$environment"
+    python3 -m venv "$environment"
+    # mem0-mcp-server 0.2.1 does not start with mcp 2, which its metadata does not say.
+    "$environment/bin/pip" install --quiet --disable-pip-version-check \
+        'mem0-mcp-server==0.2.1' 'mcp<2'
+    touch "$environment/complete"
+fi
+
+exec python3 -B benches/beside_mem0.py "$binary" "$environment"
