@@ -3,7 +3,9 @@
 #[path = "../common/program/mod.rs"]
 mod program;
 
+mod cancelling;
 mod operation;
 mod service;
 mod storm;
+mod time;
 mod truth;

@@ -47,7 +47,7 @@ fn plans() -> Vec<(&'static str, Value)> {
         ),
         (
             "later writes",
-            json!({"late_writes": {"rate": 0.1, "ms": 900}}),
+            json!({"late_writes": {"rate": 0.1, "ms": 700}}),
         ),
         ("half answers", json!({"half_answers": 0.15})),
         ("garbage answers", json!({"garbage_answers": 0.15})),
@@ -180,8 +180,8 @@ impl Storm {
                 .collect()
         });
 
-        let faults = service.counted();
         service.calm();
+        let faults = service.counted();
         let mut wrong = Truth::read(&service).compare(&operations);
 
         let (stored, left): (Vec<_>, Vec<_>) = operations.drain(..).partition(Operation::is_stored);
