@@ -117,6 +117,7 @@ impl From<zep::Error> for ApiError {
             }
             Error::Connect { .. }
             | Error::Cancelled
+            | Error::Busy
             | Error::NoAnswer { .. }
             | Error::BadAnswer { .. }
             | Error::Storage { .. } => {

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -56,9 +57,11 @@ impl Write {
         let inner = &self.service.inner;
         let zep = inner.zep.as_ref();
         let mut thread = inner.sessions.find_or_make(zep, user, session).await?;
-        let lock = inner.sessions.writer(&thread);
-        let _alone = lock.lock().await;
+        let mut turn = self.take_turn(&thread, abandoned).await;
         let mut stored = Stored::default();
+        if let Err(error) = turn {
+            return Err(self.stopped(&stored, error));
+        }
         if self.look_first {
             stored = self.look_in_thread(zep, &thread).await?;
         }
@@ -80,6 +83,15 @@ impl Write {
                     next = 0;
                     inner.sessions.forget(user, session);
                     thread = inner.sessions.find_or_make(zep, user, session).await?;
+                    // It may be another one than before, to which others write.
+                    drop(turn);
+                    turn = self.take_turn(&thread, abandoned).await;
+                    if let Err(error) = turn {
+                        return Err(self.stopped(&stored, error));
+                    }
+                    if self.look_first {
+                        stored = self.look_in_thread(zep, &thread).await?;
+                    }
                 }
                 Err(error)
                     if level == Level::Normal
@@ -100,9 +112,37 @@ impl Write {
             .any(|record| stored.id(record.id()).is_none())
         {
             // Ids are optional in Zep's answer: without them, they are looked up.
-            stored = self.look_in_thread(zep, &thread).await?;
+            stored = match self.look_in_thread(zep, &thread).await {
+                Ok(found) => found,
+                Err(Error::Zep(error)) => return Err(self.unknown_ids(&stored, error)),
+                Err(error) => return Err(error),
+            };
         }
+        drop(turn);
         self.answer(&stored)
+    }
+
+    /// Waits until no other call of this process writes to the thread: at most as long as a call to
+    /// Zep may take, and not once the caller has given up.
+    async fn take_turn(
+        &self,
+        thread: &ThreadId,
+        abandoned: &CancellationToken,
+    ) -> zep::Result<OwnedMutexGuard<()>> {
+        let inner = &self.service.inner;
+        let turn = inner.sessions.writer(thread).lock_owned();
+        let turn = async {
+            match inner.zep.call_limit() {
+                Some(limit) => tokio::time::timeout(limit, turn)
+                    .await
+                    .map_err(|_| zep::Error::Busy),
+                None => Ok(turn.await),
+            }
+        };
+        tokio::select! {
+            turn = turn => turn,
+            () = abandoned.cancelled() => Err(zep::Error::Cancelled),
+        }
     }
 
     /// The messages of the next records: as many whole records as go into one request, or a single
@@ -158,8 +198,13 @@ impl Write {
             .iter()
             .map(|record| record.id().to_owned())
             .collect();
+        let found = match zep.find_messages(thread, &wanted).await {
+            // A thread that is gone since it was resolved has nothing; writing to it makes it again.
+            Err(error) if error.is_not_found() => Vec::new(),
+            found => found?,
+        };
         let mut stored = Stored::default();
-        for message in zep.find_messages(thread, &wanted).await? {
+        for message in found {
             stored.note(message.uuid, message.metadata.as_ref());
         }
         Ok(stored)
@@ -263,6 +308,17 @@ impl Write {
                 })
             })
             .collect()
+    }
+
+    /// What to report when everything is stored, and its ids could not be looked up.
+    fn unknown_ids(&self, stored: &Stored, cause: zep::Error) -> Error {
+        match self.stopped(stored, cause) {
+            Error::PartlyStored(mut stopped) => {
+                stopped.in_doubt = true;
+                Error::PartlyStored(stopped)
+            }
+            error => error,
+        }
     }
 
     /// What to report when a write stopped: the bare cause if nothing is stored, else how far it

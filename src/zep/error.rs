@@ -70,6 +70,12 @@ pub enum Error {
     /// The caller gave up before this was sent.
     #[error("The call was cancelled before this was sent")]
     Cancelled,
+    /// Others that write to the same place did not end in time, so this was not begun.
+    #[error(
+        "Earlier writes to this session still wait for Zep, and nothing of this call was sent; try \
+         again later"
+    )]
+    Busy,
     /// The connection broke or the time ran out after the request was sent.
     #[error("No answer from Zep: {message}; whether it was carried out is not known")]
     NoAnswer {
@@ -104,7 +110,9 @@ impl Error {
     /// What is known about a write that ended so.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::RateLimited { .. } | Self::Connect { .. } | Self::Cancelled => Outcome::NotSent,
+            Self::RateLimited { .. } | Self::Connect { .. } | Self::Cancelled | Self::Busy => {
+                Outcome::NotSent
+            }
             Self::Unauthorized { .. }
             | Self::NotFound { .. }
             | Self::Conflict { .. }
@@ -127,6 +135,7 @@ impl Error {
             Self::RateLimited { .. } => "rate_limited",
             Self::Connect { .. } => "connect_failed",
             Self::Cancelled => "cancelled",
+            Self::Busy => "busy",
             Self::NoAnswer { .. } => "no_answer",
             Self::Upstream { .. } => "zep_failed",
             Self::BadAnswer { .. } => "bad_answer",
@@ -145,6 +154,7 @@ impl Error {
             Self::RateLimited { .. } => Some(429),
             Self::Connect { .. }
             | Self::Cancelled
+            | Self::Busy
             | Self::NoAnswer { .. }
             | Self::BadAnswer { .. }
             | Self::Storage { .. } => None,

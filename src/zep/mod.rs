@@ -11,6 +11,7 @@ mod types;
 pub mod v3;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -35,6 +36,12 @@ pub trait Zep: Send + Sync + std::fmt::Debug {
     /// By how many seconds this machine's clock was ahead of the backend's at its last answer; `None`
     /// if the backend has no clock of its own, or did not answer yet.
     fn clock_ahead_secs(&self) -> Option<i64> {
+        None
+    }
+
+    /// How long one request may take, all its attempts together; `None` where nothing can keep one
+    /// waiting.
+    fn call_limit(&self) -> Option<Duration> {
         None
     }
 

@@ -246,7 +246,7 @@ fn advice(error: &Error) -> String {
         Error::RateLimited { .. } => {
             "wait a minute and try again; a free Zep account over its quota is held to very few calls"
         }
-        Error::Upstream { .. } | Error::Cancelled => "try again later",
+        Error::Upstream { .. } | Error::Cancelled | Error::Busy => "try again later",
         Error::NotFound { .. } | Error::BadAnswer { .. } => {
             "check that ZEP_API_URL is Zep's address"
         }

@@ -10,6 +10,7 @@ mod window;
 mod writes;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -70,6 +71,10 @@ impl Zep for ZepCloud {
 
     fn clock_ahead_secs(&self) -> Option<i64> {
         self.transport.clock_ahead_secs()
+    }
+
+    fn call_limit(&self) -> Option<Duration> {
+        Some(self.transport.timeout())
     }
 
     async fn project(&self) -> Result<Project> {
