@@ -13,14 +13,19 @@ use crate::zep::{Error, Metadata, Outcome, RECORD_PART_KEY, Result, Uuid, record
 /// How often what is missing is sent again, looking before each time. Ours.
 const ROUNDS: usize = 2;
 /// The pauses between the looks of one round, since a late write may still land: these, or less
-/// where the time-out is short ([`SHARES`]). Ours: about what a gateway's own retry takes.
-const PAUSES: [Duration; 3] = [
+/// where the time-out is short ([`SHARES`]). Ours: about what a gateway's own retry takes, and then
+/// as long as there is time: half of it is for sending again, since what lands after that is there
+/// twice.
+const PAUSES: [Duration; 5] = [
     Duration::from_millis(500),
     Duration::from_millis(1_500),
     Duration::from_millis(3_000),
+    Duration::from_millis(5_000),
+    Duration::from_millis(5_000),
 ];
-/// The largest part of the time for settling that each pause may take: one in so many.
-const SHARES: [u32; 3] = [60, 20, 10];
+/// The largest part of the time for settling that each pause may take: one in so many. Together,
+/// one half.
+const SHARES: [u32; 5] = [60, 20, 10, 6, 6];
 
 /// What identifies one stored item: its record id, and which part of the record it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
