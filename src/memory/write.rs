@@ -297,11 +297,10 @@ impl Write {
         self.records
             .iter()
             .map(|record| {
-                let id = stored
-                    .id(record.id())
-                    .ok_or_else(|| zep::Error::BadAnswer {
-                        message: "what was stored could not be found again".into(),
-                    })?;
+                let id = stored.id(record.id()).ok_or_else(|| {
+                    let message = "what was stored could not be found again".into();
+                    self.unknown_ids(stored, zep::Error::BadAnswer { message })
+                })?;
                 Ok(AddedMemory {
                     id: id.clone(),
                     content: record.content.clone(),

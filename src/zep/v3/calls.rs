@@ -1,6 +1,7 @@
 //! The kinds of calls that the adapter makes, and the shapes that several of them share.
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::ZepCloud;
@@ -92,6 +93,23 @@ impl ZepCloud {
     pub(super) async fn remove_keys(&self, episode: &Uuid, gone: &Metadata) -> Result<Episode> {
         self.patch_metadata(&["graph", "episodes", episode.as_str()], gone)
             .await
+    }
+}
+
+/// An answer that says something. All fields of many answers are optional in Zep's types, so that
+/// any JSON object would do for them: one with none of the fields comes from something in between,
+/// and must not be read as "nothing is there" or "this is nobody's".
+pub(super) struct Told<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de> + Default + PartialEq> Deserialize<'de> for Told<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let value = T::deserialize(deserializer)?;
+        if value == T::default() {
+            return Err(D::Error::custom(
+                "it has none of the fields that Zep documents",
+            ));
+        }
+        Ok(Self(value))
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use tokio::time::Instant;
 
 use super::ZepCloud;
+use super::calls::Told;
 use crate::zep::transport::Request;
 use crate::zep::{Error, Message, MessagePage, Outcome, Result, ThreadId, Uuid, Window};
 
@@ -336,7 +337,8 @@ impl ZepCloud {
     }
 
     async fn read_page(&self, request: Request, deadline: Instant) -> Result<MessagePage> {
-        Ok(self.transport.ask(&request, deadline).await?.value)
+        let answer = self.transport.ask::<Told<MessagePage>>(&request, deadline);
+        Ok(answer.await?.value.0)
     }
 }
 

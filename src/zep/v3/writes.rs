@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::ZepCloud;
-use super::calls::owner_field;
+use super::calls::{Told, owner_field};
 use super::settle::{self, InDoubt, Part};
 use crate::zep::transport::Request;
 use crate::zep::{
@@ -118,7 +118,7 @@ impl Messages<'_> {
         let messages: Vec<&NewMessage> = items.iter().map(|&index| &self.messages[index]).collect();
         let request = Request::post(&["threads", self.thread.as_str(), "messages"])
             .json(&json!({ "messages": messages }))?;
-        self.zep.ask(request).await
+        Ok(self.zep.ask::<Told<AddedMessages>>(request).await?.0)
     }
 
     /// Zep took them, but did not tell an id for each: they are looked up, and if that fails, none
