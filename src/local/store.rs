@@ -193,33 +193,29 @@ impl Store {
     }
 
     fn open(&self) -> Result<Opened> {
-        let connection = {
+        let first = {
             // Looking at a file that another connection of this process is open on would take that
             // connection's locks away, and with them what is written: see [`PROVEN`].
             let mut proven = PROVEN.lock().unwrap_or_else(PoisonError::into_inner);
+            // Opens only what is not there yet.
+            make_private(&self.path).map_err(|message| self.unusable(&message))?;
             let here = file_id(&self.path);
             if here.is_some() && proven.get(&self.path).copied() == here {
                 None
             } else {
-                let connection = self.prove()?;
+                schema::check_header(&self.path).map_err(|message| self.unusable(&message))?;
+                let connection = self.prepared()?;
                 if let Some(file) = file_id(&self.path) {
                     proven.insert(self.path.clone(), file);
                 }
                 Some(connection)
             }
         };
-        let connection = connection.map_or_else(|| self.prepared(), Ok)?;
+        let connection = first.map_or_else(|| self.prepared(), Ok)?;
         Ok(Opened {
             connection,
             file: file_id(&self.path),
         })
-    }
-
-    /// The first connection of this process to a file that may not be there, or not be ours.
-    fn prove(&self) -> Result<Connection> {
-        make_private(&self.path).map_err(|message| self.unusable(&message))?;
-        schema::check_header(&self.path).map_err(|message| self.unusable(&message))?;
-        self.prepared()
     }
 
     fn prepared(&self) -> Result<Connection> {
