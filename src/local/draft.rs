@@ -3,8 +3,6 @@
 //! A batch is carried out in parts that each are one transaction, so that one that was broken off
 //! (or whose process died) is finished by the next call of anybody who uses the file.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use serde::{Deserialize, Serialize};
@@ -112,40 +110,23 @@ fn carry_out(w: &Work<'_>, batch: i64, items: u32) -> Step<Vec<(i64, Outcome)>> 
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    // The first and the last new row of each thread.
-    let mut parts: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     let mut outcomes = Vec::with_capacity(open.len());
     for item in open {
-        let stored = store(w, &item)?;
-        if let (Ok(id), Some(thread)) = (stored, item.thread) {
-            let part = parts.entry(thread).or_insert((id, id));
-            *part = (part.0.min(id), part.1.max(id));
-        }
-        outcomes.push((item.seq, stored.map(|_| ())));
-    }
-    for (thread, (first, last)) in parts {
-        index::thread_part(w, thread, first, last)?;
+        outcomes.push((item.seq, store(w, &item)?));
     }
     Ok(outcomes)
 }
 
-/// Stores one item and answers its row.
-fn store(w: &Work<'_>, item: &Open) -> Step<Result<i64, &'static str>> {
+/// Stores one item.
+fn store(w: &Work<'_>, item: &Open) -> Step<Outcome> {
     let payload = item.payload.as_deref().map(serde_json::from_str::<Payload>);
     let Some(Ok(payload)) = payload else {
         return Ok(Err("the item can no longer be read"));
     };
-    if let Payload::Stored = payload {
-        let id: Option<i64> = w
-            .tx
-            .prepare_cached("UPDATE episode SET ingested_at = ?2 WHERE uuid = ?1 RETURNING id")?
-            .query_row((item.uuid.as_bytes(), w.clock.now), |row| row.get(0))
-            .optional()?;
-        return Ok(id.ok_or("the message was deleted"));
-    }
-    let id = owners::allocate(w, item.owner, 1)?;
     match payload {
+        Payload::Stored => return accept(w, item.uuid),
         Payload::Message(message) => {
+            let id = owners::allocate(w, item.owner, 1)?;
             let incoming = Incoming::message(&message);
             episodes::insert(w, item.owner, item.thread, id, item.uuid, &incoming, true)?;
         }
@@ -163,13 +144,32 @@ fn store(w: &Work<'_>, item: &Open) -> Step<Result<i64, &'static str>> {
                 metadata,
                 source_description,
             };
+            let id = owners::allocate(w, item.owner, 1)?;
             let incoming = Incoming::episode(&episode);
             episodes::insert(w, item.owner, None, id, item.uuid, &incoming, true)?;
-            index::alone(w, id, &episode.data)?;
         }
-        Payload::Stored => {}
     }
-    Ok(Ok(id))
+    Ok(Ok(()))
+}
+
+/// Lets a message arrive that stood in its thread unprocessed.
+fn accept(w: &Work<'_>, uuid: Raw) -> Step<Outcome> {
+    let found: Option<(i64, Option<i64>, String)> =
+        w.tx.prepare_cached(
+            "UPDATE episode SET ingested_at = ?2 WHERE uuid = ?1 RETURNING id, speaker, content",
+        )?
+        .query_row((uuid.as_bytes(), w.clock.now), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((id, speaker, content)) = found else {
+        return Ok(Err("the message was deleted"));
+    };
+    let speaker = speaker
+        .map(|entity| entities::name(w, entity))
+        .transpose()?;
+    index::put(w, id, speaker.as_deref(), &content)?;
+    Ok(Ok(()))
 }
 
 /// Carries out the batches whose time has come. Failing (a full disk) keeps nobody from reading:

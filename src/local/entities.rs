@@ -26,6 +26,13 @@ pub(super) fn mention(w: &Work<'_>, owner: i64, name: &str) -> Step<i64> {
         })?)
 }
 
+/// What a speaker is called.
+pub(super) fn name(w: &Work<'_>, entity: i64) -> Step<String> {
+    Ok(w.tx
+        .prepare_cached("SELECT name FROM entity WHERE id = ?1")?
+        .query_row([entity], |row| row.get(0))?)
+}
+
 /// Takes one mention back.
 pub(super) fn release(w: &Work<'_>, entity: i64) -> Step<()> {
     w.tx.prepare_cached("UPDATE entity SET mentions = mentions - 1 WHERE id = ?1")?

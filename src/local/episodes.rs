@@ -50,7 +50,7 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// Stores one row; indexing it is the caller's. A row that has not arrived is in a draft.
+/// Stores one row, and indexes it. A row that has not arrived is in a draft, and not indexed yet.
 pub(super) fn insert(
     w: &Work<'_>,
     owner: i64,
@@ -85,6 +85,9 @@ pub(super) fn insert(
         incoming.source_description,
         json_text(incoming.metadata),
     ))?;
+    if arrived {
+        index::put(w, id, incoming.speaker, incoming.content)?;
+    }
     Ok(())
 }
 
@@ -102,7 +105,6 @@ pub(super) fn add(w: &Work<'_>, owner: &Owner, episode: &NewEpisode) -> Step<Epi
         &Incoming::episode(episode),
         true,
     )?;
-    index::alone(w, id, &episode.data)?;
     let row = by_uuid(w, uuid)?.ok_or_else(|| check::not_found("episode"))?;
     Ok(row.into_episode(w.clock, None))
 }
@@ -257,9 +259,6 @@ pub(super) fn delete(w: &Work<'_>, episode: &Uuid) -> Step<()> {
         }
         w.tx.prepare_cached("DELETE FROM episode WHERE id = ?1")?
             .execute([row.id])?;
-    }
-    if let Some(thread) = thread {
-        index::thread_part(w, thread, row.id, row.id)?;
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ fn set_text(w: &Work<'_>, row: &Row, text: &str) -> Step<()> {
     };
     w.tx.prepare_cached("UPDATE episode SET fact = ?2, fact_doc = ?3 WHERE id = ?1")?
         .execute((row.id, text, doc))?;
-    index::alone(w, doc, text)
+    index::put(w, doc, None, text)
 }
 
 /// Says since when a fact is no longer true, and when that was learned; `None` leaves it as it is.

@@ -1,11 +1,16 @@
-//! Which rows of an owner fit a question best: BM25F over the two columns of the index.
+//! Which rows of an owner fit a question best: BM25F over two fields, a row's own words and its
+//! neighbours' words, weighted half: an answer is found by the question before it.
 //!
-//! Not FTS5's own `bm25()`, which counts every word over the whole table: here each word is asked
-//! for, column by column, in the owner's range of rows only.
+//! The neighbours of a message are the two before it and the one after it in its thread. Their
+//! words are not indexed with it: that would make three quarters of the index, and every message
+//! change the one before it. The thread's order says the same at the time of the question.
+//!
+//! Not FTS5's own `bm25()`, which counts every word over the whole table.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
+use super::index;
 use super::owners::OwnerRow;
 use super::store::{Step, Work};
 
@@ -15,6 +20,9 @@ const K1: f32 = 1.2;
 const OWN_WEIGHT: f32 = 1.0;
 /// What a word among the neighbours' words weighs: measured on the LoCoMo questions.
 const NEAR_WEIGHT: f32 = 0.5;
+/// Where those stand, as seen from a message, whose neighbour it is: it is the one after the
+/// message before it, and one of the two before the two after it.
+const NEIGHBOUR_OF: [isize; 3] = [-1, 1, 2];
 
 /// A row and how well it fits.
 #[derive(Debug, Clone, Copy)]
@@ -57,93 +65,137 @@ pub(super) struct Ranking {
 /// Ranks an owner's rows by these words.
 pub(super) fn rank(w: &Work<'_>, owner: &OwnerRow, words: &[String]) -> Step<Ranking> {
     let (first, _) = owner.range();
-    let rows = owner.next_n.max(1);
-    let mut scores: Vec<f32> = Vec::new();
-    let mut full_score = 0.0;
+    let place_of = |id: i64| usize::try_from(id - first).unwrap_or(usize::MAX);
+    let mut found: Vec<Vec<usize>> = Vec::with_capacity(words.len());
     for word in words {
-        let own = rows_with(w, owner, "own", word)?;
-        let near = rows_with(w, owner, "near", word)?;
-        let found = own.len() + near.len() - in_both(&own, &near);
-        let idf = inverse_frequency(rows, found);
-        full_score += idf * saturated(OWN_WEIGHT);
-        if found > 0 && scores.is_empty() {
-            scores.resize(usize::try_from(rows).unwrap_or(0), 0.0);
-        }
-        for_each_row(&own, &near, |id, weight| {
-            let place = usize::try_from(id - first).unwrap_or(usize::MAX);
-            if let Some(score) = scores.get_mut(place) {
-                *score += idf * saturated(weight);
-            }
-        });
+        let rows = index::rows_with(w, owner.id, word)?;
+        found.push(rows.into_iter().map(place_of).collect());
     }
+    let rows = place_of(first + owner.next_n);
+    let mut scores = Scores::default();
+    if found.iter().any(|rows| !rows.is_empty()) {
+        scores = Scores::new(rows, Threads::read(w, owner, rows, place_of)?);
+    }
+    let full_score = found.iter().map(|own| scores.add(rows, own)).sum();
     let hits = (first..)
-        .zip(scores)
+        .zip(scores.scores)
         .filter(|(_, score)| *score > 0.0)
         .map(|(id, score)| Hit { id, score })
         .collect();
     Ok(Ranking { hits, full_score })
 }
 
-/// The rows of an owner in which a word occurs in a column, in order.
-fn rows_with(w: &Work<'_>, owner: &OwnerRow, column: &str, word: &str) -> Step<Vec<i64>> {
-    let (first, last) = owner.range();
-    let mut statement = w.tx.prepare_cached(
-        "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid BETWEEN ?2 AND ?3",
-    )?;
-    let rows = statement
-        .query_map((format!("{column} : \"{word}\""), first, last), |row| {
-            row.get(0)
-        })?
-        .collect::<rusqlite::Result<_>>();
-    match rows {
-        // Letters that Unicode has but SQLite does not know yet split a word, and this index has no
-        // phrases. Such a word finds nothing.
-        Err(error) if error.to_string().contains("phrase") => Ok(Vec::new()),
-        rows => Ok(rows?),
+/// The scores of an owner's rows, by their places in the owner's range.
+#[derive(Default)]
+struct Scores {
+    scores: Vec<f32>,
+    /// What the word at hand weighs in each row: 0 between two words.
+    weights: Vec<f32>,
+    threads: Threads,
+}
+
+impl Scores {
+    fn new(rows: usize, threads: Threads) -> Self {
+        Self {
+            scores: vec![0.0; rows],
+            weights: vec![0.0; rows],
+            threads,
+        }
+    }
+
+    /// Counts a word that these rows say themselves. Answers what it is worth to such a row.
+    fn add(&mut self, rows: usize, own: &[usize]) -> f32 {
+        let mut touched = Vec::new();
+        for place in own {
+            for neighbour in self.threads.neighbours_of(*place) {
+                if let Some(weight) = self.weights.get_mut(neighbour)
+                    && *weight == 0.0
+                {
+                    *weight = NEAR_WEIGHT;
+                    touched.push(neighbour);
+                }
+            }
+        }
+        for place in own {
+            if let Some(weight) = self.weights.get_mut(*place) {
+                if *weight == 0.0 {
+                    touched.push(*place);
+                }
+                *weight += OWN_WEIGHT;
+            }
+        }
+        let idf = inverse_frequency(rows, touched.len());
+        for place in touched {
+            self.scores[place] += idf * saturated(self.weights[place]);
+            self.weights[place] = 0.0;
+        }
+        idf * saturated(OWN_WEIGHT)
+    }
+}
+
+/// The order of an owner's messages in their threads.
+#[derive(Default)]
+struct Threads {
+    /// Thread after thread, each in its order: thread and row.
+    order: Vec<(i64, usize)>,
+    /// Where each row stands in that order; of rows in no thread, nowhere.
+    stands: Vec<u32>,
+}
+
+/// Of rows in no thread.
+const NOWHERE: u32 = u32::MAX;
+
+impl Threads {
+    fn read(
+        w: &Work<'_>,
+        owner: &OwnerRow,
+        rows: usize,
+        place_of: impl Fn(i64) -> usize,
+    ) -> Step<Self> {
+        // Answered from the indexes alone.
+        let order: Vec<(i64, usize)> =
+            w.tx.prepare_cached(
+                "SELECT e.thread, e.id FROM thread t CROSS JOIN episode e ON e.thread = t.id
+                 WHERE t.owner = ?1 ORDER BY t.id, e.id",
+            )?
+            .query_map([owner.id], |row| Ok((row.get(0)?, place_of(row.get(1)?))))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Self::new(rows, order))
+    }
+
+    fn new(rows: usize, order: Vec<(i64, usize)>) -> Self {
+        let mut stands = vec![NOWHERE; rows];
+        for (place, (_, row)) in (0..NOWHERE).zip(&order) {
+            if let Some(stands) = stands.get_mut(*row) {
+                *stands = place;
+            }
+        }
+        Self { order, stands }
+    }
+
+    /// The rows whose neighbour this row is.
+    fn neighbours_of(&self, row: usize) -> impl Iterator<Item = usize> {
+        let place = self.stands.get(row).copied().filter(|at| *at != NOWHERE);
+        place.into_iter().flat_map(move |at| {
+            let at = at as usize;
+            let thread = self.order[at].0;
+            NEIGHBOUR_OF
+                .into_iter()
+                .filter_map(move |step| self.order.get(at.checked_add_signed(step)?))
+                .filter(move |(other, _)| *other == thread)
+                .map(|(_, row)| *row)
+        })
     }
 }
 
 /// How telling a word is that occurs in `found` of `rows` rows.
-fn inverse_frequency(rows: i64, found: usize) -> f32 {
-    let found = found as f32;
-    let others = (rows as f32 - found).max(0.0);
-    (1.0 + (others + 0.5) / (found + 0.5)).ln()
+fn inverse_frequency(rows: usize, found: usize) -> f32 {
+    let (rows, found) = (rows.max(found) as f32, found as f32);
+    (1.0 + (rows - found + 0.5) / (found + 0.5)).ln()
 }
 
 fn saturated(weight: f32) -> f32 {
     weight * (K1 + 1.0) / (K1 + weight)
-}
-
-fn in_both(own: &[i64], near: &[i64]) -> usize {
-    let mut both = 0;
-    for_each_row(own, near, |_, weight| {
-        both += usize::from(weight > OWN_WEIGHT);
-    });
-    both
-}
-
-/// Walks two ordered lists at once and gives each row the weight of the columns it is in.
-fn for_each_row(own: &[i64], near: &[i64], mut take: impl FnMut(i64, f32)) {
-    let (mut own, mut near) = (own.iter().peekable(), near.iter().peekable());
-    loop {
-        let order = match (own.peek(), near.peek()) {
-            (Some(one), Some(other)) => one.cmp(other),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => return,
-        };
-        let next = match order {
-            Ordering::Less => own.next().map(|id| (id, OWN_WEIGHT)),
-            Ordering::Greater => near.next().map(|id| (id, NEAR_WEIGHT)),
-            Ordering::Equal => {
-                near.next();
-                own.next().map(|id| (id, OWN_WEIGHT + NEAR_WEIGHT))
-            }
-        };
-        if let Some((id, weight)) = next {
-            take(*id, weight);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -151,11 +203,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_in_both_columns_weighs_more_than_one_in_either() {
-        let mut seen = Vec::new();
-        for_each_row(&[1, 3, 5], &[2, 3, 9], |id, weight| seen.push((id, weight)));
-        assert_eq!(seen, [(1, 1.0), (2, 0.5), (3, 1.5), (5, 1.0), (9, 0.5)]);
-        assert_eq!(in_both(&[1, 3, 5], &[2, 3, 9]), 1);
+    fn a_row_is_the_neighbour_of_the_one_before_it_and_the_two_after_it_in_its_thread() {
+        let threads = Threads::new(7, vec![(1, 0), (1, 2), (1, 3), (1, 5), (2, 1), (2, 6)]);
+        let of = |row| threads.neighbours_of(row).collect::<Vec<_>>();
+        assert_eq!(of(0), [2, 3]);
+        assert_eq!(of(2), [0, 3, 5]);
+        assert_eq!(of(5), [3]);
+        assert_eq!(of(1), [6]);
+        assert!(of(4).is_empty() && of(99).is_empty());
+    }
+
+    #[test]
+    fn a_row_that_says_a_word_beside_one_that_does_weighs_most() {
+        let mut scores = Scores::new(9, Threads::new(9, (0..5).map(|row| (1, row)).collect()));
+        scores.add(9, &[1, 2]);
+        let score = &scores.scores;
+        assert!(score[2] > score[0], "says it, and has it before");
+        assert_eq!(score[2], score[1]);
+        assert_eq!(score[0], score[3]);
+        assert_eq!(score[3], score[4]);
+        assert_eq!(score[5], 0.0);
+        assert!(scores.weights.iter().all(|weight| *weight == 0.0));
     }
 
     #[test]

@@ -20,9 +20,9 @@ const APPLICATION_ID: i32 = 0x5A6D_634D;
 /// The layout that this program writes.
 const VERSION: i32 = 1;
 
-/// Words are indexed without positions and without a copy of the text (`detail=column`,
-/// `content=''`): the ranking asks only in which column of which row a word occurs.
-/// `M*` keeps a letter and its marks together, as the program does when it splits text into words.
+/// Words are indexed without positions and without a copy of the text (`detail=none`,
+/// `content=''`): the ranking asks only in which rows a word occurs. `M*` keeps a letter and its
+/// marks together, as the program does when it splits text into words.
 const V1: &str = "
 CREATE TABLE store (
   id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -96,8 +96,8 @@ CREATE INDEX episode_fact_doc ON episode (fact_doc) WHERE fact_doc IS NOT NULL;
 CREATE INDEX zm_id ON episode (metadata ->> '$.zm_id') WHERE metadata ->> '$.zm_id' IS NOT NULL;
 
 CREATE VIRTUAL TABLE words USING fts5 (
-  own, near,
-  content = '', contentless_delete = 1, detail = column,
+  text,
+  content = '', contentless_delete = 1, detail = none,
   tokenize = \"porter unicode61 categories 'L* N* Co M*'\"
 );
 

@@ -1,5 +1,6 @@
 //! The file: opened on first use, shared by a few connections, changed only in transactions.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,13 @@ struct Opened {
 
 /// Device and number of a file: a file put in the place of another has others.
 type FileId = (u64, u64);
+
+/// The files that this process has made or looked at, by their path. They are not opened again but
+/// by SQLite: when a process closes a file, POSIX takes all locks away that it holds on it, through
+/// whichever descriptor. Another program then takes the log for left over and deletes it while it
+/// is written to (sqlite.org, "How To Corrupt An SQLite Database File", 2.2). Of the process,
+/// because those locks are.
+static PROVEN: SyncMutex<BTreeMap<PathBuf, FileId>> = SyncMutex::new(BTreeMap::new());
 
 impl Store {
     pub fn new(path: PathBuf, behavior: Behavior) -> Self {
@@ -185,17 +193,38 @@ impl Store {
     }
 
     fn open(&self) -> Result<Opened> {
-        make_private(&self.path).map_err(|message| self.unusable(&message))?;
-        schema::check_header(&self.path).map_err(|message| self.unusable(&message))?;
+        let first = {
+            // Looking at a file that another connection of this process is open on would take that
+            // connection's locks away, and with them what is written: see [`PROVEN`].
+            let mut proven = PROVEN.lock().unwrap_or_else(PoisonError::into_inner);
+            // Opens only what is not there yet.
+            make_private(&self.path).map_err(|message| self.unusable(&message))?;
+            let here = file_id(&self.path);
+            if here.is_some() && proven.get(&self.path).copied() == here {
+                None
+            } else {
+                schema::check_header(&self.path).map_err(|message| self.unusable(&message))?;
+                let connection = self.prepared()?;
+                if let Some(file) = file_id(&self.path) {
+                    proven.insert(self.path.clone(), file);
+                }
+                Some(connection)
+            }
+        };
+        let connection = first.map_or_else(|| self.prepared(), Ok)?;
+        Ok(Opened {
+            connection,
+            file: file_id(&self.path),
+        })
+    }
+
+    fn prepared(&self) -> Result<Connection> {
         let mut connection = self
             .connect()
             .map_err(|error| self.error(Fault::Sql(error)))?;
         schema::prepare(&mut connection, Clock::read(&self.behavior))
             .map_err(|fault| self.error(fault))?;
-        Ok(Opened {
-            connection,
-            file: file_id(&self.path),
-        })
+        Ok(connection)
     }
 
     fn connect(&self) -> rusqlite::Result<Connection> {

@@ -168,7 +168,6 @@ pub(super) fn add_messages(
         episodes::insert(w, found.owner, Some(found.id), id, uuid, &incoming, true)?;
         message_uuids.push(ids::shown(uuid));
     }
-    index::thread_part(w, found.id, first, first + messages.len() as i64 - 1)?;
     Ok(AddedMessages {
         message_uuids,
         context: None,

@@ -2,8 +2,8 @@
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// English words that say nothing about what is asked. They are indexed where they were said, so
-/// that a question of nothing else still finds something, but not again with the neighbours.
+/// English words that say nothing about what is asked. They are indexed all the same: a question of
+/// nothing else still finds something.
 const STOP_WORDS: [&str; 127] = [
     "a", "about", "above", "after", "again", "against", "all", "am", "an", "and", "any", "are",
     "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but",
@@ -44,25 +44,6 @@ fn is_word_char(c: char) -> bool {
 
 fn is_stop_word(word: &str) -> bool {
     STOP_WORDS.binary_search(&word).is_ok()
-}
-
-/// Appends all words of a text, for the column of its own words.
-pub(super) fn push_all(into: &mut String, text: &str) {
-    words(text).for_each(|word| push(into, &word));
-}
-
-/// Appends the telling words of a text, for the column of the neighbours' words.
-pub(super) fn push_telling(into: &mut String, text: &str) {
-    words(text)
-        .filter(|word| !is_stop_word(word))
-        .for_each(|word| push(into, &word));
-}
-
-fn push(into: &mut String, word: &str) {
-    if !into.is_empty() {
-        into.push(' ');
-    }
-    into.push_str(word);
 }
 
 /// The different words of a question, without those that say nothing unless there are no others.

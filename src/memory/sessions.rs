@@ -13,6 +13,9 @@ use crate::zep::{self, NewUser, ThreadId, UserFields, Window, Zep};
 /// How long a resolved session is believed. Short, because another program may delete the thread
 /// and somebody else take its id.
 const BELIEVED_FOR: Duration = Duration::from_secs(60);
+/// How often a session is resolved while others make its threads: once for each of its two threads
+/// that was made meanwhile, once to find what was made, and once for a thread deleted in between.
+const RACES: usize = 4;
 /// How many resolved sessions are kept: some 200 bytes each.
 const KEPT_SESSIONS: u64 = 10_000;
 
@@ -72,25 +75,24 @@ impl Sessions {
         if let Some(thread) = self.resolved.get(&key) {
             return Ok(thread);
         }
-        let thread = match self.look_up(zep, user, session).await? {
-            Resolution::Exists(thread) => thread,
-            Resolution::ToMake(thread) => match make_thread(zep, &thread, user).await {
-                Ok(()) => thread,
-                // Somebody was quicker: now it exists, and whose it is must be looked up again.
-                Err(error) if error.is_conflict() => {
-                    match self.look_up(zep, user, session).await? {
-                        Resolution::Exists(thread) => thread,
-                        Resolution::ToMake(thread) => {
-                            make_thread(zep, &thread, user).await?;
-                            thread
-                        }
-                    }
-                }
-                Err(error) => return Err(error.into()),
-            },
-        };
-        self.resolved.insert(key, thread.clone());
-        Ok(thread)
+        // Whoever else makes a thread of this session (another call, another server, for this user
+        // or for another) may be quicker each time: first the plain one, then the qualified one.
+        for _ in 0..RACES {
+            let thread = match self.look_up(zep, user, session).await? {
+                Resolution::Exists(thread) => thread,
+                Resolution::ToMake(thread) => match make_thread(zep, &thread, user).await {
+                    Ok(()) => thread,
+                    Err(error) if error.is_conflict() => continue,
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            self.resolved.insert(key, thread.clone());
+            return Ok(thread);
+        }
+        Err(zep::Error::BadAnswer {
+            message: format!("the thread of session `{session}` exists and cannot be read"),
+        }
+        .into())
     }
 
     /// Forgets what a session was resolved to.

@@ -72,9 +72,12 @@ impl Write {
             let (messages, end) = self.next_records(next, level, &stored)?;
             match self.send(zep, &thread, &messages, &mut stored).await {
                 Ok(()) => next = end,
-                // The thread is gone, and what was resolved with it: it is made again, once.
+                // The thread is gone, and with it what this call had stored in it: it is made again
+                // and everything written again, once.
                 Err(error) if error.is_not_found() && !remade => {
                     remade = true;
+                    stored = Stored::default();
+                    next = 0;
                     inner.sessions.forget(user, session);
                     thread = inner.sessions.find_or_make(zep, user, session).await?;
                 }

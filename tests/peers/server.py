@@ -1,0 +1,90 @@
+"""The server, started over stdio by the official Python client of either generation (mcp 1.x, 2.x).
+Both check every structured answer against the tool's output schema."""
+
+import contextlib
+import json
+import os
+import tempfile
+
+from mcp import ClientSession, StdioServerParameters, stdio_client
+from peer import BINARY
+
+try:
+    from mcp import Client  # from 2.0 on
+except ImportError:
+    Client = None
+
+API_KEY = "z_peer-5d1f"
+
+
+def ways():
+    """The ways in which this client can shake hands."""
+    return ["legacy", "auto"] if Client else ["legacy"]
+
+
+@contextlib.contextmanager
+def embedded():
+    """Settings of a server on an embedded store that is thrown away."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield {"MEMORY_BACKEND": "local", "ZEP_MCP_DATA_DIR": directory}
+
+
+def in_front_of(address):
+    """Settings of a server in front of Zep's API at this address."""
+    return {"MEMORY_BACKEND": "zep", "ZEP_API_URL": address, "ZEP_API_KEY": API_KEY}
+
+
+class Server:
+    """A connection to a running server."""
+
+    def __init__(self, session, hello):
+        self.session = session
+        self.name, self.instructions = hello
+
+    async def tools(self):
+        return (await self.session.list_tools()).tools
+
+    async def ask(self, tool, **arguments):
+        """What the tool answered, and whether it is an error."""
+        result = await self.session.call_tool(tool, arguments)
+        error = result.is_error if Client else result.isError
+        answer = result.structured_content if Client else result.structuredContent
+        text = json.loads(result.content[0].text)
+        assert error or text == answer, f"{tool}: the text is another answer"
+        return text, bool(error)
+
+    async def call(self, tool, **arguments):
+        """The answer of a call that must succeed."""
+        answer, error = await self.ask(tool, **arguments)
+        assert not error, f"{tool}: {answer}"
+        return answer
+
+    async def read_session(self, user, session, limit=40):
+        """A whole session, page by page."""
+        messages, more = [], {}
+        while True:
+            page = await self.call(
+                "get_session", user_id=user, session_id=session, limit=limit, **more
+            )
+            messages += page["messages"]
+            if page["next_cursor"] is None:
+                return messages
+            more = {"cursor": page["next_cursor"]}
+
+
+@contextlib.asynccontextmanager
+async def connect(settings, way="legacy"):
+    """Starts a server with these settings and connects to it."""
+    home = os.environ.get("HOME", "/")
+    parameters = StdioServerParameters(
+        command=str(BINARY), env={"LOG_LEVEL": "warn", "HOME": home, **settings}
+    )
+    if Client and way != "legacy":
+        async with Client(parameters, mode=way, read_timeout_seconds=60) as client:
+            yield Server(client, (client.server_info.name, client.instructions))
+        return
+    async with stdio_client(parameters) as (reading, writing):
+        async with ClientSession(reading, writing) as session:
+            hello = await session.initialize()
+            info = hello.server_info if Client else hello.serverInfo
+            yield Server(session, (info.name, hello.instructions))
