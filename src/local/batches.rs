@@ -17,8 +17,8 @@ use super::store::{Step, Work};
 use super::threads;
 use super::time::{self, Clock};
 use crate::zep::{
-    Batch, BatchItem, BatchItemPage, BatchItemState, BatchItemStatus, BatchPage, BatchProgress,
-    BatchStatus, Metadata, Uuid, limits,
+    Batch, BatchItem, BatchItemKind, BatchItemPage, BatchItemState, BatchItemStatus, BatchPage,
+    BatchProgress, BatchStatus, Metadata, Uuid, limits,
 };
 
 /// How many batches or items a page has that does not say, and at most. Ours: Zep documents none.
@@ -329,8 +329,8 @@ fn select_items(
     let open = batch.open_item(w.clock);
     Ok(w.tx
         .prepare_cached(&format!(
-            "SELECT seq, uuid, status, thread_name, owner_kind, owner_name, error FROM batch_item
-             WHERE batch = ?1 AND {condition}"
+            "SELECT seq, uuid, status, thread_name, owner_kind, owner_name, error, thread
+             FROM batch_item WHERE batch = ?1 AND {condition}"
         ))?
         .query_map(values, |row| {
             let seq: i64 = row.get(0)?;
@@ -345,6 +345,10 @@ fn select_items(
             Ok(BatchItemState {
                 item_id: Some(format!("{}:{seq}", batch.uuid)),
                 sequence_index: Some(seq.unsigned_abs()),
+                kind: Some(match row.get::<_, Option<i64>>(7)? {
+                    Some(_) => BatchItemKind::ThreadMessage,
+                    None => BatchItemKind::GraphEpisode,
+                }),
                 status: Some(match status {
                     PENDING => open,
                     status => usize::try_from(status)

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use zep_mcp_server::local::{Behavior, DraftMessages};
 use zep_mcp_server::zep::{
-    Batch, BatchItem, BatchItemStatus, BatchStatus, Error, Metadata, NewMessage, ThreadId, Zep,
+    Batch, BatchItem, BatchItemKind, BatchItemStatus, BatchStatus, Error, Metadata, NewMessage,
+    ThreadId, Zep,
 };
 
 use crate::{Home, message, note, of, thread, user};
@@ -157,6 +158,40 @@ async fn what_cannot_be_stored_any_more_fails_alone() {
     assert_eq!(failed.items[0].sequence_index, Some(1));
     assert!(failed.items[0].error.is_some());
     assert_eq!(home.contents(&here).await, ["stays"]);
+}
+
+#[tokio::test]
+async fn a_deleted_users_message_is_still_listed_as_a_message_without_their_name() {
+    let (home, person, _) = Home::furnished(Behavior::default()).await;
+    let doomed = home.user("doomed").await;
+    let theirs = home.thread("theirs", &doomed).await;
+    let batch = draft(&home).await;
+    let mut all = items(&theirs, &["goes"]);
+    all.push(BatchItem::Episode(of(&person), note("stays")));
+    home.zep.add_batch_items(&batch, &all).await.unwrap();
+    home.zep.delete_user(&doomed).await.unwrap();
+    home.zep.process_batch(&batch).await.unwrap();
+    let page = home
+        .zep
+        .batch_items(&batch, None, None, None)
+        .await
+        .unwrap();
+    let kinds: Vec<_> = page
+        .items
+        .iter()
+        .map(|item| (item.kind.unwrap(), item.status.unwrap()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (BatchItemKind::ThreadMessage, BatchItemStatus::Failed),
+            (BatchItemKind::GraphEpisode, BatchItemStatus::Succeeded),
+        ]
+    );
+    assert_eq!(
+        (&page.items[0].user_id, &page.items[0].thread_id),
+        (&None, &None)
+    );
 }
 
 #[tokio::test]

@@ -154,7 +154,6 @@ struct AddItems {
 struct Item {
     #[serde(flatten)]
     state: BatchItemState,
-    kind: &'static str,
     /// Always the same as the episode's.
     source_uuid: Option<Uuid>,
 }
@@ -162,11 +161,6 @@ struct Item {
 impl From<BatchItemState> for Item {
     fn from(state: BatchItemState) -> Self {
         Self {
-            kind: if state.thread_id.is_some() {
-                MESSAGE
-            } else {
-                EPISODE
-            },
             source_uuid: state.episode_uuid.clone(),
             state,
         }
