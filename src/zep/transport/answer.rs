@@ -117,8 +117,16 @@ pub(super) async fn body(
 pub(super) async fn refused(response: Response, connection: &Connection) -> Attempt {
     let status = response.status();
     let retry_after = wait_asked_for(response.headers());
-    let message = shortened(&connection.without_key(&explanation(response, status).await));
+    let explained = explanation(response, status).await;
     let code = status.as_u16();
+    let Ok(message) = explained else {
+        // A 400 may be a conflict or a refusal, and only its words say which.
+        return Error::NoAnswer {
+            message: format!("it broke off after its status, {code}"),
+        }
+        .into();
+    };
+    let message = shortened(&connection.without_key(&message));
     let error = match code {
         429 => Error::RateLimited {
             retry_after,
@@ -177,17 +185,25 @@ fn wait_asked_for(headers: &HeaderMap) -> Option<Duration> {
 
 /// Zep's own words (`{"message": …}`, in generation 4 `{"error": {"message": …}}`). Bodies of
 /// another kind come from something in between and are not repeated.
-async fn explanation(mut response: Response, status: StatusCode) -> String {
+///
+/// # Errors
+/// If it breaks off and the status means nothing without it.
+async fn explanation(mut response: Response, status: StatusCode) -> Result<String, BrokenOff> {
     let mut body = Vec::new();
-    // An explanation that breaks off is no explanation; the status stands all the same.
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+            Err(_) if status == StatusCode::BAD_REQUEST => return Err(BrokenOff),
+            // An explanation that breaks off is no explanation; the status stands all the same.
+            Ok(None) | Err(_) => break,
+        }
         if body.len() > MAX_ERROR_BYTES {
             break;
         }
     }
     let said = serde_json::from_slice::<Value>(&body).ok();
-    said.as_ref()
+    Ok(said
+        .as_ref()
         .and_then(|said| {
             said.get("message")
                 .or_else(|| said.pointer("/error/message"))
@@ -203,8 +219,11 @@ async fn explanation(mut response: Response, status: StatusCode) -> String {
                     .to_lowercase()
             },
             str::to_owned,
-        )
+        ))
 }
+
+/// An explanation that did not come whole.
+struct BrokenOff;
 
 fn shortened(text: &str) -> String {
     let mut short: String = text

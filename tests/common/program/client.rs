@@ -133,6 +133,15 @@ impl Client {
         }
     }
 
+    /// The next message, if one comes within this time.
+    pub fn receive_within(&mut self, time: Duration) -> Option<Value> {
+        match self.stdout.recv_timeout(time) {
+            Ok(line) => Some(message(&line)),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => panic!("it ended: {}", self.last_words()),
+        }
+    }
+
     /// Sends a request and waits for its answer.
     pub fn request(&mut self, method: &str, params: Value) -> Value {
         let id = self.ask(method, params);
@@ -261,6 +270,17 @@ fn text_of(result: &Value) -> &str {
         "{result}"
     );
     content[0]["text"].as_str().unwrap()
+}
+
+/// What a tool said: its structured answer, or its error.
+pub fn outcome(answer: &Value) -> Result<Value, Value> {
+    let result = &answer["result"];
+    assert!(result.is_object(), "{answer}");
+    if result["isError"] == true {
+        Err(serde_json::from_str(text_of(result)).unwrap())
+    } else {
+        Ok(succeeded(answer))
+    }
 }
 
 /// The structured answer of a tool that succeeded, which stands as text beside it.

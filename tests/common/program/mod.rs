@@ -6,7 +6,7 @@
 mod client;
 mod world;
 
-pub use client::{Client, PATIENCE};
+pub use client::{Client, PATIENCE, outcome};
 pub use world::{API_KEY, World};
 
 use std::path::Path;

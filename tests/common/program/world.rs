@@ -34,8 +34,13 @@ impl World {
 
     /// On Zep's API, which the emulator speaks.
     pub fn emulated() -> Self {
+        Self::emulated_with(&[])
+    }
+
+    /// On Zep's API, as the emulator speaks it with these flags.
+    pub fn emulated_with(flags: &[&str]) -> Self {
         let directory = TempDir::new().unwrap();
-        let emulator = Emulator::start(directory.path());
+        let emulator = Emulator::start(directory.path(), flags);
         Self {
             directory,
             emulator: Some(emulator),
@@ -48,6 +53,14 @@ impl World {
             Some(_) => "zep",
             None => "local",
         }
+    }
+
+    /// Where the emulator listens: `http://` and its address.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn address(&self) -> &str {
+        &self.emulator.as_ref().unwrap().address
     }
 
     /// The directory that servers run in.
@@ -75,9 +88,10 @@ impl World {
 }
 
 impl Emulator {
-    fn start(directory: &Path) -> Self {
+    fn start(directory: &Path, flags: &[&str]) -> Self {
         let mut process = binary(directory)
             .args(["emulate", "--port", "0"])
+            .args(flags)
             .env("LOG_LEVEL", "error")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

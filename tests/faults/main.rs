@@ -1,0 +1,9 @@
+//! The server in front of a Zep that misbehaves: nothing is lost, doubled, misplaced or misreported.
+
+#[path = "../common/program/mod.rs"]
+mod program;
+
+mod operation;
+mod service;
+mod storm;
+mod truth;
