@@ -1,8 +1,9 @@
 //! Batches: drafts that are filled, given to be processed, and then processed item by item.
 //!
-//! A batch in work has the time at which its processing delay is over. Whoever uses the file next
-//! carries it out, in parts that each are one transaction, so that one that was broken off (or
-//! whose process died) is finished by the next call.
+//! A batch in work knows when its next item is due: it waits for a part of its processing delay,
+//! and the items follow one by one over the rest. Whoever uses the file next carries out what is
+//! due, in parts that each are one transaction, so that a batch that was broken off (or whose
+//! process died) is finished by the next call.
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 use serde_json::{Map, json};
@@ -19,7 +20,7 @@ use super::threads;
 use super::time::{self, Clock};
 use crate::zep::{
     Batch, BatchItem, BatchItemPage, BatchItemState, BatchItemStatus, BatchPage, BatchProgress,
-    BatchStatus, Metadata, Uuid, limits,
+    BatchStatus, Metadata, Role, Uuid, limits,
 };
 
 /// How many batches or items a page has that does not say, and at most. Ours: Zep documents none.
@@ -27,7 +28,7 @@ const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1_000;
 /// How many items one transaction carries out: so many that it is quick, so few that other
 /// processes are not kept waiting.
-const PART: u32 = 500;
+const PART: u64 = 500;
 /// The part of its delay that a batch waits before it is in work.
 const QUEUED_SHARE: i64 = 4;
 
@@ -68,13 +69,17 @@ struct BatchRow {
     uuid: Raw,
     status: i64,
     metadata: Option<Metadata>,
+    /// From whose messages no facts are drawn.
+    ignored: Vec<Role>,
     created_at: i64,
     processed_at: Option<i64>,
-    due: Option<i64>,
+    /// When the last item is due.
+    ends: Option<i64>,
     completed_at: Option<i64>,
 }
 
-const COLUMNS: &str = "id, uuid, status, metadata, created_at, processed_at, due, completed_at";
+const COLUMNS: &str =
+    "id, uuid, status, metadata, ignore_roles, created_at, processed_at, ends, completed_at";
 
 impl BatchRow {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -83,20 +88,50 @@ impl BatchRow {
             uuid: uuid(row, 1)?,
             status: row.get(2)?,
             metadata: json(row, 3)?,
-            created_at: row.get(4)?,
-            processed_at: row.get(5)?,
-            due: row.get(6)?,
-            completed_at: row.get(7)?,
+            ignored: row
+                .get::<_, Option<String>>(4)?
+                .and_then(|roles| serde_json::from_str(&roles).ok())
+                .unwrap_or_default(),
+            created_at: row.get(5)?,
+            processed_at: row.get(6)?,
+            ends: row.get(7)?,
+            completed_at: row.get(8)?,
         })
     }
 
+    /// When it is in work: from, until.
+    fn work(&self) -> Option<(i64, i64)> {
+        let (given, ends) = self.processed_at.zip(self.ends)?;
+        Some((given + (ends - given) / QUEUED_SHARE, ends))
+    }
+
+    /// How many of its open items are due by now.
+    fn due_items(&self, counts: &Counts, now: i64) -> u64 {
+        let due = match self.work() {
+            Some((from, until)) if now < until => {
+                let passed = i128::from((now - from).max(0));
+                let share = i128::from(counts.all) * passed / i128::from(until - from);
+                i64::try_from(share).unwrap_or(counts.all)
+            }
+            _ => counts.all,
+        };
+        let done = counts.all - counts.open;
+        u64::try_from(due - done).unwrap_or(0)
+    }
+
+    /// When its next open item is due.
+    fn next_due(&self, counts: &Counts) -> Option<i64> {
+        let (from, until) = self.work()?;
+        let next = i128::from(counts.all - counts.open + 1);
+        // Rounded up, so that the item is due when its time has come.
+        let all = i128::from(counts.all.max(1));
+        let wait = (i128::from(until - from) * next + all - 1) / all;
+        Some(from + i64::try_from(wait).unwrap_or(until - from).min(until - from))
+    }
+
     fn status(&self, clock: Clock) -> BatchStatus {
-        let waits_until = self
-            .processed_at
-            .zip(self.due)
-            .map(|(given, due)| given + (due - given) / QUEUED_SHARE);
-        match waits_until {
-            Some(until) if clock.now < until => BatchStatus::Queued,
+        match self.work() {
+            Some((from, _)) if clock.now < from => BatchStatus::Queued,
             _ => usize::try_from(self.status)
                 .ok()
                 .and_then(|place| BATCH.get(place).copied())
@@ -170,11 +205,13 @@ fn find_draft(w: &Work<'_>, batch: &str) -> Step<BatchRow> {
     Ok(found)
 }
 
-pub(super) fn create(w: &Work<'_>, metadata: &Metadata) -> Step<Batch> {
+pub(super) fn create(w: &Work<'_>, metadata: &Metadata, ignored: &[Role]) -> Step<Batch> {
     let id = fresh();
+    let ignored = (!ignored.is_empty()).then(|| json!(ignored).to_string());
     w.tx.execute(
-        "INSERT INTO batch (uuid, status, metadata, created_at) VALUES (?1, ?2, ?3, ?4)",
-        (id, DRAFT, json_text(metadata), w.clock.now),
+        "INSERT INTO batch (uuid, status, metadata, ignore_roles, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        (id, DRAFT, json_text(metadata), ignored, w.clock.now),
     )?;
     get(w, &Raw::from_bytes(id).to_string())
 }
@@ -242,22 +279,29 @@ pub(super) fn add_items(
         .into());
     }
     for (place, (seq, item)) in (first..).zip(items).enumerate() {
-        add_item(w, found.id, seq, place, item)?;
+        add_item(w, &found, seq, place, item)?;
     }
     let end = first + items.len() as i64;
     select_items(w, &found, "seq >= ?2 AND seq < ?3", (found.id, first, end))
 }
 
-fn add_item(w: &Work<'_>, batch: i64, seq: i64, place: usize, item: &BatchItem) -> Step<()> {
+fn add_item(
+    w: &Work<'_>,
+    batch: &BatchRow,
+    seq: i64,
+    place: usize,
+    item: &BatchItem,
+) -> Step<()> {
+    let counts = w.behavior.length_counts;
     let uuid = ids::fresh();
     let (owner, kind, name, thread, payload) = match item {
         BatchItem::Message(thread, message) => {
-            check::message(&format!("items[{place}]"), message)?;
+            check::message(&format!("items[{place}]"), message, counts)?;
             let found = threads::find(w, thread)?;
             let payload = match w.behavior.draft_messages {
                 DraftMessages::Hidden => Payload::Message(message.clone()),
                 DraftMessages::Visible => {
-                    draft::show(w, &found, uuid, message)?;
+                    draft::show(w, &found, uuid, message, &batch.ignored)?;
                     Payload::Stored
                 }
             };
@@ -265,7 +309,7 @@ fn add_item(w: &Work<'_>, batch: i64, seq: i64, place: usize, item: &BatchItem) 
             (found.owner, owners::USER, "", thread, payload)
         }
         BatchItem::Episode(owner, episode) => {
-            check::episode(episode)?;
+            check::episode(episode, counts)?;
             let found = owners::find(w, owner)?;
             let (kind, name) = owners::key(owner);
             (found.id, kind, name, None, Payload::episode(episode))
@@ -276,7 +320,7 @@ fn add_item(w: &Work<'_>, batch: i64, seq: i64, place: usize, item: &BatchItem) 
          thread_name, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute((
-        batch,
+        batch.id,
         seq,
         uuid.as_bytes(),
         PENDING,
@@ -371,20 +415,24 @@ fn select_items(
 /// Gives a draft to be processed.
 pub(super) fn process(w: &Work<'_>, batch: &str) -> Step<()> {
     let found = find_draft(w, batch)?;
-    let filled =
-        w.tx.prepare_cached("SELECT 1 FROM batch_item WHERE batch = ?1")?
-            .exists([found.id])?;
-    if !filled {
+    let counts = Counts::read(w, found.id)?;
+    if counts.all == 0 {
         return Err(check::invalid("the batch has no items").into());
     }
     let delay = i64::try_from(w.behavior.processing_delay.as_micros()).unwrap_or(i64::MAX);
+    let given = BatchRow {
+        processed_at: Some(w.clock.now),
+        ends: Some(w.clock.now.saturating_add(delay)),
+        ..found
+    };
     w.tx.execute(
-        "UPDATE batch SET status = ?2, processed_at = ?3, due = ?4 WHERE id = ?1",
+        "UPDATE batch SET status = ?2, processed_at = ?3, ends = ?4, due = ?5 WHERE id = ?1",
         (
-            found.id,
+            given.id,
             PROCESSING,
-            w.clock.now,
-            w.clock.now.saturating_add(delay),
+            given.processed_at,
+            given.ends,
+            given.next_due(&counts),
         ),
     )?;
     Ok(())
@@ -397,6 +445,38 @@ pub(super) fn delete(w: &Work<'_>, batch: &str) -> Step<()> {
     w.tx.execute("DELETE FROM batch_item WHERE batch = ?1", [found.id])?;
     w.tx.execute("DELETE FROM batch WHERE id = ?1", [found.id])?;
     Ok(())
+}
+
+/// How far the items of a batch are.
+struct Counts {
+    all: i64,
+    open: i64,
+    stored: i64,
+}
+
+impl Counts {
+    fn after<E>(&self, outcomes: &[(i64, Result<(), E>)]) -> Self {
+        let stored = outcomes.iter().filter(|(_, outcome)| outcome.is_ok());
+        Self {
+            all: self.all,
+            open: self.open - outcomes.len() as i64,
+            stored: self.stored + stored.count() as i64,
+        }
+    }
+
+    fn read(w: &Work<'_>, batch: i64) -> rusqlite::Result<Self> {
+        w.tx.prepare_cached(
+            "SELECT count(*), count(*) FILTER (WHERE status = ?2),
+             count(*) FILTER (WHERE status = ?3) FROM batch_item WHERE batch = ?1",
+        )?
+        .query_row((batch, PENDING, SUCCEEDED), |row| {
+            Ok(Self {
+                all: row.get(0)?,
+                open: row.get(1)?,
+                stored: row.get(2)?,
+            })
+        })
+    }
 }
 
 /// Carries out the batches whose time has come. Failing (a full disk) keeps nobody from reading:
@@ -416,10 +496,12 @@ pub(super) fn settle_due(connection: &mut Connection, behavior: Behavior) {
 
 /// Carries out a part of a batch. Whether there was one.
 fn settle_part(connection: &mut Connection, behavior: Behavior) -> Step<bool> {
-    let due = |connection: &Connection, now: i64| -> rusqlite::Result<Option<i64>> {
+    let due = |connection: &Connection, now: i64| -> rusqlite::Result<Option<BatchRow>> {
         connection
-            .prepare_cached("SELECT id FROM batch WHERE due <= ?1 ORDER BY due, id LIMIT 1")?
-            .query_row([now], |row| row.get(0))
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM batch WHERE due <= ?1 ORDER BY due, id LIMIT 1"
+            ))?
+            .query_row([now], BatchRow::read)
             .optional()
     };
     if due(connection, Clock::read(&behavior).now)?.is_none() {
@@ -436,30 +518,31 @@ fn settle_part(connection: &mut Connection, behavior: Behavior) -> Step<bool> {
         behavior,
         clock,
     };
-    let outcomes = draft::carry_out(&w, batch, PART)?;
+    let before = Counts::read(&w, batch.id)?;
+    let part = batch.due_items(&before, clock.now).min(PART);
+    let outcomes = draft::carry_out(&w, batch.id, &batch.ignored, part)?;
     for (seq, outcome) in &outcomes {
         let status = if outcome.is_ok() { SUCCEEDED } else { FAILED };
         w.tx.prepare_cached(
             "UPDATE batch_item SET status = ?3, payload = NULL, error = ?4
              WHERE batch = ?1 AND seq = ?2",
         )?
-        .execute((batch, seq, status, outcome.as_ref().err()))?;
+        .execute((batch.id, seq, status, outcome.as_ref().err()))?;
     }
-    if outcomes.is_empty() {
-        finish(&w, batch)?;
+    let after = before.after(&outcomes);
+    if after.open == 0 {
+        finish(&w, batch.id, &after)?;
+    } else {
+        w.tx.prepare_cached("UPDATE batch SET due = ?2 WHERE id = ?1")?
+            .execute((batch.id, batch.next_due(&after)))?;
     }
     tx.commit()?;
     Ok(true)
 }
 
-fn finish(w: &Work<'_>, batch: i64) -> Step<()> {
-    let (all, stored): (i64, i64) =
-        w.tx.prepare_cached(
-            "SELECT count(*), count(*) FILTER (WHERE status = ?2) FROM batch_item WHERE batch = ?1",
-        )?
-        .query_row((batch, SUCCEEDED), |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let status = match stored {
-        stored if stored == all => BatchStatus::Succeeded,
+fn finish(w: &Work<'_>, batch: i64, counts: &Counts) -> Step<()> {
+    let status = match counts.stored {
+        stored if stored == counts.all => BatchStatus::Succeeded,
         0 => BatchStatus::Failed,
         _ => BatchStatus::Partial,
     };

@@ -12,7 +12,7 @@ use super::rows::uuid;
 use super::store::{Step, Work};
 use super::threads::ThreadRow;
 use super::{entities, index, owners};
-use crate::zep::{DataType, Metadata, NewEpisode, NewMessage};
+use crate::zep::{DataType, Metadata, NewEpisode, NewMessage, Role};
 
 /// An item's content, until the item is carried out.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,10 +49,26 @@ impl Payload {
 }
 
 /// Puts a draft's message into its thread, unprocessed.
-pub(super) fn show(w: &Work<'_>, thread: &ThreadRow, uuid: Raw, message: &NewMessage) -> Step<()> {
+pub(super) fn show(
+    w: &Work<'_>,
+    thread: &ThreadRow,
+    uuid: Raw,
+    message: &NewMessage,
+    ignored: &[Role],
+) -> Step<()> {
     let id = owners::allocate(w, thread.owner, 1)?;
+    let incoming = incoming(message, ignored);
+    episodes::insert(w, thread.owner, Some(thread.id), id, uuid, &incoming, None)
+}
+
+/// A message, from which no fact is drawn if its role is one of these.
+pub(super) fn incoming<'a>(message: &'a NewMessage, ignored: &[Role]) -> Incoming<'a> {
     let incoming = Incoming::message(message);
-    episodes::insert(w, thread.owner, Some(thread.id), id, uuid, &incoming, false)
+    if ignored.contains(&message.role) {
+        incoming.without_fact()
+    } else {
+        incoming
+    }
 }
 
 /// Takes the messages of a draft out of their threads again.
@@ -86,13 +102,18 @@ type Outcome = Result<(), &'static str>;
 
 /// Stores the next items of a batch, in order. Answers each one's place and outcome; none, if none
 /// are left.
-pub(super) fn carry_out(w: &Work<'_>, batch: i64, items: u32) -> Step<Vec<(i64, Outcome)>> {
+pub(super) fn carry_out(
+    w: &Work<'_>,
+    batch: i64,
+    ignored: &[Role],
+    items: u64,
+) -> Step<Vec<(i64, Outcome)>> {
     let open: Vec<Open> =
         w.tx.prepare_cached(
             "SELECT seq, uuid, owner, thread, payload FROM batch_item
              WHERE batch = ?1 AND status = 0 ORDER BY seq LIMIT ?2",
         )?
-        .query_map((batch, items), |row| {
+        .query_map((batch, i64::try_from(items).unwrap_or(i64::MAX)), |row| {
             Ok(Open {
                 seq: row.get(0)?,
                 uuid: uuid(row, 1)?,
@@ -106,7 +127,7 @@ pub(super) fn carry_out(w: &Work<'_>, batch: i64, items: u32) -> Step<Vec<(i64, 
     let mut parts: BTreeMap<i64, (i64, i64)> = BTreeMap::new();
     let mut outcomes = Vec::with_capacity(open.len());
     for item in open {
-        let stored = store(w, &item)?;
+        let stored = store(w, &item, ignored)?;
         if let (Ok(id), Some(thread)) = (stored, item.thread) {
             let part = parts.entry(thread).or_insert((id, id));
             *part = (part.0.min(id), part.1.max(id));
@@ -120,7 +141,9 @@ pub(super) fn carry_out(w: &Work<'_>, batch: i64, items: u32) -> Step<Vec<(i64, 
 }
 
 /// Stores one item and answers its row.
-fn store(w: &Work<'_>, item: &Open) -> Step<Result<i64, &'static str>> {
+fn store(w: &Work<'_>, item: &Open, ignored: &[Role]) -> Step<Result<i64, &'static str>> {
+    // It waited in the batch and is done with it: nothing is left to be processed.
+    let arrived = w.clock.now.min(w.clock.processed_until);
     let payload = item.payload.as_deref().map(serde_json::from_str::<Payload>);
     let Some(Ok(payload)) = payload else {
         return Ok(Err("the item can no longer be read"));
@@ -129,15 +152,16 @@ fn store(w: &Work<'_>, item: &Open) -> Step<Result<i64, &'static str>> {
         let id: Option<i64> = w
             .tx
             .prepare_cached("UPDATE episode SET ingested_at = ?2 WHERE uuid = ?1 RETURNING id")?
-            .query_row((item.uuid.as_bytes(), w.clock.now), |row| row.get(0))
+            .query_row((item.uuid.as_bytes(), arrived), |row| row.get(0))
             .optional()?;
         return Ok(id.ok_or("the message was deleted"));
     }
     let id = owners::allocate(w, item.owner, 1)?;
     match payload {
         Payload::Message(message) => {
-            let incoming = Incoming::message(&message);
-            episodes::insert(w, item.owner, item.thread, id, item.uuid, &incoming, true)?;
+            let incoming = incoming(&message, ignored);
+            let arrived = Some(arrived);
+            episodes::insert(w, item.owner, item.thread, id, item.uuid, &incoming, arrived)?;
         }
         Payload::Episode {
             data_type,
@@ -154,7 +178,8 @@ fn store(w: &Work<'_>, item: &Open) -> Step<Result<i64, &'static str>> {
                 source_description,
             };
             let incoming = Incoming::episode(&episode);
-            episodes::insert(w, item.owner, None, id, item.uuid, &incoming, true)?;
+            let arrived = Some(arrived);
+            episodes::insert(w, item.owner, None, id, item.uuid, &incoming, arrived)?;
             index::alone(w, id, &episode.data)?;
         }
         Payload::Stored => {}
