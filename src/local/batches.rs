@@ -126,7 +126,11 @@ impl BatchRow {
         // Rounded up, so that the item is due when its time has come.
         let all = i128::from(counts.all.max(1));
         let wait = (i128::from(until - from) * next + all - 1) / all;
-        Some(from + i64::try_from(wait).unwrap_or(until - from).min(until - from))
+        Some(
+            from + i64::try_from(wait)
+                .unwrap_or(until - from)
+                .min(until - from),
+        )
     }
 
     fn status(&self, clock: Clock) -> BatchStatus {
@@ -285,13 +289,7 @@ pub(super) fn add_items(
     select_items(w, &found, "seq >= ?2 AND seq < ?3", (found.id, first, end))
 }
 
-fn add_item(
-    w: &Work<'_>,
-    batch: &BatchRow,
-    seq: i64,
-    place: usize,
-    item: &BatchItem,
-) -> Step<()> {
+fn add_item(w: &Work<'_>, batch: &BatchRow, seq: i64, place: usize, item: &BatchItem) -> Step<()> {
     let counts = w.behavior.length_counts;
     let uuid = ids::fresh();
     let (owner, kind, name, thread, payload) = match item {

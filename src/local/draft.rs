@@ -161,7 +161,15 @@ fn store(w: &Work<'_>, item: &Open, ignored: &[Role]) -> Step<Result<i64, &'stat
         Payload::Message(message) => {
             let incoming = incoming(&message, ignored);
             let arrived = Some(arrived);
-            episodes::insert(w, item.owner, item.thread, id, item.uuid, &incoming, arrived)?;
+            episodes::insert(
+                w,
+                item.owner,
+                item.thread,
+                id,
+                item.uuid,
+                &incoming,
+                arrived,
+            )?;
         }
         Payload::Episode {
             data_type,

@@ -3,7 +3,10 @@
 mod access;
 mod batches;
 mod contract;
+mod control;
+mod faults;
 mod lists;
 mod refusals;
 mod schema;
+mod switches;
 mod world;

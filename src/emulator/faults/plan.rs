@@ -1,0 +1,481 @@
+//! What is to go wrong: by rate, drawn for each call, or once, for the calls that are named.
+
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use axum::http::Method;
+use serde::{Deserialize, Serialize};
+
+/// Calls a window unless told otherwise: so many that nobody who paces by the headers is slowed.
+const DEFAULT_RATE_LIMIT: u32 = 1_000_000;
+/// Seconds of a window: Zep counts an account's calls by the minute.
+const DEFAULT_RATE_WINDOW: NonZeroU32 = NonZeroU32::new(60).unwrap();
+
+/// Everything that is to go wrong. Nothing, by default.
+///
+/// Rates are drawn for each call that showed its key and is within the rate limit. Where several
+/// hit one call, the first in the order of these fields happens; latency is added to any.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Plan {
+    /// Where the drawing of rates starts, so that a run can be repeated; `None` for anywhere.
+    pub seed: Option<u64>,
+    /// Calls in a window before 429 is answered.
+    pub rate_limit: u32,
+    /// A limit that takes the place of the first in the middle of a run.
+    pub rate_limit_drop: Option<RateLimitDrop>,
+    /// The seconds of a window.
+    pub rate_window_secs: NonZeroU32,
+    /// How long each answer takes at least: half before the call is carried out, half after it.
+    pub latency_ms: u32,
+    /// Answer an error instead of carrying the call out.
+    pub fail: Vec<Failing>,
+    /// Close the connection instead of carrying the call out.
+    pub drop_requests: Rate,
+    /// Close the connection, and write later. Reads are spared.
+    pub late_writes: Option<Timed>,
+    /// Carry the call out, and close the connection instead of answering.
+    pub drop_answers: Rate,
+    /// Carry the call out, and answer an error.
+    pub fail_after: Vec<Failing>,
+    /// Carry the call out, and close the connection after the head and half of the body.
+    pub half_answers: Rate,
+    /// Carry the call out, and answer 200 with a body that is none of Zep's.
+    pub garbage_answers: Rate,
+    /// Carry the call out, and answer slowly, bit by bit.
+    pub slow_bodies: Option<Timed>,
+    /// Be gone now and then, like a service that restarts.
+    pub restarts: Option<Restarts>,
+    /// Faults for the next calls that match, before anything is drawn.
+    pub next: Vec<OneShot>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            seed: None,
+            rate_limit: DEFAULT_RATE_LIMIT,
+            rate_limit_drop: None,
+            rate_window_secs: DEFAULT_RATE_WINDOW,
+            latency_ms: 0,
+            fail: Vec::new(),
+            drop_requests: Rate::default(),
+            late_writes: None,
+            drop_answers: Rate::default(),
+            fail_after: Vec::new(),
+            half_answers: Rate::default(),
+            garbage_answers: Rate::default(),
+            slow_bodies: None,
+            restarts: None,
+            next: Vec::new(),
+        }
+    }
+}
+
+impl Plan {
+    /// The fault that is drawn for one call, if any.
+    pub(super) fn draw(&self, rng: &mut fastrand::Rng, is_write: bool) -> Option<Fault> {
+        let mut hit = |rate: Rate| rng.f64() < rate.0;
+        let mut timed = |timed: Option<Timed>| timed.filter(|timed| hit(timed.rate));
+        // Everything is drawn for every call, the lists last: changing one rate must not change
+        // what the others do.
+        let late = timed(self.late_writes).filter(|_| is_write);
+        let slow = timed(self.slow_bodies);
+        let [dropped_request, dropped_answer, half, garbage] = [
+            self.drop_requests,
+            self.drop_answers,
+            self.half_answers,
+            self.garbage_answers,
+        ]
+        .map(&mut hit);
+        let mut first = |all: &[Failing]| {
+            let mut hits = all.iter().map(|one| (hit(one.rate), one.status));
+            // Not `find`, which would end the drawing.
+            hits.by_ref().fold(None, |found, (hit, status)| {
+                found.or_else(|| hit.then_some(status))
+            })
+        };
+        let (failed, failed_after) = (first(&self.fail), first(&self.fail_after));
+
+        failed
+            .map(|status| Fault::Fail { status })
+            .or(dropped_request.then_some(Fault::DropRequest))
+            .or(late.map(|Timed { ms, .. }| Fault::LateWrite { ms }))
+            .or(dropped_answer.then_some(Fault::DropAnswer))
+            .or(failed_after.map(|status| Fault::FailAfter { status }))
+            .or(half.then_some(Fault::HalfAnswer))
+            .or(garbage.then_some(Fault::GarbageAnswer { body: None }))
+            .or(slow.map(|Timed { ms, .. }| Fault::SlowBody { ms }))
+    }
+
+    /// The fault that was ordered for a call like this one, if any; it is used up.
+    pub(super) fn take_next(
+        &mut self,
+        method: &Method,
+        path: &str,
+        route: Option<&str>,
+    ) -> Option<Fault> {
+        let place = self
+            .next
+            .iter()
+            .position(|one| one.matches(method, path, route))?;
+        let one = &mut self.next[place];
+        if one.after > 0 {
+            one.after -= 1;
+            return None;
+        }
+        let fault = one.fault.clone();
+        one.times = one.times.saturating_sub(1);
+        if one.times == 0 {
+            self.next.remove(place);
+        }
+        Some(fault)
+    }
+
+    /// The limit after this many calls.
+    pub(super) fn rate_limit_after(&self, calls: u64) -> u32 {
+        match self.rate_limit_drop {
+            Some(drop) if calls >= drop.after_calls => drop.to,
+            _ => self.rate_limit,
+        }
+    }
+}
+
+/// One way in which a call can go wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Fault {
+    /// The answer takes so long: half before the call is carried out, half after it.
+    Latency {
+        /// Milliseconds.
+        ms: u32,
+    },
+    /// An error is answered; nothing is done.
+    Fail {
+        /// Its status.
+        status: Status,
+    },
+    /// 429 is answered; nothing is done.
+    RateLimit {
+        /// What `Retry-After` says.
+        retry_after_secs: u32,
+    },
+    /// The connection is closed; nothing is done.
+    DropRequest,
+    /// The connection is closed, and the call is carried out later.
+    LateWrite {
+        /// Milliseconds later.
+        ms: u32,
+    },
+    /// The call is carried out, and the connection closed.
+    DropAnswer,
+    /// The call is carried out, and an error answered.
+    FailAfter {
+        /// Its status.
+        status: Status,
+    },
+    /// The call is carried out, and the connection closed after the head and half of the body.
+    HalfAnswer,
+    /// The call is carried out, and 200 answered with something else.
+    GarbageAnswer {
+        /// What is answered; `None` for one of several bodies that are none of Zep's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<String>,
+    },
+    /// The call is carried out, and the body is answered bit by bit.
+    SlowBody {
+        /// Milliseconds from its first to its last bit.
+        ms: u32,
+    },
+}
+
+impl Fault {
+    /// What it is called in the statistics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Latency { .. } => "latency",
+            Self::Fail { .. } => "fail",
+            Self::RateLimit { .. } => "rate_limit",
+            Self::DropRequest => "drop_request",
+            Self::LateWrite { .. } => "late_write",
+            Self::DropAnswer => "drop_answer",
+            Self::FailAfter { .. } => "fail_after",
+            Self::HalfAnswer => "half_answer",
+            Self::GarbageAnswer { .. } => "garbage_answer",
+            Self::SlowBody { .. } => "slow_body",
+        }
+    }
+}
+
+/// A fault for the next calls that match.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OneShot {
+    /// The method, such as `POST`; any, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// How the path begins, as it was sent, such as `/api/v2/threads/s-1/`; any, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The whole route, such as `/api/v2/threads/{thread_id}/messages`; any, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// How many calls that match are spared first.
+    #[serde(default)]
+    pub after: u32,
+    /// How many calls it is for; one, if absent.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// What happens to them.
+    pub fault: Fault,
+}
+
+fn once() -> u32 {
+    1
+}
+
+impl OneShot {
+    fn matches(&self, method: &Method, path: &str, route: Option<&str>) -> bool {
+        let method_matches = self
+            .method
+            .as_deref()
+            .is_none_or(|wanted| method.as_str().eq_ignore_ascii_case(wanted));
+        let path_matches = self
+            .path
+            .as_deref()
+            .is_none_or(|start| path.starts_with(start));
+        let route_matches = self.route.is_none() || self.route.as_deref() == route;
+        method_matches && path_matches && route_matches
+    }
+}
+
+/// What cannot be part of a [`Plan`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PlanError(&'static str);
+
+const NO_RATE: PlanError = PlanError("a rate is a number from 0 (never) to 1 (always)");
+const NO_STATUS: PlanError = PlanError("a failure's status is a number from 400 to 599");
+const NO_MILLIS: PlanError = PlanError("a time is a whole number of milliseconds, below 2^32");
+const NO_COUNT: PlanError = PlanError("a number of calls is a whole number");
+
+/// The share of calls that something happens to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Rate(f64);
+
+impl TryFrom<f64> for Rate {
+    type Error = PlanError;
+
+    fn try_from(rate: f64) -> Result<Self, PlanError> {
+        if (0.0..=1.0).contains(&rate) {
+            Ok(Self(rate))
+        } else {
+            Err(NO_RATE)
+        }
+    }
+}
+
+impl From<Rate> for f64 {
+    fn from(rate: Rate) -> Self {
+        rate.0
+    }
+}
+
+impl FromStr for Rate {
+    type Err = PlanError;
+
+    fn from_str(text: &str) -> Result<Self, PlanError> {
+        text.parse::<f64>().map_err(|_| NO_RATE)?.try_into()
+    }
+}
+
+/// The status of an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct Status(u16);
+
+impl TryFrom<u16> for Status {
+    type Error = PlanError;
+
+    fn try_from(status: u16) -> Result<Self, PlanError> {
+        if (400..600).contains(&status) {
+            Ok(Self(status))
+        } else {
+            Err(NO_STATUS)
+        }
+    }
+}
+
+impl From<Status> for u16 {
+    fn from(status: Status) -> Self {
+        status.0
+    }
+}
+
+/// Calls that are answered with an error: `RATE:STATUS` on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failing {
+    /// How many.
+    pub rate: Rate,
+    /// With what.
+    pub status: Status,
+}
+
+impl FromStr for Failing {
+    type Err = PlanError;
+
+    fn from_str(text: &str) -> Result<Self, PlanError> {
+        let (rate, status) = text.split_once(':').ok_or(PlanError(
+            "it is written RATE:STATUS, for instance 0.05:503",
+        ))?;
+        Ok(Self {
+            rate: rate.parse()?,
+            status: status.parse::<u16>().map_err(|_| NO_STATUS)?.try_into()?,
+        })
+    }
+}
+
+/// Calls that something takes its time for: `RATE:MS` on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timed {
+    /// How many.
+    pub rate: Rate,
+    /// How long, in milliseconds.
+    pub ms: u32,
+}
+
+impl FromStr for Timed {
+    type Err = PlanError;
+
+    fn from_str(text: &str) -> Result<Self, PlanError> {
+        let (rate, ms) = text
+            .split_once(':')
+            .ok_or(PlanError("it is written RATE:MS, for instance 0.05:2000"))?;
+        Ok(Self {
+            rate: rate.parse()?,
+            ms: ms.parse().map_err(|_| NO_MILLIS)?,
+        })
+    }
+}
+
+/// When the service is gone: `EVERY_MS:DOWN_MS` on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restarts {
+    /// Milliseconds from one restart to the next, or from the start.
+    pub every_ms: NonZeroU32,
+    /// Milliseconds for which connections are refused.
+    pub down_ms: u32,
+}
+
+impl FromStr for Restarts {
+    type Err = PlanError;
+
+    fn from_str(text: &str) -> Result<Self, PlanError> {
+        let (every, down) = text.split_once(':').ok_or(PlanError(
+            "it is written EVERY_MS:DOWN_MS, for instance 10000:500",
+        ))?;
+        Ok(Self {
+            every_ms: every.parse().map_err(|_| NO_MILLIS)?,
+            down_ms: down.parse().map_err(|_| NO_MILLIS)?,
+        })
+    }
+}
+
+/// A limit that drops in the middle of a run: `CALLS:N` on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitDrop {
+    /// After how many answered calls, since the plan was set.
+    pub after_calls: u64,
+    /// The limit from then on.
+    pub to: u32,
+}
+
+impl FromStr for RateLimitDrop {
+    type Err = PlanError;
+
+    fn from_str(text: &str) -> Result<Self, PlanError> {
+        let (calls, to) = text.split_once(':').ok_or(PlanError(
+            "it is written CALLS:N, for instance 100:5 for 5 a minute after 100 calls",
+        ))?;
+        Ok(Self {
+            after_calls: calls.parse().map_err(|_| NO_COUNT)?,
+            to: to.parse().map_err(|_| NO_COUNT)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(rate: f64) -> Rate {
+        Rate::try_from(rate).unwrap()
+    }
+
+    fn drawn(plan: &Plan, seed: u64) -> Vec<Option<Fault>> {
+        let mut seeds = fastrand::Rng::with_seed(seed);
+        (0..10_000)
+            .map(|_| plan.draw(&mut seeds.fork(), true))
+            .collect()
+    }
+
+    #[test]
+    fn faults_come_as_often_as_their_rate_says() {
+        let plan = Plan {
+            drop_answers: rate(0.25),
+            ..Plan::default()
+        };
+        let hits = drawn(&plan, 7).into_iter().flatten().count();
+        assert!((2_300..2_700).contains(&hits), "{hits}");
+        for (certain, expected) in [(0.0, 0), (1.0, 10_000)] {
+            let plan = Plan {
+                half_answers: rate(certain),
+                ..Plan::default()
+            };
+            let hits = drawn(&plan, 7).into_iter().flatten().count();
+            assert_eq!(hits, expected);
+        }
+    }
+
+    #[test]
+    fn one_rate_does_not_change_what_another_does() {
+        let alone = Plan {
+            drop_requests: rate(0.1),
+            ..Plan::default()
+        };
+        let beside = Plan {
+            fail_after: vec!["0.3:500".parse().unwrap()],
+            slow_bodies: Some("0.3:10".parse().unwrap()),
+            ..alone.clone()
+        };
+        let places = |plan: &Plan| -> Vec<usize> {
+            let faults = drawn(plan, 7).into_iter().enumerate();
+            faults
+                .filter(|(_, fault)| *fault == Some(Fault::DropRequest))
+                .map(|(place, _)| place)
+                .collect()
+        };
+        assert_eq!(places(&alone), places(&beside));
+        assert!(!places(&alone).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for text in ["1.1", "-0.1", "NaN", "inf", "", "often"] {
+            assert!(text.parse::<Rate>().is_err(), "{text}");
+        }
+        for text in ["0.5", "0.5:", "0.5:200", "0.5:600", "2:500", "0.5:500:1"] {
+            assert!(text.parse::<Failing>().is_err(), "{text}");
+        }
+        for text in ["0.5", "0.5:-1", "0.5:1s", "0.5:4294967296"] {
+            assert!(text.parse::<Timed>().is_err(), "{text}");
+        }
+        assert!("100".parse::<Restarts>().is_err());
+        assert!("100:many".parse::<RateLimitDrop>().is_err());
+    }
+}
