@@ -53,7 +53,7 @@ pub enum Command {
     ///
     /// Point ZEP_API_URL at it, for instance ZEP_API_URL=http://127.0.0.1:8000, with any ZEP_API_KEY.
     /// It can be made as slow and as unkind as life: see what goes wrong, below.
-    Emulate(EmulateArgs),
+    Emulate(Box<EmulateArgs>),
 }
 
 /// How `doctor` reports.

@@ -5,6 +5,7 @@ mod batches;
 mod contract;
 mod control;
 mod faults;
+mod flags;
 mod lists;
 mod refusals;
 mod schema;

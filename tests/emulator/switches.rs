@@ -144,7 +144,7 @@ async fn with_a_processing_delay_facts_appear_later() {
 
 #[tokio::test]
 async fn a_batch_lives_from_draft_to_partial_item_by_item() {
-    let [world, _] = both_ways(json!({"processing_delay_ms": 800})).await;
+    let [world, _] = both_ways(json!({"processing_delay_ms": 2_400})).await;
     let doomed = json!({"thread_id": "s-2", "user_id": "u-1"});
     world.post("/threads", doomed).await;
     let batch = world.post("/batches", json!({})).await;

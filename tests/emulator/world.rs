@@ -49,12 +49,7 @@ impl World {
     }
 
     pub async fn with(options: Options) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            rustls::crypto::ring::default_provider()
-                .install_default()
-                .expect("the first provider");
-        });
+        install_provider();
         let stop = CancellationToken::new();
         let (told, bound) = oneshot::channel();
         let served = tokio::spawn(serve(
@@ -219,6 +214,16 @@ impl World {
             .unwrap()
             .unwrap();
     }
+}
+
+/// The HTTP client is built without a provider of its own.
+pub fn install_provider() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .expect("the first provider");
+    });
 }
 
 /// What is heard on a connection until the other end closes it.

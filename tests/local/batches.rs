@@ -162,7 +162,7 @@ async fn what_cannot_be_stored_any_more_fails_alone() {
 #[tokio::test]
 async fn a_batch_lives_through_queued_and_processing_before_it_is_stored() {
     let behavior = Behavior {
-        processing_delay: Duration::from_millis(800),
+        processing_delay: Duration::from_millis(2_400),
         ..Behavior::default()
     };
     let (home, _, here) = Home::furnished(behavior).await;

@@ -379,7 +379,9 @@ impl FromStr for Restarts {
             "it is written EVERY_MS:DOWN_MS, for instance 10000:500",
         ))?;
         Ok(Self {
-            every_ms: every.parse().map_err(|_| NO_MILLIS)?,
+            every_ms: every
+                .parse()
+                .map_err(|_| PlanError("restarts are at least a millisecond apart"))?,
             down_ms: down.parse().map_err(|_| NO_MILLIS)?,
         })
     }
