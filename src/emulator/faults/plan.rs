@@ -75,27 +75,30 @@ impl Default for Plan {
 impl Plan {
     /// The fault that is drawn for one call, if any.
     pub(super) fn draw(&self, rng: &mut fastrand::Rng, is_write: bool) -> Option<Fault> {
-        let mut hit = |rate: Rate| rng.f64() < rate.0;
-        let mut timed = |timed: Option<Timed>| timed.filter(|timed| hit(timed.rate));
-        // Everything is drawn for every call, the lists last: changing one rate must not change
-        // what the others do.
-        let late = timed(self.late_writes).filter(|_| is_write);
-        let slow = timed(self.slow_bodies);
-        let [dropped_request, dropped_answer, half, garbage] = [
+        // Everything is drawn for every call, whether or not it has a rate, and each list from a
+        // generator of its own: changing one rate must not change what the others do.
+        let mut lists = [rng.fork(), rng.fork()];
+        let rate_of = |timed: Option<Timed>| timed.map_or_else(Rate::default, |timed| timed.rate);
+        let [
+            is_late,
+            is_slow,
+            dropped_request,
+            dropped_answer,
+            half,
+            garbage,
+        ] = [
+            rate_of(self.late_writes),
+            rate_of(self.slow_bodies),
             self.drop_requests,
             self.drop_answers,
             self.half_answers,
             self.garbage_answers,
         ]
-        .map(&mut hit);
-        let mut first = |all: &[Failing]| {
-            let mut hits = all.iter().map(|one| (hit(one.rate), one.status));
-            // Not `find`, which would end the drawing.
-            hits.by_ref().fold(None, |found, (hit, status)| {
-                found.or_else(|| hit.then_some(status))
-            })
-        };
-        let (failed, failed_after) = (first(&self.fail), first(&self.fail_after));
+        .map(|rate| rate.hits(rng));
+        let late = self.late_writes.filter(|_| is_late && is_write);
+        let slow = self.slow_bodies.filter(|_| is_slow);
+        let failed = first_hit(&self.fail, &mut lists[0]);
+        let failed_after = first_hit(&self.fail_after, &mut lists[1]);
 
         failed
             .map(|status| Fault::Fail { status })
@@ -139,6 +142,11 @@ impl Plan {
             _ => self.rate_limit,
         }
     }
+}
+
+fn first_hit(all: &[Failing], rng: &mut fastrand::Rng) -> Option<Status> {
+    let mut all = all.iter();
+    all.find(|one| one.rate.hits(rng)).map(|one| one.status)
 }
 
 /// One way in which a call can go wrong.
@@ -263,6 +271,12 @@ const NO_COUNT: PlanError = PlanError("a number of calls is a whole number");
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Rate(f64);
+
+impl Rate {
+    fn hits(self, rng: &mut fastrand::Rng) -> bool {
+        rng.f64() < self.0
+    }
+}
 
 impl TryFrom<f64> for Rate {
     type Error = PlanError;
