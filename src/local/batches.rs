@@ -1,19 +1,18 @@
 //! Batches: drafts that are filled, given to be processed, and then processed item by item.
 //!
-//! A batch in work knows when its next item is due: it waits for a part of its processing delay,
-//! and the items follow one by one over the rest. Whoever uses the file next carries out what is
-//! due, in parts that each are one transaction, so that a batch that was broken off (or whose
-//! process died) is finished by the next call.
+//! A batch in work knows when its next item is due. Whoever uses the file next carries it out (see
+//! [`progress`]).
 
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
+use rusqlite::{OptionalExtension, Row};
 use serde_json::{Map, json};
 use uuid::Uuid as Raw;
 
-use super::behavior::{Behavior, DraftMessages};
+use super::behavior::DraftMessages;
 use super::check;
 use super::draft::{self, Payload};
 use super::ids;
 use super::owners::{self, fresh};
+use super::progress::{self, Counts};
 use super::rows::{json, json_text, uuid};
 use super::store::{Step, Work};
 use super::threads;
@@ -26,14 +25,11 @@ use crate::zep::{
 /// How many batches or items a page has that does not say, and at most. Ours: Zep documents none.
 const DEFAULT_PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1_000;
-/// How many items one transaction carries out: so many that it is quick, so few that other
-/// processes are not kept waiting.
-const PART: u64 = 500;
 /// The part of its delay that a batch waits before it is in work.
 const QUEUED_SHARE: i64 = 4;
 
 /// Statuses in the order of their numbers in the file.
-const BATCH: [BatchStatus; 8] = [
+pub(super) const BATCH: [BatchStatus; 8] = [
     BatchStatus::Draft,
     BatchStatus::Invalid,
     BatchStatus::Queued,
@@ -54,23 +50,23 @@ const ITEM: [BatchItemStatus; 7] = [
     BatchItemStatus::Skipped,
     BatchItemStatus::Canceled,
 ];
-const PENDING: i64 = 0;
-const SUCCEEDED: i64 = 3;
-const FAILED: i64 = 4;
+pub(super) const PENDING: i64 = 0;
+pub(super) const SUCCEEDED: i64 = 3;
+pub(super) const FAILED: i64 = 4;
 
-fn number<T: PartialEq>(statuses: &[T], status: &T) -> Option<i64> {
+pub(super) fn number<T: PartialEq>(statuses: &[T], status: &T) -> Option<i64> {
     let place = statuses.iter().position(|known| known == status)?;
     i64::try_from(place).ok()
 }
 
 /// A batch, as the file keeps it.
-struct BatchRow {
-    id: i64,
+pub(super) struct BatchRow {
+    pub id: i64,
     uuid: Raw,
     status: i64,
     metadata: Option<Metadata>,
     /// From whose messages no facts are drawn.
-    ignored: Vec<Role>,
+    pub ignored: Vec<Role>,
     created_at: i64,
     processed_at: Option<i64>,
     /// When the last item is due.
@@ -78,11 +74,12 @@ struct BatchRow {
     completed_at: Option<i64>,
 }
 
-const COLUMNS: &str =
+/// What [`BatchRow::read`] expects, in its order.
+pub(super) const COLUMNS: &str =
     "id, uuid, status, metadata, ignore_roles, created_at, processed_at, ends, completed_at";
 
 impl BatchRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
             uuid: uuid(row, 1)?,
@@ -100,37 +97,9 @@ impl BatchRow {
     }
 
     /// When it is in work: from, until.
-    fn work(&self) -> Option<(i64, i64)> {
+    pub fn work(&self) -> Option<(i64, i64)> {
         let (given, ends) = self.processed_at.zip(self.ends)?;
         Some((given + (ends - given) / QUEUED_SHARE, ends))
-    }
-
-    /// How many of its open items are due by now.
-    fn due_items(&self, counts: &Counts, now: i64) -> u64 {
-        let due = match self.work() {
-            Some((from, until)) if now < until => {
-                let passed = i128::from((now - from).max(0));
-                let share = i128::from(counts.all) * passed / i128::from(until - from);
-                i64::try_from(share).unwrap_or(counts.all)
-            }
-            _ => counts.all,
-        };
-        let done = counts.all - counts.open;
-        u64::try_from(due - done).unwrap_or(0)
-    }
-
-    /// When its next open item is due.
-    fn next_due(&self, counts: &Counts) -> Option<i64> {
-        let (from, until) = self.work()?;
-        let next = i128::from(counts.all - counts.open + 1);
-        // Rounded up, so that the item is due when its time has come.
-        let all = i128::from(counts.all.max(1));
-        let wait = (i128::from(until - from) * next + all - 1) / all;
-        Some(
-            from + i64::try_from(wait)
-                .unwrap_or(until - from)
-                .min(until - from),
-        )
     }
 
     fn status(&self, clock: Clock) -> BatchStatus {
@@ -430,7 +399,7 @@ pub(super) fn process(w: &Work<'_>, batch: &str) -> Step<()> {
             PROCESSING,
             given.processed_at,
             given.ends,
-            given.next_due(&counts),
+            progress::next_due(&given, &counts),
         ),
     )?;
     Ok(())
@@ -442,111 +411,5 @@ pub(super) fn delete(w: &Work<'_>, batch: &str) -> Step<()> {
     draft::withdraw(w, found.id)?;
     w.tx.execute("DELETE FROM batch_item WHERE batch = ?1", [found.id])?;
     w.tx.execute("DELETE FROM batch WHERE id = ?1", [found.id])?;
-    Ok(())
-}
-
-/// How far the items of a batch are.
-struct Counts {
-    all: i64,
-    open: i64,
-    stored: i64,
-}
-
-impl Counts {
-    fn after<E>(&self, outcomes: &[(i64, Result<(), E>)]) -> Self {
-        let stored = outcomes.iter().filter(|(_, outcome)| outcome.is_ok());
-        Self {
-            all: self.all,
-            open: self.open - outcomes.len() as i64,
-            stored: self.stored + stored.count() as i64,
-        }
-    }
-
-    fn read(w: &Work<'_>, batch: i64) -> rusqlite::Result<Self> {
-        w.tx.prepare_cached(
-            "SELECT count(*), count(*) FILTER (WHERE status = ?2),
-             count(*) FILTER (WHERE status = ?3) FROM batch_item WHERE batch = ?1",
-        )?
-        .query_row((batch, PENDING, SUCCEEDED), |row| {
-            Ok(Self {
-                all: row.get(0)?,
-                open: row.get(1)?,
-                stored: row.get(2)?,
-            })
-        })
-    }
-}
-
-/// Carries out the batches whose time has come. Failing (a full disk) keeps nobody from reading:
-/// the next call tries again.
-pub(super) fn settle_due(connection: &mut Connection, behavior: Behavior) {
-    loop {
-        match settle_part(connection, behavior) {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(_) => {
-                tracing::warn!("a batch could not be carried on; the next call tries again");
-                return;
-            }
-        }
-    }
-}
-
-/// Carries out a part of a batch. Whether there was one.
-fn settle_part(connection: &mut Connection, behavior: Behavior) -> Step<bool> {
-    let due = |connection: &Connection, now: i64| -> rusqlite::Result<Option<BatchRow>> {
-        connection
-            .prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM batch WHERE due <= ?1 ORDER BY due, id LIMIT 1"
-            ))?
-            .query_row([now], BatchRow::read)
-            .optional()
-    };
-    if due(connection, Clock::read(&behavior).now)?.is_none() {
-        return Ok(false);
-    }
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let clock = Clock::read(&behavior);
-    // Another process may have been quicker.
-    let Some(batch) = due(&tx, clock.now)? else {
-        return Ok(false);
-    };
-    let w = Work {
-        tx: &tx,
-        behavior,
-        clock,
-    };
-    let before = Counts::read(&w, batch.id)?;
-    let part = batch.due_items(&before, clock.now).min(PART);
-    let outcomes = draft::carry_out(&w, batch.id, &batch.ignored, part)?;
-    for (seq, outcome) in &outcomes {
-        let status = if outcome.is_ok() { SUCCEEDED } else { FAILED };
-        w.tx.prepare_cached(
-            "UPDATE batch_item SET status = ?3, payload = NULL, error = ?4
-             WHERE batch = ?1 AND seq = ?2",
-        )?
-        .execute((batch.id, seq, status, outcome.as_ref().err()))?;
-    }
-    let after = before.after(&outcomes);
-    if after.open == 0 {
-        finish(&w, batch.id, &after)?;
-    } else {
-        w.tx.prepare_cached("UPDATE batch SET due = ?2 WHERE id = ?1")?
-            .execute((batch.id, batch.next_due(&after)))?;
-    }
-    tx.commit()?;
-    Ok(true)
-}
-
-fn finish(w: &Work<'_>, batch: i64, counts: &Counts) -> Step<()> {
-    let status = match counts.stored {
-        stored if stored == counts.all => BatchStatus::Succeeded,
-        0 => BatchStatus::Failed,
-        _ => BatchStatus::Partial,
-    };
-    w.tx.execute(
-        "UPDATE batch SET status = ?2, due = NULL, completed_at = ?3 WHERE id = ?1",
-        (batch, number(&BATCH, &status), w.clock.now),
-    )?;
     Ok(())
 }

@@ -21,6 +21,7 @@ mod index;
 mod listing;
 mod owners;
 mod port;
+mod progress;
 mod ranking;
 mod rows;
 mod schema;

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use super::behavior::Behavior;
 use super::time::Clock;
-use super::{batches, schema};
+use super::{progress, schema};
 use crate::zep::{Error, Result};
 
 /// How many calls work on the file at once. Each has a connection with a cache of its own.
@@ -161,7 +161,7 @@ impl Store {
         F: FnOnce(&Work<'_>) -> Step<T>,
     {
         let behavior = self.behavior();
-        batches::settle_due(connection, behavior);
+        progress::settle_due(connection, behavior);
         let tx = connection.transaction_with_behavior(kind)?;
         let answer = work(&Work {
             tx: &tx,

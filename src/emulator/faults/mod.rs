@@ -10,6 +10,7 @@ mod late;
 mod layer;
 mod line;
 mod plan;
+mod values;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,9 +24,8 @@ use tokio_util::task::TaskTracker;
 pub(super) use late::Landing;
 pub(super) use layer::misbehave;
 pub(super) use line::{Door, Lines, Peer};
-pub use plan::{
-    Failing, Fault, OneShot, Plan, PlanError, Rate, RateLimitDrop, Restarts, Status, Timed,
-};
+pub use plan::{Fault, OneShot, Plan};
+pub use values::{Failing, PlanError, Rate, RateLimitDrop, Restarts, Status, Timed};
 
 /// Seeds that are chosen here are below this: short enough to be typed again.
 const SEEDS: u64 = 1_000_000_000;
