@@ -26,7 +26,7 @@ const CONTEXT_FACTS: usize = 20;
 const CONTEXT_MESSAGES: u32 = 4;
 
 pub(super) fn search(w: &Work<'_>, owner: &Owner, search: &Search) -> Step<Found> {
-    check::search(search)?;
+    check::search(search, w.behavior.length_counts)?;
     let restriction = Restriction::new(&search.filters)?;
     let found = owners::find(w, owner)?;
     let wanted = search.limit.unwrap_or(DEFAULT_RESULTS) as usize;

@@ -197,7 +197,7 @@ async fn a_deleted_users_message_is_still_listed_as_a_message_without_their_name
 #[tokio::test]
 async fn a_batch_lives_through_queued_and_processing_before_it_is_stored() {
     let behavior = Behavior {
-        processing_delay: Duration::from_millis(800),
+        processing_delay: Duration::from_millis(2_400),
         ..Behavior::default()
     };
     let (home, _, here) = Home::furnished(behavior).await;
@@ -223,13 +223,29 @@ async fn a_batch_lives_through_queued_and_processing_before_it_is_stored() {
     assert_eq!((rest.items.len(), rest.next_cursor), (1, None));
     assert!(home.contents(&here).await.is_empty());
 
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    let working = home.again().batch(&batch).await.unwrap();
-    assert_eq!(working.status, Some(BatchStatus::Processing));
-    assert_eq!(stored(&working), Some(0));
+    // The items follow one by one, and each that is done is there and processed.
+    let mut seen = vec![0];
+    loop {
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        let working = home.again().batch(&batch).await.unwrap();
+        if working.status != Some(BatchStatus::Processing) {
+            if working.status == Some(BatchStatus::Queued) {
+                continue;
+            }
+            break;
+        }
+        let done = stored(&working).unwrap();
+        let open = working.progress.unwrap().processing_items.unwrap();
+        assert_eq!(done + open, 3);
+        assert!(seen.last() <= Some(&done));
+        seen.push(done);
+        let there = home.zep.all_messages(&here).await.unwrap().messages;
+        assert!(there.len() as u64 >= done);
+        assert!(there.iter().all(|one| one.processed == Some(true)));
+    }
+    assert!(seen.contains(&1) && seen.contains(&2), "{seen:?}");
 
     // Whoever looks first finds it done, be it another process.
-    tokio::time::sleep(Duration::from_millis(500)).await;
     let done = home.again().batch(&batch).await.unwrap();
     assert_eq!(
         (done.status, stored(&done)),

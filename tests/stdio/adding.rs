@@ -379,7 +379,11 @@ fn a_key_used_for_another_memory_is_refused_and_nothing_is_stored(world: &World)
         client.refuses_argument("add_memory", call, "idempotency_key");
     }
     assert_eq!(client.read_session("ann", "s").len(), 1);
-    assert!(client.search(json!({"user_id": "ann", "query": "coffee"})).is_empty());
+    assert!(
+        client
+            .search(json!({"user_id": "ann", "query": "coffee"}))
+            .is_empty()
+    );
 }
 
 fn what_mem0s_tool_takes_is_taken(world: &World) {
