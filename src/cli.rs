@@ -1,10 +1,11 @@
 //! The command line.
 
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+mod emulate;
 
 use clap::{Args, Parser, Subcommand};
 use zep_mcp_server::config::Flags;
+
+pub use emulate::EmulateArgs;
 
 /// Memory for AI agents over MCP, kept in Zep Cloud or in one file on this machine
 ///
@@ -51,7 +52,8 @@ pub enum Command {
     /// Answer as Zep's own HTTP API does, from the embedded store: for tests and rehearsals
     ///
     /// Point ZEP_API_URL at it, for instance ZEP_API_URL=http://127.0.0.1:8000, with any ZEP_API_KEY.
-    Emulate(EmulateArgs),
+    /// It can be made as slow and as unkind as life: see what goes wrong, below.
+    Emulate(Box<EmulateArgs>),
 }
 
 /// How `doctor` reports.
@@ -60,27 +62,6 @@ pub struct DoctorArgs {
     /// Report as one JSON object
     #[arg(long)]
     pub json: bool,
-}
-
-/// Where `emulate` listens and keeps its data.
-#[derive(Debug, Args)]
-pub struct EmulateArgs {
-    /// The port to listen on; 0 for any free one
-    #[arg(long, default_value_t = 8000)]
-    pub port: u16,
-
-    /// The address to listen on
-    #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
-    pub host: IpAddr,
-
-    /// The file to keep data in; without it, everything is forgotten at the end
-    #[arg(long, value_name = "FILE")]
-    pub data: Option<PathBuf>,
-
-    /// The only key to accept; without it, any will do. Not for a real key: everybody on this
-    /// machine can read command lines
-    #[arg(long, value_name = "KEY")]
-    pub api_key: Option<String>,
 }
 
 const ENVIRONMENT: &str = "\

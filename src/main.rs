@@ -23,7 +23,7 @@ fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Try => commands::try_it::run(),
         Command::Emulate(args) => {
             telemetry::start(Logging::load(settings)?);
-            commands::emulate::run(args)
+            commands::emulate::run(*args)
         }
     }
 }

@@ -14,10 +14,8 @@ const COMMON: [&str; 50] = [
 ];
 /// How many different words there are.
 const WORDS: usize = 30_000;
-/// How many words a conversation keeps coming back to.
+/// How many words a conversation keeps coming back to, in every sentence to one of them.
 const TOPICS: usize = 12;
-/// How often such a word stands where another would: one time in this many.
-const TOPIC_EVERY: usize = 8;
 
 /// The words that texts are made of.
 pub struct Language {
@@ -57,7 +55,8 @@ impl Language {
         text
     }
 
-    /// A question about something that was said in this turn.
+    /// A question about something that was said in this turn: every turn has a word that is not
+    /// among the common ones, its topic.
     pub fn question(&self, conversation: u64, turn: u64) -> String {
         let said = self.turn(conversation, turn);
         let telling: Vec<&str> = said
@@ -97,20 +96,23 @@ impl Language {
             text.push(' ');
         }
         let start = text.len();
-        for place in 0..rng.usize(5..=18) {
+        let length = rng.usize(5..=18);
+        let topical = rng.usize(0..length);
+        for place in 0..length {
             if place > 0 {
                 text.push(' ');
             }
-            text.push_str(self.word(rng, topics));
+            text.push_str(if place == topical {
+                topics[rng.usize(0..topics.len())]
+            } else {
+                self.word(rng)
+            });
         }
         text[start..=start].make_ascii_uppercase();
         text.push('.');
     }
 
-    fn word<'a>(&'a self, rng: &mut Rng, topics: &[&'a str]) -> &'a str {
-        if rng.usize(0..TOPIC_EVERY) == 0 {
-            return topics[rng.usize(0..topics.len())];
-        }
+    fn word(&self, rng: &mut Rng) -> &str {
         let all = self.cumulative[self.cumulative.len() - 1];
         let drawn = rng.f64() * all;
         let rank = self.cumulative.partition_point(|&sum| sum < drawn);

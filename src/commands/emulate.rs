@@ -16,7 +16,8 @@ pub fn run(args: EmulateArgs) -> anyhow::Result<ExitCode> {
         port: args.port,
         data: args.data,
         api_key: args.api_key.map(Into::into),
-        ..Options::default()
+        behavior: args.behavior.into(),
+        faults: args.faults.into(),
     };
     // Many threads: it stands for a service that many clients use at once.
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -79,6 +79,16 @@ impl ApiError {
         }
     }
 
+    /// An error that has no cause in the call. A 429 may be sent again after a second.
+    pub(super) fn failure(status: u16) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            return Self::rate_limited(1);
+        }
+        let reason = status.canonical_reason().unwrap_or("error");
+        Self::new(status, reason.to_ascii_lowercase())
+    }
+
     /// 500, without a word about what happened inside.
     pub(super) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")

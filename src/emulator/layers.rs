@@ -15,9 +15,7 @@ use secrecy::ExposeSecret;
 
 use super::Emulator;
 use super::error::ApiError;
-
-/// Zep counts an account's calls by the minute.
-const WINDOW_SECS: i64 = 60;
+use super::faults::Limit;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -33,15 +31,21 @@ pub(super) async fn catch_panics(request: Request, next: Next) -> Response {
         .unwrap_or_else(|_| ApiError::internal().into_response())
 }
 
-/// Notes each call by its route, which holds no ids.
-pub(super) async fn log(request: Request, next: Next) -> Response {
+/// Counts and notes each call by its route, which holds no ids.
+pub(super) async fn log(
+    State(emulator): State<Arc<Emulator>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let name = route.as_ref().map_or("none", MatchedPath::as_str);
+    emulator.faults.note_request(&method, name);
     let start = Instant::now();
     let response = next.run(request).await;
     tracing::debug!(
         %method,
-        route = route.as_ref().map_or("none", MatchedPath::as_str),
+        route = name,
         status = response.status().as_u16(),
         micros = start.elapsed().as_micros(),
         "answered"
@@ -55,8 +59,10 @@ pub(super) async fn limit_rate(
     request: Request,
     next: Next,
 ) -> Response {
-    let count = emulator.rate.count(Timestamp::now().as_second());
+    let limit = emulator.faults.limit();
+    let count = emulator.rate.count(Timestamp::now().as_second(), limit);
     let mut response = if count.refused {
+        emulator.faults.note_rate_limited();
         ApiError::rate_limited(count.seconds_to_reset).into_response()
     } else {
         next.run(request).await
@@ -95,17 +101,16 @@ pub(super) async fn authenticate(
     }
 }
 
-/// How many calls a minute are answered.
-#[derive(Debug)]
+/// How many calls were answered in a window.
+#[derive(Debug, Default)]
 pub(super) struct RateLimit {
-    per_minute: u32,
     used: Mutex<Used>,
 }
 
 #[derive(Debug, Default)]
 struct Used {
-    /// Minutes since the epoch.
-    window: i64,
+    /// The end of the window, in Unix seconds.
+    reset: i64,
     calls: u32,
 }
 
@@ -121,29 +126,21 @@ struct Count {
 }
 
 impl RateLimit {
-    pub(super) fn new(per_minute: u32) -> Self {
-        Self {
-            per_minute,
-            used: Mutex::default(),
-        }
-    }
-
     /// Counts one call at this time, in Unix seconds.
-    fn count(&self, now: i64) -> Count {
-        let window = now.div_euclid(WINDOW_SECS);
-        let reset = (window + 1) * WINDOW_SECS;
+    fn count(&self, now: i64, limit: Limit) -> Count {
+        let reset = (now.div_euclid(limit.window) + 1) * limit.window;
         // The two numbers are always whole, whatever happened to a thread that held the lock.
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.window != window {
-            *used = Used { window, calls: 0 };
+        if used.reset != reset {
+            *used = Used { reset, calls: 0 };
         }
-        let refused = used.calls >= self.per_minute;
+        let refused = used.calls >= limit.calls;
         if !refused {
             used.calls += 1;
         }
         Count {
-            limit: self.per_minute,
-            remaining: self.per_minute.saturating_sub(used.calls),
+            limit: limit.calls,
+            remaining: limit.calls.saturating_sub(used.calls),
             reset,
             seconds_to_reset: reset.abs_diff(now),
             refused,
@@ -188,14 +185,23 @@ mod tests {
 
     #[test]
     fn calls_beyond_the_limit_are_refused_until_the_minute_is_over() {
-        let rate = RateLimit::new(2);
-        assert_eq!(rate.count(70).remaining, 1);
-        assert_eq!(rate.count(71).remaining, 0);
-        let over = rate.count(72);
+        let rate = RateLimit::default();
+        let two = Limit {
+            calls: 2,
+            window: 60,
+        };
+        assert_eq!(rate.count(70, two).remaining, 1);
+        assert_eq!(rate.count(71, two).remaining, 0);
+        let over = rate.count(72, two);
         assert!(over.refused);
         assert_eq!((over.reset, over.seconds_to_reset), (120, 48));
-        let next = rate.count(120);
+        let next = rate.count(120, two);
         assert!(!next.refused);
         assert_eq!(next.remaining, 1);
+        // Calls that were answered count against a limit that has dropped since.
+        let one = Limit { calls: 1, ..two };
+        let dropped = rate.count(121, one);
+        assert!(dropped.refused);
+        assert_eq!((dropped.limit, dropped.remaining), (1, 0));
     }
 }

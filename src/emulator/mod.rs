@@ -2,10 +2,12 @@
 //! status codes, error bodies, headers and limits, so that Zep's own clients can be pointed at it.
 //!
 //! A call passes the layers from the outside in: panics are caught, the call is logged and counted
-//! against the rate limit, its key is checked, and its route answers it from [`crate::local`].
-//! Nothing here decides what Zep would do with data: that is the store's; this only speaks HTTP.
+//! against the rate limit, its key is checked, it goes wrong if it is to ([`Plan`]), and its route
+//! answers it from [`crate::local`]. Nothing here decides what Zep would do with data: that is the
+//! store's; this only speaks HTTP. Beside Zep's paths, `/_emulator` changes what goes wrong.
 
 mod error;
+mod faults;
 mod layers;
 mod routes;
 mod signals;
@@ -21,11 +23,14 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use secrecy::SecretString;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use error::ApiError;
 pub use error::EmulatorError;
+use faults::{Door, Faults, Landing, Lines, Peer};
+pub use faults::{
+    Failing, Fault, OneShot, Plan, PlanError, Rate, RateLimitDrop, Restarts, Status, Timed,
+};
 use layers::RateLimit;
 pub use signals::stop_on_signals;
 
@@ -34,9 +39,6 @@ use crate::zep::Zep;
 
 /// The port that the emulator listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 8000;
-
-/// Calls a minute unless told otherwise: so many that nobody who paces by the headers is slowed.
-const DEFAULT_CALLS_PER_MINUTE: u32 = 1_000_000;
 
 /// The largest body that is read, in bytes: 350 batch items of 10,000 characters fill 3.5 MB, and
 /// up to four times that outside ASCII.
@@ -56,8 +58,8 @@ pub struct Options {
     pub data: Option<PathBuf>,
     /// The only key that is accepted; `None` for any that is not empty.
     pub api_key: Option<SecretString>,
-    /// Calls a minute before 429 is answered.
-    pub calls_per_minute: u32,
+    /// What goes wrong.
+    pub faults: Plan,
     /// How the store behaves where Zep's behaviour is not known.
     pub behavior: Behavior,
 }
@@ -69,7 +71,7 @@ impl Default for Options {
             port: DEFAULT_PORT,
             data: None,
             api_key: None,
-            calls_per_minute: DEFAULT_CALLS_PER_MINUTE,
+            faults: Plan::default(),
             behavior: Behavior::default(),
         }
     }
@@ -77,21 +79,12 @@ impl Default for Options {
 
 /// What every call of a running emulator shares.
 #[derive(Debug)]
-pub struct Emulator {
+struct Emulator {
     zep: Arc<LocalZep>,
     api_key: Option<SecretString>,
     rate: RateLimit,
-}
-
-impl Emulator {
-    /// An emulator over this store, with the key and the rate of these options.
-    pub fn new(zep: Arc<LocalZep>, options: &Options) -> Self {
-        Self {
-            zep,
-            api_key: options.api_key.clone(),
-            rate: RateLimit::new(options.calls_per_minute),
-        }
-    }
+    faults: Faults,
+    lines: Arc<Lines>,
 }
 
 /// Listens and answers until `shutdown`, then ends the calls in work and returns. `ready` is told
@@ -118,18 +111,56 @@ pub async fn serve(
     zep.project().await?;
 
     let address = SocketAddr::new(options.host, options.port);
-    let bind = |cause| EmulatorError::Bind { address, cause };
-    let listener = TcpListener::bind(address).await.map_err(bind)?;
-    let bound = listener.local_addr().map_err(bind)?;
-    let app = router(Arc::new(Emulator::new(zep, &options)));
+    let door = Door::open(address)
+        .await
+        .map_err(|cause| EmulatorError::Bind { address, cause })?;
+    let bound = door.address();
+    let (faults, landing) = Faults::new(options.faults);
+    let emulator = Arc::new(Emulator {
+        zep,
+        api_key: options.api_key,
+        rate: RateLimit::default(),
+        faults,
+        lines: door.lines(),
+    });
+    tracing::info!(
+        seed = emulator.faults.seed(),
+        "faults are drawn from this seed"
+    );
     ready(bound);
-
-    let stop = shutdown.clone();
-    let served = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned());
     tokio::select! {
-        ended = async { served.await } => ended.map_err(EmulatorError::Serve),
+        ended = answer(door, emulator, landing, shutdown.clone()) => ended,
         () = overdue(shutdown) => Ok(()),
     }
+}
+
+/// Answers until `shutdown`, and then ends all that was begun.
+async fn answer(
+    door: Door,
+    emulator: Arc<Emulator>,
+    landing: Landing,
+    shutdown: CancellationToken,
+) -> Result<(), EmulatorError> {
+    let app = router(Arc::clone(&emulator)).into_make_service_with_connect_info::<Peer>();
+    let served = async {
+        axum::serve(door, app)
+            .with_graceful_shutdown(shutdown.cancelled_owned())
+            .await
+    };
+    let all_sent = CancellationToken::new();
+    // Whoever stops is not kept waiting by writes that are still in the air: they land at once.
+    let landed = landing.run(all_sent.clone());
+    let ended = async {
+        let ended = tokio::select! {
+            ended = served => ended,
+            () = emulator.faults.keep_restarting(Arc::clone(&emulator.lines)) => Ok(()),
+        };
+        emulator.faults.finish_calls().await;
+        all_sent.cancel();
+        ended
+    };
+    let (ended, ()) = tokio::join!(ended, landed);
+    ended.map_err(EmulatorError::Serve)
 }
 
 /// Waits until calls in work have had their time after a stop.
@@ -138,15 +169,16 @@ async fn overdue(shutdown: CancellationToken) {
     tokio::time::sleep(STOP_WITHIN).await;
 }
 
-/// The whole API with its layers, to be served by [`serve`] or wrapped further.
-pub fn router(emulator: Arc<Emulator>) -> Router {
+/// The whole API with its layers, and beside them, without layers, what tests steer it by.
+fn router(emulator: Arc<Emulator>) -> Router {
     Router::new()
         .nest("/api/v2", routes::v3())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        // The last one added is the first one passed. What makes calls slow, fail or end unheard
-        // belongs here, innermost: such a call has shown its key and is counted like any other.
+        // The last one added is the first one passed. A call that goes wrong on demand has shown
+        // its key and was counted like any other.
+        .layer(from_fn_with_state(Arc::clone(&emulator), faults::misbehave))
         .layer(from_fn_with_state(
             Arc::clone(&emulator),
             layers::authenticate,
@@ -155,7 +187,8 @@ pub fn router(emulator: Arc<Emulator>) -> Router {
             Arc::clone(&emulator),
             layers::limit_rate,
         ))
-        .layer(from_fn(layers::log))
+        .layer(from_fn_with_state(Arc::clone(&emulator), layers::log))
+        .nest("/_emulator", faults::control::routes())
         .layer(from_fn(layers::catch_panics))
         .with_state(emulator)
 }

@@ -1,7 +1,7 @@
 //! Batches: drafts that are filled, given to be processed, and then processed item by item.
 //!
-//! A batch in work has the time at which its processing delay is over. Whoever uses the file next
-//! carries it out (see [`draft`]).
+//! A batch in work knows when its next item is due. Whoever uses the file next carries it out (see
+//! [`progress`]).
 
 use rusqlite::{OptionalExtension, Row};
 use serde_json::{Map, json};
@@ -12,13 +12,14 @@ use super::check;
 use super::draft::{self, Payload};
 use super::ids;
 use super::owners::{self, fresh};
+use super::progress::{self, Counts};
 use super::rows::{json, json_text, uuid};
 use super::store::{Step, Work};
 use super::threads;
 use super::time::{self, Clock};
 use crate::zep::{
-    Batch, BatchItem, BatchItemPage, BatchItemState, BatchItemStatus, BatchPage, BatchProgress,
-    BatchStatus, Metadata, Uuid, limits,
+    Batch, BatchItem, BatchItemKind, BatchItemPage, BatchItemState, BatchItemStatus, BatchPage,
+    BatchProgress, BatchStatus, Metadata, Role, Uuid, limits,
 };
 
 /// How many batches or items a page has that does not say, and at most. Ours: Zep documents none.
@@ -59,40 +60,51 @@ pub(super) fn number<T: PartialEq>(statuses: &[T], status: &T) -> Option<i64> {
 }
 
 /// A batch, as the file keeps it.
-struct BatchRow {
-    id: i64,
+pub(super) struct BatchRow {
+    pub id: i64,
     uuid: Raw,
     status: i64,
     metadata: Option<Metadata>,
+    /// From whose messages no facts are drawn.
+    pub ignored: Vec<Role>,
     created_at: i64,
     processed_at: Option<i64>,
-    due: Option<i64>,
+    /// When the last item is due.
+    ends: Option<i64>,
     completed_at: Option<i64>,
 }
 
-const COLUMNS: &str = "id, uuid, status, metadata, created_at, processed_at, due, completed_at";
+/// What [`BatchRow::read`] expects, in its order.
+pub(super) const COLUMNS: &str =
+    "id, uuid, status, metadata, ignore_roles, created_at, processed_at, ends, completed_at";
 
 impl BatchRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             id: row.get(0)?,
             uuid: uuid(row, 1)?,
             status: row.get(2)?,
             metadata: json(row, 3)?,
-            created_at: row.get(4)?,
-            processed_at: row.get(5)?,
-            due: row.get(6)?,
-            completed_at: row.get(7)?,
+            ignored: row
+                .get::<_, Option<String>>(4)?
+                .and_then(|roles| serde_json::from_str(&roles).ok())
+                .unwrap_or_default(),
+            created_at: row.get(5)?,
+            processed_at: row.get(6)?,
+            ends: row.get(7)?,
+            completed_at: row.get(8)?,
         })
     }
 
+    /// When it is in work: from, until.
+    pub fn work(&self) -> Option<(i64, i64)> {
+        let (given, ends) = self.processed_at.zip(self.ends)?;
+        Some((given + (ends - given) / QUEUED_SHARE, ends))
+    }
+
     fn status(&self, clock: Clock) -> BatchStatus {
-        let waits_until = self
-            .processed_at
-            .zip(self.due)
-            .map(|(given, due)| given + (due - given) / QUEUED_SHARE);
-        match waits_until {
-            Some(until) if clock.now < until => BatchStatus::Queued,
+        match self.work() {
+            Some((from, _)) if clock.now < from => BatchStatus::Queued,
             _ => usize::try_from(self.status)
                 .ok()
                 .and_then(|place| BATCH.get(place).copied())
@@ -166,11 +178,13 @@ fn find_draft(w: &Work<'_>, batch: &str) -> Step<BatchRow> {
     Ok(found)
 }
 
-pub(super) fn create(w: &Work<'_>, metadata: &Metadata) -> Step<Batch> {
+pub(super) fn create(w: &Work<'_>, metadata: &Metadata, ignored: &[Role]) -> Step<Batch> {
     let id = fresh();
+    let ignored = (!ignored.is_empty()).then(|| json!(ignored).to_string());
     w.tx.execute(
-        "INSERT INTO batch (uuid, status, metadata, created_at) VALUES (?1, ?2, ?3, ?4)",
-        (id, DRAFT, json_text(metadata), w.clock.now),
+        "INSERT INTO batch (uuid, status, metadata, ignore_roles, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        (id, DRAFT, json_text(metadata), ignored, w.clock.now),
     )?;
     get(w, &Raw::from_bytes(id).to_string())
 }
@@ -238,22 +252,23 @@ pub(super) fn add_items(
         .into());
     }
     for (place, (seq, item)) in (first..).zip(items).enumerate() {
-        add_item(w, found.id, seq, place, item)?;
+        add_item(w, &found, seq, place, item)?;
     }
     let end = first + items.len() as i64;
     select_items(w, &found, "seq >= ?2 AND seq < ?3", (found.id, first, end))
 }
 
-fn add_item(w: &Work<'_>, batch: i64, seq: i64, place: usize, item: &BatchItem) -> Step<()> {
+fn add_item(w: &Work<'_>, batch: &BatchRow, seq: i64, place: usize, item: &BatchItem) -> Step<()> {
+    let counts = w.behavior.length_counts;
     let uuid = ids::fresh();
     let (owner, kind, name, thread, payload) = match item {
         BatchItem::Message(thread, message) => {
-            check::message(&format!("items[{place}]"), message)?;
+            check::message(&format!("items[{place}]"), message, counts)?;
             let found = threads::find(w, thread)?;
             let payload = match w.behavior.draft_messages {
                 DraftMessages::Hidden => Payload::Message(message.clone()),
                 DraftMessages::Visible => {
-                    draft::show(w, &found, uuid, message)?;
+                    draft::show(w, &found, uuid, message, &batch.ignored)?;
                     Payload::Stored
                 }
             };
@@ -261,7 +276,7 @@ fn add_item(w: &Work<'_>, batch: i64, seq: i64, place: usize, item: &BatchItem) 
             (found.owner, owners::USER, "", thread, payload)
         }
         BatchItem::Episode(owner, episode) => {
-            check::episode(episode)?;
+            check::episode(episode, counts)?;
             let found = owners::find(w, owner)?;
             let (kind, name) = owners::key(owner);
             (found.id, kind, name, None, Payload::episode(episode))
@@ -272,7 +287,7 @@ fn add_item(w: &Work<'_>, batch: i64, seq: i64, place: usize, item: &BatchItem) 
          thread_name, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute((
-        batch,
+        batch.id,
         seq,
         uuid.as_bytes(),
         PENDING,
@@ -329,8 +344,8 @@ fn select_items(
     let open = batch.open_item(w.clock);
     Ok(w.tx
         .prepare_cached(&format!(
-            "SELECT seq, uuid, status, thread_name, owner_kind, owner_name, error FROM batch_item
-             WHERE batch = ?1 AND {condition}"
+            "SELECT seq, uuid, status, thread_name, owner_kind, owner_name, error, thread
+             FROM batch_item WHERE batch = ?1 AND {condition}"
         ))?
         .query_map(values, |row| {
             let seq: i64 = row.get(0)?;
@@ -345,6 +360,10 @@ fn select_items(
             Ok(BatchItemState {
                 item_id: Some(format!("{}:{seq}", batch.uuid)),
                 sequence_index: Some(seq.unsigned_abs()),
+                kind: Some(match row.get::<_, Option<i64>>(7)? {
+                    Some(_) => BatchItemKind::ThreadMessage,
+                    None => BatchItemKind::GraphEpisode,
+                }),
                 status: Some(match status {
                     PENDING => open,
                     status => usize::try_from(status)
@@ -367,20 +386,24 @@ fn select_items(
 /// Gives a draft to be processed.
 pub(super) fn process(w: &Work<'_>, batch: &str) -> Step<()> {
     let found = find_draft(w, batch)?;
-    let filled =
-        w.tx.prepare_cached("SELECT 1 FROM batch_item WHERE batch = ?1")?
-            .exists([found.id])?;
-    if !filled {
+    let counts = Counts::read(w, found.id)?;
+    if counts.all == 0 {
         return Err(check::invalid("the batch has no items").into());
     }
     let delay = i64::try_from(w.behavior.processing_delay.as_micros()).unwrap_or(i64::MAX);
+    let given = BatchRow {
+        processed_at: Some(w.clock.now),
+        ends: Some(w.clock.now.saturating_add(delay)),
+        ..found
+    };
     w.tx.execute(
-        "UPDATE batch SET status = ?2, processed_at = ?3, due = ?4 WHERE id = ?1",
+        "UPDATE batch SET status = ?2, processed_at = ?3, ends = ?4, due = ?5 WHERE id = ?1",
         (
-            found.id,
+            given.id,
             PROCESSING,
-            w.clock.now,
-            w.clock.now.saturating_add(delay),
+            given.processed_at,
+            given.ends,
+            progress::next_due(&given, &counts),
         ),
     )?;
     Ok(())

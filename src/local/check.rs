@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::behavior::LengthCounts;
 use crate::zep::{Error, Metadata, NewEpisode, NewMessage, Owner, Search, limits};
 
 /// 400 with this explanation.
@@ -37,7 +38,7 @@ pub(super) fn conflict(status: u16, message: impl Into<String>) -> Error {
 }
 
 /// 1 to 30 messages, each acceptable.
-pub(super) fn messages(messages: &[NewMessage]) -> Result<(), Error> {
+pub(super) fn messages(messages: &[NewMessage], counts: LengthCounts) -> Result<(), Error> {
     if messages.is_empty() {
         return Err(invalid("messages: at least one message is required"));
     }
@@ -51,25 +52,30 @@ pub(super) fn messages(messages: &[NewMessage]) -> Result<(), Error> {
     messages
         .iter()
         .enumerate()
-        .try_for_each(|(index, one)| message(&format!("messages[{index}]"), one))
+        .try_for_each(|(index, one)| message(&format!("messages[{index}]"), one, counts))
 }
 
 /// A message, under the name it came in.
-pub(super) fn message(field: &str, message: &NewMessage) -> Result<(), Error> {
+pub(super) fn message(
+    field: &str,
+    message: &NewMessage,
+    counts: LengthCounts,
+) -> Result<(), Error> {
     text(
         &format!("{field}.content"),
         &message.content,
         limits::MESSAGE_CHARS,
+        counts,
     )?;
     if let Some(name) = &message.name {
-        at_most(&format!("{field}.name"), name, limits::NAME_CHARS)?;
+        at_most(&format!("{field}.name"), name, limits::NAME_CHARS, counts)?;
     }
     metadata(&format!("{field}.metadata"), &message.metadata)
 }
 
 /// An episode.
-pub(super) fn episode(episode: &NewEpisode) -> Result<(), Error> {
-    text("data", &episode.data, limits::EPISODE_CHARS)?;
+pub(super) fn episode(episode: &NewEpisode, counts: LengthCounts) -> Result<(), Error> {
+    text("data", &episode.data, limits::EPISODE_CHARS, counts)?;
     metadata("metadata", &episode.metadata)
 }
 
@@ -105,8 +111,8 @@ fn is_scalar(value: &Value) -> bool {
 }
 
 /// A search's query and limit.
-pub(super) fn search(search: &Search) -> Result<(), Error> {
-    text("query", &search.query, limits::QUERY_CHARS)?;
+pub(super) fn search(search: &Search, counts: LengthCounts) -> Result<(), Error> {
+    text("query", &search.query, limits::QUERY_CHARS, counts)?;
     match search.limit {
         Some(limit) if limit == 0 || limit > limits::SEARCH_RESULTS => Err(invalid(format!(
             "limit: must be between 1 and {}, got {limit}",
@@ -117,15 +123,20 @@ pub(super) fn search(search: &Search) -> Result<(), Error> {
 }
 
 /// Neither blank nor too long.
-pub(super) fn text(field: &str, value: &str, max: usize) -> Result<(), Error> {
+pub(super) fn text(
+    field: &str,
+    value: &str,
+    max: usize,
+    counts: LengthCounts,
+) -> Result<(), Error> {
     if value.trim().is_empty() {
         return Err(invalid(format!("{field}: is required")));
     }
-    at_most(field, value, max)
+    at_most(field, value, max, counts)
 }
 
-fn at_most(field: &str, value: &str, max: usize) -> Result<(), Error> {
-    let length = value.chars().count();
+fn at_most(field: &str, value: &str, max: usize, counts: LengthCounts) -> Result<(), Error> {
+    let length = counts.length(value);
     if length > max {
         return Err(invalid(format!(
             "{field}: must be at most {max} characters, got {length}"

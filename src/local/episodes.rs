@@ -22,6 +22,7 @@ pub(super) struct Incoming<'a> {
     source_description: Option<&'a str>,
     created_at: Option<Timestamp>,
     metadata: &'a Metadata,
+    has_fact: bool,
 }
 
 impl<'a> Incoming<'a> {
@@ -34,6 +35,15 @@ impl<'a> Incoming<'a> {
             source_description: None,
             created_at: message.created_at,
             metadata: &message.metadata,
+            has_fact: true,
+        }
+    }
+
+    /// No fact is drawn from it.
+    pub fn without_fact(self) -> Self {
+        Self {
+            has_fact: false,
+            ..self
         }
     }
 
@@ -46,11 +56,13 @@ impl<'a> Incoming<'a> {
             source_description: episode.source_description.as_deref(),
             created_at: episode.created_at,
             metadata: &episode.metadata,
+            has_fact: true,
         }
     }
 }
 
-/// Stores one row, and indexes it. A row that has not arrived is in a draft, and not indexed yet.
+/// Stores one row that arrived at this time, in microseconds, and indexes it. A row that has not
+/// arrived is in a draft, and not indexed yet.
 pub(super) fn insert(
     w: &Work<'_>,
     owner: i64,
@@ -58,7 +70,7 @@ pub(super) fn insert(
     id: i64,
     uuid: Raw,
     incoming: &Incoming<'_>,
-    arrived: bool,
+    arrived: Option<i64>,
 ) -> Step<()> {
     let speaker = incoming
         .speaker
@@ -67,8 +79,8 @@ pub(super) fn insert(
     let (created_at, created_ns) = happened(w, incoming.created_at);
     w.tx.prepare_cached(
         "INSERT INTO episode (id, owner, uuid, thread, role, speaker, source, created_at,
-         created_ns, ingested_at, content, source_description, metadata)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+         created_ns, ingested_at, content, source_description, metadata, has_fact)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?
     .execute((
         id,
@@ -80,19 +92,20 @@ pub(super) fn insert(
         source_number(incoming.source),
         created_at,
         created_ns,
-        arrived.then_some(w.clock.now),
+        arrived,
         incoming.content,
         incoming.source_description,
         json_text(incoming.metadata),
+        incoming.has_fact,
     ))?;
-    if arrived {
+    if arrived.is_some() {
         index::put(w, id, incoming.speaker, incoming.content)?;
     }
     Ok(())
 }
 
 pub(super) fn add(w: &Work<'_>, owner: &Owner, episode: &NewEpisode) -> Step<Episode> {
-    check::episode(episode)?;
+    check::episode(episode, w.behavior.length_counts)?;
     let found = owners::find(w, owner)?;
     let id = owners::allocate(w, found.id, 1)?;
     let uuid = ids::fresh();
@@ -103,7 +116,7 @@ pub(super) fn add(w: &Work<'_>, owner: &Owner, episode: &NewEpisode) -> Step<Epi
         id,
         uuid,
         &Incoming::episode(episode),
-        true,
+        Some(w.clock.now),
     )?;
     let row = by_uuid(w, uuid)?.ok_or_else(|| check::not_found("episode"))?;
     Ok(row.into_episode(w.clock, None))

@@ -26,7 +26,12 @@ pub(super) fn update(w: &Work<'_>, fact: &Uuid, patch: &FactPatch) -> Step<Fact>
     let row = find(w, fact)?;
     if let Some(text) = &patch.fact {
         // As long as what facts are drawn from.
-        check::text("fact", text, limits::EPISODE_CHARS)?;
+        check::text(
+            "fact",
+            text,
+            limits::EPISODE_CHARS,
+            w.behavior.length_counts,
+        )?;
         set_text(w, &row, text)?;
     }
     if let Some(attributes) = &patch.attributes {

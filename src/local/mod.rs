@@ -21,6 +21,7 @@ mod index;
 mod listing;
 mod owners;
 mod port;
+mod progress;
 mod ranking;
 mod rows;
 mod schema;
@@ -37,14 +38,16 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use behavior::{
-    Behavior, CursorMeaning, DraftMessages, EpisodeDeletion, ExistingThread, MetadataPatch,
+    Behavior, CursorMeaning, DraftMessages, EpisodeDeletion, ExistingThread, LengthCounts,
+    MetadataPatch,
 };
 pub use threads::{DEFAULT_MESSAGES, ThreadOrder};
 pub use users::UserOrder;
 
 use crate::zep::{
-    Direction, Entity, Episode, Error, Fact, Listing, Message, MessagePage, Metadata, Owner, Page,
-    PageNumber, Result, ThreadId, ThreadPage, UserId, UserPage, Uuid,
+    AddedMessages, Batch, Direction, Entity, Episode, Error, Fact, Listing, Message, MessagePage,
+    Metadata, NewMessage, Owner, Page, PageNumber, Result, Role, ThreadId, ThreadPage, UserId,
+    UserPage, Uuid,
 };
 use store::Store;
 
@@ -73,9 +76,14 @@ impl LocalZep {
         })
     }
 
-    /// The switches it was opened with.
+    /// How it behaves now.
     pub fn behavior(&self) -> Behavior {
         self.store.behavior()
+    }
+
+    /// Behaves so from the next call on.
+    pub fn set_behavior(&self, behavior: Behavior) {
+        self.store.set_behavior(behavior);
     }
 
     /// A page of users, in this order.
@@ -124,6 +132,41 @@ impl LocalZep {
         let thread = thread.clone();
         self.store
             .read(move |w| threads::messages_raw(w, &thread, limit, cursor, lastn))
+            .await
+    }
+
+    /// Adds messages and draws no facts from those of these roles (zep-cloud 3.30.0,
+    /// `thread.add_messages`, `ignore_roles`). Otherwise as
+    /// [`add_messages`](crate::zep::Zep::add_messages).
+    ///
+    /// # Errors
+    /// As [`add_messages`](crate::zep::Zep::add_messages).
+    pub async fn add_messages_ignoring(
+        &self,
+        thread: &ThreadId,
+        messages: &[NewMessage],
+        ignored: &[Role],
+    ) -> Result<AddedMessages> {
+        let (thread, messages, ignored) = (thread.clone(), messages.to_vec(), ignored.to_vec());
+        self.store
+            .write(move |w| threads::add_messages(w, &thread, &messages, &ignored))
+            .await
+    }
+
+    /// Opens a draft from whose messages of these roles no facts will be drawn (zep-cloud 3.30.0,
+    /// `batch.create`, `ignore_roles`). Otherwise as
+    /// [`create_batch`](crate::zep::Zep::create_batch).
+    ///
+    /// # Errors
+    /// As [`create_batch`](crate::zep::Zep::create_batch).
+    pub async fn create_batch_ignoring(
+        &self,
+        metadata: &Metadata,
+        ignored: &[Role],
+    ) -> Result<Batch> {
+        let (metadata, ignored) = (metadata.clone(), ignored.to_vec());
+        self.store
+            .write(move |w| batches::create(w, &metadata, &ignored))
             .await
     }
 

@@ -85,10 +85,7 @@ impl Zep for LocalZep {
         thread: &ThreadId,
         messages: &[NewMessage],
     ) -> Result<AddedMessages> {
-        let (thread, messages) = (thread.clone(), messages.to_vec());
-        self.store
-            .write(move |w| threads::add_messages(w, &thread, &messages))
-            .await
+        self.add_messages_ignoring(thread, messages, &[]).await
     }
 
     async fn set_message_metadata(&self, message: &Uuid, metadata: &Metadata) -> Result<Message> {
@@ -196,10 +193,7 @@ impl Zep for LocalZep {
     }
 
     async fn create_batch(&self, metadata: &Metadata) -> Result<Batch> {
-        let metadata = metadata.clone();
-        self.store
-            .write(move |w| batches::create(w, &metadata))
-            .await
+        self.create_batch_ignoring(metadata, &[]).await
     }
 
     async fn list_batches(

@@ -106,8 +106,10 @@ CREATE TABLE batch (
   uuid BLOB NOT NULL UNIQUE,
   status INTEGER NOT NULL,
   metadata TEXT,
+  ignore_roles TEXT,
   created_at INTEGER NOT NULL,
   processed_at INTEGER,
+  ends INTEGER,
   due INTEGER,
   completed_at INTEGER
 ) STRICT;

@@ -26,21 +26,22 @@ const CONTEXT_FACTS: usize = 20;
 const CONTEXT_MESSAGES: u32 = 4;
 
 pub(super) fn search(w: &Work<'_>, owner: &Owner, search: &Search) -> Step<Found> {
-    check::search(search)?;
+    check::search(search, w.behavior.length_counts)?;
     let restriction = Restriction::new(&search.filters)?;
     let found = owners::find(w, owner)?;
     let wanted = search.limit.unwrap_or(DEFAULT_RESULTS) as usize;
     let scoring = Scoring(search.reranker.unwrap_or(Reranker::Rrf));
     let words = question(&search.query);
+    let facts = |wanted| -> Step<Vec<Fact>> {
+        let found = best(w, &found, &words, &restriction, Seen::AsFact, wanted)?;
+        let ranked = found.into_iter().enumerate();
+        Ok(ranked
+            .map(|(rank, fit)| fit.row.into_fact(Some(scoring.score(rank, fit.likeness))))
+            .collect())
+    };
     let mut answer = Found::default();
     match search.scope {
-        SearchScope::Edges => {
-            answer.edges = best(w, &found, &words, &restriction, Seen::AsFact, wanted)?
-                .into_iter()
-                .enumerate()
-                .map(|(rank, fit)| fit.row.into_fact(Some(scoring.score(rank, fit.likeness))))
-                .collect();
-        }
+        SearchScope::Edges => answer.edges = facts(wanted)?,
         SearchScope::Episodes => {
             answer.episodes = best(w, &found, &words, &restriction, Seen::AsEpisode, wanted)?
                 .into_iter()
@@ -62,8 +63,8 @@ pub(super) fn search(w: &Work<'_>, owner: &Owner, search: &Search) -> Step<Found
                 .collect();
         }
         SearchScope::Auto => {
-            let facts = best(w, &found, &words, &restriction, Seen::AsFact, CONTEXT_FACTS)?;
-            answer.context = Some(context_block(facts));
+            answer.edges = facts(CONTEXT_FACTS)?;
+            answer.context = Some(context_block(&answer.edges));
         }
     }
     Ok(answer)
@@ -76,9 +77,12 @@ pub(super) fn thread_context(w: &Work<'_>, thread: &ThreadId) -> Step<ThreadCont
     let owner = owners::find(w, &threads::owner_of(&found)?)?;
     let words = question(&texts.join("\n"));
     let all = Restriction::default();
-    let facts = best(w, &owner, &words, &all, Seen::AsFact, CONTEXT_FACTS)?;
+    let facts: Vec<Fact> = best(w, &owner, &words, &all, Seen::AsFact, CONTEXT_FACTS)?
+        .into_iter()
+        .map(|fit| fit.row.into_fact(None))
+        .collect();
     Ok(ThreadContext {
-        context: Some(context_block(facts)),
+        context: Some(context_block(&facts)),
     })
 }
 
@@ -223,14 +227,13 @@ fn mentioned_nodes(
 }
 
 /// Facts with the times in which they are true, in the form of Zep's own context blocks.
-fn context_block(facts: Vec<Fit>) -> String {
+fn context_block(facts: &[Fact]) -> String {
     let mut block = String::from(
         "FACTS represent relevant context to the current conversation.\n\n\
          # These are the most relevant facts and their valid date ranges\n\
          # format: FACT (Date range: from - to)\n<FACTS>\n",
     );
-    for fit in facts {
-        let fact: Fact = fit.row.into_fact(None);
+    for fact in facts {
         let from = fact.valid_at.map_or_else(|| "unknown".into(), date);
         let to = fact.invalid_at.map_or_else(|| "present".into(), date);
         block.push_str(&format!("  - {} ({from} - {to})\n", fact.fact));

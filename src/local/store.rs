@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
 use super::behavior::Behavior;
 use super::time::Clock;
-use super::{draft, schema};
+use super::{progress, schema};
 use crate::zep::{Error, Result};
 
 /// How many calls work on the file at once. Each has a connection with a cache of its own.
@@ -66,7 +66,7 @@ pub(super) struct Work<'a> {
 #[derive(Debug)]
 pub(super) struct Store {
     path: PathBuf,
-    behavior: Behavior,
+    behavior: SyncMutex<Behavior>,
     idle: SyncMutex<Vec<Opened>>,
     slots: Arc<Semaphore>,
     /// Writes of this process queue here, in order, rather than in SQLite's sleep-and-retry.
@@ -93,7 +93,7 @@ impl Store {
     pub fn new(path: PathBuf, behavior: Behavior) -> Self {
         Self {
             path,
-            behavior,
+            behavior: SyncMutex::new(behavior),
             idle: SyncMutex::default(),
             slots: Arc::new(Semaphore::new(CONNECTIONS)),
             writer: Arc::default(),
@@ -101,7 +101,12 @@ impl Store {
     }
 
     pub fn behavior(&self) -> Behavior {
-        self.behavior
+        // A copy is put in or taken out whole, whatever happened to a thread that held the lock.
+        *self.behavior.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_behavior(&self, behavior: Behavior) {
+        *self.behavior.lock().unwrap_or_else(PoisonError::into_inner) = behavior;
     }
 
     /// Reads: everything within one call sees one state of the file.
@@ -163,12 +168,13 @@ impl Store {
     where
         F: FnOnce(&Work<'_>) -> Step<T>,
     {
-        draft::settle_due(connection, self.behavior);
+        let behavior = self.behavior();
+        progress::settle_due(connection, behavior);
         let tx = connection.transaction_with_behavior(kind)?;
         let answer = work(&Work {
             tx: &tx,
-            behavior: self.behavior,
-            clock: Clock::read(&self.behavior),
+            behavior,
+            clock: Clock::read(&behavior),
         })?;
         tx.commit()?;
         Ok(answer)
@@ -193,40 +199,36 @@ impl Store {
     }
 
     fn open(&self) -> Result<Opened> {
-        let connection = {
+        let first = {
             // Looking at a file that another connection of this process is open on would take that
             // connection's locks away, and with them what is written: see [`PROVEN`].
             let mut proven = PROVEN.lock().unwrap_or_else(PoisonError::into_inner);
+            // Opens only what is not there yet.
+            make_private(&self.path).map_err(|message| self.unusable(&message))?;
             let here = file_id(&self.path);
             if here.is_some() && proven.get(&self.path).copied() == here {
                 None
             } else {
-                let connection = self.prove()?;
+                schema::check_header(&self.path).map_err(|message| self.unusable(&message))?;
+                let connection = self.prepared()?;
                 if let Some(file) = file_id(&self.path) {
                     proven.insert(self.path.clone(), file);
                 }
                 Some(connection)
             }
         };
-        let connection = connection.map_or_else(|| self.prepared(), Ok)?;
+        let connection = first.map_or_else(|| self.prepared(), Ok)?;
         Ok(Opened {
             connection,
             file: file_id(&self.path),
         })
     }
 
-    /// The first connection of this process to a file that may not be there, or not be ours.
-    fn prove(&self) -> Result<Connection> {
-        make_private(&self.path).map_err(|message| self.unusable(&message))?;
-        schema::check_header(&self.path).map_err(|message| self.unusable(&message))?;
-        self.prepared()
-    }
-
     fn prepared(&self) -> Result<Connection> {
         let mut connection = self
             .connect()
             .map_err(|error| self.error(Fault::Sql(error)))?;
-        schema::prepare(&mut connection, Clock::read(&self.behavior))
+        schema::prepare(&mut connection, Clock::read(&self.behavior()))
             .map_err(|fault| self.error(fault))?;
         Ok(connection)
     }
@@ -400,7 +402,7 @@ mod tests {
             .map(|n| message(&format!("{n} ").repeat(900)))
             .collect();
         let error = store
-            .write(move |w| threads::add_messages(w, &name, &many))
+            .write(move |w| threads::add_messages(w, &name, &many, &[]))
             .await
             .unwrap_err();
         assert!(error.to_string().contains("disk is full"), "{error}");
@@ -419,7 +421,7 @@ mod tests {
         let name = thread.clone();
         let error = store
             .write(move |w| -> Step<()> {
-                threads::add_messages(w, &name, &[message("x")])?;
+                threads::add_messages(w, &name, &[message("x")], &[])?;
                 panic!("as a defect would");
             })
             .await

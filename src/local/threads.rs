@@ -9,7 +9,8 @@ use uuid::Uuid as Raw;
 
 use super::behavior::CursorMeaning;
 use super::check;
-use super::episodes::{self, Incoming};
+use super::draft;
+use super::episodes;
 use super::ids;
 use super::owners::{self, count, fresh, window};
 use super::rows::{COLUMNS, Row, TABLES, uuid};
@@ -19,7 +20,7 @@ use super::users::sql_direction;
 use super::{entities, index};
 use crate::zep::{
     AddedMessages, Direction, Error, Message, MessagePage, Metadata, NewMessage, Owner, PageNumber,
-    Thread, ThreadId, ThreadPage, UserId, Uuid, Window,
+    Role, Thread, ThreadId, ThreadPage, UserId, Uuid, Window,
 };
 
 /// By what a listing of threads is ordered (zep-cloud 3.30.0, `thread.list_all`).
@@ -157,15 +158,17 @@ pub(super) fn add_messages(
     w: &Work<'_>,
     thread: &ThreadId,
     messages: &[NewMessage],
+    ignored: &[Role],
 ) -> Step<AddedMessages> {
-    check::messages(messages)?;
+    check::messages(messages, w.behavior.length_counts)?;
     let found = find(w, thread)?;
     let first = owners::allocate(w, found.owner, messages.len())?;
     let mut message_uuids = Vec::with_capacity(messages.len());
     for (id, message) in (first..).zip(messages) {
         let uuid = ids::fresh();
-        let incoming = Incoming::message(message);
-        episodes::insert(w, found.owner, Some(found.id), id, uuid, &incoming, true)?;
+        let incoming = draft::incoming(message, ignored);
+        let arrived = Some(w.clock.now);
+        episodes::insert(w, found.owner, Some(found.id), id, uuid, &incoming, arrived)?;
         message_uuids.push(ids::shown(uuid));
     }
     Ok(AddedMessages {

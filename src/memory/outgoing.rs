@@ -196,10 +196,8 @@ struct StoredParts {
 
 impl Stored {
     /// Notes a stored part. `None`: it is stored, but Zep did not tell its id.
-    pub(super) fn note(&mut self, id: Option<Uuid>, metadata: Option<&Metadata>) {
-        let Some(unpacked) = metadata.map(fit::unpack) else {
-            return;
-        };
+    pub(super) fn note(&mut self, id: Option<Uuid>, metadata: &Metadata) {
+        let unpacked = fit::unpack(metadata);
         let Some(ours) = unpacked.ours else { return };
         let (number, total) = unpacked
             .part

@@ -12,6 +12,7 @@ use super::{
     fit::{Carrier, FittedPart, Level},
     model::{Owner, RecordId, SessionId, UserId},
     outgoing::{Outgoing, Stored},
+    records::{StoredPart, assemble},
     service::MemoryService,
     sessions::make_user,
 };
@@ -186,7 +187,7 @@ impl Write {
                 .message_uuids
                 .into_iter();
             for message in request {
-                stored.note(ids.next(), Some(&message.metadata));
+                stored.note(ids.next(), &message.metadata);
             }
         }
         Ok(())
@@ -203,9 +204,29 @@ impl Write {
             Err(error) if error.is_not_found() => Vec::new(),
             found => found?,
         };
+        self.noted(found.into_iter().map(StoredPart::from).collect())
+    }
+
+    /// Notes what is stored, and makes sure that it is what is to be stored.
+    fn noted(&self, parts: Vec<StoredPart>) -> Result<Stored> {
         let mut stored = Stored::default();
-        for message in found {
-            stored.note(message.uuid, message.metadata.as_ref());
+        for part in &parts {
+            stored.note(part.uuid.clone(), &part.metadata);
+        }
+        let other = assemble(parts).records.into_iter().any(|found| {
+            let stored = found.record;
+            !stored.incomplete
+                && self.records.iter().any(|record| {
+                    stored.record_id.as_deref() == Some(record.id())
+                        && stored.content != record.content
+                })
+        });
+        if other {
+            return Err(Error::invalid(
+                "idempotency_key",
+                "was used before, for another memory; nothing was stored. A key belongs to one \
+                 call: take a new one",
+            ));
         }
         Ok(stored)
     }
@@ -273,24 +294,22 @@ impl Write {
                 source_description: None,
             };
             let added = zep.add_episode(owner, &episode).await?;
-            stored.note(Some(added.uuid), Some(&part.metadata));
+            stored.note(Some(added.uuid), &part.metadata);
         }
         Ok(())
     }
 
     async fn look_in_graph(&self, zep: &dyn Zep, owner: &Owner) -> Result<Stored> {
-        let mut stored = Stored::default();
+        let mut parts = Vec::new();
         for record in &self.records {
             match zep.find_episodes(owner, record.id()).await {
-                Ok(found) => found.into_iter().for_each(|episode| {
-                    stored.note(Some(episode.uuid), episode.metadata.as_ref());
-                }),
+                Ok(found) => parts.extend(found.into_iter().map(StoredPart::from)),
                 // An owner who does not exist has nothing.
                 Err(error) if error.is_not_found() => break,
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(stored)
+        self.noted(parts)
     }
 
     fn answer(&self, stored: &Stored) -> Result<Vec<AddedMemory>> {

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::json;
-use zep_mcp_server::emulator::{EmulatorError, Options, serve};
+use zep_mcp_server::emulator::{EmulatorError, Options, Plan, serve};
 
 use crate::world::World;
 
@@ -50,7 +50,10 @@ async fn a_key_that_was_set_is_the_only_one() {
 #[tokio::test]
 async fn every_answer_counts_down_and_none_is_given_beyond_the_limit() {
     let world = World::with(Options {
-        calls_per_minute: 3,
+        faults: Plan {
+            rate_limit: 3,
+            ..Plan::default()
+        },
         ..Options::default()
     })
     .await;

@@ -277,8 +277,16 @@ async fn a_search_answers_only_what_was_looked_for() {
     let (names, found) = search("auto", json!({})).await;
     assert_eq!(names, "context");
     assert!(found["context"].as_str().unwrap().contains("green tea"));
-    let raw = json!({"return_raw_results": true});
-    assert_eq!(search("auto", raw).await.0, "context edges episodes nodes");
-    let (_, found) = search("auto", json!({"max_characters": 10})).await;
+    // The limit does not count where Zep chooses by itself.
+    let raw = json!({"return_raw_results": true, "limit": 51});
+    let (names, found) = search("auto", raw).await;
+    assert_eq!(names, "context edges episodes nodes");
+    assert!(
+        column(found["edges"].as_array().unwrap(), "fact")
+            .contains(&"Anna drinks green tea".to_owned())
+    );
+    let short = json!({"max_characters": 10, "return_raw_results": true});
+    let (_, found) = search("auto", short).await;
     assert!(found["context"].as_str().unwrap().chars().count() <= 10);
+    assert_eq!(found["edges"], json!([]), "what is not in the block");
 }

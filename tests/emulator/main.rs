@@ -3,7 +3,11 @@
 mod access;
 mod batches;
 mod contract;
+mod control;
+mod faults;
+mod flags;
 mod lists;
 mod refusals;
 mod schema;
+mod switches;
 mod world;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -47,12 +49,7 @@ impl World {
     }
 
     pub async fn with(options: Options) -> Self {
-        static PROVIDER: Once = Once::new();
-        PROVIDER.call_once(|| {
-            rustls::crypto::ring::default_provider()
-                .install_default()
-                .expect("the first provider");
-        });
+        install_provider();
         let stop = CancellationToken::new();
         let (told, bound) = oneshot::channel();
         let served = tokio::spawn(serve(
@@ -74,7 +71,12 @@ impl World {
 
     /// One with a user `u-1`, their thread `s-1`, and a graph `agent-a1`.
     pub async fn inhabited() -> Self {
-        let world = Self::new().await;
+        Self::inhabited_with(Options::default()).await
+    }
+
+    /// The same with these options, which must let it be furnished.
+    pub async fn inhabited_with(options: Options) -> Self {
+        let world = Self::with(options).await;
         world
             .post("/users", json!({"user_id": "u-1", "first_name": "Jane"}))
             .await;
@@ -137,6 +139,56 @@ impl World {
         strings(&added["message_uuids"])
     }
 
+    /// A call of the control route.
+    pub async fn control(&self, method: Method, path: &str, body: Value) -> Answer {
+        let request = self.request(method, &format!("/_emulator{path}"));
+        Self::send(request.body(body.to_string())).await
+    }
+
+    /// Changes the plan.
+    pub async fn plan(&self, patch: Value) {
+        let answer = self.control(Method::PATCH, "/faults", patch).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    /// Orders a fault for the next calls.
+    pub async fn order(&self, fault: Value) {
+        let answer = self.control(Method::POST, "/faults/next", fault).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+
+    /// A count of the control route, by its JSON pointer.
+    pub async fn count(&self, pointer: &str) -> u64 {
+        let stats = self.control(Method::GET, "/stats", json!({})).await.body;
+        stats
+            .pointer(pointer)
+            .map_or(0, |count| count.as_u64().unwrap())
+    }
+
+    /// A connection with one call sent on it, which would be kept open.
+    pub async fn dial(&self, method: &str, path: &str, body: Value) -> TcpStream {
+        let body = body.to_string();
+        let call = format!(
+            "{method} /api/v2{path} HTTP/1.1\r\nHost: zep\r\nAuthorization: Api-Key z_any\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(call.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// What one call is answered until the emulator closes the connection.
+    pub async fn until_closed(&self, method: &str, path: &str, body: Value) -> String {
+        heard(self.dial(method, path, body).await).await
+    }
+
+    /// The messages of a thread, oldest first.
+    pub async fn said(&self, thread: &str) -> Vec<String> {
+        let page = self.get(&format!("/threads/{thread}/messages")).await.body;
+        column(page["messages"].as_array().expect("messages"), "content")
+    }
+
     /// Every item of a list, by the cursor in each answer's head, and how many pages there were.
     pub async fn walk(&self, path: &str, mut ask: Value) -> (Vec<Value>, usize) {
         let (mut items, mut pages) = (Vec::new(), 0);
@@ -162,6 +214,37 @@ impl World {
             .unwrap()
             .unwrap();
     }
+}
+
+/// The HTTP client is built without a provider of its own.
+pub fn install_provider() {
+    static PROVIDER: Once = Once::new();
+    PROVIDER.call_once(|| {
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .expect("the first provider");
+    });
+}
+
+/// What is heard on a connection until the other end closes it.
+pub async fn heard(mut stream: TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let end = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
+    // Closed at once or reset: either is an end.
+    let _ = end.expect("the connection to be closed");
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Waits until this is so.
+pub async fn until(mut so: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait)
+        .await
+        .expect("what must come to come");
 }
 
 /// The texts of an array.

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use zep_mcp_server::local::{Behavior, DraftMessages};
 use zep_mcp_server::zep::{
-    Batch, BatchItem, BatchItemStatus, BatchStatus, Error, Metadata, NewMessage, ThreadId, Zep,
+    Batch, BatchItem, BatchItemKind, BatchItemStatus, BatchStatus, Error, Metadata, NewMessage,
+    ThreadId, Zep,
 };
 
 use crate::{Home, message, note, of, thread, user};
@@ -160,9 +161,43 @@ async fn what_cannot_be_stored_any_more_fails_alone() {
 }
 
 #[tokio::test]
+async fn a_deleted_users_message_is_still_listed_as_a_message_without_their_name() {
+    let (home, person, _) = Home::furnished(Behavior::default()).await;
+    let doomed = home.user("doomed").await;
+    let theirs = home.thread("theirs", &doomed).await;
+    let batch = draft(&home).await;
+    let mut all = items(&theirs, &["goes"]);
+    all.push(BatchItem::Episode(of(&person), note("stays")));
+    home.zep.add_batch_items(&batch, &all).await.unwrap();
+    home.zep.delete_user(&doomed).await.unwrap();
+    home.zep.process_batch(&batch).await.unwrap();
+    let page = home
+        .zep
+        .batch_items(&batch, None, None, None)
+        .await
+        .unwrap();
+    let kinds: Vec<_> = page
+        .items
+        .iter()
+        .map(|item| (item.kind.unwrap(), item.status.unwrap()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            (BatchItemKind::ThreadMessage, BatchItemStatus::Failed),
+            (BatchItemKind::GraphEpisode, BatchItemStatus::Succeeded),
+        ]
+    );
+    assert_eq!(
+        (&page.items[0].user_id, &page.items[0].thread_id),
+        (&None, &None)
+    );
+}
+
+#[tokio::test]
 async fn a_batch_lives_through_queued_and_processing_before_it_is_stored() {
     let behavior = Behavior {
-        processing_delay: Duration::from_millis(800),
+        processing_delay: Duration::from_millis(2_400),
         ..Behavior::default()
     };
     let (home, _, here) = Home::furnished(behavior).await;
@@ -188,13 +223,29 @@ async fn a_batch_lives_through_queued_and_processing_before_it_is_stored() {
     assert_eq!((rest.items.len(), rest.next_cursor), (1, None));
     assert!(home.contents(&here).await.is_empty());
 
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    let working = home.again().batch(&batch).await.unwrap();
-    assert_eq!(working.status, Some(BatchStatus::Processing));
-    assert_eq!(stored(&working), Some(0));
+    // The items follow one by one, and each that is done is there and processed.
+    let mut seen = vec![0];
+    loop {
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        let working = home.again().batch(&batch).await.unwrap();
+        if working.status != Some(BatchStatus::Processing) {
+            if working.status == Some(BatchStatus::Queued) {
+                continue;
+            }
+            break;
+        }
+        let done = stored(&working).unwrap();
+        let open = working.progress.unwrap().processing_items.unwrap();
+        assert_eq!(done + open, 3);
+        assert!(seen.last() <= Some(&done));
+        seen.push(done);
+        let there = home.zep.all_messages(&here).await.unwrap().messages;
+        assert!(there.len() as u64 >= done);
+        assert!(there.iter().all(|one| one.processed == Some(true)));
+    }
+    assert!(seen.contains(&1) && seen.contains(&2), "{seen:?}");
 
     // Whoever looks first finds it done, be it another process.
-    tokio::time::sleep(Duration::from_millis(500)).await;
     let done = home.again().batch(&batch).await.unwrap();
     assert_eq!(
         (done.status, stored(&done)),

@@ -18,6 +18,7 @@ on_both_backends!(
     the_same_words_twice_are_kept_twice,
     a_repeated_idempotency_key_stores_nothing_twice,
     an_idempotency_key_continues_what_a_shorter_call_began,
+    a_key_used_for_another_memory_is_refused_and_nothing_is_stored,
     what_mem0s_tool_takes_is_taken,
 );
 
@@ -363,6 +364,25 @@ fn an_idempotency_key_continues_what_a_shorter_call_began(world: &World) {
         (0..40)
             .map(|n| json!(format!("Turn {n}")))
             .collect::<Vec<_>>()
+    );
+}
+
+fn a_key_used_for_another_memory_is_refused_and_nothing_is_stored(world: &World) {
+    let mut client = world.connect();
+    for place in [json!({"session_id": "s"}), json!({})] {
+        let mut call = json!({"user_id": "ann", "idempotency_key": "k", "text": "Likes tea"});
+        call.as_object_mut()
+            .unwrap()
+            .extend(place.as_object().unwrap().clone());
+        client.call("add_memory", call.clone());
+        call["text"] = json!("Likes coffee");
+        client.refuses_argument("add_memory", call, "idempotency_key");
+    }
+    assert_eq!(client.read_session("ann", "s").len(), 1);
+    assert!(
+        client
+            .search(json!({"user_id": "ann", "query": "coffee"}))
+            .is_empty()
     );
 }
 

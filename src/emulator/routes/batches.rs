@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Routes;
-use super::content::{EpisodeBody, MessageBody, role};
+use super::content::{EpisodeBody, MessageBody, roles};
 use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
@@ -30,7 +30,7 @@ pub(super) fn routes() -> Routes {
 #[derive(Deserialize)]
 struct CreateBatch {
     metadata: Option<Metadata>,
-    /// Accepted, and only checked: the embedded Zep draws facts from every message.
+    /// From whose messages no facts are drawn.
     ignore_roles: Option<Vec<String>>,
 }
 
@@ -39,11 +39,12 @@ async fn create(
     State(emulator): State<Arc<Emulator>>,
     Body(body): Body<CreateBatch>,
 ) -> ApiResult<impl IntoResponse> {
-    for name in body.ignore_roles.iter().flatten() {
-        role(name)?;
-    }
+    let ignored = roles(body.ignore_roles.as_deref())?;
     let metadata = body.metadata.unwrap_or_default();
-    Ok(created(emulator.zep.create_batch(&metadata).await?))
+    let zep = &emulator.zep;
+    Ok(created(
+        zep.create_batch_ignoring(&metadata, &ignored).await?,
+    ))
 }
 
 #[derive(Deserialize)]
@@ -154,7 +155,6 @@ struct AddItems {
 struct Item {
     #[serde(flatten)]
     state: BatchItemState,
-    kind: &'static str,
     /// Always the same as the episode's.
     source_uuid: Option<Uuid>,
 }
@@ -162,11 +162,6 @@ struct Item {
 impl From<BatchItemState> for Item {
     fn from(state: BatchItemState) -> Self {
         Self {
-            kind: if state.thread_id.is_some() {
-                MESSAGE
-            } else {
-                EPISODE
-            },
             source_uuid: state.episode_uuid.clone(),
             state,
         }

@@ -63,6 +63,15 @@ pub(super) fn role(name: &str) -> ApiResult<Role> {
         })
 }
 
+/// A list of roles, each one of the six; none, if absent.
+pub(super) fn roles(names: Option<&[String]>) -> ApiResult<Vec<Role>> {
+    names
+        .unwrap_or_default()
+        .iter()
+        .map(|name| role(name))
+        .collect()
+}
+
 fn data_type(name: &str) -> ApiResult<DataType> {
     match name {
         "text" => Ok(DataType::Text),

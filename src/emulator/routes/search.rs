@@ -54,7 +54,11 @@ pub(super) async fn search(
             // Looked for all the same, so that a wrong query or owner is refused as ever.
             Scope::Observations | Scope::ThreadSummaries => SearchScope::Nodes,
         },
-        limit: body.limit,
+        // Zep ignores it where it chooses by itself (zep-cloud 3.30.0, `graph.search`).
+        limit: match asked {
+            Scope::Stored(SearchScope::Auto) => None,
+            _ => body.limit,
+        },
         reranker: reranker(body.reranker.as_deref(), asked)?,
         filters: match body.search_filters {
             Some(filters) => filters.into_filters()?,
@@ -84,9 +88,13 @@ pub(super) async fn search(
         },
         Scope::Stored(SearchScope::Auto) => {
             let raw = body.return_raw_results == Some(true);
+            let context = found.context.map(|text| shortened(text, context_chars));
+            // Only what made it into the block.
+            let mut edges = found.edges;
+            edges.retain(|edge| context.iter().any(|text| text.contains(&edge.fact)));
             Results {
-                context: found.context.map(|text| shortened(text, context_chars)),
-                edges: raw.then_some(found.edges),
+                context,
+                edges: raw.then_some(edges),
                 nodes: raw.then_some(found.nodes),
                 episodes: raw.then_some(found.episodes),
                 ..Results::default()

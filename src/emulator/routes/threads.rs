@@ -9,7 +9,7 @@ use axum::routing::{get, patch, post};
 use serde::{Deserialize, Serialize};
 
 use super::Routes;
-use super::content::{MessageBody, role};
+use super::content::{MessageBody, roles};
 use super::episodes::Episodes;
 use super::listing;
 use crate::emulator::Emulator;
@@ -130,7 +130,7 @@ async fn messages(
 #[derive(Deserialize)]
 struct AddMessages {
     messages: Vec<MessageBody>,
-    /// Accepted, and only checked: the embedded Zep draws facts from every message.
+    /// From whose messages no facts are drawn.
     ignore_roles: Option<Vec<String>>,
     return_context: Option<bool>,
 }
@@ -142,15 +142,16 @@ async fn add_messages(
     Body(body): Body<AddMessages>,
 ) -> ApiResult<Answer<AddedMessages>> {
     let thread = ThreadId::new(&thread)?;
-    for name in body.ignore_roles.iter().flatten() {
-        role(name)?;
-    }
+    let ignored = roles(body.ignore_roles.as_deref())?;
     let messages = body
         .messages
         .into_iter()
         .map(MessageBody::into_message)
         .collect::<ApiResult<Vec<_>>>()?;
-    let mut added = emulator.zep.add_messages(&thread, &messages).await?;
+    let mut added = emulator
+        .zep
+        .add_messages_ignoring(&thread, &messages, &ignored)
+        .await?;
     if body.return_context == Some(true) {
         // The messages are stored: an error now would say that they are not.
         added.context = match emulator.zep.thread_context(&thread).await {

@@ -127,6 +127,19 @@ impl BatchItemStatus {
     }
 }
 
+/// What an item of a batch becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchItemKind {
+    /// A message of a thread.
+    ThreadMessage,
+    /// An episode of a graph.
+    GraphEpisode,
+    /// A kind that Zep added later.
+    #[serde(other)]
+    Unknown,
+}
+
 /// One item of a batch as Zep lists it: without content and metadata.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -135,6 +148,8 @@ pub struct BatchItemState {
     pub item_id: Option<String>,
     /// Its place in the batch, in the order added.
     pub sequence_index: Option<u64>,
+    /// What it becomes.
+    pub kind: Option<BatchItemKind>,
     /// Where it stands.
     pub status: Option<BatchItemStatus>,
     /// The episode, and so the message, that it becomes.

@@ -1,0 +1,190 @@
+//! `/_emulator`: the plan, the switches and the counts, for the tests that an emulator serves.
+//!
+//! It is answered on this machine only, needs no key, is not counted, and nothing goes wrong in it.
+
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{CONNECTION, HeaderValue};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::Stats;
+use super::line::Peer;
+use super::plan::{OneShot, Plan};
+use crate::emulator::Emulator;
+use crate::emulator::error::{ApiError, ApiResult};
+use crate::emulator::wire::Body;
+use crate::local::Behavior;
+
+/// How long a restart takes unless told otherwise, in milliseconds.
+const DEFAULT_DOWN_MS: u32 = 100;
+
+/// Everything under `/_emulator`.
+pub(in crate::emulator) fn routes() -> Router<Arc<Emulator>> {
+    Router::new()
+        .route("/faults", get(plan).put(set_plan).patch(change_plan))
+        .route("/faults/next", post(order))
+        .route(
+            "/behavior",
+            get(behavior).put(set_behavior).patch(change_behavior),
+        )
+        .route("/restart", post(restart))
+        .route("/stats", get(stats))
+        .route("/reset-stats", post(reset_stats))
+        .layer(from_fn(only_here))
+}
+
+/// For everybody else there is no such route.
+async fn only_here(request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<Peer>>();
+    if peer.is_some_and(|ConnectInfo(peer)| peer.is_loopback()) {
+        next.run(request).await
+    } else {
+        ApiError::not_found("route not found").into_response()
+    }
+}
+
+async fn plan(State(emulator): State<Arc<Emulator>>) -> Json<Plan> {
+    Json(emulator.faults.plan())
+}
+
+/// The whole plan; what is not named is as it is by default.
+async fn set_plan(
+    State(emulator): State<Arc<Emulator>>,
+    Body(body): Body<Value>,
+) -> ApiResult<Json<Plan>> {
+    emulator.faults.set_plan(read(body)?);
+    Ok(Json(emulator.faults.plan()))
+}
+
+/// Parts of the plan; what is not named stays, and null is the default.
+async fn change_plan(
+    State(emulator): State<Arc<Emulator>>,
+    Body(patch): Body<Map<String, Value>>,
+) -> ApiResult<Json<Plan>> {
+    let now = Plan {
+        // Only a seed that is named starts the drawing anew.
+        seed: None,
+        ..emulator.faults.plan()
+    };
+    emulator.faults.set_plan(changed(&now, patch)?);
+    Ok(Json(emulator.faults.plan()))
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Orders {
+    Many(Vec<Value>),
+    One(Value),
+}
+
+/// Faults for the next calls that match.
+async fn order(
+    State(emulator): State<Arc<Emulator>>,
+    Body(orders): Body<Orders>,
+) -> ApiResult<Json<Plan>> {
+    let orders = match orders {
+        Orders::Many(orders) => orders,
+        Orders::One(order) => vec![order],
+    };
+    let orders = orders
+        .into_iter()
+        .map(read)
+        .collect::<ApiResult<Vec<OneShot>>>()?;
+    emulator.faults.order(orders);
+    Ok(Json(emulator.faults.plan()))
+}
+
+async fn behavior(State(emulator): State<Arc<Emulator>>) -> Json<Behavior> {
+    Json(emulator.zep.behavior())
+}
+
+/// All switches; those that are not named are as they are by default.
+async fn set_behavior(
+    State(emulator): State<Arc<Emulator>>,
+    Body(body): Body<Value>,
+) -> ApiResult<Json<Behavior>> {
+    emulator.zep.set_behavior(read(body)?);
+    Ok(Json(emulator.zep.behavior()))
+}
+
+/// Some switches.
+async fn change_behavior(
+    State(emulator): State<Arc<Emulator>>,
+    Body(patch): Body<Map<String, Value>>,
+) -> ApiResult<Json<Behavior>> {
+    let behavior = changed(&emulator.zep.behavior(), patch)?;
+    emulator.zep.set_behavior(behavior);
+    Ok(Json(behavior))
+}
+
+#[derive(Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RestartNow {
+    down_ms: u32,
+}
+
+impl Default for RestartNow {
+    fn default() -> Self {
+        Self {
+            down_ms: DEFAULT_DOWN_MS,
+        }
+    }
+}
+
+/// Is gone for a while, as a service that restarts; its data stays. Answered once all other
+/// connections are cut and new ones refused.
+async fn restart(
+    State(emulator): State<Arc<Emulator>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Body(body): Body<Value>,
+) -> ApiResult<impl IntoResponse> {
+    let RestartNow { down_ms } = read(body)?;
+    emulator
+        .faults
+        .restart(&emulator.lines, down_ms, Some(&peer))
+        .await;
+    // This connection is spared only for the answer.
+    let close = [(CONNECTION, HeaderValue::from_static("close"))];
+    Ok((close, Json(Gone { down_ms })))
+}
+
+#[derive(Serialize)]
+struct Gone {
+    down_ms: u32,
+}
+
+async fn stats(State(emulator): State<Arc<Emulator>>) -> Json<Stats> {
+    Json(emulator.faults.stats())
+}
+
+async fn reset_stats(State(emulator): State<Arc<Emulator>>) -> Json<Stats> {
+    emulator.faults.reset_stats();
+    Json(emulator.faults.stats())
+}
+
+/// What was sent, or which part of it is wrong and why.
+fn read<T: DeserializeOwned>(value: Value) -> ApiResult<T> {
+    serde_path_to_error::deserialize(value).map_err(ApiError::bad_request)
+}
+
+/// A thing with some of its fields changed; null is the default.
+fn changed<T: Serialize + DeserializeOwned>(now: &T, patch: Map<String, Value>) -> ApiResult<T> {
+    let Ok(Value::Object(mut fields)) = serde_json::to_value(now) else {
+        return Err(ApiError::internal());
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            fields.remove(&name);
+        } else {
+            fields.insert(name, value);
+        }
+    }
+    read(fields.into())
+}
