@@ -81,7 +81,10 @@ impl Sessions {
             let thread = match self.look_up(zep, user, session).await? {
                 Resolution::Exists(thread) => thread,
                 Resolution::ToMake(thread) => match make_thread(zep, &thread, user).await {
-                    Ok(()) => thread,
+                    Ok(made) if made.user_id.as_deref() == Some(user.as_str()) => thread,
+                    // Somebody else may have made it meanwhile: whoever does not say whose it is,
+                    // is not believed.
+                    Ok(_) => continue,
                     Err(error) if error.is_conflict() => continue,
                     Err(error) => return Err(error.into()),
                 },
@@ -158,13 +161,13 @@ async fn whose(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> Result<Thread
 }
 
 /// Makes a thread, and its user first where Zep does not know them.
-async fn make_thread(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> zep::Result<()> {
+async fn make_thread(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> zep::Result<zep::Thread> {
     match zep.create_thread(thread, user).await {
         Err(error) if error.is_not_found() => {
             make_user(zep, user).await?;
-            zep.create_thread(thread, user).await.map(drop)
+            zep.create_thread(thread, user).await
         }
-        outcome => outcome.map(drop),
+        outcome => outcome,
     }
 }
 
