@@ -5,6 +5,7 @@ mod program;
 
 mod cancelling;
 mod operation;
+mod owners;
 mod service;
 mod storm;
 mod time;

@@ -39,7 +39,6 @@ impl Truth {
     pub fn read(service: &Service) -> Self {
         let mut truth = Self(BTreeMap::new());
         for (thread, user) in service.threads() {
-            eprintln!("DEBUG {thread} {user}");
             let session = thread
                 .strip_suffix(&format!("::zm::{user}"))
                 .unwrap_or(&thread);
