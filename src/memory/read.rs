@@ -146,16 +146,24 @@ impl MemoryService {
             user: user.to_string(),
             session: session.to_string(),
         };
-        let thread = sessions
-            .find(self.zep(), &user, &session)
-            .await?
-            .ok_or_else(no_session)?;
-        match self.read(&thread, &user, &session, &query).await {
-            Err(Error::Zep(error)) if error.is_not_found() => {
-                sessions.forget(&user, &session);
-                Err(no_session())
+        let mut resolved_again = false;
+        loop {
+            let thread = sessions
+                .find(self.zep(), &user, &session)
+                .await?
+                .ok_or_else(no_session)?;
+            match self.read(&thread, &user, &session, &query).await {
+                // What was believed is no longer so: the thread is gone, or another user's now.
+                Err(error) if is_stale(&error) && !resolved_again => {
+                    resolved_again = true;
+                    sessions.forget(&user, &session);
+                }
+                Err(error) if is_stale(&error) => {
+                    sessions.forget(&user, &session);
+                    return Err(no_session());
+                }
+                outcome => return outcome,
             }
-            outcome => outcome,
         }
     }
 
@@ -197,6 +205,15 @@ impl MemoryService {
             context,
             summary,
         })
+    }
+}
+
+/// Whether a thread is not the session that it was.
+fn is_stale(error: &Error) -> bool {
+    match error {
+        Error::Zep(error) => error.is_not_found(),
+        Error::NotYours { .. } => true,
+        _ => false,
     }
 }
 

@@ -24,6 +24,9 @@ const KEPT_SESSIONS: u64 = 10_000;
 #[derive(Debug)]
 pub(super) struct Sessions {
     resolved: Cache<(UserId, SessionId), ThreadId>,
+    /// Who was last seen to own a thread: one that was deleted may be made again by another user,
+    /// and what was resolved to it before is void.
+    owners: Cache<ThreadId, UserId>,
     writers: Mutex<HashMap<ThreadId, Weak<tokio::sync::Mutex<()>>>>,
 }
 
@@ -41,6 +44,10 @@ impl Sessions {
                 .max_capacity(KEPT_SESSIONS)
                 .time_to_live(BELIEVED_FOR)
                 .build(),
+            owners: Cache::builder()
+                .max_capacity(KEPT_SESSIONS)
+                .time_to_live(BELIEVED_FOR)
+                .build(),
             writers: Mutex::new(HashMap::new()),
         }
     }
@@ -53,14 +60,14 @@ impl Sessions {
         session: &SessionId,
     ) -> Result<Option<ThreadId>> {
         let key = (user.clone(), session.clone());
-        if let Some(thread) = self.resolved.get(&key) {
+        if let Some(thread) = self.known(&key) {
             return Ok(Some(thread));
         }
         let found = match self.look_up(zep, user, session).await? {
             Resolution::Exists(thread) => thread,
             Resolution::ToMake(_) => return Ok(None),
         };
-        self.resolved.insert(key, found.clone());
+        self.remember(key, &found);
         Ok(Some(found))
     }
 
@@ -72,7 +79,7 @@ impl Sessions {
         session: &SessionId,
     ) -> Result<ThreadId> {
         let key = (user.clone(), session.clone());
-        if let Some(thread) = self.resolved.get(&key) {
+        if let Some(thread) = self.known(&key) {
             return Ok(thread);
         }
         // Whoever else makes a thread of this session (another call, another server, for this user
@@ -89,13 +96,23 @@ impl Sessions {
                     Err(error) => return Err(error.into()),
                 },
             };
-            self.resolved.insert(key, thread.clone());
+            self.remember(key, &thread);
             return Ok(thread);
         }
         Err(zep::Error::BadAnswer {
             message: format!("the thread of session `{session}` exists and cannot be read"),
         }
         .into())
+    }
+
+    fn known(&self, key: &(UserId, SessionId)) -> Option<ThreadId> {
+        let thread = self.resolved.get(key)?;
+        (self.owners.get(&thread)? == key.0).then_some(thread)
+    }
+
+    fn remember(&self, key: (UserId, SessionId), thread: &ThreadId) {
+        self.owners.insert(thread.clone(), key.0.clone());
+        self.resolved.insert(key, thread.clone());
     }
 
     /// Forgets what a session was resolved to.
