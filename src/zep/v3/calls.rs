@@ -113,6 +113,30 @@ impl<'de, T: Deserialize<'de> + Default + PartialEq> Deserialize<'de> for Told<T
     }
 }
 
+/// An answer that may be empty, but not strange: an object that holds something, and nothing that
+/// Zep documents, comes from something in between.
+pub(super) struct NotStrange<T>(pub(super) T);
+
+impl<'de, T: DeserializeOwned + Default + PartialEq> Deserialize<'de> for NotStrange<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let fields = Map::deserialize(deserializer)?;
+        let says_something = fields.values().any(|field| match field {
+            Value::Null => false,
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(fields) => !fields.is_empty(),
+            Value::String(text) => !text.is_empty(),
+            Value::Bool(_) | Value::Number(_) => true,
+        });
+        let value = T::deserialize(Value::Object(fields)).map_err(D::Error::custom)?;
+        if says_something && value == T::default() {
+            return Err(D::Error::custom(
+                "it has none of the fields that Zep documents",
+            ));
+        }
+        Ok(Self(value))
+    }
+}
+
 /// Whether a user is the one that was to be made, with the same fields: one with others was made by
 /// somebody else.
 pub(super) fn is_same_user(there: &User, user: &NewUser) -> bool {

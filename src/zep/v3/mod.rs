@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::calls::{batch_item, is_same_user, owned_by, owner_field, word};
+use self::calls::{NotStrange, batch_item, is_same_user, owned_by, owner_field, word};
 use self::writes::{is_invalid, replacing};
 use super::transport::{Connection, Request, Transport, TransportStats};
 use super::{
@@ -243,7 +243,7 @@ impl Zep for ZepCloud {
         let request = Request::post(&["graph", "search"])
             .json(&body)?
             .repeatable();
-        self.ask(request).await
+        Ok(self.ask::<NotStrange<Found>>(request).await?.0)
     }
 
     async fn episode(&self, episode: &Uuid) -> Result<Episode> {
