@@ -4,6 +4,7 @@
 mod program;
 
 mod cancelling;
+mod model;
 mod operation;
 mod owners;
 mod service;
