@@ -20,6 +20,7 @@ pub enum Report {
         key: String,
     },
     /// Nothing is stored.
+    #[expect(dead_code, reason = "shown where a report turns out wrong")]
     Failed(Value),
 }
 

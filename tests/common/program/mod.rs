@@ -1,7 +1,11 @@
 //! What the tests of the whole program share: the built binary in clean surroundings, a client that
 //! speaks MCP with it, and a place for memories on either backend.
 
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test binary uses its own part of this"
+)]
 
 mod client;
 mod world;
