@@ -90,11 +90,18 @@ def processing():
             assert status(lambda: zep.batch.process(batch.batch_id)) == 409
             life = ["queued", "processing", "succeeded"]
 
-            def look():
-                listed = [i.status for i in zep.batch.list_items(batch.batch_id).items]
+            def state():
                 now = zep.batch.get(batch.batch_id)
-                done = zep.batch.list_items(batch.batch_id, status="succeeded").items
-                return now.status, now.progress.succeeded_items, listed, len(done)
+                return now.status, now.progress.succeeded_items
+
+            def look():
+                # Three requests see one state only if it is the same before and after them.
+                while True:
+                    before = state()
+                    listed = [i.status for i in zep.batch.list_items(batch.batch_id).items]
+                    done = zep.batch.list_items(batch.batch_id, status="succeeded").items
+                    if state() == before:
+                        return *before, listed, len(done)
 
             seen = watch(look, lambda now: now[0] == "succeeded")
             order = [now[0] for now in seen]
@@ -102,9 +109,10 @@ def processing():
             assert seen[0][2] == ["queued"] * 8 and seen[-1][2] == ["succeeded"] * 8, seen
             counts = [now[1] for now in seen]
             assert counts == sorted(counts) and len(set(counts)) > 2, counts
-            for _, _, listed, _ in seen:
+            for _, count, listed, filtered in seen:
                 done = [s for s in listed if s == "succeeded"]
                 assert listed[: len(done)] == done, f"not in order: {listed}"
+                assert count == len(done) == filtered, seen
             assert contents(zep)[1:] == [*"abcdefgh"]
             assert all(message.processed for message in zep.thread.get("t").messages)
 
