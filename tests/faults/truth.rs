@@ -168,7 +168,8 @@ impl Truth {
     /// records of one call that do not stand in its order.
     fn out_of_order(&self, operations: &[Operation]) -> usize {
         let mut wrong = 0;
-        let mut threads: BTreeMap<(&str, &str), Vec<(usize, usize, usize)>> = BTreeMap::new();
+        type Spans = Vec<(usize, usize, usize)>;
+        let mut threads: BTreeMap<(&str, &str), Spans> = BTreeMap::new();
         for operation in operations {
             let Some(session) = operation.session else {
                 continue;
