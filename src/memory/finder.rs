@@ -17,6 +17,9 @@ use crate::zep::{
     limits::{FILTER_UUIDS, SEARCH_RESULTS},
 };
 
+/// How many more results are asked for than twice as many as are shown. Ours.
+const SPARE_RESULTS: u32 = 10;
+
 /// Restrictions that Zep's search does not know.
 pub(super) struct Wanted {
     pub(super) thread: Option<ThreadId>,
@@ -76,6 +79,9 @@ impl Finder<'_> {
 
     async fn facts(&self, limit: usize) -> Result<Vec<Hit>> {
         let mut facts = self.fact_candidates(Filters::default()).await?;
+        if self.wanted.everything() {
+            facts.truncate(limit);
+        }
         let mut sources = self.sources(&facts).await?;
         if !self.wanted.everything() {
             facts.retain(|fact| self.is_of_scope(fact, &sources));
@@ -295,11 +301,14 @@ impl Finder<'_> {
     }
 
     async fn run(&self, scope: SearchScope, filters: Filters) -> Result<Found> {
-        // What Zep cannot leave out for us is left out here: then more is asked for than is shown.
-        let limit = if self.wanted.everything() && scope == SearchScope::Nodes {
-            self.asked.limit
-        } else {
-            SEARCH_RESULTS
+        // What Zep cannot leave out for us (facts that are no longer true, parts of one record, other
+        // sessions) is left out here: then more is asked for than is shown.
+        let limit = match scope {
+            SearchScope::Nodes => self.asked.limit,
+            _ if self.wanted.everything() && self.asked.min_score.is_none() => {
+                SEARCH_RESULTS.min(2 * self.asked.limit + SPARE_RESULTS)
+            }
+            _ => SEARCH_RESULTS,
         };
         let auto = scope == SearchScope::Auto;
         let search = Search {
