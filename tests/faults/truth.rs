@@ -32,6 +32,14 @@ struct Part {
     content: String,
 }
 
+/// Where a record stands in its session, and the events at which it was asked for and first
+/// reported as stored.
+struct Stands {
+    place: usize,
+    begun: usize,
+    known: usize,
+}
+
 /// Everything that is stored, by operation and number of the record in it.
 pub struct Truth(BTreeMap<(usize, usize), Vec<Part>>);
 
@@ -168,8 +176,7 @@ impl Truth {
     /// records of one call that do not stand in its order.
     fn out_of_order(&self, operations: &[Operation]) -> usize {
         let mut wrong = 0;
-        type Spans = Vec<(usize, usize, usize)>;
-        let mut threads: BTreeMap<(&str, &str), Spans> = BTreeMap::new();
+        let mut sessions: BTreeMap<(&str, &str), Vec<Stands>> = BTreeMap::new();
         for operation in operations {
             let Some(session) = operation.session else {
                 continue;
@@ -190,19 +197,22 @@ impl Truth {
                     }
                     Report::Failed(_) => false,
                 });
-                threads.entry((operation.user, session)).or_default().push((
-                    places[0],
-                    operation.begun,
-                    known.map_or(usize::MAX, |(event, _)| *event),
-                ));
+                sessions
+                    .entry((operation.user, session))
+                    .or_default()
+                    .push(Stands {
+                        place: places[0],
+                        begun: operation.begun,
+                        known: known.map_or(usize::MAX, |(event, _)| *event),
+                    });
             }
         }
-        for mut records in threads.into_values() {
-            records.sort_unstable();
+        for mut records in sessions.into_values() {
+            records.sort_by_key(|record| record.place);
             let mut known_behind = usize::MAX;
-            for (_, begun, known) in records.into_iter().rev() {
-                wrong += usize::from(known_behind < begun);
-                known_behind = known_behind.min(known);
+            for record in records.into_iter().rev() {
+                wrong += usize::from(known_behind < record.begun);
+                known_behind = known_behind.min(record.known);
             }
         }
         wrong

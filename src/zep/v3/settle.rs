@@ -14,18 +14,17 @@ use crate::zep::{Error, Metadata, Outcome, RECORD_PART_KEY, Result, Uuid, record
 const ROUNDS: usize = 2;
 /// The pauses between the looks of one round, since a late write may still land: these, or less
 /// where the time-out is short ([`SHARES`]). Ours: about what a gateway's own retry takes, and then
-/// as long as there is time: half of it is for sending again, since what lands after that is there
-/// twice.
+/// as long as there is time for two rounds: what lands after the last look is there twice.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(500),
     Duration::from_millis(1_500),
     Duration::from_millis(3_000),
-    Duration::from_millis(5_000),
-    Duration::from_millis(5_000),
+    Duration::from_millis(4_000),
+    Duration::from_millis(4_000),
 ];
-/// The largest part of the time for settling that each pause may take: one in so many. Together,
-/// one half.
-const SHARES: [u32; 5] = [60, 20, 10, 6, 6];
+/// The largest part of the time for settling that each pause may take: one in so many. Two
+/// rounds of them leave a sixth of it for sending.
+const SHARES: [u32; 5] = [60, 20, 10, 8, 8];
 
 /// What identifies one stored item: its record id, and which part of the record it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
