@@ -4,6 +4,7 @@ mod batches;
 mod file;
 mod graph;
 mod people;
+mod recall;
 mod searching;
 mod threads;
 
