@@ -58,19 +58,16 @@ impl Service {
                 .header("content-type", "application/json")
                 .body(body.to_string());
         }
+        let begun = Instant::now();
         self.runtime.block_on(async {
-            let answer = request.send().await.unwrap();
-            let status = answer.status().as_u16();
-            let cursor = answer
-                .headers()
-                .get("zep-next-cursor")
-                .map(|cursor| cursor.to_str().unwrap().to_owned());
-            let body = answer.bytes().await.unwrap();
-            (
-                status,
-                cursor.filter(|cursor| !cursor.is_empty()),
-                serde_json::from_slice(&body).unwrap_or(Value::Null),
-            )
+            loop {
+                // All that is asked here is the same twice; while it restarts, it is not there.
+                match answer(request.try_clone().unwrap()).await {
+                    Ok(answer) => return answer,
+                    Err(error) => assert!(begun.elapsed() < PATIENCE, "it is gone: {error}"),
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         })
     }
 
@@ -103,15 +100,10 @@ impl Service {
         stats["faults"].clone()
     }
 
-    /// Lets everything go well again, waits until it does, and until the last late write landed.
+    /// Lets everything go well again, and waits until the last late write landed.
     pub fn calm(&self) {
+        self.plan(&json!({}));
         let begun = Instant::now();
-        let quiet = json!({});
-        // While it restarts, it refuses connections.
-        while !self.reaches(&quiet) {
-            assert!(begun.elapsed() < PATIENCE, "it does not come back");
-            std::thread::sleep(Duration::from_millis(20));
-        }
         loop {
             let (_, stats) = self.must(Method::GET, &["_emulator", "stats"], &[], None);
             if stats["late_writes_waiting"] == 0 {
@@ -120,22 +112,6 @@ impl Service {
             assert!(begun.elapsed() < PATIENCE, "a late write never lands");
             std::thread::sleep(Duration::from_millis(20));
         }
-    }
-
-    fn reaches(&self, plan: &Value) -> bool {
-        let mut url = self.base.clone();
-        url.path_segments_mut()
-            .unwrap()
-            .clear()
-            .extend(["_emulator", "faults"]);
-        let request = self
-            .client
-            .put(url)
-            .header("content-type", "application/json")
-            .body(plan.to_string());
-        self.runtime
-            .block_on(async { request.send().await })
-            .is_ok_and(|answer| answer.status().is_success())
     }
 
     /// All threads: their ids and whose they are.
@@ -211,4 +187,17 @@ impl Service {
         let (status, _, answer) = self.send(Method::DELETE, &path, &[], None);
         assert!(status < 300 || status == 404, "{status} {answer}");
     }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<(u16, Option<String>, Value)> {
+    let answer = request.send().await?;
+    let status = answer.status().as_u16();
+    let cursor = answer
+        .headers()
+        .get("zep-next-cursor")
+        .map(|cursor| cursor.to_str().unwrap().to_owned())
+        .filter(|cursor| !cursor.is_empty());
+    let body = answer.bytes().await?;
+    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    Ok((status, cursor, body))
 }
