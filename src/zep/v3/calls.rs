@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::ZepCloud;
 use super::writes::episode_fields;
-use crate::zep::transport::Request;
+use crate::zep::transport::{Answer, Request};
 use crate::zep::{
     BatchItem, BatchStatus, Episode, Error, Listing, Metadata, NewUser, Owner, Page, Result, User,
     Uuid,
@@ -64,17 +64,32 @@ impl ZepCloud {
         let request = Request::post(&owned_by(kind, owner))
             .json(listing)?
             .repeatable();
-        let answer = self
-            .transport
-            .ask::<Option<Vec<T>>>(&request, self.transport.deadline())
-            .await?;
+        let answer = self.ask_list(&request).await?;
         if answer.next_cursor.is_some() && answer.next_cursor == listing.cursor {
             return Err(Error::BadAnswer {
                 message: "the cursor of the next page is that of this page".into(),
             });
         }
         Ok(Page {
-            items: answer.value.unwrap_or_default(),
+            items: answer.value,
+            next_cursor: answer.next_cursor,
+        })
+    }
+
+    /// A list. `null` may be an empty one, or the body of something in between: it is believed when
+    /// it comes twice.
+    pub(super) async fn ask_list<T: DeserializeOwned>(
+        &self,
+        request: &Request,
+    ) -> Result<Answer<Vec<T>>> {
+        let deadline = self.transport.deadline();
+        let ask = || self.transport.ask::<Option<Vec<T>>>(request, deadline);
+        let mut answer = ask().await?;
+        if answer.value.is_none() {
+            answer = ask().await?;
+        }
+        Ok(Answer {
+            value: answer.value.unwrap_or_default(),
             next_cursor: answer.next_cursor,
         })
     }

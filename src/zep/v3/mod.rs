@@ -121,10 +121,8 @@ impl Zep for ZepCloud {
     }
 
     async fn user_threads(&self, user: &UserId) -> Result<Vec<Thread>> {
-        let threads: Option<Vec<Thread>> = self
-            .ask(Request::get(&["users", user.as_str(), "threads"]))
-            .await?;
-        Ok(threads.unwrap_or_default())
+        let request = Request::get(&["users", user.as_str(), "threads"]);
+        Ok(self.ask_list(&request).await?.value)
     }
 
     async fn create_thread(&self, thread: &ThreadId, user: &UserId) -> Result<Thread> {
