@@ -1,9 +1,11 @@
 //! How much of what was asked for is found, with questions of our own about conversations of our
-//! own, in the manner of LoCoMo: the share of a question's evidence turns among the first ten.
+//! own: the share of a question's evidence turns among the first ten.
 //!
-//! These questions are harder than LoCoMo's: many share no telling word with their evidence. A
-//! search by own words alone finds 0.33 of it here and 0.64 there; this one 0.553 here and 0.747
-//! there. So what is asserted is that it gets no worse, not that it is good enough.
+//! There are two sets. One is in the manner and with the shares of LoCoMo's, written by somebody who
+//! had seen neither this search nor its results, and not changed since (`questions.json` says how).
+//! The other (`conversations.json`) is harder on purpose: many of its questions share no telling
+//! word with their evidence. What is asserted is what was found at first, rounded down: that it
+//! gets no worse.
 
 use std::collections::HashMap;
 
@@ -12,8 +14,10 @@ use zep_mcp_server::zep::{NewMessage, Role, Search, SearchScope, UserId, Uuid, Z
 
 use crate::{Home, message, of, question};
 
-/// What is found today, on average, rounded down.
-const RECALL: f64 = 0.55;
+/// What is found of the questions in LoCoMo's manner, on average, rounded down.
+const RECALL: f64 = 0.85;
+/// What is found of the harder ones.
+const RECALL_OF_HARD: f64 = 0.55;
 /// Among how many results.
 const RESULTS: u32 = 10;
 
@@ -27,6 +31,18 @@ struct Conversation {
     /// The first is stored as the user, the other as the assistant.
     people: [String; 2],
     sessions: Vec<Session>,
+    questions: Vec<Asked>,
+}
+
+/// The questions in LoCoMo's manner, about the same conversations.
+#[derive(Deserialize)]
+struct Questions {
+    conversations: Vec<AboutOne>,
+}
+
+#[derive(Deserialize)]
+struct AboutOne {
+    people: [String; 2],
     questions: Vec<Asked>,
 }
 
@@ -51,10 +67,31 @@ struct Asked {
     evidence: Vec<String>,
 }
 
-fn conversations() -> Vec<Conversation> {
+/// Which questions are asked.
+#[derive(Clone, Copy, PartialEq)]
+enum Set {
+    /// In LoCoMo's manner.
+    Locomo,
+    /// Harder ones.
+    Hard,
+}
+
+/// The conversations, each with the questions of this set.
+fn conversations(set: Set) -> Vec<Conversation> {
     let text = include_str!("../fixtures/recall/conversations.json");
-    let fixture: Fixture = serde_json::from_str(text).unwrap();
-    fixture.conversations
+    let mut conversations = serde_json::from_str::<Fixture>(text).unwrap().conversations;
+    if set == Set::Locomo {
+        let text = include_str!("../fixtures/recall/questions.json");
+        let questions = serde_json::from_str::<Questions>(text)
+            .unwrap()
+            .conversations;
+        assert_eq!(questions.len(), conversations.len());
+        for (said, about) in conversations.iter_mut().zip(questions) {
+            assert_eq!(said.people, about.people);
+            said.questions = about.questions;
+        }
+    }
+    conversations
 }
 
 /// How the turns of a session are stored.
@@ -135,10 +172,10 @@ fn mean(shares: &[f64]) -> f64 {
 }
 
 /// The average over all questions, each conversation a user's own.
-async fn recall(kept: Kept) -> f64 {
+async fn recall(set: Set, kept: Kept) -> f64 {
     let home = Home::new();
     let mut all = Vec::new();
-    for said in conversations() {
+    for said in conversations(set) {
         let name = said.people.join("-");
         let user = home.user(&name).await;
         let stored = store(&home, &user, &name, &said, kept).await;
@@ -151,11 +188,11 @@ async fn recall(kept: Kept) -> f64 {
 }
 
 /// The same, with all the conversations one user's: as many turns as a LoCoMo conversation has.
-async fn recall_of_one_user() -> f64 {
+async fn recall_of_one_user(set: Set) -> f64 {
     let home = Home::new();
     let user = home.user("all").await;
     let mut stored = Vec::new();
-    for said in conversations() {
+    for said in conversations(set) {
         let name = said.people.join("-");
         let turns = store(&home, &user, &name, &said, Kept::Together).await;
         stored.push((said, turns));
@@ -169,14 +206,28 @@ async fn recall_of_one_user() -> f64 {
 
 #[tokio::test]
 async fn no_less_of_what_is_asked_for_is_found_than_before() {
-    let of_one_user = recall_of_one_user().await;
-    let recall = recall(Kept::Together).await;
+    let of_one_user = recall_of_one_user(Set::Locomo).await;
+    let recall = recall(Set::Locomo, Kept::Together).await;
     println!("with all conversations one user's: {of_one_user:.3}");
     assert!(recall >= RECALL, "{recall:.3} of the evidence was found");
 }
 
 #[tokio::test]
+async fn no_less_of_what_is_hard_to_find_is_found_than_before() {
+    let of_one_user = recall_of_one_user(Set::Hard).await;
+    let recall = recall(Set::Hard, Kept::Together).await;
+    println!("with all conversations one user's: {of_one_user:.3}");
+    assert!(
+        recall >= RECALL_OF_HARD,
+        "{recall:.3} of the evidence was found"
+    );
+}
+
+#[tokio::test]
 async fn more_is_found_by_what_stands_beside_it() {
-    let (with, without) = (recall(Kept::Together).await, recall(Kept::Apart).await);
-    assert!(with > without, "{with:.3} with, {without:.3} without");
+    for set in [Set::Locomo, Set::Hard] {
+        let with = recall(set, Kept::Together).await;
+        let without = recall(set, Kept::Apart).await;
+        assert!(with > without, "{with:.3} with, {without:.3} without");
+    }
 }
