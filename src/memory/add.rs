@@ -2,15 +2,13 @@
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Result,
-    fit::Carrier,
-    model::{Caller, MemoryKind, Owner, RecordId, Scope, SessionId, Uuid},
+    model::{Caller, MemoryKind, Owner, Place, RecordId, Scope, SessionId, Uuid},
     outgoing::Outgoing,
     service::MemoryService,
-    write::{Destination, Write},
+    write::{Known, Write},
 };
 
 /// The most messages that one call may add.
@@ -83,40 +81,27 @@ impl MemoryService {
         let owner = self.owner(caller, &new.scope)?;
         let conversation = !new.messages.is_empty();
         let text_ignored = conversation && new.text.is_some();
-        let destination = match (&owner, new.scope.session.clone()) {
-            (Owner::User(user), Some(session)) => Destination::Session(user.clone(), session),
+        let place = match (&owner, new.scope.session.clone()) {
+            (Owner::User(user), Some(session)) => Place::Session(user.clone(), session),
             (Owner::User(user), None) if conversation => {
-                Destination::Session(user.clone(), SessionId::default_session())
+                Place::Session(user.clone(), SessionId::default_session())
             }
-            _ => Destination::Graph(owner.clone()),
+            _ => Place::Graph(owner.clone()),
         };
-        let session = match &destination {
-            Destination::Session(_, session) => Some(session.clone()),
-            Destination::Graph(_) => None,
+        let session = place.session().cloned();
+        let known = match new.idempotency_key {
+            Some(_) => Known::LookFirst,
+            None => Known::New,
         };
-        let carrier = match destination {
-            Destination::Session(..) => Carrier::Message,
-            Destination::Graph(_) => Carrier::Episode,
-        };
-        let look_first = new.idempotency_key.is_some();
         let key = new.idempotency_key.clone().unwrap_or_else(RecordId::fresh);
         let write = Write {
             service: self.clone(),
-            records: Outgoing::of_call(new, &key, carrier)?,
-            destination,
+            records: Outgoing::of_call(new, &key, place.carrier())?,
+            place,
             key,
-            look_first,
+            known,
         };
-        // Dropping this future (a cancelled call) must not leave half a record: the write goes on
-        // by itself until the request it is at is answered, and its record whole.
-        let abandoned = CancellationToken::new();
-        let abandon_on_drop = abandoned.clone().drop_guard();
-        let task = self.inner.writes.spawn(write.run(abandoned));
-        let memories = match task.await {
-            Ok(outcome) => outcome?,
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        };
-        drop(abandon_on_drop);
+        let memories = write.finish_even_if_dropped().await?;
         Ok(Added {
             owner,
             session,

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::fit::Carrier;
 pub use crate::zep::{GraphId, InvalidId, MAX_ID_CHARS, Owner, UserId, Uuid};
 use crate::zep::{ThreadId, check_id, id_type};
 
@@ -141,6 +142,41 @@ impl Scope {
             (Some(user), _, _) => Owner::User(user.clone()),
             (None, Some(agent), None) => Owner::Graph(agent.graph()),
             (None, _, _) => Owner::User(default_user.clone()),
+        }
+    }
+}
+
+/// Where records are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// In a session, as messages.
+    Session(UserId, SessionId),
+    /// In an owner's graph, as episodes.
+    Graph(Owner),
+}
+
+impl Place {
+    /// Whose it is.
+    pub fn owner(&self) -> Owner {
+        match self {
+            Self::Session(user, _) => Owner::User(user.clone()),
+            Self::Graph(owner) => owner.clone(),
+        }
+    }
+
+    /// The session, where it is one.
+    pub fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::Session(_, session) => Some(session),
+            Self::Graph(_) => None,
+        }
+    }
+
+    /// What a record becomes there.
+    pub(super) fn carrier(&self) -> Carrier {
+        match self {
+            Self::Session(..) => Carrier::Message,
+            Self::Graph(_) => Carrier::Episode,
         }
     }
 }

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use super::{
     Error, Result,
     add::{MAX_MESSAGES, NewMemories, NewTurn},
-    fit::{self, Carrier, FitError, FittedPart, Level, Ours, Speaker},
+    fit::{self, Carrier, FitError, FittedPart, Level, Ours, PartNo, Speaker},
+    import::Imported,
     mapping::{MappedRole, message_role},
     model::RecordId,
 };
@@ -97,25 +98,11 @@ impl Outgoing {
         created_at: Timestamp,
         carrier: Carrier,
     ) -> Self {
-        let MappedRole { role, original } = message_role(&turn.role);
-        let mut name = None;
-        match carrier {
-            Carrier::Message => {
-                ours.original_role = original;
-                if let Some(given) = &turn.name {
-                    let fitted = fit::fit_name(given);
-                    ours.marks.name = fitted.full;
-                    name = fitted.name;
-                }
-            }
-            // An episode has no speaker of its own.
-            Carrier::Episode => {
-                ours.marks.speaker = Some(Speaker {
-                    role: original.unwrap_or_else(|| role.as_str().to_owned()),
-                    name: turn.name,
-                });
-            }
-        }
+        let speaker = Speaker {
+            role: turn.role,
+            name: turn.name,
+        };
+        let (role, name) = spoken(speaker, &mut ours, carrier);
         let mut metadata = metadata.clone();
         metadata.extend(turn.metadata);
         Self {
@@ -127,6 +114,37 @@ impl Outgoing {
             metadata,
             carrier,
         }
+    }
+
+    /// A record from elsewhere.
+    pub(super) fn imported(record: Imported, carrier: Carrier) -> Self {
+        let mut ours = Ours::new(record.id);
+        ours.memory_type = record.kind;
+        ours.migration_source = Some(record.source);
+        ours.agent = record.agent;
+        ours.app = record.app;
+        ours.marks.time = record.time;
+        let (role, name) = match record.speaker {
+            Some(speaker) => spoken(speaker, &mut ours, carrier),
+            None => (zep::Role::User, None),
+        };
+        Self {
+            ours,
+            role,
+            name,
+            content: record.content,
+            created_at: record.created_at,
+            metadata: record.metadata,
+            carrier,
+        }
+    }
+
+    /// How many messages or episodes it takes.
+    pub(super) fn part_count(&self) -> Result<usize> {
+        let parts = self.fit(Level::Normal);
+        Ok(parts
+            .map_err(|error| named(&error, "content", "metadata"))?
+            .len())
     }
 
     /// The record's id as text.
@@ -158,6 +176,28 @@ impl Outgoing {
             .filter(|(number, _)| !stored.has(self.id(), *number))
             .map(|(_, part)| part)
             .collect())
+    }
+}
+
+/// Zep's role and name of whoever speaks. What Zep has no place for is marked.
+fn spoken(speaker: Speaker, ours: &mut Ours, carrier: Carrier) -> (zep::Role, Option<String>) {
+    let MappedRole { role, original } = message_role(&speaker.role);
+    match carrier {
+        Carrier::Message => {
+            ours.original_role = original;
+            let fitted = speaker.name.as_deref().map(fit::fit_name);
+            let (name, full) = fitted.map_or((None, None), |fitted| (fitted.name, fitted.full));
+            ours.marks.name = full;
+            (role, name)
+        }
+        // An episode has no speaker of its own.
+        Carrier::Episode => {
+            ours.marks.speaker = Some(Speaker {
+                role: original.unwrap_or_else(|| role.as_str().to_owned()),
+                name: speaker.name,
+            });
+            (role, None)
+        }
     }
 }
 
@@ -199,12 +239,15 @@ impl Stored {
     pub(super) fn note(&mut self, id: Option<Uuid>, metadata: &Metadata) {
         let unpacked = fit::unpack(metadata);
         let Some(ours) = unpacked.ours else { return };
-        let (number, total) = unpacked
-            .part
-            .map_or((1, 1), |part| (part.number, part.total));
-        let record = self.0.entry(ours.record.as_str().to_owned()).or_default();
-        record.total = total;
-        record.ids.entry(number).or_insert(id);
+        let part = unpacked.part.unwrap_or(PartNo::WHOLE);
+        self.note_part(ours.record.as_str(), part, id);
+    }
+
+    /// Notes a stored part of a record.
+    pub(super) fn note_part(&mut self, record: &str, part: PartNo, id: Option<Uuid>) {
+        let record = self.0.entry(record.to_owned()).or_default();
+        record.total = part.total;
+        record.ids.entry(part.number).or_insert(id);
     }
 
     pub(super) fn is_empty(&self) -> bool {

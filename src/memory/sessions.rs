@@ -1,6 +1,12 @@
 //! Which thread a session is: Zep's thread ids are global, a session belongs to its user.
 
-use std::{collections::HashMap, sync::Arc, sync::Mutex, sync::Weak, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    sync::Mutex,
+    sync::Weak,
+    time::Duration,
+};
 
 use moka::sync::Cache;
 
@@ -28,6 +34,30 @@ pub(super) struct Sessions {
     /// and what was resolved to it before is void.
     owners: Cache<ThreadId, UserId>,
     writers: Mutex<HashMap<ThreadId, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// The ids of all threads of a user, as they stood at one moment.
+#[derive(Debug, Clone)]
+pub(super) struct Threads(HashSet<String>);
+
+impl Threads {
+    pub(super) fn of(threads: Vec<zep::Thread>) -> Self {
+        Self(
+            threads
+                .into_iter()
+                .filter_map(|thread| thread.thread_id)
+                .collect(),
+        )
+    }
+
+    /// The thread of this session, if the user has it.
+    pub(super) fn find(&self, user: &UserId, session: &SessionId) -> Option<ThreadId> {
+        let plain = (!session.is_default()).then(|| session.plain_thread());
+        plain
+            .into_iter()
+            .chain([session.qualified_thread(user)])
+            .find(|thread| self.0.contains(thread.as_str()))
+    }
 }
 
 /// What a thread id turned out to be for a user.
@@ -103,6 +133,35 @@ impl Sessions {
             message: format!("the thread of session `{session}` exists and cannot be read"),
         }
         .into())
+    }
+
+    /// Makes the thread of a session that the user is known not to have: one request, where nobody
+    /// has a thread of that id. Answers also whether it was there all the same.
+    pub(super) async fn make(
+        &self,
+        zep: &dyn Zep,
+        user: &UserId,
+        session: &SessionId,
+    ) -> Result<(ThreadId, bool)> {
+        let thread = match session.is_default() {
+            true => session.qualified_thread(user),
+            false => session.plain_thread(),
+        };
+        match make_thread(zep, &thread, user).await {
+            Ok(made) if made.user_id.as_deref() == Some(user.as_str()) => {
+                self.remember((user.clone(), session.clone()), &thread);
+                Ok((thread, false))
+            }
+            Err(error) if !error.is_conflict() => Err(error.into()),
+            // Somebody has it, or Zep does not say who.
+            _ => {
+                let there = self.find(zep, user, session).await?;
+                match there {
+                    Some(thread) => Ok((thread, true)),
+                    None => Ok((self.find_or_make(zep, user, session).await?, false)),
+                }
+            }
+        }
     }
 
     fn known(&self, key: &(UserId, SessionId)) -> Option<ThreadId> {

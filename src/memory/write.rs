@@ -10,7 +10,7 @@ use super::{
     Error, PartlyStored, Result,
     add::AddedMemory,
     fit::{Carrier, FittedPart, Level},
-    model::{Owner, RecordId, SessionId, UserId},
+    model::{GraphId, Owner, Place, RecordId, SessionId, UserId},
     outgoing::{Outgoing, Stored},
     records::{StoredPart, assemble},
     service::MemoryService,
@@ -20,32 +20,50 @@ use crate::zep::{
     self, DataType, NewEpisode, NewMessage, Outcome, ThreadId, Zep, limits::MESSAGES_PER_CALL,
 };
 
-/// Where records go.
+/// What is known of the records before they are written.
 #[derive(Debug)]
-pub(super) enum Destination {
-    /// To a session, as messages.
-    Session(UserId, SessionId),
-    /// To an owner's graph, as episodes.
-    Graph(Owner),
+pub(super) enum Known {
+    /// Nobody wrote them before.
+    New,
+    /// An earlier call may have stored some of them.
+    LookFirst,
+    /// What is stored of them was looked up.
+    Stored(Stored),
 }
 
 /// One call's write, which runs on a task of its own.
 #[derive(Debug)]
 pub(super) struct Write {
     pub(super) service: MemoryService,
-    pub(super) destination: Destination,
+    pub(super) place: Place,
     pub(super) records: Vec<Outgoing>,
     pub(super) key: RecordId,
-    /// Whether an earlier call may have stored some of it.
-    pub(super) look_first: bool,
+    pub(super) known: Known,
 }
 
 impl Write {
+    /// Stores the records. Dropping the future (a cancelled call) must not leave half a record: the
+    /// write goes on by itself until the request it is at is answered, and its record whole.
+    pub(super) async fn finish_even_if_dropped(self) -> Result<Vec<AddedMemory>> {
+        let abandoned = CancellationToken::new();
+        let abandon_on_drop = abandoned.clone().drop_guard();
+        let writes = self.service.inner.writes.clone();
+        let memories = match writes.spawn(self.run(abandoned)).await {
+            Ok(outcome) => outcome?,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        };
+        drop(abandon_on_drop);
+        Ok(memories)
+    }
+
     /// Stores the records. Once abandoned, begins no further one.
-    pub(super) async fn run(self, abandoned: CancellationToken) -> Result<Vec<AddedMemory>> {
-        match &self.destination {
-            Destination::Session(user, session) => self.to_session(user, session, &abandoned).await,
-            Destination::Graph(owner) => self.to_graph(owner, &abandoned).await,
+    async fn run(mut self, abandoned: CancellationToken) -> Result<Vec<AddedMemory>> {
+        let known = std::mem::replace(&mut self.known, Known::LookFirst);
+        match self.place.clone() {
+            Place::Session(user, session) => {
+                self.to_session(&user, &session, known, &abandoned).await
+            }
+            Place::Graph(owner) => self.to_graph(&owner, known, &abandoned).await,
         }
     }
 
@@ -53,19 +71,22 @@ impl Write {
         &self,
         user: &UserId,
         session: &SessionId,
+        known: Known,
         abandoned: &CancellationToken,
     ) -> Result<Vec<AddedMemory>> {
         let inner = &self.service.inner;
         let zep = inner.zep.as_ref();
         let mut thread = inner.sessions.find_or_make(zep, user, session).await?;
         let mut turn = self.take_turn(&thread, abandoned).await;
-        let mut stored = Stored::default();
         if let Err(error) = turn {
-            return Err(self.stopped(&stored, error));
+            return Err(self.stopped(&Stored::default(), error));
         }
-        if self.look_first {
-            stored = self.look_in_thread(zep, &thread).await?;
-        }
+        let is_new = matches!(known, Known::New);
+        let mut stored = match known {
+            Known::New => Stored::default(),
+            Known::LookFirst => self.look_in_thread(zep, &thread).await?,
+            Known::Stored(stored) => stored,
+        };
         let mut remade = false;
         let mut level = Level::Normal;
         let mut next = 0;
@@ -90,7 +111,7 @@ impl Write {
                     if let Err(error) = turn {
                         return Err(self.stopped(&stored, error));
                     }
-                    if self.look_first {
+                    if !is_new {
                         stored = self.look_in_thread(zep, &thread).await?;
                     }
                 }
@@ -234,13 +255,15 @@ impl Write {
     async fn to_graph(
         &self,
         owner: &Owner,
+        known: Known,
         abandoned: &CancellationToken,
     ) -> Result<Vec<AddedMemory>> {
         let zep = self.service.zep();
-        let mut stored = Stored::default();
-        if self.look_first {
-            stored = self.look_in_graph(zep, owner).await?;
-        }
+        let mut stored = match known {
+            Known::New => Stored::default(),
+            Known::LookFirst => self.look_in_graph(zep, owner).await?,
+            Known::Stored(stored) => stored,
+        };
         let mut made = false;
         for record in &self.records {
             if abandoned.is_cancelled() {
@@ -364,14 +387,17 @@ impl Write {
 async fn make_owner(zep: &dyn Zep, owner: &Owner) -> zep::Result<()> {
     match owner {
         Owner::User(user) => make_user(zep, user).await,
-        Owner::Graph(graph) => {
-            let description = "What an agent remembers for itself";
-            match zep.create_graph(graph, graph.as_str(), description).await {
-                Err(error) if error.is_conflict() => Ok(()),
-                outcome => outcome.map(drop),
-            }
-        }
+        Owner::Graph(graph) => match make_graph(zep, graph).await {
+            Err(error) if error.is_conflict() => Ok(()),
+            outcome => outcome,
+        },
     }
+}
+
+pub(super) async fn make_graph(zep: &dyn Zep, graph: &GraphId) -> zep::Result<()> {
+    let description = "What an agent remembers for itself";
+    let made = zep.create_graph(graph, graph.as_str(), description).await;
+    made.map(drop)
 }
 
 /// Whether a refusal may be for length although we stayed under the limit, since Zep does not say

@@ -45,6 +45,11 @@ pub trait Zep: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// What it took so far to reach the backend; `None` where nothing is sent anywhere.
+    fn stats(&self) -> Option<TransportStats> {
+        None
+    }
+
     /// The project that the key belongs to. The cheapest proof that a key works.
     async fn project(&self) -> Result<Project>;
 
@@ -204,54 +209,85 @@ pub fn record_id(metadata: Option<&Metadata>) -> Option<&str> {
 /// How many messages a page of a whole-thread read asks for.
 const WHOLE_THREAD_PAGE: u32 = 1_000;
 
-/// Reads window after window and proves by the ids that nothing is missing and nothing is double.
-async fn read_whole_thread<Z: Zep + ?Sized>(zep: &Z, thread: &ThreadId) -> Result<MessagePage> {
-    let mut whole = zep
-        .messages(
+/// Reads a whole thread, oldest first, window after window, and proves by the ids that nothing is
+/// missing and nothing is double. Holds one window and the ids.
+#[derive(Debug)]
+pub struct ThreadPages<'a, Z: ?Sized> {
+    zep: &'a Z,
+    thread: &'a ThreadId,
+    seen: HashSet<Uuid>,
+    /// How many messages were read, and the last of them; none before the first window.
+    read: Option<(u64, Option<Uuid>)>,
+    done: bool,
+}
+
+impl<'a, Z: Zep + ?Sized> ThreadPages<'a, Z> {
+    /// Reads nothing yet.
+    pub fn new(zep: &'a Z, thread: &'a ThreadId) -> Self {
+        Self {
+            zep,
             thread,
-            &Window::First {
-                limit: WHOLE_THREAD_PAGE,
-            },
-        )
-        .await?;
-    let mut seen: HashSet<Uuid> = HashSet::new();
-    seen.extend(whole.messages.iter().filter_map(|m| m.uuid.clone()));
-    while let Some(total) = whole.total_count {
-        let have = whole.messages.len() as u64;
-        if have >= total {
-            break;
+            seen: HashSet::new(),
+            read: None,
+            done: false,
         }
-        let Some(last) = whole.messages.last().and_then(|m| m.uuid.clone()) else {
-            break;
-        };
-        let next = zep
-            .messages(
-                thread,
-                &Window::After {
-                    offset: have,
+    }
+
+    /// The next messages, with what the thread says of itself; `None` after the last.
+    ///
+    /// # Errors
+    /// [`Error::BadAnswer`] if fewer can be read than the thread says it holds.
+    pub async fn next(&mut self) -> Result<Option<MessagePage>> {
+        if self.done {
+            return Ok(None);
+        }
+        let limit = WHOLE_THREAD_PAGE;
+        let (read, window) = match self.read.take() {
+            None => (0, Window::First { limit }),
+            Some((offset, Some(last))) => (
+                offset,
+                Window::After {
+                    offset,
                     last,
-                    limit: WHOLE_THREAD_PAGE,
+                    limit,
                 },
-            )
-            .await?;
-        whole.total_count = next.total_count;
-        let before = whole.messages.len();
-        whole.messages.extend(
-            next.messages
-                .into_iter()
-                .filter(|m| m.uuid.clone().is_none_or(|uuid| seen.insert(uuid))),
-        );
-        if whole.messages.len() == before {
-            break;
-        }
-    }
-    match whole.total_count {
-        Some(total) if total > whole.messages.len() as u64 => Err(Error::BadAnswer {
-            message: format!(
-                "the thread holds {total} messages, but only {} could be read",
-                whole.messages.len()
             ),
-        }),
-        _ => Ok(whole),
+            // Without the id of its last message, the place in the thread is lost.
+            Some((read, None)) => return self.end(read, None),
+        };
+        let mut page = self.zep.messages(self.thread, &window).await?;
+        page.messages.retain(|message| match &message.uuid {
+            Some(uuid) => self.seen.insert(uuid.clone()),
+            None => true,
+        });
+        let have = read + page.messages.len() as u64;
+        if have >= page.total_count.unwrap_or(have) {
+            self.done = true;
+        } else if page.messages.is_empty() {
+            return self.end(read, page.total_count);
+        }
+        let last = page.messages.last().and_then(|last| last.uuid.clone());
+        self.read = Some((have, last));
+        Ok(Some(page))
     }
+
+    fn end(&mut self, read: u64, total: Option<u64>) -> Result<Option<MessagePage>> {
+        self.done = true;
+        let total = total.map_or_else(|| "more".to_owned(), |total| total.to_string());
+        Err(Error::BadAnswer {
+            message: format!("the thread holds {total} messages, but only {read} could be read"),
+        })
+    }
+}
+
+/// Reads all windows of a thread into one.
+async fn read_whole_thread<Z: Zep + ?Sized>(zep: &Z, thread: &ThreadId) -> Result<MessagePage> {
+    let mut pages = ThreadPages::new(zep, thread);
+    let mut whole = MessagePage::default();
+    while let Some(page) = pages.next().await? {
+        let mut messages = std::mem::take(&mut whole.messages);
+        messages.extend(page.messages);
+        whole = MessagePage { messages, ..page };
+    }
+    Ok(whole)
 }

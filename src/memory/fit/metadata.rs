@@ -212,6 +212,16 @@ pub(super) fn build(
         extra.insert(GAPS.into(), gap::to_json(gaps));
     }
 
+    fill(flat, extra, caller)
+}
+
+/// Puts the caller's keys behind ours, in their order, as long as they fit and Zep takes them; the
+/// rest goes as JSON text beside what `extra` holds.
+fn fill(
+    mut flat: Metadata,
+    mut extra: Map<String, Value>,
+    caller: &Map<String, Value>,
+) -> Metadata {
     let fits =
         |key: &str, value: &Value| !RESERVED_KEYS.contains(&key) && is_plain(key) && is_flat(value);
     let fitting = caller
@@ -238,6 +248,24 @@ pub(super) fn build(
     }
     if !extra.is_empty() {
         flat.insert(EXTRA_KEY.into(), Value::Object(extra).to_string().into());
+    }
+    flat
+}
+
+/// The metadata of something that has no parts (a user): these keys first, then the caller's as far
+/// as they fit, then the rest as JSON text.
+pub fn pack_flat(first: Metadata, caller: &Map<String, Value>) -> Metadata {
+    fill(first, Map::new(), caller)
+}
+
+/// What [`pack_flat`] packed, whole.
+pub fn unpack_flat(metadata: &Metadata) -> Map<String, Value> {
+    let mut flat = metadata.clone();
+    let extra = take(&mut flat, EXTRA_KEY, read_extra).unwrap_or_default();
+    if let Some(Value::Object(left_over)) = extra.get(METADATA) {
+        for (key, value) in left_over {
+            flat.entry(key.clone()).or_insert_with(|| value.clone());
+        }
     }
     flat
 }

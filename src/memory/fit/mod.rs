@@ -17,7 +17,7 @@ use crate::zep::{Metadata, limits};
 pub use gap::Gap;
 pub use metadata::{
     AGENT_KEY, APP_KEY, EXTRA_KEY, MEMORY_TYPE_KEY, MIGRATION_SOURCE_KEY, Marks, ORIGINAL_ROLE_KEY,
-    Ours, RESERVED_KEYS, Speaker, Unpacked, unpack,
+    Ours, RESERVED_KEYS, Speaker, Unpacked, pack_flat, unpack, unpack_flat,
 };
 pub use split::{Piece, is_blank, split};
 
@@ -115,11 +115,17 @@ impl Level {
 pub struct PartNo {
     /// Counted from 1.
     pub number: u32,
-    /// How many there are: 2 to [`MAX_PARTS`].
+    /// How many there are: 2 to [`MAX_PARTS`], or 1 for a record of one part, which says no number.
     pub total: u32,
 }
 
 impl PartNo {
+    /// The only part of a record of one part.
+    pub const WHOLE: Self = Self {
+        number: 1,
+        total: 1,
+    };
+
     /// Reads `2/3`, exactly as it is written by [`pack`].
     fn parse(text: &str) -> Option<Self> {
         let (number, total) = text.split_once('/')?;

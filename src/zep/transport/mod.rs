@@ -46,6 +46,9 @@ pub struct TransportStats {
     pub requests: u64,
     /// How many of them were sent again.
     pub retries: u64,
+    /// Writes in doubt that were looked for, not found, and sent again: if the first of them lands
+    /// after all, it is there twice.
+    pub resent: u64,
     /// Time spent waiting: before retries, and to keep within the rate limit.
     pub waited: Duration,
 }
@@ -54,6 +57,7 @@ pub struct TransportStats {
 struct Counters {
     requests: AtomicU64,
     retries: AtomicU64,
+    resent: AtomicU64,
     waited_micros: AtomicU64,
 }
 
@@ -123,8 +127,14 @@ impl Transport {
         TransportStats {
             requests: self.counters.requests.load(Ordering::Relaxed),
             retries: self.counters.retries.load(Ordering::Relaxed),
+            resent: self.counters.resent.load(Ordering::Relaxed),
             waited: Duration::from_micros(self.counters.waited_micros.load(Ordering::Relaxed)),
         }
+    }
+
+    /// Counts a write in doubt that is sent again.
+    pub(crate) fn resends(&self) {
+        self.counters.resent.fetch_add(1, Ordering::Relaxed);
     }
 
     /// See [`crate::zep::Zep::clock_ahead_secs`].

@@ -43,11 +43,6 @@ impl ZepCloud {
         }
     }
 
-    /// What the transport did so far.
-    pub fn stats(&self) -> TransportStats {
-        self.transport.stats()
-    }
-
     /// The newest episodes of an owner, messages included.
     ///
     /// # Errors
@@ -75,6 +70,10 @@ impl Zep for ZepCloud {
 
     fn call_limit(&self) -> Option<Duration> {
         Some(self.transport.timeout())
+    }
+
+    fn stats(&self) -> Option<TransportStats> {
+        Some(self.transport.stats())
     }
 
     async fn project(&self) -> Result<Project> {

@@ -161,6 +161,7 @@ impl InDoubt for Messages<'_> {
     }
 
     async fn send(&self, items: &[usize]) -> Result<Vec<Uuid>> {
+        self.zep.transport.resends();
         Ok(self.post(items).await?.message_uuids)
     }
 }

@@ -1,0 +1,253 @@
+//! Records that come from elsewhere, with ids and times of their own: what a migration writes and
+//! compares.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::{
+    Result,
+    fit::{self, PartNo, Speaker},
+    model::{
+        AgentId, AppId, Caller, MemoryKind, Owner, Place, RecordId, SessionId, TimeOrigin, UserId,
+        Uuid,
+    },
+    outgoing::{Outgoing, Stored},
+    records::StoredPart,
+    service::MemoryService,
+    sessions::Threads,
+    write::{Known, Write},
+};
+use crate::zep::{DataType, Direction, Listing, OrderBy, ThreadId, ThreadPages, Zep, limits};
+
+/// A record from elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Imported {
+    /// Identifies it for ever, whatever is imported again.
+    pub id: RecordId,
+    /// Who speaks; none for a text that nobody spoke.
+    pub speaker: Option<Speaker>,
+    /// What is to be kept.
+    pub content: String,
+    /// When it happened.
+    pub created_at: Timestamp,
+    /// Whether the source said so.
+    pub time: TimeOrigin,
+    /// What kind of memory.
+    pub kind: Option<MemoryKind>,
+    /// Where it comes from, in a word.
+    pub source: String,
+    /// The agent named beside the user.
+    pub agent: Option<AgentId>,
+    /// The app named beside the user.
+    pub app: Option<AppId>,
+    /// Everything else that the source says of it.
+    pub metadata: Map<String, Value>,
+}
+
+/// Which parts of some records are stored, by the records' ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredParts(pub HashMap<String, Vec<(PartNo, Option<Uuid>)>>);
+
+/// A user's sessions as they stood at one moment.
+#[derive(Debug, Clone)]
+pub struct Sessions(Threads);
+
+/// Stored parts of one place, page by page, oldest first. Holds one page.
+#[derive(Debug)]
+pub struct Scan<'a>(Pages<'a>);
+
+#[derive(Debug)]
+enum Pages<'a> {
+    Thread(ThreadPages<'a, dyn Zep + 'a>),
+    Episodes {
+        zep: &'a dyn Zep,
+        owner: &'a Owner,
+        listing: Option<Box<Listing>>,
+    },
+}
+
+impl Scan<'_> {
+    /// The next parts; `None` after the last.
+    ///
+    /// # Errors
+    /// [`super::Error::Zep`] if the place cannot be read whole.
+    pub async fn next(&mut self) -> Result<Option<Vec<StoredPart>>> {
+        match &mut self.0 {
+            Pages::Thread(pages) => Ok(pages
+                .next()
+                .await?
+                .map(|page| page.messages.into_iter().map(StoredPart::from).collect())),
+            Pages::Episodes {
+                zep,
+                owner,
+                listing,
+            } => {
+                let Some(asked) = listing else {
+                    return Ok(None);
+                };
+                let page = zep.list_episodes(owner, asked).await?;
+                match page.next_cursor {
+                    Some(cursor) => asked.cursor = Some(cursor),
+                    None => *listing = None,
+                }
+                // The messages of the user's sessions are episodes of theirs, too.
+                let alone = page.items.into_iter().filter(|episode| {
+                    episode.thread_id.is_none() && episode.source != Some(DataType::Message)
+                });
+                Ok(Some(alone.map(StoredPart::from).collect()))
+            }
+        }
+    }
+}
+
+impl MemoryService {
+    /// The sessions that a user has; `None` if there is no such user. One request.
+    ///
+    /// # Errors
+    /// [`super::Error::NotYours`] if the caller may not reach the user, [`super::Error::Zep`] if Zep fails.
+    pub async fn sessions_of(&self, caller: &Caller, user: &UserId) -> Result<Option<Sessions>> {
+        caller.may_reach(&Owner::User(user.clone()))?;
+        match self.zep().user_threads(user).await {
+            Ok(threads) => Ok(Some(Sessions(Threads::of(threads)))),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The thread that a session is, by what is known of the user's sessions. Asks nobody.
+    pub fn thread_among(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        known: &Sessions,
+    ) -> Option<ThreadId> {
+        known.0.find(user, session)
+    }
+
+    /// Makes a session of a user whose sessions are known and do not include it. Answers its
+    /// thread, and whether it was there after all.
+    ///
+    /// # Errors
+    /// [`super::Error::NotYours`], [`super::Error::Zep`].
+    pub async fn make_session(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        session: &SessionId,
+    ) -> Result<(ThreadId, bool)> {
+        caller.may_reach(&Owner::User(user.clone()))?;
+        self.inner.sessions.make(self.zep(), user, session).await
+    }
+
+    /// Reads what is stored in a session's thread.
+    ///
+    /// # Errors
+    /// [`super::Error::NotYours`] if the caller may not reach it.
+    pub fn scan_thread<'a>(
+        &'a self,
+        caller: &Caller,
+        user: &UserId,
+        thread: &'a ThreadId,
+    ) -> Result<Scan<'a>> {
+        caller.may_reach(&Owner::User(user.clone()))?;
+        Ok(Scan(Pages::Thread(ThreadPages::new(self.zep(), thread))))
+    }
+
+    /// Reads what is stored in an owner's graph outside of sessions.
+    ///
+    /// # Errors
+    /// [`super::Error::NotYours`] if the caller may not reach it.
+    pub fn scan_graph<'a>(&'a self, caller: &Caller, owner: &'a Owner) -> Result<Scan<'a>> {
+        caller.may_reach(owner)?;
+        Ok(Scan(Pages::Episodes {
+            zep: self.zep(),
+            owner,
+            listing: Some(Box::new(Listing {
+                limit: Some(limits::PAGE_ITEMS),
+                order_by: Some(OrderBy::CreatedAt),
+                direction: Some(Direction::Asc),
+                ..Listing::default()
+            })),
+        }))
+    }
+
+    /// How many messages or episodes a record takes there.
+    ///
+    /// # Errors
+    /// [`super::Error::Invalid`] names the field that cannot be stored, and why.
+    pub fn parts_of(&self, place: &Place, record: &Imported) -> Result<usize> {
+        Outgoing::imported(record.clone(), place.carrier()).part_count()
+    }
+
+    /// Stores records in the order given, except for the parts that are known to be stored.
+    ///
+    /// # Errors
+    /// As [`MemoryService::add`]; [`super::Error::PartlyStored`] says how many records of these are
+    /// stored whole, counted from the first.
+    pub async fn import(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        records: Vec<Imported>,
+        stored: &StoredParts,
+    ) -> Result<()> {
+        caller.may_reach(&place.owner())?;
+        let Some(first) = records.first() else {
+            return Ok(());
+        };
+        let key = first.id.clone();
+        let mut known = Stored::default();
+        for record in &records {
+            for (part, id) in stored.0.get(record.id.as_str()).into_iter().flatten() {
+                known.note_part(record.id.as_str(), *part, id.clone());
+            }
+        }
+        let carrier = place.carrier();
+        let records = records
+            .into_iter()
+            .map(|record| Outgoing::imported(record, carrier))
+            .collect();
+        let write = Write {
+            service: self.clone(),
+            place: place.clone(),
+            records,
+            key,
+            known: Known::Stored(known),
+        };
+        write.finish_even_if_dropped().await.map(drop)
+    }
+
+    /// Deletes stored doubles: parts of which an equal one is kept. Answers how many Zep confirmed.
+    ///
+    /// # Errors
+    /// [`super::Error::Zep`] if Zep fails; what was deleted before stays deleted.
+    pub async fn delete_doubles(
+        &self,
+        caller: &Caller,
+        owner: &Owner,
+        doubles: &[Uuid],
+    ) -> Result<usize> {
+        caller.may_reach(owner)?;
+        for double in doubles {
+            match self.zep().delete_episode(double).await {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(doubles.len())
+    }
+
+    /// What it took so far to reach the backend; `None` where nothing is sent anywhere.
+    pub fn stats(&self) -> Option<crate::zep::TransportStats> {
+        self.zep().stats()
+    }
+}
+
+/// Which record a stored part is of, and which part of it.
+pub fn part_of(part: &StoredPart) -> Option<(String, PartNo)> {
+    let unpacked = fit::unpack(&part.metadata);
+    let record = unpacked.ours?.record.as_str().to_owned();
+    Some((record, unpacked.part.unwrap_or(PartNo::WHOLE)))
+}
