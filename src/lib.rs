@@ -26,6 +26,7 @@ pub mod config;
 pub mod emulator;
 pub mod local;
 pub mod mcp;
+pub mod mem0;
 pub mod memory;
 pub mod telemetry;
 pub mod zep;
