@@ -29,4 +29,5 @@ pub mod mcp;
 pub mod mem0;
 pub mod memory;
 pub mod telemetry;
+mod time;
 pub mod zep;

@@ -178,7 +178,7 @@ pub struct SourceRecord {
 }
 
 /// A user, in the source's own words.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceUser {
     /// The source's id.
     pub id: String,
