@@ -26,6 +26,8 @@ pub mod config;
 pub mod emulator;
 pub mod local;
 pub mod mcp;
+pub mod mem0;
 pub mod memory;
 pub mod telemetry;
+mod time;
 pub mod zep;

@@ -1,6 +1,6 @@
 //! From a tool's arguments to the domain's types; every error names the argument.
 
-use jiff::{Timestamp, civil, tz::TimeZone};
+use jiff::Timestamp;
 use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -63,26 +63,17 @@ pub(super) fn kind(raw: Option<&str>) -> Result<Option<MemoryKind>, Error> {
     Ok(raw.map(MemoryKind::new).transpose()?)
 }
 
-/// A time: RFC 3339, or a date with or without a time, which then is taken as UTC.
+/// A time, as [`crate::time::parse`] reads it.
 pub(super) fn time(field: &str, raw: Option<&str>) -> Result<Option<Timestamp>, Error> {
-    let Some(raw) = raw.map(str::trim) else {
-        return Ok(None);
-    };
-    let utc = |time: civil::DateTime| {
-        time.to_zoned(TimeZone::UTC)
-            .map(|zoned| zoned.timestamp())
-            .ok()
-    };
-    raw.parse::<Timestamp>()
-        .ok()
-        .or_else(|| raw.parse::<civil::DateTime>().ok().and_then(utc))
-        .map(Some)
-        .ok_or_else(|| {
+    raw.map(|raw| {
+        crate::time::parse(raw).ok_or_else(|| {
             Error::invalid(
                 field,
                 "is not a time; write it like 2024-06-15T10:30:00Z or 2024-06-15",
             )
         })
+    })
+    .transpose()
 }
 
 /// A number that must lie in a range.
