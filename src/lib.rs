@@ -10,6 +10,10 @@
 //! - [`mcp`]: the door for agents. The server, and in `mcp/tools/` one file a tool, all of one shape:
 //!   typed arguments, one call to the service, a shaped answer. A tool decides nothing.
 //! - [`emulator`]: the embedded store behind Zep's own HTTP API, for tests and rehearsals.
+//! - [`migration`]: moving memories over, and proving that they arrived: source, plan, write,
+//!   validate, report.
+//! - [`mem0`]: where they come from: what exports look like, and what things in them mean. Knows
+//!   nothing of Zep.
 //! - [`memory`]: the domain. Whose memory something is, which thread a session is, how long content
 //!   and nested metadata are made to fit and come back whole, and in what order things are written
 //!   so that none is lost or doubled. Knows no MCP, no HTTP, no wire format.
@@ -28,6 +32,7 @@ pub mod local;
 pub mod mcp;
 pub mod mem0;
 pub mod memory;
+pub mod migration;
 pub mod telemetry;
 mod time;
 pub mod zep;

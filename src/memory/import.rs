@@ -46,9 +46,31 @@ pub struct Imported {
     pub metadata: Map<String, Value>,
 }
 
+impl Imported {
+    /// How many messages or episodes it takes there.
+    ///
+    /// # Errors
+    /// [`super::Error::Invalid`] names the field that cannot be stored, and why.
+    pub fn parts(&self, place: &Place) -> Result<usize> {
+        Outgoing::imported(self.clone(), place.carrier()).part_count()
+    }
+}
+
 /// Which parts of some records are stored, by the records' ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredParts(pub HashMap<String, Vec<(PartNo, Option<Uuid>)>>);
+
+impl From<StoredParts> for Stored {
+    fn from(parts: StoredParts) -> Self {
+        let mut stored = Self::default();
+        for (record, parts) in parts.0 {
+            for (part, id) in parts {
+                stored.note_part(&record, part, id);
+            }
+        }
+        stored
+    }
+}
 
 /// A user's sessions as they stood at one moment.
 #[derive(Debug, Clone)]
@@ -173,15 +195,8 @@ impl MemoryService {
         }))
     }
 
-    /// How many messages or episodes a record takes there.
-    ///
-    /// # Errors
-    /// [`super::Error::Invalid`] names the field that cannot be stored, and why.
-    pub fn parts_of(&self, place: &Place, record: &Imported) -> Result<usize> {
-        Outgoing::imported(record.clone(), place.carrier()).part_count()
-    }
-
-    /// Stores records in the order given, except for the parts that are known to be stored.
+    /// Stores records in the order given, except for the parts that are known to be stored; where
+    /// nothing is known of that, it is looked up first.
     ///
     /// # Errors
     /// As [`MemoryService::add`]; [`super::Error::PartlyStored`] says how many records of these are
@@ -191,19 +206,17 @@ impl MemoryService {
         caller: &Caller,
         place: &Place,
         records: Vec<Imported>,
-        stored: &StoredParts,
+        stored: Option<StoredParts>,
     ) -> Result<()> {
         caller.may_reach(&place.owner())?;
         let Some(first) = records.first() else {
             return Ok(());
         };
         let key = first.id.clone();
-        let mut known = Stored::default();
-        for record in &records {
-            for (part, id) in stored.0.get(record.id.as_str()).into_iter().flatten() {
-                known.note_part(record.id.as_str(), *part, id.clone());
-            }
-        }
+        let known = match stored {
+            None => Known::LookFirst,
+            Some(parts) => Known::Stored(parts.into()),
+        };
         let carrier = place.carrier();
         let records = records
             .into_iter()
@@ -214,7 +227,7 @@ impl MemoryService {
             place: place.clone(),
             records,
             key,
-            known: Known::Stored(known),
+            known,
         };
         write.finish_even_if_dropped().await.map(drop)
     }

@@ -28,8 +28,8 @@ pub struct Profile {
 pub enum UserState {
     /// They are new.
     Made,
-    /// They were there. These fields were absent and were added.
-    Completed(Vec<String>),
+    /// They were there. The absent fields were added, the different ones left as they are.
+    Completed(ProfileDiff),
 }
 
 /// How a user stands beside a profile.
@@ -159,11 +159,23 @@ impl MemoryService {
             let fields = profile.completing(&there, &diff);
             self.zep().update_user(user, &fields).await?;
         }
-        Ok(UserState::Completed(diff.absent))
+        Ok(UserState::Completed(diff))
     }
 
-    /// Makes sure that an owner is there: a graph is made if it is not, a user as by
-    /// [`MemoryService::ensure_user`]. Answers whether it was made now.
+    /// Whether there is such a graph.
+    ///
+    /// # Errors
+    /// [`super::Error::NotYours`], [`super::Error::Zep`].
+    pub async fn has_graph(&self, caller: &Caller, graph: &zep::GraphId) -> Result<bool> {
+        caller.may_reach(&Owner::Graph(graph.clone()))?;
+        match self.zep().graph(graph).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes an agent's graph, if it is not there. Answers whether it was made now.
     ///
     /// # Errors
     /// [`super::Error::NotYours`], [`super::Error::Zep`].

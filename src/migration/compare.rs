@@ -1,0 +1,152 @@
+//! One record beside what is stored of it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use super::loading::SOURCE;
+use super::verdict::CheckName;
+use crate::memory::import::Imported;
+use crate::memory::model::{AgentId, AppId, MemoryKind, TimeOrigin};
+use crate::memory::records::Assembled;
+
+/// How far times may lie apart: databases keep microseconds.
+const PRECISION: SignedDuration = SignedDuration::from_micros(1);
+
+/// What is compared against.
+pub(super) struct Against {
+    /// Whether the record stands in a session: outside of one nobody speaks unless it is said.
+    pub(super) is_session: bool,
+}
+
+/// In what a stored record differs from the source: the check, the field, and how. Never holds
+/// content.
+pub(super) fn compare(
+    wanted: &Imported,
+    found: &Assembled,
+    against: &Against,
+) -> Vec<(CheckName, &'static str, &'static str)> {
+    let mut differences = Vec::new();
+    let mut check = |alike: bool, check, field, detail| {
+        if !alike {
+            differences.push((check, field, detail));
+        }
+    };
+    let record = &found.record;
+    let another = "has another value";
+    check(
+        !record.incomplete,
+        CheckName::Content,
+        "content",
+        "lacks a part: run the migration again to complete it",
+    );
+    check(
+        record.incomplete || record.content == wanted.content,
+        CheckName::Content,
+        "content",
+        "is another one",
+    );
+    match (wanted.time, record.created_at) {
+        (TimeOrigin::Given, Some(found)) => check(
+            same_time(wanted.created_at, found),
+            CheckName::Timestamps,
+            "created_at",
+            "is another one",
+        ),
+        (TimeOrigin::Given, None) => check(
+            false,
+            CheckName::Timestamps,
+            "created_at",
+            "is absent, or marked as inferred",
+        ),
+        (TimeOrigin::Inferred, found) => check(
+            found.is_none(),
+            CheckName::Timestamps,
+            "created_at",
+            "is there, and the source has none",
+        ),
+    }
+    check(
+        same_map(&wanted.metadata, &record.metadata),
+        CheckName::Metadata,
+        "metadata",
+        another,
+    );
+    let kind = wanted.kind.as_ref().map(MemoryKind::as_str);
+    check(
+        kind == record.memory_type.as_deref(),
+        CheckName::Metadata,
+        "memory_type",
+        another,
+    );
+    let role = wanted.speaker.as_ref().map(|speaker| speaker.role.trim());
+    let role = role.or(against.is_session.then_some("user"));
+    check(
+        role.is_none_or(|role| role == record.role),
+        CheckName::Metadata,
+        "role",
+        another,
+    );
+    let name = wanted
+        .speaker
+        .as_ref()
+        .and_then(|speaker| speaker.name.as_deref());
+    check(
+        name.map(str::trim).filter(|name| !name.is_empty())
+            == record.name.as_deref().map(str::trim),
+        CheckName::Metadata,
+        "name",
+        another,
+    );
+    let ours = found.ours.as_ref();
+    let source = ours.and_then(|ours| ours.migration_source.as_deref());
+    check(
+        source == Some(SOURCE),
+        CheckName::Metadata,
+        "migration_source",
+        another,
+    );
+    let agent = ours.and_then(|ours| ours.agent.as_ref());
+    check(
+        agent.map(AgentId::as_str) == wanted.agent.as_ref().map(AgentId::as_str),
+        CheckName::Metadata,
+        "agent_id",
+        another,
+    );
+    let app = ours.and_then(|ours| ours.app.as_ref());
+    check(
+        app.map(AppId::as_str) == wanted.app.as_ref().map(AppId::as_str),
+        CheckName::Metadata,
+        "app_id",
+        another,
+    );
+    differences
+}
+
+fn same_time(one: Timestamp, other: Timestamp) -> bool {
+    one.duration_since(other).abs() <= PRECISION
+}
+
+fn same_map(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    one.len() == other.len()
+        && one
+            .iter()
+            .all(|(key, value)| other.get(key).is_some_and(|other| same_value(value, other)))
+}
+
+/// Equal as JSON: 1 and 1.0 are one number, and services may answer either.
+fn same_value(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => same_map(one, other),
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|(one, other)| same_value(one, other))
+        }
+        (Value::Number(one), Value::Number(other)) => {
+            one == other || (one.is_f64() || other.is_f64()) && one.as_f64() == other.as_f64()
+        }
+        (one, other) => one == other,
+    }
+}

@@ -1,0 +1,142 @@
+//! Moving memories over, and proving that they arrived.
+//!
+//! A run goes `source → plan → write → validate → report`:
+//!
+//! - [`Source`]: a stream of JSON in any shape that [`crate::mem0`] reads.
+//! - `plan`: everything of it on disk, each record with its owner, its session, its place in the
+//!   order and its id for ever. What cannot be migrated is known before anything is written.
+//! - `write`: owners and sessions side by side, each session in order. What is there already is
+//!   recognised by its record id; nothing counts as migrated that the backend did not accept.
+//! - `validate`: what is stored beside the plan, record by record.
+//! - [`Report`], [`Validation`]: what happened, in ids, fields and counts, never in content.
+//!
+//! # Example
+//!
+//! What the guide calls programmatic migration:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use serde_json::json;
+//! use zep_mcp_server::local::{Behavior, LocalZep};
+//! use zep_mcp_server::mem0::SourceUser;
+//! use zep_mcp_server::memory::{MemoryService, model::{SessionId, UserId}};
+//! use zep_mcp_server::migration::{Migrator, Request, Selection, Source};
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("memory.db");
+//! let zep = Arc::new(LocalZep::open(&path, Behavior::default())?);
+//! let migrator = Migrator::new(MemoryService::new(zep, UserId::new("nobody")?));
+//!
+//! let jane = UserId::new("user-123")?;
+//! migrator.migrate_user(SourceUser {
+//!     id: "user-123".into(),
+//!     name: Some("Jane Doe".into()),
+//!     email: Some("jane@example.com".into()),
+//!     role: Some("user".into()), // the guide's table makes it `patient`
+//!     ..SourceUser::default()
+//! }).await?;
+//!
+//! let session = SessionId::new("session-456")?;
+//! let turns = json!([
+//!     {"role": "user", "content": "I've been feeling anxious", "timestamp": "2024-05-01T10:00:00Z"},
+//!     {"role": "therapist", "content": "Tell me more about that..."},
+//! ]);
+//! let moved = migrator.migrate_conversation_history(&jane, &session, &turns).await?;
+//! assert!(moved.success && moved.messages == 2);
+//! migrator.migrate_memory_snapshot(&jane, &session, "insights", &json!({"emotions": ["calm"]})).await?;
+//!
+//! let source = json!({"id": "user-123", "sessions": [{"id": "session-456", "messages": turns,
+//!                     "insights": {"emotions": ["calm"]}}]});
+//! let request = Request { selection: Selection::of_user(jane), ..Request::default() };
+//! let verdict = migrator.validate_migration(Source::value(&source), &request).await?;
+//! assert!(verdict.valid, "{:?}", verdict.issues);
+//!
+//! let report = migrator.migration_report();
+//! println!("Users: {}, memories: {}", report.users_migrated, report.memories_migrated);
+//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+mod compare;
+mod identity;
+mod import_dir;
+mod loading;
+mod migrator;
+mod patience;
+mod place;
+mod plan;
+mod profiles;
+mod progress;
+mod report;
+mod source;
+mod spool;
+mod sweep;
+mod validate;
+mod verdict;
+mod walk;
+mod write;
+
+pub use import_dir::ImportDir;
+pub use migrator::{Error, Migrator, Outcome};
+pub use plan::PlanError;
+pub use progress::{Phase, Progress, Unwatched, Watch};
+pub use report::{MAX_LISTED, Report, Trouble};
+pub use source::Source;
+pub use spool::SpoolError;
+pub use verdict::{Check, CheckName, Difference, Named, Validation};
+
+use crate::mem0::SourceUser;
+use crate::memory::model::{Owner, Place, SessionId, UserId};
+
+/// Which part of a source is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Only this user. Records that name nobody are taken for theirs.
+    pub user: Option<UserId>,
+    /// Only these sessions; none: everything.
+    pub sessions: Vec<SessionId>,
+}
+
+impl Selection {
+    /// Everything of this user.
+    pub fn of_user(user: UserId) -> Self {
+        Self {
+            user: Some(user),
+            sessions: Vec::new(),
+        }
+    }
+
+    /// Whether it includes a place.
+    fn takes(&self, place: &Place) -> bool {
+        let owner = match &self.user {
+            Some(user) => place.owner() == Owner::User(user.clone()),
+            None => true,
+        };
+        let session = match place.session() {
+            _ if self.sessions.is_empty() => true,
+            Some(session) => self.sessions.contains(session),
+            None => false,
+        };
+        owner && session
+    }
+}
+
+/// What is to be done with a source.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Request {
+    /// Which part of it.
+    pub selection: Selection,
+    /// What is known of the user beside the source; it adds to what the source says.
+    pub profile: Option<SourceUser>,
+    /// Look, and write nothing.
+    pub dry_run: bool,
+    /// Also what is expired or was replaced.
+    pub include_expired: bool,
+    /// Put older turns behind newer ones in sessions that are in use.
+    pub append: bool,
+    /// Write nothing at all if anything in the source cannot be migrated, and stop at the first
+    /// refusal.
+    pub strict: bool,
+}

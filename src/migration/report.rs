@@ -1,0 +1,189 @@
+//! What a migration did, honestly: nothing counts as migrated that the backend did not accept.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::mem0::Problem;
+
+/// The most problems that a report lists one by one; the rest is counted.
+pub const MAX_LISTED: usize = 10_000;
+
+/// What a migration did. Names ids, fields and positions, never content.
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct Report {
+    /// Where the memories come from: `mem0`.
+    pub source_system: String,
+    /// Where they went: `zep` (Zep Cloud) or `local` (the embedded store: a rehearsal).
+    pub target_system: String,
+    /// When the run began.
+    #[schemars(with = "String")]
+    pub timestamp: Timestamp,
+    /// Whether nothing was written, only looked at.
+    pub dry_run: bool,
+    /// Whether everything that was to be migrated is there now.
+    pub success: bool,
+    /// Whether the run was stopped before its end.
+    pub cancelled: bool,
+    /// Users that were made, or were there and have what the source says of them.
+    pub users_migrated: u64,
+    /// Those of them that were there before. They keep what they have.
+    pub users_existing: u64,
+    /// Records that this run stored. In a dry run: that it would store.
+    pub memories_migrated: u64,
+    /// Records that were there already, by their record id.
+    pub already_there: u64,
+    /// Sessions that hold the records.
+    pub sessions: u64,
+    /// Messages that were written, all parts of long ones counted.
+    pub messages: u64,
+    /// Episodes that were written, all parts of long ones counted.
+    pub episodes: u64,
+    /// Records that were split, since they are longer than Zep takes at once.
+    pub split: u64,
+    /// Records to which the source gives no time.
+    pub undated: u64,
+    /// Memories that are expired or were replaced, and were left out.
+    pub expired: u64,
+    /// Records that were left out: they stand in the source twice, or are not what was asked for.
+    pub skipped: u64,
+    /// Records that could not be migrated.
+    pub failed: u64,
+    /// Doubles that late writes had left, and that were deleted again.
+    pub doubles_removed: u64,
+    /// HTTP requests to Zep; 0 on the embedded store.
+    pub requests: u64,
+    /// The fewest requests that the same writes could have taken.
+    pub least_requests: u64,
+    /// Seconds spent waiting for rate limits and before repeating requests.
+    pub wait_secs: f64,
+    /// Seconds that the whole run took.
+    pub duration_secs: f64,
+    /// What went wrong, one entry for each.
+    pub errors: Vec<Trouble>,
+    /// How many more went wrong than are listed.
+    pub errors_not_listed: u64,
+    /// What is good to know, and no error.
+    pub notes: Vec<String>,
+}
+
+/// One thing that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Trouble {
+    /// Where it stands in the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// The record's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// The user or agent graph it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The session it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// What is wrong and what to do.
+    pub reason: String,
+}
+
+impl Trouble {
+    /// Something about the run as a whole.
+    pub(super) fn of_run(reason: impl Into<String>) -> Self {
+        Self {
+            position: None,
+            record: None,
+            owner: None,
+            session: None,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl From<Problem> for Trouble {
+    fn from(problem: Problem) -> Self {
+        Self {
+            position: Some(problem.position.0),
+            record: problem.record,
+            ..Self::of_run(problem.reason)
+        }
+    }
+}
+
+impl Report {
+    /// A run that has done nothing yet.
+    pub(super) fn new(target: &str, dry_run: bool, timestamp: Timestamp) -> Self {
+        Self {
+            source_system: super::loading::SOURCE.into(),
+            target_system: target.into(),
+            timestamp,
+            dry_run,
+            success: false,
+            cancelled: false,
+            users_migrated: 0,
+            users_existing: 0,
+            memories_migrated: 0,
+            already_there: 0,
+            sessions: 0,
+            messages: 0,
+            episodes: 0,
+            split: 0,
+            undated: 0,
+            expired: 0,
+            skipped: 0,
+            failed: 0,
+            doubles_removed: 0,
+            requests: 0,
+            least_requests: 0,
+            wait_secs: 0.0,
+            duration_secs: 0.0,
+            errors: Vec::new(),
+            errors_not_listed: 0,
+            notes: Vec::new(),
+        }
+    }
+
+    /// Adds something that went wrong.
+    pub(super) fn trouble(&mut self, trouble: Trouble) {
+        if self.errors.len() < MAX_LISTED {
+            self.errors.push(trouble);
+        } else {
+            self.errors_not_listed += 1;
+        }
+    }
+
+    /// Adds what another run did, of which this is to be the sum.
+    pub(super) fn add(&mut self, other: &Self) {
+        let all_well = self.errors.is_empty() && self.users_migrated + self.memories_migrated == 0;
+        self.success = other.success && (self.success || all_well);
+        self.cancelled |= other.cancelled;
+        for (sum, more) in [
+            (&mut self.users_migrated, other.users_migrated),
+            (&mut self.users_existing, other.users_existing),
+            (&mut self.memories_migrated, other.memories_migrated),
+            (&mut self.already_there, other.already_there),
+            (&mut self.sessions, other.sessions),
+            (&mut self.messages, other.messages),
+            (&mut self.episodes, other.episodes),
+            (&mut self.split, other.split),
+            (&mut self.undated, other.undated),
+            (&mut self.expired, other.expired),
+            (&mut self.skipped, other.skipped),
+            (&mut self.failed, other.failed),
+            (&mut self.doubles_removed, other.doubles_removed),
+            (&mut self.requests, other.requests),
+            (&mut self.least_requests, other.least_requests),
+            (&mut self.errors_not_listed, other.errors_not_listed),
+        ] {
+            *sum += more;
+        }
+        self.wait_secs += other.wait_secs;
+        self.duration_secs += other.duration_secs;
+        for trouble in &other.errors {
+            self.trouble(trouble.clone());
+        }
+        for note in &other.notes {
+            if !self.notes.contains(note) {
+                self.notes.push(note.clone());
+            }
+        }
+    }
+}

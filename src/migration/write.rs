@@ -1,0 +1,324 @@
+//! Writing a plan: owners side by side, their sessions side by side, each session in order.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures::TryStreamExt;
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::loading::{PlannedOwner, PlannedPlace};
+use super::patience::patiently;
+use super::plan::{Plan, State};
+use super::profiles::{COMPARED_NOT, profile};
+use super::progress::{Phase, Progress, Watch};
+use super::report::{Report, Trouble};
+use super::spool::SpoolError;
+use super::{Request, sweep, walk};
+use crate::memory::import::Sessions;
+use crate::memory::mapping::RoleMap;
+use crate::memory::model::{Caller, Owner, Place, SessionId};
+use crate::memory::profile::UserState;
+use crate::memory::{self, MemoryService};
+use crate::zep;
+
+/// How many owners are at work at a time, and how many places of all of them. Ours: enough to hide
+/// the way to Zep and back; what its limits allow is the transport's to keep.
+const OWNERS_AT_ONCE: usize = 8;
+const PLACES_AT_ONCE: usize = 8;
+
+/// A run that writes.
+pub(super) struct Run<'a> {
+    pub(super) service: &'a MemoryService,
+    pub(super) caller: &'a Caller,
+    pub(super) roles: &'a RoleMap,
+    pub(super) plan: &'a Plan,
+    pub(super) request: &'a Request,
+    pub(super) watch: &'a dyn Watch,
+    /// Nothing more is begun: whoever asked gave up, or going on makes no sense.
+    pub(super) stop: CancellationToken,
+    pub(super) report: Mutex<Report>,
+    pub(super) doubtful: Mutex<Vec<PlannedPlace>>,
+    places: Semaphore,
+    done: AtomicU64,
+}
+
+/// Why a place was not finished.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unfinished {
+    #[error(transparent)]
+    Memory(#[from] memory::Error),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// It is in use: what would come is older than what is there.
+    #[error(
+        "is in use: it holds a message of {newest}, and {remaining} to be written begin at \
+         {oldest}; older turns would stand behind newer ones. Migrate before agents write, or \
+         give --append (`append`) to put them behind"
+    )]
+    InUse {
+        newest: Timestamp,
+        oldest: Timestamp,
+        remaining: u64,
+    },
+}
+
+/// What was found of an owner.
+pub(super) struct Found {
+    /// Whether they were there before.
+    pub(super) existed: bool,
+    /// Their sessions, where they were.
+    pub(super) sessions: Option<Sessions>,
+}
+
+impl<'a> Run<'a> {
+    #[allow(clippy::too_many_arguments, reason = "they are all a run has")]
+    pub(super) fn new(
+        service: &'a MemoryService,
+        caller: &'a Caller,
+        roles: &'a RoleMap,
+        plan: &'a Plan,
+        request: &'a Request,
+        watch: &'a dyn Watch,
+        cancelled: &CancellationToken,
+        report: Report,
+    ) -> Self {
+        Self {
+            service,
+            caller,
+            roles,
+            plan,
+            request,
+            watch,
+            stop: cancelled.child_token(),
+            report: Mutex::new(report),
+            doubtful: Mutex::new(Vec::new()),
+            places: Semaphore::new(PLACES_AT_ONCE),
+            done: AtomicU64::new(0),
+        }
+    }
+
+    /// Writes everything, and deletes the doubles that late writes left.
+    ///
+    /// # Errors
+    /// If the plan cannot be read. What the backend refuses is in the report.
+    pub(super) async fn write(self) -> Result<Report, SpoolError> {
+        self.tell(0);
+        walk::owners(self.plan)
+            .try_for_each_concurrent(OWNERS_AT_ONCE, |owner| self.owner(owner))
+            .await?;
+        sweep::sweep(&self).await;
+        Ok(self
+            .report
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One owner, and everything of theirs.
+    async fn owner(&self, owner: PlannedOwner) -> Result<(), SpoolError> {
+        if self.stop.is_cancelled() {
+            return Ok(());
+        }
+        let found = match self.make_owner(&owner).await {
+            Ok(found) => found,
+            Err(error) => return self.fail_owner(&owner, &error).await,
+        };
+        walk::places(self.plan, owner.n)
+            .try_for_each_concurrent(PLACES_AT_ONCE, |place| {
+                let found = &found;
+                async move {
+                    self.place(&place, found).await;
+                    Ok(())
+                }
+            })
+            .await
+    }
+
+    /// Makes an owner, or looks what there is of them.
+    async fn make_owner(&self, owner: &PlannedOwner) -> memory::Result<Found> {
+        let existed = match &owner.owner {
+            Owner::Graph(graph) if self.request.dry_run => {
+                patiently(&self.stop, || self.service.has_graph(self.caller, graph)).await?
+            }
+            Owner::Graph(graph) => {
+                !patiently(&self.stop, || self.service.ensure_graph(self.caller, graph)).await?
+            }
+            Owner::User(user) => {
+                let profile = profile(owner, user, self.roles, self.plan.now);
+                if self.request.dry_run {
+                    patiently(&self.stop, || self.service.user(self.caller, user))
+                        .await?
+                        .is_some()
+                } else {
+                    let state = patiently(&self.stop, || {
+                        self.service
+                            .ensure_user(self.caller, user, &profile, COMPARED_NOT)
+                    })
+                    .await?;
+                    if let UserState::Completed(diff) = &state
+                        && !diff.different.is_empty()
+                    {
+                        self.note(format!(
+                            "user {user} was there before and keeps other values of: {}",
+                            diff.different.join(", ")
+                        ));
+                    }
+                    state != UserState::Made
+                }
+            }
+        };
+        let sessions = match &owner.owner {
+            Owner::User(user) if existed => {
+                patiently(&self.stop, || self.service.sessions_of(self.caller, user)).await?
+            }
+            _ => None,
+        };
+        let mut report = self.report();
+        if matches!(owner.owner, Owner::User(_)) {
+            report.users_migrated += 1;
+            report.users_existing += u64::from(existed);
+        }
+        report.least_requests += u64::from(!existed);
+        if owner.stands_in {
+            let note = format!(
+                "the source names no user for some records; they went to the {} made for them",
+                owner.owner
+            );
+            report.notes.push(note);
+        }
+        Ok(Found { existed, sessions })
+    }
+
+    async fn place(&self, place: &PlannedPlace, found: &Found) {
+        // Never closed.
+        let _permit = self.places.acquire().await;
+        if self.stop.is_cancelled() {
+            return;
+        }
+        let resent = self.resent();
+        let outcome = self.write_place(place, found).await;
+        // What was sent again while others were at work, too, may have been theirs: reading once too
+        // often harms nobody.
+        if self.resent() != resent {
+            lock(&self.doubtful).push(place.clone());
+        }
+        if let Err(error) = outcome {
+            self.fail_place(place, &error);
+        }
+    }
+
+    /// Everything of an owner who cannot be made failed.
+    async fn fail_owner(
+        &self,
+        owner: &PlannedOwner,
+        error: &memory::Error,
+    ) -> Result<(), SpoolError> {
+        if self.was_stopped(error) {
+            return Ok(());
+        }
+        walk::places(self.plan, owner.n)
+            .try_for_each(async |place| {
+                let failed = self.plan.give_up(&place)?;
+                self.report().failed += failed;
+                Ok(())
+            })
+            .await?;
+        self.report().trouble(Trouble {
+            owner: Some(owner.owner.to_string()),
+            ..Trouble::of_run(error.to_string())
+        });
+        self.stop_if_hopeless(error);
+        Ok(())
+    }
+
+    fn fail_place(&self, place: &PlannedPlace, error: &Unfinished) {
+        if let Unfinished::Memory(error) = error
+            && self.was_stopped(error)
+        {
+            return;
+        }
+        let failed = self.plan.give_up(place).unwrap_or(0);
+        let mut report = self.report();
+        report.failed += failed;
+        report.trouble(Trouble {
+            owner: Some(place.place.owner().to_string()),
+            session: place.place.session().map(SessionId::to_string),
+            ..Trouble::of_run(format!("{error} ({failed} records are not migrated)"))
+        });
+        drop(report);
+        if let Unfinished::Memory(error) = error {
+            self.stop_if_hopeless(error);
+        }
+    }
+
+    /// Whether this is only the end that was asked for.
+    fn was_stopped(&self, error: &memory::Error) -> bool {
+        self.stop.is_cancelled() && matches!(error, memory::Error::Zep(zep::Error::Cancelled))
+    }
+
+    /// A key that is refused is refused everywhere.
+    fn stop_if_hopeless(&self, error: &memory::Error) {
+        let hopeless = match error {
+            memory::Error::Zep(cause) => matches!(
+                cause,
+                zep::Error::Unauthorized { .. } | zep::Error::Storage { .. }
+            ),
+            _ => false,
+        };
+        if hopeless || self.request.strict {
+            self.stop.cancel();
+        }
+    }
+
+    pub(super) fn report(&self) -> MutexGuard<'_, Report> {
+        lock(&self.report)
+    }
+
+    pub(super) fn note(&self, note: String) {
+        self.report().notes.push(note);
+    }
+
+    /// Tells the watch that so many more records are done.
+    pub(super) fn tell(&self, records: u64) {
+        let done = self.done.fetch_add(records, Ordering::Relaxed) + records;
+        self.watch.at(Progress {
+            phase: Phase::Writing,
+            done,
+            total: Some(self.plan.counts.records),
+        });
+    }
+
+    /// How often a write in doubt was sent again so far.
+    fn resent(&self) -> u64 {
+        self.service.stats().map_or(0, |stats| stats.resent)
+    }
+
+    /// Notes that records are stored by this run, in so many requests at least.
+    pub(super) fn written(
+        &self,
+        place: &Place,
+        records: &[(i64, usize)],
+    ) -> Result<(), SpoolError> {
+        for (record, _) in records {
+            self.plan.set_state(*record, State::Written)?;
+        }
+        let parts: usize = records.iter().map(|(_, parts)| parts).sum();
+        let split = records.iter().filter(|(_, parts)| *parts > 1).count();
+        {
+            let mut report = self.report();
+            report.memories_migrated += records.len() as u64;
+            report.split += split as u64;
+            match place {
+                Place::Session(..) => report.messages += parts as u64,
+                Place::Graph(_) => report.episodes += parts as u64,
+            }
+        }
+        self.tell(records.len() as u64);
+        Ok(())
+    }
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
