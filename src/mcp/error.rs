@@ -47,6 +47,14 @@ impl ToolError {
         }
     }
 
+    /// Something that stopped on the way.
+    pub(super) fn failed(error: &'static str, detail: String) -> Self {
+        Self {
+            error,
+            ..Self::argument(detail)
+        }
+    }
+
     /// A defect of ours, caught so that the caller gets an answer.
     pub(super) fn internal() -> Self {
         Self {

@@ -3,6 +3,7 @@
 mod arguments;
 mod early;
 mod error;
+mod migration;
 mod server;
 mod stdio;
 mod tools;

@@ -1,6 +1,6 @@
 //! The MCP server: who it says it is, and how a call reaches its tool.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, path::Path, sync::Arc, time::Instant};
 
 use futures::FutureExt;
 use rmcp::{
@@ -20,6 +20,7 @@ use crate::memory::{MemoryService, model::Caller};
 #[derive(Debug, Clone)]
 pub struct MemoryServer {
     memories: MemoryService,
+    import_dir: Option<Arc<Path>>,
     tools: Arc<ToolRouter<Self>>,
 }
 
@@ -28,9 +29,22 @@ impl MemoryServer {
     pub fn new(memories: MemoryService) -> Self {
         Self {
             memories,
+            import_dir: None,
             // Built once: making the schemas is the only cost of starting up.
             tools: Arc::new(tools::router()),
         }
+    }
+
+    /// The same, with a directory from which agents may have export files read.
+    #[must_use]
+    pub fn reading_exports_in(mut self, directory: Option<&Path>) -> Self {
+        self.import_dir = directory.map(Arc::from);
+        self
+    }
+
+    /// Where agents may have export files read.
+    pub(super) fn import_dir(&self) -> Option<&Path> {
+        self.import_dir.as_deref()
     }
 
     /// The memories it serves.

@@ -64,7 +64,7 @@ impl Source {
     }
 
     /// A source in which nothing stands.
-    pub(super) fn nothing() -> Self {
+    pub fn nothing() -> Self {
         Self::value(&Value::Array(Vec::new()))
     }
 

@@ -4,7 +4,9 @@
 mod add_memory;
 mod get_session;
 mod list_sessions;
+mod migrate_user;
 mod search_memory;
+mod validate_migration;
 
 use rmcp::handler::server::router::tool::ToolRouter;
 
@@ -15,5 +17,7 @@ pub(super) fn router() -> ToolRouter<MemoryServer> {
     MemoryServer::add_memory_router()
         + MemoryServer::get_session_router()
         + MemoryServer::list_sessions_router()
+        + MemoryServer::migrate_user_router()
         + MemoryServer::search_memory_router()
+        + MemoryServer::validate_migration_router()
 }

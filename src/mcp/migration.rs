@@ -1,0 +1,236 @@
+//! What the migration tools have in common: whose memories, from where, and telling how far it is.
+
+use std::sync::Arc;
+
+use rmcp::{
+    RoleServer,
+    model::{ProgressNotificationParam, ProgressToken},
+    service::{Peer, RequestContext},
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use super::{error::ToolError, server::MemoryServer};
+use crate::mem0::SourceUser;
+use crate::memory::model::{SessionId, UserId};
+use crate::migration::{
+    self, ImportDir, Migrator, Phase, Progress, Request, Selection, Source, Watch,
+};
+
+/// The most errors, notes and issues that a tool answers one by one. The command line tells all.
+pub(super) const MAX_ANSWERED: usize = 50;
+
+/// The keys of which an object that has one describes a user.
+const OF_A_USER: [&str; 6] = [
+    "messages",
+    "sessions",
+    "insights",
+    "summary",
+    "traits",
+    "preferences",
+];
+
+/// The user, as the old system describes them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UserArg {
+    /// Their id in the old system, which they keep.
+    id: String,
+    /// Their whole name.
+    name: Option<String>,
+    /// Their address.
+    email: Option<String>,
+    /// Their role in the old system: user (becomes patient), therapist, admin, support; others stay
+    /// as they are.
+    role: Option<String>,
+    /// What they prefer, any JSON; kept in the user's metadata.
+    preferences: Option<Value>,
+    /// Further fields of theirs.
+    metadata: Option<Map<String, Value>>,
+}
+
+impl UserArg {
+    /// What is asked for, and of whom.
+    pub(super) fn request(self, sessions: &[String]) -> Result<Request, ToolError> {
+        let id = UserId::new(&self.id)
+            .map_err(|error| ToolError::argument(format!("`user.id`: {}", error.problem)))?;
+        let sessions = sessions
+            .iter()
+            .map(|session| SessionId::new(session))
+            .collect::<Result<_, _>>()
+            .map_err(crate::memory::Error::from)?;
+        let mut metadata = self.metadata.unwrap_or_default();
+        if let Some(preferences) = self.preferences {
+            metadata.insert("preferences".into(), preferences);
+        }
+        Ok(Request {
+            profile: Some(SourceUser {
+                id: id.to_string(),
+                name: self.name,
+                email: self.email,
+                role: self.role,
+                metadata,
+            }),
+            selection: Selection {
+                user: Some(id),
+                sessions,
+            },
+            ..Request::default()
+        })
+    }
+}
+
+impl MemoryServer {
+    /// Where the memories of this user are to be read from.
+    pub(super) fn source(
+        &self,
+        user: &UserArg,
+        data: Option<Value>,
+        file: Option<&str>,
+    ) -> Result<Option<Source>, ToolError> {
+        let refuse = |detail: String| Err(ToolError::argument(detail));
+        match (data, file) {
+            (Some(_), Some(_)) => refuse("give `data` or `file`, not both".into()),
+            (Some(Value::Object(mut data)), None) => {
+                // What describes a user describes this one.
+                let of_user = OF_A_USER.iter().any(|key| data.contains_key(*key));
+                if of_user && !data.contains_key("id") && !data.contains_key("user_id") {
+                    data.insert("id".into(), user.id.trim().into());
+                }
+                Ok(Some(Source::value(&data.into())))
+            }
+            (Some(data @ Value::Array(_)), None) => Ok(Some(Source::value(&data))),
+            (Some(_), None) => refuse("`data` must be an object or an array".into()),
+            (None, None) => Ok(None),
+            (None, Some(file)) => {
+                let variable = "ZEP_MCP_IMPORT_DIR";
+                let Some(directory) = self.import_dir() else {
+                    return refuse(format!(
+                        "`file`: this server reads no files, since {variable} is not set; whoever \
+                         runs it must set {variable} to the directory that holds the exports. \
+                         Small exports can be given as `data`"
+                    ));
+                };
+                let opened = ImportDir::open(directory).and_then(|exports| exports.file(file));
+                match opened {
+                    Ok(source) => Ok(Some(source)),
+                    Err(error) => refuse(format!("`file` {error} ({variable})")),
+                }
+            }
+        }
+    }
+
+    /// Whoever migrates for this caller.
+    pub(super) fn migrator(&self) -> Migrator {
+        Migrator::with_roles(self.memories().clone(), self.caller(), Default::default())
+    }
+}
+
+impl From<migration::Error> for ToolError {
+    fn from(error: migration::Error) -> Self {
+        match error {
+            migration::Error::Memory(error) => error.into(),
+            migration::Error::Plan(error) => Self::failed("migration_failed", error.to_string()),
+        }
+    }
+}
+
+/// Tells the client how far something is, if it asked for that.
+pub(super) struct Telling {
+    peer: Peer<RoleServer>,
+    token: Option<ProgressToken>,
+    sender: watch::Sender<Option<Progress>>,
+}
+
+impl Telling {
+    /// For the call of this context.
+    pub(super) fn new(context: &RequestContext<RoleServer>) -> Self {
+        Self {
+            peer: context.peer.clone(),
+            token: context.meta.get_progress_token(),
+            sender: watch::channel(None).0,
+        }
+    }
+
+    /// What is to be told how far it is.
+    pub(super) fn watch(&self) -> Arc<dyn Watch> {
+        Arc::new(Latest(self.sender.clone()))
+    }
+
+    /// Does it, and tells meanwhile.
+    pub(super) async fn during<T>(self, work: impl Future<Output = T>) -> T {
+        let Some(token) = self.token else {
+            return work.await;
+        };
+        let mut receiver = self.sender.subscribe();
+        let tell = async {
+            let mut told = 0.0;
+            while receiver.changed().await.is_ok() {
+                let latest = *receiver.borrow_and_update();
+                if let Some(progress) = latest {
+                    told = notify(&self.peer, token.clone(), progress, told).await;
+                }
+                tokio::time::sleep(BETWEEN).await;
+            }
+        };
+        tokio::pin!(work);
+        tokio::select! {
+            outcome = &mut work => return outcome,
+            () = tell => {}
+        }
+        work.await
+    }
+}
+
+/// How long at least there is between two notifications.
+const BETWEEN: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Keeps what was told last.
+struct Latest(watch::Sender<Option<Progress>>);
+
+impl Watch for Latest {
+    fn at(&self, progress: Progress) {
+        self.0.send_replace(Some(progress));
+    }
+}
+
+/// Tells the client, if there is progress since; answers how far it was told.
+async fn notify(
+    peer: &Peer<RoleServer>,
+    token: ProgressToken,
+    progress: Progress,
+    told: f64,
+) -> f64 {
+    let percent = percent(progress);
+    // MCP: the number must grow with each notification.
+    if percent <= told {
+        return told;
+    }
+    let message = match (progress.phase, progress.total) {
+        (phase @ (Phase::Writing | Phase::Validating), Some(total)) => {
+            format!("{}: {} of {total} records", phase.as_str(), progress.done)
+        }
+        (phase, _) => phase.as_str().to_owned(),
+    };
+    let notification = ProgressNotificationParam::new(token, percent)
+        .with_total(100.0)
+        .with_message(message);
+    // A client that is gone needs no progress.
+    let _ = peer.notify_progress(notification).await;
+    percent
+}
+
+/// How much of the whole is done: reading is taken for a tenth of it.
+fn percent(progress: Progress) -> f64 {
+    let share = match progress.total {
+        Some(total) if total > 0 => progress.done.min(total) as f64 / total as f64,
+        _ => 0.0,
+    };
+    match progress.phase {
+        Phase::Reading => 1.0 + share * 8.0,
+        Phase::Planning => 10.0,
+        Phase::Writing | Phase::Validating => 10.0 + share * 90.0,
+    }
+}

@@ -1,0 +1,101 @@
+//! `migrate_user`: move a user's memories over.
+
+use rmcp::{
+    RoleServer,
+    handler::server::{common::schema_for_type, wrapper::Json},
+    model::JsonObject,
+    service::RequestContext,
+    tool, tool_router,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    mcp::{
+        arguments,
+        error::ToolError,
+        migration::{MAX_ANSWERED, Telling, UserArg},
+        server::MemoryServer,
+    },
+    migration::{Report, Request, Source},
+};
+
+/// Whose memories to move, and from where.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MigrateUserArgs {
+    /// The user.
+    user: UserArg,
+    /// Their memories, inline: an export of mem0 (`{"results": […]}` or a list of memories), or
+    /// `{"messages": […], "sessions": [{"id", "messages"}], "insights", "summary", "traits"}`.
+    /// Records that name nobody are taken for this user's.
+    data: Option<Value>,
+    /// Their memories in an export file on the server, by its name in the import directory. It may
+    /// hold other users, too, who are left out.
+    file: Option<String>,
+    /// Only these sessions (runs).
+    session_ids: Option<Vec<String>>,
+    /// Only look: the report says what would be done.
+    dry_run: Option<bool>,
+    /// Also move memories that are expired or were replaced.
+    include_expired: Option<bool>,
+    /// Put older turns behind newer ones in sessions that are in use already, which is refused
+    /// otherwise.
+    append: Option<bool>,
+}
+
+#[tool_router(router = migrate_user_router, vis = "pub(super)")]
+impl MemoryServer {
+    #[tool(
+        name = "migrate_user",
+        title = "Migrate a user",
+        description = "Move a user with their conversations and memories from mem0 into this \
+                       memory, word for word, with their times and metadata. Safe to repeat: what \
+                       is there already is recognised and not stored again. Try `dry_run` first; \
+                       check with validate_migration afterwards. `success` false means that \
+                       something is not moved: `errors` says what and why.",
+        input_schema = schema_for_type::<MigrateUserArgs>(),
+        annotations(
+            read_only_hint = false,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
+    async fn migrate_user(
+        &self,
+        arguments: JsonObject,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Json<Report>, ToolError> {
+        let args: MigrateUserArgs = arguments::parse(arguments)?;
+        let source = self.source(&args.user, args.data, args.file.as_deref())?;
+        let request = Request {
+            dry_run: args.dry_run.unwrap_or_default(),
+            include_expired: args.include_expired.unwrap_or_default(),
+            append: args.append.unwrap_or_default(),
+            ..args.user.request(&args.session_ids.unwrap_or_default())?
+        };
+        // A cancelled call is dropped: what it reads then ends, too, and the request in flight is
+        // finished by itself.
+        let cancelled = CancellationToken::new();
+        let _cancel_on_drop = cancelled.clone().drop_guard();
+        let migrator = self.migrator();
+        let source = source.unwrap_or_else(Source::nothing);
+        let telling = Telling::new(&context);
+        let watch = telling.watch();
+        let run = migrator.run(source, &request, false, watch, &cancelled);
+        let outcome = telling.during(run).await?;
+        Ok(Json(shortened(outcome.report)))
+    }
+}
+
+/// The report with no more errors and notes than an agent can use.
+fn shortened(mut report: Report) -> Report {
+    let left_out = report.errors.len().saturating_sub(MAX_ANSWERED);
+    report.errors.truncate(MAX_ANSWERED);
+    report.errors_not_listed += left_out as u64;
+    report.notes.truncate(MAX_ANSWERED);
+    report
+}
