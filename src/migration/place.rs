@@ -237,8 +237,12 @@ impl Run<'_> {
         }
         let mut known = Some(stored);
         patiently(&self.stop, || {
-            // After a failure what is stored is looked up, not believed.
             let known = known.take();
+            if known.is_none() {
+                // After a failure what is stored is looked up, not believed, and what is sent again
+                // may have been on its way.
+                self.doubt(place);
+            }
             let records = records.iter().map(|one| one.record.clone()).collect();
             self.service
                 .import(self.caller, &place.place, records, known)
