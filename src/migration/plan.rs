@@ -14,10 +14,12 @@ use super::progress::{Phase, Progress, Watch};
 use super::spool::{self, Spool, SpoolError};
 use super::{Request, Source};
 use crate::mem0::{
-    Event, Frame, Item, Named, Piece, Problem, SourceRecord, SourceUser, Stopped, interpret,
-    read_export,
+    Event, Frame, Item, Named, Piece, Problem, RecordKind, SourceRecord, SourceUser, Stopped,
+    interpret, read_export,
 };
+use crate::memory::mapping::message_role;
 use crate::memory::model::{AgentId, AppId, Owner, UserId};
+use crate::zep::Role;
 
 /// Turns that several memories were made from stand with each of them. Those that are equal and
 /// lie no further apart than this were said once. Ours: far more than mem0 takes for one call, far
@@ -63,6 +65,8 @@ pub(super) struct Counts {
     pub(super) problems: u64,
     /// Records among them: things that would have become one.
     pub(super) broken: u64,
+    /// Not as they should be, and migrated all the same.
+    pub(super) minor: u64,
 }
 
 /// A record's state in a plan.
@@ -368,8 +372,15 @@ impl Plan {
             |row| row.get(0),
         )?;
         self.counts.broken += states(State::Conflict)?;
-        self.counts.problems =
-            db.query_row("SELECT count(*) FROM problem", [], |row| row.get(0))?;
+        let noted = |weight: Weight| -> rusqlite::Result<u64> {
+            db.query_row(
+                "SELECT count(*) FROM problem WHERE minor = ?1",
+                [weight as i64],
+                |row| row.get(0),
+            )
+        };
+        self.counts.problems = noted(Weight::Problem)?;
+        self.counts.minor = noted(Weight::Minor)?;
         Ok(())
     }
 }
@@ -408,8 +419,28 @@ fn keep(db: &Connection, event: Event, unplaced: &mut Vec<String>) -> rusqlite::
 }
 
 fn keep_problem(db: &Connection, problem: &Problem) -> rusqlite::Result<()> {
-    db.prepare_cached("INSERT INTO problem (position, record, reason) VALUES (?1, ?2, ?3)")?
-        .execute(params![problem.position.0, problem.record, problem.reason])?;
+    note(db, problem, Weight::Problem)
+}
+
+/// How much something matters that is not as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// It is not migrated.
+    Problem = 0,
+    /// It is migrated all the same.
+    Minor = 1,
+}
+
+fn note(db: &Connection, problem: &Problem, weight: Weight) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT INTO problem (position, record, reason, minor) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute(params![
+        problem.position.0,
+        problem.record,
+        problem.reason,
+        weight as i64
+    ])?;
     Ok(())
 }
 
@@ -559,6 +590,18 @@ impl Placing<'_> {
                 return self.problem(item, reason);
             }
         };
+        if record.kind == RecordKind::Turn && is_unknown(&record.role) {
+            let problem = Problem {
+                record: source_id(item),
+                position: item.position.clone(),
+                reason: format!(
+                    "its role `{}` is none that Zep knows: it is kept as `norole`, with its own \
+                     word beside it",
+                    record.role.trim()
+                ),
+            };
+            note(self.db, &problem, Weight::Minor)?;
+        }
         let (owner, session) = key_of(&placement.place);
         let owner = self.owner(&owner, placement.stands_in)?;
         self.db
@@ -654,6 +697,11 @@ impl Placing<'_> {
         };
         keep_problem(self.db, &problem)
     }
+}
+
+/// Whether a role has no counterpart in Zep.
+fn is_unknown(role: &str) -> bool {
+    message_role(role).role == Role::NoRole && role.trim() != Role::NoRole.as_str()
 }
 
 /// Two descriptions of one user as one, and the fields in which they differ.

@@ -18,7 +18,7 @@ use super::verdict::{CheckName, Difference, Validation};
 use super::walk;
 use super::write::lock;
 use crate::memory::fit::PartNo;
-use crate::memory::import::{Scan, Sessions, part_of};
+use crate::memory::import::{PartOf, Scan, Sessions, part_of};
 use crate::memory::mapping::RoleMap;
 use crate::memory::model::{Caller, Owner, Place, SessionId};
 use crate::memory::records::{Assembled, StoredPart, assemble};
@@ -208,7 +208,10 @@ impl Comparison<'_> {
     }
 
     fn part(&self, reading: &mut Reading<'_>, part: StoredPart) -> Result<(), Stopped> {
-        let Some((id, number)) = part_of(&part) else {
+        let Some(PartOf {
+            record: id, number, ..
+        }) = part_of(&part)
+        else {
             return self.record(reading, vec![part]);
         };
         match self.plan.state_of(reading.place, &id)? {
@@ -256,7 +259,7 @@ impl Comparison<'_> {
         };
         let place = reading.place;
         let uuid = first.uuid.as_ref().map(ToString::to_string);
-        let id = part_of(first).map(|(id, _)| id);
+        let id = part_of(first).map(|part| part.record);
         let found = assemble(parts).records.pop();
         let mut verdict = lock(&self.verdict);
         if let Some(Assembled { record, .. }) = &found {
