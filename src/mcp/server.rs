@@ -77,6 +77,8 @@ impl MemoryServer {
              of a conversation as `messages` with a `session_id`.\n\
              - get_session reads a conversation back word for word; list_sessions tells which \
              there are.\n\
+             - migrate_user moves what a person had in mem0 over, validate_migration proves that \
+             it arrived.\n\
              Name the `user_id` whenever you know whose memory it is; without one `{}` is meant.",
             self.memories.default_user()
         )

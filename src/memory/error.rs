@@ -62,15 +62,16 @@ fn partly_stored(stopped: &PartlyStored) -> String {
         in_doubt,
         cause,
     } = stopped;
-    let doubt = if *in_doubt {
-        "; whether the next one is stored is not known"
-    } else {
-        ""
+    let how_far = match (stored.len(), in_doubt) {
+        (0, true) => format!("Whether any of the {total} memories is stored is not known"),
+        (some, true) => format!(
+            "{some} of {total} memories were stored; whether the next one is stored is not known"
+        ),
+        (some, false) => format!("{some} of {total} memories were stored"),
     };
     format!(
-        "{} of {total} memories were stored{doubt}. To store the rest, and nothing twice, make the \
-         same call again with idempotency_key `{idempotency_key}`. Cause: {cause}",
-        stored.len()
+        "{how_far}. To store the rest, and nothing twice, make the \
+         same call again with idempotency_key `{idempotency_key}`. Cause: {cause}"
     )
 }
 

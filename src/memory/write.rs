@@ -76,15 +76,20 @@ impl Write {
     ) -> Result<Vec<AddedMemory>> {
         let inner = &self.service.inner;
         let zep = inner.zep.as_ref();
-        let mut thread = inner.sessions.find_or_make(zep, user, session).await?;
+        let is_new = matches!(known, Known::New);
+        let unknown = matches!(known, Known::LookFirst);
+        let found = inner.sessions.find_or_make(zep, user, session).await;
+        let mut thread = found.map_err(|error| self.before_a_look(unknown, error))?;
         let mut turn = self.take_turn(&thread, abandoned).await;
         if let Err(error) = turn {
-            return Err(self.stopped(&Stored::default(), error));
+            return Err(self.before_a_look(unknown, error.into()));
         }
-        let is_new = matches!(known, Known::New);
         let mut stored = match known {
             Known::New => Stored::default(),
-            Known::LookFirst => self.look_in_thread(zep, &thread).await?,
+            Known::LookFirst => self
+                .look_in_thread(zep, &thread)
+                .await
+                .map_err(|error| self.before_a_look(unknown, error))?,
             Known::Stored(stored) => stored,
         };
         let mut remade = false;
@@ -261,7 +266,10 @@ impl Write {
         let zep = self.service.zep();
         let mut stored = match known {
             Known::New => Stored::default(),
-            Known::LookFirst => self.look_in_graph(zep, owner).await?,
+            Known::LookFirst => self
+                .look_in_graph(zep, owner)
+                .await
+                .map_err(|error| self.before_a_look(true, error))?,
             Known::Stored(stored) => stored,
         };
         let mut made = false;
@@ -353,11 +361,14 @@ impl Write {
 
     /// What to report when everything is stored, and its ids could not be looked up.
     fn unknown_ids(&self, stored: &Stored, cause: zep::Error) -> Error {
-        match self.stopped(stored, cause) {
-            Error::PartlyStored(mut stopped) => {
-                stopped.in_doubt = true;
-                Error::PartlyStored(stopped)
-            }
+        self.how_far(stored, cause, true)
+    }
+
+    /// What to report when a write stopped before it was known what an earlier call had stored of
+    /// it: not that nothing is stored.
+    fn before_a_look(&self, unknown: bool, error: Error) -> Error {
+        match error {
+            Error::Zep(cause) if unknown => self.how_far(&Stored::default(), cause, true),
             error => error,
         }
     }
@@ -369,6 +380,10 @@ impl Write {
         if stored.is_empty() && !in_doubt {
             return cause.into();
         }
+        self.how_far(stored, cause, in_doubt)
+    }
+
+    fn how_far(&self, stored: &Stored, cause: zep::Error, in_doubt: bool) -> Error {
         Error::PartlyStored(Box::new(PartlyStored {
             stored: self
                 .records

@@ -7,6 +7,7 @@ mod cancelling;
 mod model;
 mod operation;
 mod owners;
+mod repeating;
 mod service;
 mod storm;
 mod time;
