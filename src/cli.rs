@@ -1,11 +1,13 @@
 //! The command line.
 
 mod emulate;
+mod migrate;
 
 use clap::{Args, Parser, Subcommand};
 use zep_mcp_server::config::Flags;
 
 pub use emulate::EmulateArgs;
+pub use migrate::{MigrateArgs, MovingArgs, ValidateArgs};
 
 /// Memory for AI agents over MCP, kept in Zep Cloud or in one file on this machine
 ///
@@ -54,6 +56,19 @@ pub enum Command {
     /// Point ZEP_API_URL at it, for instance ZEP_API_URL=http://127.0.0.1:8000, with any ZEP_API_KEY.
     /// It can be made as slow and as unkind as life: see what goes wrong, below.
     Emulate(Box<EmulateArgs>),
+
+    /// Move an export of mem0 over: users, sessions, messages and memories, each once
+    ///
+    /// Reads what mem0 Platform, its servers and libraries answer, written to a file, and the
+    /// application's own dump (users with messages, insights, summary, traits, preferences). The
+    /// shape is recognised by looking. Writes into the backend of your settings, and reports what
+    /// was done, record by record where something went wrong.
+    #[command(after_long_help = migrate::MIGRATING)]
+    Migrate(Box<MigrateArgs>),
+
+    /// Compare what is stored with an export, record by record, and say what differs
+    #[command(after_long_help = migrate::VALIDATING)]
+    Validate(Box<ValidateArgs>),
 }
 
 /// How `doctor` reports.
@@ -82,6 +97,8 @@ Environment:
   ZEP_MCP_DATA_DIR      Where the local backend keeps memory.db. Default: zep-mcp-server in your
                         data directory (Linux: ~/.local/share, macOS: ~/Library/Application
                         Support, Windows: %LOCALAPPDATA%).
+  ZEP_MCP_IMPORT_DIR    The only directory from which the migrate_user and validate_migration tools
+                        read export files. Unset: none.
   LOG_LEVEL             error | warn | info | debug | trace. Default: info. Logs go to stderr, and
                         from info up hold nothing that anybody said.
   LOG_FORMAT            text | json. Default: text.

@@ -42,6 +42,9 @@ pub struct Config {
     pub backend: Backend,
     /// Whose memory it is where a call names nobody.
     pub default_user: UserId,
+    /// The only directory from which tools read export files, with all symbolic links resolved.
+    /// It existed when the configuration was loaded. `None`: they read no files.
+    pub import_dir: Option<PathBuf>,
     /// What is logged, and how.
     pub logging: Logging,
     /// Every setting as it is in force, and where its value comes from. Never holds the key.
@@ -187,11 +190,14 @@ impl Config {
         let mut reader = Reader::new(sources);
         let backend = backend(&mut reader);
         let default_user = default_user(&mut reader);
+        let import_dir = import_dir(&mut reader);
         let logging = logging(&mut reader);
-        match (backend, default_user, logging, reader.finish()?) {
-            (Some(backend), Some(default_user), Some(logging), findings) => Ok(Self {
+        let findings = reader.finish()?;
+        match (backend, default_user, import_dir, logging) {
+            (Some(backend), Some(default_user), Some(import_dir), Some(logging)) => Ok(Self {
                 backend,
                 default_user,
+                import_dir,
                 logging,
                 in_force: findings.in_force,
                 warnings: findings.warnings,
@@ -306,6 +312,27 @@ fn default_user(reader: &mut Reader) -> Option<UserId> {
         show,
     );
     ours?.or(mem0s?)
+}
+
+/// The directory of export files. It must be there: whoever set it would otherwise learn only from
+/// an agent that it is not.
+fn import_dir(reader: &mut Reader) -> Option<Option<PathBuf>> {
+    reader.value(
+        Setting::ImportDir,
+        |raw| {
+            let dir = parse_dir(raw)?;
+            // Resolved once and for all: what is inside is told by comparing resolved paths.
+            let resolved = dir
+                .canonicalize()
+                .map_err(|error| format!("cannot be used: {error}; make the directory first"))?;
+            Ok(Some(resolved))
+        },
+        || Ok(None),
+        |dir| match dir {
+            Some(dir) => dir.display().to_string(),
+            None => "not set".to_owned(),
+        },
+    )
 }
 
 fn logging(reader: &mut Reader) -> Option<Logging> {

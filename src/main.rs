@@ -25,6 +25,8 @@ fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
             telemetry::start(Logging::load(settings)?);
             commands::emulate::run(*args)
         }
+        Command::Migrate(args) => commands::migrate::run(settings, &args),
+        Command::Validate(args) => commands::validate::run(settings, &args),
     }
 }
 

@@ -10,6 +10,11 @@ const FAILED: u8 = 1;
 /// The command line or a setting is wrong; clap ends with the same.
 const MISUSED: u8 = 2;
 
+/// A command line that is wrong in what it says, not in how it is written: names the flag.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misuse(pub String);
+
 /// Says what went wrong: one line, or one for each wrong setting.
 pub fn failure(error: &anyhow::Error) -> ExitCode {
     if let Some(io) = error.downcast_ref::<io::Error>()
@@ -20,6 +25,7 @@ pub fn failure(error: &anyhow::Error) -> ExitCode {
     }
     let (lines, code) = match error.downcast_ref::<ConfigError>() {
         Some(wrong) => (wrong.problems.iter().map(on_one_line).collect(), MISUSED),
+        None if error.is::<Misuse>() => (vec![on_one_line(error)], MISUSED),
         None => (vec![on_one_line(&format!("{error:#}"))], FAILED),
     };
     let mut stderr = io::stderr().lock();
@@ -30,11 +36,13 @@ pub fn failure(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn on_one_line(text: &impl ToString) -> String {
+/// A text on one line, without anything that a terminal would obey: it may be somebody else's.
+pub fn on_one_line(text: &impl ToString) -> String {
     text.to_string()
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
+        .replace(char::is_control, "\u{fffd}")
 }
 
 /// Stdout, with colours where it is a terminal that shows them.
@@ -78,6 +86,14 @@ impl Page {
             Style::Bad => "31",
         };
         format!("\x1b[{code}m{text}\x1b[0m")
+    }
+
+    /// Writes a heading, with an empty line before it.
+    ///
+    /// # Errors
+    /// If stdout is closed.
+    pub fn heading(&self, text: &str) -> io::Result<()> {
+        self.line(&format!("\n{}", self.styled(Style::Bold, text)))
     }
 
     /// Writes a line at once.

@@ -1,6 +1,7 @@
 //! Logs to stderr: stdout belongs to MCP.
 
 use std::any::Any;
+use std::io::Write;
 use std::panic::PanicHookInfo;
 
 use tracing::level_filters::LevelFilter;
@@ -16,13 +17,19 @@ const OURS: &str = "zep_mcp_server";
 
 /// Starts logging for the whole process, panics included. A second call changes nothing.
 pub fn start(logging: Logging) {
+    start_through(logging, std::io::stderr);
+}
+
+/// As [`start`], through something that leads to stderr: each line is one write to a writer of its
+/// own.
+pub fn start_through<W: Write>(logging: Logging, writer: impl Fn() -> W + Send + Sync + 'static) {
     let level = filter(logging.level);
     // What dependencies say below a warning can hold addresses, headers and bodies.
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(OURS, level);
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         // A host may have closed stderr: that must not end the program.
         .log_internal_errors(false);
     let layer = match logging.format {

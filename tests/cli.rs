@@ -77,11 +77,14 @@ fn help_names_every_setting_and_every_command() {
         "try",
         "doctor",
         "emulate",
+        "migrate",
+        "validate",
         "--backend",
         "--api-url",
         "--timeout-secs",
         "--default-user-id",
         "--data-dir",
+        "--import-dir",
         "--log-level",
         "--log-format",
     ] {
@@ -111,6 +114,7 @@ fn everything_that_is_wrong_is_said_at_once() {
         .env("ZEP_DEFAULT_USER_ID", "a\nb")
         .env("MEM0_DEFAULT_USER_ID", "..")
         .env("ZEP_MCP_DATA_DIR", "~/memories")
+        .env("ZEP_MCP_IMPORT_DIR", "~/exports")
         .env("LOG_LEVEL", "loud")
         .dotenv("LOG_FORMAT=xml\n")
         .run();
@@ -125,6 +129,7 @@ fn everything_that_is_wrong_is_said_at_once() {
         ("ZEP_DEFAULT_USER_ID", "environment"),
         ("MEM0_DEFAULT_USER_ID", "environment"),
         ("ZEP_MCP_DATA_DIR", "environment"),
+        ("ZEP_MCP_IMPORT_DIR", "environment"),
         ("LOG_LEVEL", "environment"),
         ("LOG_FORMAT", ".env"),
     ] {

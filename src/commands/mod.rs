@@ -2,8 +2,11 @@
 
 pub mod doctor;
 pub mod emulate;
+pub mod migrate;
+mod moving;
 pub mod serve;
 pub mod try_it;
+pub mod validate;
 
 use std::sync::Arc;
 

@@ -35,6 +35,11 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "DIRECTORY")]
     pub data_dir: Option<String>,
 
+    /// The only directory from which the tools migrate_user and validate_migration read export
+    /// files [ZEP_MCP_IMPORT_DIR; default: none]
+    #[arg(long, global = true, value_name = "DIRECTORY")]
+    pub import_dir: Option<String>,
+
     /// How much to log to stderr: `error`, `warn`, `info`, `debug` or `trace`
     /// [LOG_LEVEL; default: info]
     #[arg(long, global = true, value_name = "LEVEL")]
@@ -55,6 +60,7 @@ impl Flags {
             Setting::TimeoutSecs => self.timeout_secs.as_deref(),
             Setting::DefaultUserId => self.default_user_id.as_deref(),
             Setting::DataDir => self.data_dir.as_deref(),
+            Setting::ImportDir => self.import_dir.as_deref(),
             Setting::LogLevel => self.log_level.as_deref(),
             Setting::LogFormat => self.log_format.as_deref(),
             Setting::ApiKey | Setting::Mem0DefaultUserId => None,

@@ -19,6 +19,8 @@ pub enum Setting {
     Mem0DefaultUserId,
     /// `ZEP_MCP_DATA_DIR`
     DataDir,
+    /// `ZEP_MCP_IMPORT_DIR`
+    ImportDir,
     /// `LOG_LEVEL`
     LogLevel,
     /// `LOG_FORMAT`
@@ -27,7 +29,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Backend,
         Self::ApiKey,
         Self::ApiUrl,
@@ -35,6 +37,7 @@ impl Setting {
         Self::DefaultUserId,
         Self::Mem0DefaultUserId,
         Self::DataDir,
+        Self::ImportDir,
         Self::LogLevel,
         Self::LogFormat,
     ];
@@ -49,6 +52,7 @@ impl Setting {
             Self::DefaultUserId => "ZEP_DEFAULT_USER_ID",
             Self::Mem0DefaultUserId => "MEM0_DEFAULT_USER_ID",
             Self::DataDir => "ZEP_MCP_DATA_DIR",
+            Self::ImportDir => "ZEP_MCP_IMPORT_DIR",
             Self::LogLevel => "LOG_LEVEL",
             Self::LogFormat => "LOG_FORMAT",
         }

@@ -341,6 +341,36 @@ fn the_data_directory_is_made_absolute_and_never_guessed() {
 }
 
 #[test]
+fn the_import_directory_is_resolved_once_and_must_be_there() {
+    assert_eq!(from_environment(&[]).unwrap().import_dir, None);
+
+    let dir = tempfile::tempdir().unwrap();
+    let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let set = |path: &Path| from_environment(&[(Setting::ImportDir, path.to_str().unwrap())]);
+    let resolved = real.canonicalize().unwrap();
+    assert_eq!(set(&link).unwrap().import_dir, Some(resolved.clone()));
+    let dotenv = format!("ZEP_MCP_IMPORT_DIR={}\n", real.display());
+    assert_eq!(from_dotenv(&dotenv).unwrap().import_dir, Some(resolved));
+    let here = from_environment(&[(Setting::ImportDir, ".")]).unwrap();
+    let working_directory = std::env::current_dir().unwrap().canonicalize().unwrap();
+    assert_eq!(here.import_dir, Some(working_directory));
+
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    for (wrong, said) in [
+        (file.as_path(), "is a file"),
+        (&dir.path().join("absent"), "make the directory"),
+        (Path::new("~/exports"), "~"),
+    ] {
+        let problem = problem(set(wrong));
+        assert_eq!(problem.setting, Setting::ImportDir);
+        assert!(problem.message.contains(said), "{problem}");
+    }
+}
+
+#[test]
 fn a_value_that_is_no_text_is_named() {
     let value = OsString::from_vec(b"z_\xff".to_vec());
     let environment = [(Setting::ApiKey, value)].into_iter();

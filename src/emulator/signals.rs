@@ -10,12 +10,16 @@ use tokio_util::sync::CancellationToken;
 pub fn stop_on_signals() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let asked = stop.clone();
+    // From here on, not from when the task first runs: until then a signal would end the program.
     #[cfg(unix)]
-    let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+    let (mut interrupt, mut terminate) = (
+        signal::unix::signal(signal::unix::SignalKind::interrupt())?,
+        signal::unix::signal(signal::unix::SignalKind::terminate())?,
+    );
     tokio::spawn(async move {
         #[cfg(unix)]
         tokio::select! {
-            _ = signal::ctrl_c() => {}
+            _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
         #[cfg(not(unix))]

@@ -258,9 +258,24 @@ impl MemoryService {
     }
 }
 
-/// Which record a stored part is of, and which part of it.
-pub fn part_of(part: &StoredPart) -> Option<(String, PartNo)> {
+/// What a stored part says of itself, where we wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartOf {
+    /// The record's id.
+    pub record: String,
+    /// Which part of it.
+    pub number: PartNo,
+    /// Whether its time is the source's.
+    pub time: TimeOrigin,
+}
+
+/// What a stored part says of itself; `None` if we did not write it.
+pub fn part_of(part: &StoredPart) -> Option<PartOf> {
     let unpacked = fit::unpack(&part.metadata);
-    let record = unpacked.ours?.record.as_str().to_owned();
-    Some((record, unpacked.part.unwrap_or(PartNo::WHOLE)))
+    let ours = unpacked.ours?;
+    Some(PartOf {
+        record: ours.record.as_str().to_owned(),
+        number: unpacked.part.unwrap_or(PartNo::WHOLE),
+        time: ours.marks.time,
+    })
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, params};
 
 use super::identity::{Placement, owner_of, place_of};
-use super::plan::{Plan, State};
+use super::plan::{Plan, State, Weight};
 use super::spool;
 use crate::mem0::{
     Item, Piece, Position, Problem, RecordKind, SourceRecord, SourceUser, interpret,
@@ -321,12 +321,14 @@ impl Plan {
             .query_row(params![place.n, state as i64], |row| row.get(0))?)
     }
 
-    /// What is wrong with the source, in the order in which it was found; the first so many.
-    pub(super) fn problems(&self, limit: usize) -> spool::Result<Vec<Problem>> {
+    /// What is not as it should be in the source, in the order in which it was found; the first so
+    /// many.
+    pub(super) fn problems(&self, weight: Weight, limit: usize) -> spool::Result<Vec<Problem>> {
         let db = self.spool.db();
-        let mut problems =
-            db.prepare_cached("SELECT position, record, reason FROM problem ORDER BY n LIMIT ?1")?;
-        let rows = problems.query_map([limit], |row| {
+        let mut problems = db.prepare_cached(
+            "SELECT position, record, reason FROM problem WHERE minor = ?1 ORDER BY n LIMIT ?2",
+        )?;
+        let rows = problems.query_map(params![weight as i64, limit], |row| {
             Ok(Problem {
                 position: Position(row.get(0)?),
                 record: row.get(1)?,

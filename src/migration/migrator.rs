@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{Counts, Plan, PlanError};
+use super::plan::{Counts, Plan, PlanError, Weight};
 use super::progress::{Unwatched, Watch};
 use super::report::{Report, Trouble};
 use super::validate::{Comparison, Stopped};
@@ -103,20 +103,29 @@ impl Migrator {
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
         let mut report = Report::new(self.service.backend(), request.dry_run, plan.now);
         let counts = plan.counts;
-        if request.strict && counts.problems > 0 {
-            let first = plan.problems(1).map_err(PlanError::from)?;
-            report.errors.extend(first.into_iter().map(Trouble::from));
-            report.errors_not_listed = counts.problems.saturating_sub(1);
-            report.failed = counts.broken;
+        let problems = |weight, limit| plan.problems(weight, limit).map_err(PlanError::from);
+        report.failed = counts.broken;
+        if request.strict && counts.problems + counts.minor > 0 {
+            for weight in [Weight::Problem, Weight::Minor] {
+                if report.errors.is_empty() {
+                    let first = problems(weight, 1)?;
+                    report.errors.extend(first.into_iter().map(Trouble::from));
+                }
+            }
+            report.errors_not_listed = counts.problems + counts.minor - 1;
             report.notes.push(
-                "strict: the source holds what cannot be migrated, so nothing was written".into(),
+                "strict: not everything in the source is as it should be, so nothing was written"
+                    .into(),
             );
         } else {
-            for problem in plan.problems(super::MAX_LISTED).map_err(PlanError::from)? {
+            for problem in problems(Weight::Problem, super::MAX_LISTED)? {
                 report.trouble(problem.into());
             }
-            report.errors_not_listed = counts.problems.saturating_sub(report.errors.len() as u64);
-            report.failed = counts.broken;
+            report.errors_not_listed = counts.problems - report.errors.len() as u64;
+            for problem in problems(Weight::Minor, super::MAX_LISTED)? {
+                report.warning(problem.into());
+            }
+            report.warnings_not_listed = counts.minor - report.warnings.len() as u64;
             let run = Run::new(
                 &self.service,
                 &self.caller,
@@ -268,7 +277,10 @@ impl Migrator {
         let begun = Instant::now();
         let before = self.service.stats();
         let mut verdict = Validation::new(self.service.backend(), Timestamp::now());
-        for problem in plan.problems(super::MAX_LISTED).map_err(PlanError::from)? {
+        for problem in plan
+            .problems(Weight::Problem, super::MAX_LISTED)
+            .map_err(PlanError::from)?
+        {
             verdict.source_problems.push(problem.into());
         }
         let Counts {

@@ -8,8 +8,7 @@ use super::plan::State;
 use super::report::Trouble;
 use super::spool::SpoolError;
 use super::write::{Found, Run, Unfinished};
-use crate::memory::fit::PartNo;
-use crate::memory::import::{Scan, StoredParts, part_of};
+use crate::memory::import::{PartOf, Scan, StoredParts, part_of};
 use crate::memory::model::{Owner, Place, SessionId, TimeOrigin, Uuid};
 use crate::memory::{self, Error};
 use crate::zep::{self, ThreadId, limits::MESSAGES_PER_CALL};
@@ -85,11 +84,18 @@ impl Run<'_> {
             let mut scan = scan()?;
             while let Some(parts) = scan.next().await? {
                 for part in parts {
-                    newest = newest.max(part.created_at);
-                    let Some((id, number)) = part_of(&part) else {
+                    let ours = part_of(&part);
+                    // An inferred time is no reason to take something for new.
+                    if ours
+                        .as_ref()
+                        .is_none_or(|ours| ours.time == TimeOrigin::Given)
+                    {
+                        newest = newest.max(part.created_at);
+                    }
+                    let Some(ours) = ours else {
                         continue;
                     };
-                    let noted = self.note_stored(place, &id, number, part.uuid.as_ref());
+                    let noted = self.note_stored(place, &ours, part.uuid.as_ref());
                     noted.map_err(|error| {
                         Error::from(zep::Error::Storage {
                             path: "(temporary)".into(),
@@ -107,15 +113,14 @@ impl Run<'_> {
     fn note_stored(
         &self,
         place: &PlannedPlace,
-        id: &str,
-        number: PartNo,
+        part: &PartOf,
         uuid: Option<&Uuid>,
     ) -> Result<(), SpoolError> {
-        let Some((record, state)) = self.plan.state_of(place, id)? else {
+        let Some((record, state)) = self.plan.state_of(place, &part.record)? else {
             return Ok(());
         };
         if state == State::Planned as i64
-            && (number.total == 1 || self.plan.note_part(record, number, uuid)?)
+            && (part.number.total == 1 || self.plan.note_part(record, part.number, uuid)?)
         {
             self.plan.set_state(record, State::There)?;
             self.report().already_there += 1;
@@ -237,8 +242,12 @@ impl Run<'_> {
         }
         let mut known = Some(stored);
         patiently(&self.stop, || {
-            // After a failure what is stored is looked up, not believed.
             let known = known.take();
+            if known.is_none() {
+                // After a failure what is stored is looked up, not believed, and what is sent again
+                // may have been on its way.
+                self.doubt(place);
+            }
             let records = records.iter().map(|one| one.record.clone()).collect();
             self.service
                 .import(self.caller, &place.place, records, known)

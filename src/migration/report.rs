@@ -62,6 +62,10 @@ pub struct Report {
     pub errors: Vec<Trouble>,
     /// How many more went wrong than are listed.
     pub errors_not_listed: u64,
+    /// What is not as it should be, and was migrated all the same; one entry for each.
+    pub warnings: Vec<Trouble>,
+    /// How many more warnings there are than are listed.
+    pub warnings_not_listed: u64,
     /// What is good to know, and no error.
     pub notes: Vec<String>,
 }
@@ -137,6 +141,8 @@ impl Report {
             duration_secs: 0.0,
             errors: Vec::new(),
             errors_not_listed: 0,
+            warnings: Vec::new(),
+            warnings_not_listed: 0,
             notes: Vec::new(),
         }
     }
@@ -147,6 +153,15 @@ impl Report {
             self.errors.push(trouble);
         } else {
             self.errors_not_listed += 1;
+        }
+    }
+
+    /// Adds something that was migrated although it is not as it should be.
+    pub(super) fn warning(&mut self, trouble: Trouble) {
+        if self.warnings.len() < MAX_LISTED {
+            self.warnings.push(trouble);
+        } else {
+            self.warnings_not_listed += 1;
         }
     }
 
@@ -172,6 +187,7 @@ impl Report {
             (&mut self.requests, other.requests),
             (&mut self.least_requests, other.least_requests),
             (&mut self.errors_not_listed, other.errors_not_listed),
+            (&mut self.warnings_not_listed, other.warnings_not_listed),
         ] {
             *sum += more;
         }
@@ -179,6 +195,9 @@ impl Report {
         self.duration_secs += other.duration_secs;
         for trouble in &other.errors {
             self.trouble(trouble.clone());
+        }
+        for trouble in &other.warnings {
+            self.warning(trouble.clone());
         }
         for note in &other.notes {
             if !self.notes.contains(note) {

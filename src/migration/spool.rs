@@ -24,7 +24,9 @@ const SCHEMA: &str = "
         n INTEGER PRIMARY KEY,
         position TEXT NOT NULL,
         record TEXT,
-        reason TEXT NOT NULL
+        reason TEXT NOT NULL,
+        -- It is migrated all the same.
+        minor INTEGER NOT NULL
     );
     CREATE TABLE owner (
         n INTEGER PRIMARY KEY,

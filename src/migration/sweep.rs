@@ -78,7 +78,7 @@ async fn doubles(run: &Run<'_>, place: &PlannedPlace) -> memory::Result<Vec<Uuid
             let (Some(id), Some(uuid)) = (part_of(&part), part.uuid) else {
                 continue;
             };
-            if !seen.insert(id) {
+            if !seen.insert((id.record, id.number)) {
                 doubles.push(uuid);
             }
         }

@@ -18,7 +18,7 @@ use super::verdict::{CheckName, Difference, Validation};
 use super::walk;
 use super::write::lock;
 use crate::memory::fit::PartNo;
-use crate::memory::import::{Scan, Sessions, part_of};
+use crate::memory::import::{PartOf, Scan, Sessions, part_of};
 use crate::memory::mapping::RoleMap;
 use crate::memory::model::{Caller, Owner, Place, SessionId};
 use crate::memory::records::{Assembled, StoredPart, assemble};
@@ -54,8 +54,8 @@ struct Reading<'a> {
     place: &'a PlannedPlace,
     /// Parts of records of which others were not read yet.
     pending: HashMap<String, Vec<(PartNo, StoredPart)>>,
-    /// The last record in the order of the source that was read.
-    last: Order,
+    /// The last record in the order of the source that was read; none where that does not matter.
+    last: Option<Order>,
 }
 
 impl Comparison<'_> {
@@ -182,7 +182,7 @@ impl Comparison<'_> {
         let mut reading = Reading {
             place,
             pending: HashMap::new(),
-            last: Order::START,
+            last: matches!(place.place, Place::Session(..)).then_some(Order::START),
         };
         let mut scan = scan()?;
         loop {
@@ -196,7 +196,8 @@ impl Comparison<'_> {
                 self.part(&mut reading, part)?;
             }
         }
-        // What is left lacks a part.
+        // What is left lacks a part, and where it stands was passed.
+        reading.last = None;
         for (_, parts) in std::mem::take(&mut reading.pending) {
             self.record(
                 &mut reading,
@@ -207,7 +208,10 @@ impl Comparison<'_> {
     }
 
     fn part(&self, reading: &mut Reading<'_>, part: StoredPart) -> Result<(), Stopped> {
-        let Some((id, number)) = part_of(&part) else {
+        let Some(PartOf {
+            record: id, number, ..
+        }) = part_of(&part)
+        else {
             return self.record(reading, vec![part]);
         };
         match self.plan.state_of(reading.place, &id)? {
@@ -255,7 +259,7 @@ impl Comparison<'_> {
         };
         let place = reading.place;
         let uuid = first.uuid.as_ref().map(ToString::to_string);
-        let id = part_of(first).map(|(id, _)| id);
+        let id = part_of(first).map(|part| part.record);
         let found = assemble(parts).records.pop();
         let mut verdict = lock(&self.verdict);
         if let Some(Assembled { record, .. }) = &found {
@@ -307,11 +311,11 @@ impl Comparison<'_> {
         for (check, field, detail) in differences {
             verdict.differs(differs(check, field, detail));
         }
-        if matches!(place.place, Place::Session(..)) {
-            let in_order = planned.order >= reading.last;
+        if let Some(last) = reading.last {
+            let in_order = planned.order >= last;
             verdict.count(CheckName::Order, 1, u64::from(in_order));
             if in_order {
-                reading.last = planned.order;
+                reading.last = Some(planned.order);
             } else {
                 verdict.differs(differs(
                     CheckName::Order,

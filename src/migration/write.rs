@@ -201,7 +201,7 @@ impl<'a> Run<'a> {
         // What was sent again while others were at work, too, may have been theirs: reading once too
         // often harms nobody.
         if self.resent() != resent {
-            lock(&self.doubtful).push(place.clone());
+            self.doubt(place);
         }
         if let Err(error) = outcome {
             self.fail_place(place, &error);
@@ -287,6 +287,14 @@ impl<'a> Run<'a> {
             done,
             total: Some(self.plan.counts.records),
         });
+    }
+
+    /// Notes that something may be stored twice at a place.
+    pub(super) fn doubt(&self, place: &PlannedPlace) {
+        let mut doubtful = lock(&self.doubtful);
+        if doubtful.iter().all(|noted| noted.n != place.n) {
+            doubtful.push(place.clone());
+        }
     }
 
     /// How often a write in doubt was sent again so far.

@@ -31,25 +31,25 @@ fn read(export: impl AsRef<[u8]>) -> Read {
 }
 
 impl Read {
-    fn items(&self) -> Vec<&Item> {
-        let item = |event| match event {
-            &Event::Item(ref item) => Some(item),
+    fn items<'a>(&'a self) -> Vec<&'a Item> {
+        let item = |event: &'a Event| match event {
+            Event::Item(item) => Some(item),
             _ => None,
         };
         self.events.iter().filter_map(item).collect()
     }
 
-    fn frames(&self) -> Vec<&Frame> {
-        let frame = |event| match event {
-            &Event::Frame(ref frame) => Some(frame),
+    fn frames<'a>(&'a self) -> Vec<&'a Frame> {
+        let frame = |event: &'a Event| match event {
+            Event::Frame(frame) => Some(frame),
             _ => None,
         };
         self.events.iter().filter_map(frame).collect()
     }
 
-    fn problems(&self) -> Vec<&Problem> {
-        let problem = |event| match event {
-            &Event::Problem(ref problem) => Some(problem),
+    fn problems<'a>(&'a self) -> Vec<&'a Problem> {
+        let problem = |event: &'a Event| match event {
+            Event::Problem(problem) => Some(problem),
             _ => None,
         };
         self.events.iter().filter_map(problem).collect()

@@ -1,1 +1,404 @@
+use serde_json::{Value, json};
+use zep_mcp_server::mem0::{ItemKind, Piece, RecordKind};
 
+use super::{piece, record, user};
+
+fn metadata(fields: Value) -> Value {
+    Value::Object(record(ItemKind::Memory, fields).unwrap().metadata)
+}
+
+fn created_at(at: Value) -> Result<Option<String>, String> {
+    record(ItemKind::Memory, json!({"memory": "m", "created_at": at}))
+        .map(|record| record.created_at.map(|at| at.to_string()))
+}
+
+#[test]
+fn times_are_read_as_they_are_written_and_kept_to_their_precision() {
+    for (written, meant) in [
+        (json!("2026-01-15T10:30:00Z"), "2026-01-15T10:30:00Z"),
+        (
+            json!("2026-01-15T10:30:00.123456-08:00"),
+            "2026-01-15T18:30:00.123456Z",
+        ),
+        (
+            json!("2026-01-15 10:30:00.123456789+05:30"),
+            "2026-01-15T05:00:00.123456789Z",
+        ),
+        (json!("2026-01-15 10:30:00"), "2026-01-15T10:30:00Z"),
+        (json!("2026-01-15T10:30:00.5"), "2026-01-15T10:30:00.5Z"),
+        (json!(" 2026-01-15 "), "2026-01-15T00:00:00Z"),
+        (json!(0), "1970-01-01T00:00:00Z"),
+        (json!(1768473000), "2026-01-15T10:30:00Z"),
+        (json!(1768473000.123456), "2026-01-15T10:30:00.123456Z"),
+        (json!(1768473000.1), "2026-01-15T10:30:00.1Z"),
+        (json!(1768473000123_i64), "2026-01-15T10:30:00.123Z"),
+        (json!(1768473000123.25), "2026-01-15T10:30:00.12325Z"),
+    ] {
+        assert_eq!(created_at(written).unwrap().as_deref(), Some(meant));
+    }
+    assert_eq!(created_at(json!(null)).unwrap(), None);
+    assert_eq!(created_at(json!("")).unwrap(), None);
+}
+
+#[test]
+fn impossible_times_are_refused_by_the_field_s_name() {
+    for written in [
+        json!("2026-02-30"),
+        json!("2026-01-15T25:00:00Z"),
+        json!("yesterday"),
+        json!(-1),
+        json!(1e300),
+        json!(9_999_999_999_999_i64),
+        json!(true),
+        json!({"at": 1}),
+    ] {
+        let why = created_at(written.clone()).unwrap_err();
+        assert!(why.contains("`created_at`"), "{written}: {why}");
+    }
+    let why = record(
+        ItemKind::Turn,
+        json!({"role": "a", "content": "b", "sent_at": "never"}),
+    )
+    .unwrap_err();
+    assert!(why.contains("`sent_at`") && !why.contains("never"), "{why}");
+}
+
+#[test]
+fn other_names_of_the_time_count_where_the_first_is_missing() {
+    for name in ["timestamp", "date", "time", "createdAt", "sent_at"] {
+        let turn = record(
+            ItemKind::Turn,
+            json!({"role": "a", "content": "b", "created_at": null, name: 60}),
+        )
+        .unwrap();
+        assert_eq!(turn.created_at.unwrap().as_second(), 60, "{name}");
+        assert!(turn.metadata.is_empty());
+    }
+    let both = record(
+        ItemKind::Memory,
+        json!({"memory": "m", "created_at": 60, "time": "evening"}),
+    )
+    .unwrap();
+    assert_eq!(Value::Object(both.metadata), json!({"time": "evening"}));
+}
+
+#[test]
+fn a_memory_keeps_everything_that_is_said_of_it() {
+    let memory = record(
+        ItemKind::Memory,
+        json!({
+            "id": 7, "memory": "Likes tea", "user_id": " u ", "agent_id": "a", "app_id": "p", "session_id": "s",
+            "metadata": {"k": [1, {"n": null}], "hash": "other", "same": 1}, "hash": "h", "same": 1, "mem0_x": 1,
+            "categories": ["food"], "expiration_date": "2026-02-01", "replaced_by": "8", "created_at": 60,
+            "updated_at": "2026-01-01", "actor_id": "bob", "name": "n", "empty": "", "none": null, "list": [],
+        }),
+    )
+    .unwrap();
+    assert_eq!(memory.kind, RecordKind::Memory);
+    assert_eq!(memory.id.as_deref(), Some("7"));
+    assert_eq!(memory.named.user.as_deref(), Some(" u "));
+    assert_eq!(memory.named.agent.as_deref(), Some("a"));
+    assert_eq!(memory.named.app.as_deref(), Some("p"));
+    assert_eq!(memory.named.session.as_deref(), Some("s"));
+    assert_eq!(memory.role, "user");
+    assert_eq!(memory.name, None);
+    assert_eq!(memory.expires.unwrap().to_string(), "2026-02-01");
+    assert!(memory.replaced);
+    assert_eq!(
+        Value::Object(memory.metadata),
+        json!({
+            "k": [1, {"n": null}], "hash": "other", "same": 1, "mem0_hash": "h", "mem0_x": 1,
+            "categories": ["food"], "expiration_date": "2026-02-01", "replaced_by": "8",
+            "updated_at": "2026-01-01", "actor_id": "bob", "name": "n",
+        })
+    );
+}
+
+#[test]
+fn metadata_need_not_be_an_object() {
+    assert_eq!(
+        metadata(json!({"memory": "m", "metadata": null})),
+        json!({})
+    );
+    assert_eq!(
+        metadata(json!({"memory": "m", "metadata": [1]})),
+        json!({"metadata": [1]})
+    );
+    assert_eq!(
+        metadata(json!({"memory": "m", "metadata": "x"})),
+        json!({"metadata": "x"})
+    );
+}
+
+#[test]
+fn names_that_are_taken_give_way_until_one_is_free() {
+    assert_eq!(
+        metadata(json!({"memory": "m", "metadata": {"a": 1, "mem0_a": 2}, "a": 3})),
+        json!({"a": 1, "mem0_a": 2, "mem0_mem0_a": 3})
+    );
+}
+
+#[test]
+fn the_kind_of_memory_is_kept_once() {
+    let of = |fields| {
+        let memory = record(ItemKind::Memory, fields).unwrap();
+        (memory.memory_type, Value::Object(memory.metadata))
+    };
+    let kind = || Some("insights".to_owned());
+    assert_eq!(
+        of(json!({"memory": "m", "memory_type": "insights"})),
+        (kind(), json!({}))
+    );
+    assert_eq!(
+        of(json!({"memory": "m", "metadata": {"memory_type": "insights", "a": 1}})),
+        (kind(), json!({"a": 1}))
+    );
+    assert_eq!(
+        of(
+            json!({"memory": "m", "memory_type": "insights", "metadata": {"memory_type": "insights"}})
+        ),
+        (kind(), json!({}))
+    );
+    assert_eq!(
+        of(json!({"memory": "m", "memory_type": "insights", "metadata": {"memory_type": "other"}})),
+        (kind(), json!({"memory_type": "other"}))
+    );
+}
+
+#[test]
+fn a_sentence_may_have_other_names_but_must_be_there() {
+    for name in ["memory", "text", "data", "content"] {
+        let memory = record(ItemKind::Memory, json!({name: " a "})).unwrap();
+        assert_eq!(memory.content, " a ");
+        assert!(memory.metadata.is_empty());
+        for blank in [json!(" \n"), json!(7)] {
+            let why = record(ItemKind::Memory, json!({name: blank})).unwrap_err();
+            assert!(why.contains(&format!("`{name}`")), "{why}");
+        }
+    }
+    let why = record(ItemKind::Memory, json!({"id": "x", "memory": null})).unwrap_err();
+    assert_eq!(why, "has no `memory`");
+}
+
+#[test]
+fn a_record_that_names_two_sessions_or_none_that_can_be_read_is_refused() {
+    let why = record(
+        ItemKind::Memory,
+        json!({"memory": "m", "session_id": "a", "run_id": "b"}),
+    )
+    .unwrap_err();
+    assert!(why.contains("`session_id` and `run_id`"), "{why}");
+    assert!(
+        record(
+            ItemKind::Memory,
+            json!({"memory": "m", "session_id": "a", "run_id": "a"})
+        )
+        .is_ok()
+    );
+    for name in [
+        "user_id",
+        "agent_id",
+        "app_id",
+        "session_id",
+        "run_id",
+        "id",
+    ] {
+        let why = record(ItemKind::Memory, json!({"memory": "m", name: ["u"]})).unwrap_err();
+        assert!(why.contains(&format!("`{name}`")), "{why}");
+    }
+}
+
+#[test]
+fn dates_of_expiry_are_days_and_impossible_ones_are_refused() {
+    let expires = |at: Value| {
+        record(
+            ItemKind::Memory,
+            json!({"memory": "m", "expiration_date": at}),
+        )
+        .map(|memory| memory.expires)
+    };
+    let day = |at| expires(at).unwrap().unwrap().to_string();
+    assert_eq!(day(json!("2026-02-01")), "2026-02-01");
+    assert_eq!(day(json!("2026-02-01T23:30:00-02:00")), "2026-02-02");
+    assert_eq!(expires(json!(null)).unwrap(), None);
+    assert_eq!(expires(json!("")).unwrap(), None);
+    let why = expires(json!("2026-13-01")).unwrap_err();
+    assert!(why.contains("`expiration_date`"), "{why}");
+}
+
+#[test]
+fn a_memory_is_replaced_only_by_something() {
+    for (by, replaced) in [
+        (json!(null), false),
+        (json!(""), false),
+        (json!("x"), true),
+        (json!(3), true),
+    ] {
+        let memory = record(ItemKind::Memory, json!({"memory": "m", "replaced_by": by})).unwrap();
+        assert_eq!(memory.replaced, replaced);
+    }
+}
+
+#[test]
+fn a_turn_keeps_who_said_it_and_what_is_said_of_it() {
+    let turn = record(
+        ItemKind::Turn,
+        json!({
+            "id": "t", "role": "Grand Vizier", "content": "b", "name": "Bob", "thread_id": 7, "preferences": {"a": 1},
+            "metadata": {"k": 1}, "timestamp": 60, "actor_id": "x",
+        }),
+    )
+    .unwrap();
+    assert_eq!(turn.kind, RecordKind::Turn);
+    assert_eq!(turn.role, "Grand Vizier");
+    assert_eq!(turn.name.as_deref(), Some("Bob"));
+    assert_eq!(turn.named.session.as_deref(), Some("7"));
+    assert_eq!(turn.memory_type.as_deref(), Some("messages"));
+    assert_eq!(turn.created_at.unwrap().as_second(), 60);
+    assert_eq!(
+        Value::Object(turn.metadata),
+        json!({"k": 1, "preferences": {"a": 1}, "actor_id": "x"})
+    );
+}
+
+#[test]
+fn a_turn_needs_a_role_and_content() {
+    for (turn, field) in [
+        (json!({"role": "a"}), "`content`"),
+        (json!({"role": "a", "content": null}), "`content`"),
+        (json!({"role": "a", "content": " "}), "`content`"),
+        (json!({"role": "a", "content": []}), "`content`"),
+        (json!({"content": "b"}), "`role`"),
+        (json!({"role": " ", "content": "b"}), "`role`"),
+        (json!({"role": 1, "content": "b"}), "`role`"),
+        (json!({"role": "r".repeat(101), "content": "b"}), "`role`"),
+    ] {
+        let why = record(ItemKind::Turn, turn.clone()).unwrap_err();
+        assert!(why.contains(field), "{turn}: {why}");
+    }
+}
+
+#[test]
+fn parts_of_text_are_joined_and_anything_else_is_kept_as_json() {
+    let content = |content: Value| {
+        record(ItemKind::Turn, json!({"role": "a", "content": content}))
+            .unwrap()
+            .content
+    };
+    assert_eq!(
+        content(json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}])),
+        "a\nb"
+    );
+    let parts =
+        json!([{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "u"}}]);
+    assert_eq!(content(parts.clone()), parts.to_string());
+    assert_eq!(content(json!({"a": 1})), r#"{"a":1}"#);
+    assert_eq!(content(json!(7)), "7");
+}
+
+#[test]
+fn a_snapshot_is_its_text_or_all_of_it() {
+    let of = |value: Value| record(ItemKind::Snapshot("insights".to_owned()), value).unwrap();
+    let plain = of(json!("calm"));
+    assert_eq!(plain.kind, RecordKind::Snapshot);
+    assert_eq!(
+        (plain.role.as_str(), plain.content.as_str()),
+        ("system", "calm")
+    );
+    assert_eq!(plain.memory_type.as_deref(), Some("insights"));
+
+    for name in ["content", "text", "summary", "insight"] {
+        let with_text = of(
+            json!({"id": "i", name: "calm", "confidence": 0.5, "date": "2026-01-15", "session_id": "s"}),
+        );
+        assert_eq!(with_text.content, "calm");
+        assert_eq!(with_text.id.as_deref(), Some("i"));
+        assert_eq!(with_text.named.session.as_deref(), Some("s"));
+        assert!(with_text.created_at.is_some());
+        assert_eq!(
+            Value::Object(with_text.metadata),
+            json!({"confidence": 0.5})
+        );
+    }
+
+    for whole in [
+        json!({"emotions": ["calm"], "time": "evening"}),
+        json!({"content": "a", "summary": "b"}),
+        json!({"content": "a", "notes": "n".repeat(300)}),
+        json!([1, 2]),
+        json!(7),
+    ] {
+        let record = of(whole.clone());
+        assert_eq!(record.content, whole.to_string());
+        assert!(record.metadata.is_empty());
+    }
+    let why = record(ItemKind::Snapshot("traits".to_owned()), json!(" ")).unwrap_err();
+    assert!(why.contains("`traits`"), "{why}");
+}
+
+#[test]
+fn a_history_entry_gives_its_turns_with_its_own_scope_and_time() {
+    let entry = json!({
+        "id": "h", "memory_id": "m", "user_id": "u", "session_id": "s", "created_at": 60, "new_memory": "n",
+        "input": [
+            {"role": "user", "content": "a", "id": "x"},
+            {"role": "assistant", "content": ""},
+            {"role": "assistant", "content": "b", "created_at": 90, "user_id": "v"},
+        ],
+    });
+    let Piece::Turns(turns) = piece(ItemKind::History, entry).unwrap() else {
+        panic!("no turns");
+    };
+    assert_eq!(turns.len(), 2);
+    assert_eq!(turns[0].id, None);
+    assert_eq!(turns[0].named.user.as_deref(), Some("u"));
+    assert_eq!(turns[0].named.session.as_deref(), Some("s"));
+    assert_eq!(turns[0].created_at.unwrap().as_second(), 60);
+    assert_eq!(turns[1].created_at.unwrap().as_second(), 90);
+    assert_eq!(turns[1].named.user.as_deref(), Some("v"));
+
+    assert_eq!(
+        piece(
+            ItemKind::History,
+            json!({"memory_id": "m", "event": "DELETE"})
+        ),
+        Ok(Piece::Turns(Vec::new()))
+    );
+    let why = piece(
+        ItemKind::History,
+        json!({"memory_id": "m", "input": [{"role": "a", "content": "b"}, {"content": "c"}]}),
+    );
+    assert_eq!(why.unwrap_err(), "`input[1]`: has no `role`");
+}
+
+#[test]
+fn a_user_keeps_everything_that_is_said_of_them() {
+    let jane = user(json!({
+        "id": "u", "name": "Jane", "email": "j@example.com", "role": "patient", "preferences": {"a": 1},
+        "metadata": {"plan": "free"}, "created_at": "2026-01-01",
+    }))
+    .unwrap();
+    assert_eq!(jane.id, "u");
+    assert_eq!(jane.name.as_deref(), Some("Jane"));
+    assert_eq!(jane.email.as_deref(), Some("j@example.com"));
+    assert_eq!(jane.role.as_deref(), Some("patient"));
+    assert_eq!(
+        Value::Object(jane.metadata),
+        json!({"plan": "free", "preferences": {"a": 1}, "created_at": "2026-01-01"})
+    );
+    assert_eq!(user(json!({"name": "Jane"})).unwrap_err(), "has no `id`");
+}
+
+#[test]
+fn mem0_calls_the_id_of_an_entity_its_name() {
+    let entity = user(json!({"id": "e-1", "name": "jane", "type": "user", "owner": "o"})).unwrap();
+    assert_eq!((entity.id.as_str(), entity.name), ("jane", None));
+    assert_eq!(
+        Value::Object(entity.metadata),
+        json!({"id": "e-1", "type": "user", "owner": "o"})
+    );
+    assert_eq!(
+        user(json!({"id": "jane", "type": "user"})).unwrap().id,
+        "jane"
+    );
+}

@@ -96,6 +96,9 @@ fn shortened(mut report: Report) -> Report {
     let left_out = report.errors.len().saturating_sub(MAX_ANSWERED);
     report.errors.truncate(MAX_ANSWERED);
     report.errors_not_listed += left_out as u64;
+    let left_out = report.warnings.len().saturating_sub(MAX_ANSWERED);
+    report.warnings.truncate(MAX_ANSWERED);
+    report.warnings_not_listed += left_out as u64;
     report.notes.truncate(MAX_ANSWERED);
     report
 }

@@ -1,5 +1,7 @@
 //! What a file is, by its beginning.
 
+use serde::de::IgnoredAny;
+
 /// The mark that some programs put before UTF-8.
 pub(super) const UTF_8_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -57,18 +59,24 @@ pub(super) fn not_text(start: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether the beginning can only be JSON Lines: a line that asks for nothing more, and one that opens
-/// something. A line that is broken is told from a document by that too.
+/// Whether the beginning can only be JSON Lines, be its first line broken or not: no document goes on
+/// like that.
 pub(super) fn is_lines(start: &[u8]) -> bool {
-    let start = start.trim_ascii_start();
-    let Some(end) = start.iter().position(|byte| *byte == b'\n') else {
+    let mut lines = start
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(|line| (line.ends_with(b"\n"), line.trim_ascii()))
+        .filter(|(_, line)| !line.is_empty());
+    let opens = |line: &[u8]| matches!(line.first(), Some(b'{' | b'['));
+    let is_open = |line: &[u8]| matches!(line.last(), Some(b'{' | b'[' | b',' | b':'));
+    let is_whole = |line: &[u8]| serde_json::from_slice::<IgnoredAny>(line).is_ok();
+
+    let (Some((true, first)), Some((second_ends, second))) = (lines.next(), lines.next()) else {
         return false;
     };
-    let (first, rest) = start.split_at(end);
-    let open = matches!(
-        first.trim_ascii_end().last(),
-        Some(b'{' | b'[' | b',' | b':')
-    );
-    let next_opens = matches!(rest.trim_ascii_start().first(), Some(b'{' | b'['));
-    !open && next_opens
+    if !is_open(first) {
+        return opens(second);
+    }
+    // What the first line opens would have to be closed, or to go on with a comma.
+    let mut third_opens = || lines.next().is_some_and(|(_, third)| opens(third));
+    first.len() > 1 && second_ends && opens(second) && is_whole(second) && third_opens()
 }

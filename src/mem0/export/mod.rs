@@ -1,15 +1,19 @@
 //! Reading what mem0 and the applications around it leave in files, as it comes.
 //!
 //! `source.rs` hands the bytes to serde_json and knows where they stand; `walk.rs` goes through the
-//! objects that hold others and delivers what stands in them one by one; `gather.rs` reads one thing
-//! whole, within bounds; `shape.rs` says what an object is by looking at it; `out.rs` delivers, and
-//! keeps a thousand like problems from drowning the rest.
+//! objects that hold others and delivers what stands in them one by one, and `takes.rs` says what is
+//! done with each kind of value there; `gather.rs` reads one thing whole, within bounds; `shape.rs`
+//! says what an object is by looking at it; `out.rs` delivers, and keeps a thousand like problems from
+//! drowning the rest.
 
 mod gather;
 mod looks;
 mod out;
 mod shape;
 mod source;
+mod takes;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::{
@@ -59,9 +63,10 @@ pub fn read_export(
     mut source: impl Read,
     sink: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<(), Stopped> {
-    let mut out = Out::new(sink);
-    let mut source = Source::new(&mut source);
+    read(Source::new(&mut source), &mut Out::new(sink))
+}
 
+fn read(mut source: Source<'_>, out: &mut Out<'_>) -> Result<(), Stopped> {
     let start = source.look()?;
     if let Some(reason) = looks::not_text(start) {
         return out.problem(Sort::Other, at_line(1), None, reason.to_owned());
@@ -75,7 +80,7 @@ pub fn read_export(
     let is_lines = looks::is_lines(&start[start_at..]);
     source.skip(start_at);
 
-    read_values(&RefCell::new(source), &mut out, is_lines)?;
+    read_values(&RefCell::new(source), out, is_lines)?;
     out.finish()
 }
 

@@ -10,6 +10,9 @@ use super::MAX_ITEM_BYTES;
 /// How much is looked at to tell what the source is; also the buffer.
 const AHEAD: usize = 1024 * 1024;
 
+/// How much of a line's beginning is remembered.
+const MAX_HEAD: usize = 64;
+
 /// Within so many bytes without a backslash no escape of JSON, `\ud83d\ude00` being the longest,
 /// can be open.
 const LONGEST_ESCAPE: usize = 12;
@@ -20,6 +23,8 @@ pub(super) struct Source<'r> {
     buffer: Vec<u8>,
     at: usize,
     end: usize,
+    /// Up to where nothing but a line's end needs a look: hot.
+    plain_end: usize,
     /// How many bytes came before the buffer.
     before: u64,
     /// Lines, from 1.
@@ -28,9 +33,10 @@ pub(super) struct Source<'r> {
     line_start: u64,
     /// Whether a line's end is the end of what can be read, until [`Self::next_line`].
     by_line: bool,
-    /// Bytes of this line that are not blank, and the last of them.
-    ink: u64,
-    last_ink: u8,
+    /// What of this line came before the buffer: no more than tells whether it is a bracket alone.
+    head: Vec<u8>,
+    /// The longest token, in bytes.
+    longest: u64,
     /// From which byte on the token being read is too long to be kept.
     too_long: u64,
     /// For how many bytes only text came, no backslash and no quote, while a token is too long.
@@ -51,18 +57,29 @@ impl<'r> Source<'r> {
             buffer: vec![0; AHEAD],
             at: 0,
             end: 0,
+            plain_end: 0,
             before: 0,
             line: 1,
             line_start: 0,
             by_line: false,
-            ink: 0,
-            last_ink: 0,
+            head: Vec::new(),
+            longest: MAX_ITEM_BYTES as u64,
             too_long: MAX_ITEM_BYTES as u64,
             plain: 0,
             dropping: false,
             escaped: false,
             cut: false,
             gave_up: false,
+        }
+    }
+
+    /// With another bound for the longest token, so that tests need not be long.
+    #[cfg(test)]
+    pub(super) fn with_longest(inner: &'r mut dyn Read, longest: u64) -> Self {
+        Self {
+            longest,
+            too_long: longest,
+            ..Self::new(inner)
         }
     }
 
@@ -112,9 +129,10 @@ impl<'r> Source<'r> {
 
     /// Begins a new token. Whether something of the last one was left out.
     pub(super) fn boundary(&mut self) -> bool {
-        self.too_long = self.offset() + MAX_ITEM_BYTES as u64;
+        self.too_long = self.offset() + self.longest;
         self.dropping = false;
         self.plain = 0;
+        self.find_plain_end();
         std::mem::take(&mut self.cut)
     }
 
@@ -165,14 +183,15 @@ impl<'r> Source<'r> {
         if byte == b'\n' {
             self.line += 1;
             self.line_start = self.offset();
-            self.ink = 0;
-        } else if byte > b' ' {
-            self.ink += 1;
-            self.last_ink = byte;
+            self.head.clear();
         }
     }
 
     fn fill(&mut self) -> io::Result<bool> {
+        let line = self.line_start.saturating_sub(self.before) as usize;
+        let line = self.buffer[..self.end].get(line..).unwrap_or_default();
+        let room = MAX_HEAD.saturating_sub(self.head.len());
+        self.head.extend(line.iter().take(room));
         self.before += self.end as u64;
         self.at = 0;
         self.end = 0;
@@ -180,6 +199,7 @@ impl<'r> Source<'r> {
             match self.inner.read(&mut self.buffer) {
                 Ok(read) => {
                     self.end = read;
+                    self.find_plain_end();
                     return Ok(read > 0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -188,8 +208,22 @@ impl<'r> Source<'r> {
         }
     }
 
-    /// The next byte for the parser.
+    /// Once a token is too long for the buffer, each byte of it needs a look.
     #[inline]
+    fn find_plain_end(&mut self) {
+        let fits = self.before + self.end as u64 <= self.too_long;
+        self.plain_end = if fits { self.end } else { 0 };
+    }
+
+    /// Whether the line that ends here is a bracket and nothing else.
+    fn is_bracket_alone(&self) -> bool {
+        let line = self.line_start.saturating_sub(self.before) as usize;
+        let line = self.buffer[..self.at].get(line..).unwrap_or_default();
+        let (head, line) = (self.head.trim_ascii(), line.trim_ascii());
+        matches!((head, line), ([b'{' | b'['], []) | ([], [b'{' | b'[']))
+    }
+
+    /// The next byte for the parser.
     fn byte(&mut self) -> io::Result<Option<u8>> {
         loop {
             let Some(byte) = self.peek()? else {
@@ -197,12 +231,12 @@ impl<'r> Source<'r> {
             };
             if byte == b'\n' && self.by_line {
                 // No line of JSON Lines is a single bracket: a document over several lines begins.
-                if self.ink != 1 || !matches!(self.last_ink, b'{' | b'[') {
+                if !self.is_bracket_alone() {
                     return Ok(None);
                 }
                 self.by_line = false;
             }
-            if self.offset() >= self.too_long + MAX_ITEM_BYTES as u64 && !self.dropping {
+            if self.offset() >= self.too_long + self.longest && !self.dropping {
                 self.gave_up = true;
                 return Ok(None);
             }
@@ -218,6 +252,10 @@ impl<'r> Source<'r> {
     #[cold]
     fn is_dropped(&mut self, byte: u8) -> bool {
         if !self.dropping {
+            if byte == b'\n' {
+                // No text goes on over a line's end.
+                self.too_long = self.offset() + self.longest;
+            }
             if matches!(byte, b'\\' | b'"' | b'\t' | b'\r' | b'\n') {
                 self.plain = 0;
                 return false;
@@ -257,7 +295,16 @@ impl Read for Bytes<'_, '_> {
         let Some(first) = into.first_mut() else {
             return Ok(0);
         };
-        match self.0.borrow_mut().byte()? {
+        let source = &mut *self.0.borrow_mut();
+        if source.at < source.plain_end {
+            let byte = source.buffer[source.at];
+            if byte != b'\n' {
+                source.at += 1;
+                *first = byte;
+                return Ok(1);
+            }
+        }
+        match source.byte()? {
             Some(byte) => {
                 *first = byte;
                 Ok(1)

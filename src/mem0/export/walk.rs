@@ -2,20 +2,21 @@
 
 use std::{cell::RefCell, fmt::Write};
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess};
 use serde_json::{Map, Value};
 
 use super::{
     super::{Frame, FrameId, Item, ItemKind, Position},
     Stopped,
-    gather::{Budget, Exceeded, Gather, MAX_DEPTH, Take, Via, skip_list, skip_object},
+    gather::{Budget, Exceeded, Gather, MAX_DEPTH, Via, skip_object},
     out::{Out, Sort},
     shape::{self, Held, Place, Says, Shape},
     source::Source,
+    takes::{Element, Inside, Snapshots},
 };
 
-/// How much of snapshots may wait until the object that they stand in is known.
-const MAX_WAITING: usize = 1024 * 1024;
+/// Room for a memory's fields: it is read faster so.
+const USUAL_FIELDS: usize = 14;
 
 /// How much of a name that stands in the source is shown.
 const SHOWN: usize = 100;
@@ -28,15 +29,15 @@ pub(super) struct Walk<'a, 's, 'r> {
     /// The line that the value stands on, where positions name it.
     line: Option<u64>,
     first_line: u64,
-    path: Vec<Segment>,
+    pub(super) path: Vec<Segment>,
     depth: usize,
     /// The innermost object that holds others.
-    frame: Option<FrameId>,
+    pub(super) frame: Option<FrameId>,
     frames: FrameId,
     stopped: bool,
 }
 
-enum Segment {
+pub(super) enum Segment {
     Field(String),
     Id(String),
     Index(u64),
@@ -44,14 +45,14 @@ enum Segment {
 
 /// An object while it is read.
 #[derive(Default)]
-struct Object {
-    own: Map<String, Value>,
-    held: Held,
-    frame: Option<FrameId>,
+pub(super) struct Object {
+    pub(super) own: Map<String, Value>,
+    pub(super) held: Held,
+    pub(super) frame: Option<FrameId>,
     /// Snapshots, or fields of a memory that are named like one.
-    waiting: Vec<(String, Value)>,
+    pub(super) waiting: Vec<(String, Value)>,
     /// Fields that were too much.
-    lost: Vec<(String, Exceeded)>,
+    pub(super) lost: Vec<(String, Exceeded)>,
 }
 
 impl<'a, 's, 'r> Walk<'a, 's, 'r> {
@@ -144,7 +145,7 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
         })
     }
 
-    fn item<E: Error>(&mut self, kind: ItemKind, value: Value) -> Result<(), E> {
+    pub(super) fn item<E: Error>(&mut self, kind: ItemKind, value: Value) -> Result<(), E> {
         let item = Item {
             position: self.position(),
             frame: self.frame,
@@ -155,7 +156,7 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
         self.sent(sent)
     }
 
-    fn tell<E: Error>(
+    pub(super) fn tell<E: Error>(
         &mut self,
         sort: Sort,
         record: Option<String>,
@@ -165,12 +166,15 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
         self.sent(sent)
     }
 
-    fn next_frame(&mut self) -> FrameId {
+    pub(super) fn next_frame(&mut self) -> FrameId {
         self.frames += 1;
         self.frames
     }
 
-    fn key<'de, A: MapAccess<'de>>(&mut self, object: &mut A) -> Result<Option<String>, A::Error> {
+    pub(super) fn key<'de, A: MapAccess<'de>>(
+        &mut self,
+        object: &mut A,
+    ) -> Result<Option<String>, A::Error> {
         let key = object.next_key()?;
         self.boundary();
         Ok(key)
@@ -179,7 +183,7 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
     /// Reads an object: one that holds others, or one of these.
     ///
     /// `id` is what it is listed by; `first` is a name that was read already.
-    fn object<'de, A: MapAccess<'de>>(
+    pub(super) fn object<'de, A: MapAccess<'de>>(
         &mut self,
         place: Place,
         id: Option<String>,
@@ -192,7 +196,10 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
         }
         let (outer_frame, outer_budget) = (self.frame, self.budget);
         self.budget = Budget::new();
-        let mut object = Object::default();
+        let mut object = Object {
+            own: Map::with_capacity(USUAL_FIELDS),
+            ..Object::default()
+        };
         let mut key = match first {
             Some(key) => Some(key),
             None => self.key(&mut from)?,
@@ -251,7 +258,7 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
 
     /// Keeps a field of an object, if it was not too much. What was spent on it is given back then:
     /// ids may come after it.
-    fn keep(&mut self, object: &mut Object, name: String, value: Value, before: Budget) {
+    pub(super) fn keep(&mut self, object: &mut Object, name: String, value: Value, before: Budget) {
         match self.budget.exceeded {
             Some(exceeded) => {
                 object.lost.push((name, exceeded));
@@ -264,7 +271,7 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
     }
 
     /// The object holds others: what stands in it names it, and what waited is a snapshot.
-    fn hold<E: Error>(&mut self, object: &mut Object, place: Place) -> Result<(), E> {
+    pub(super) fn hold<E: Error>(&mut self, object: &mut Object, place: Place) -> Result<(), E> {
         object.held.add(place);
         if object.frame.is_none() {
             object.frame = Some(self.next_frame());
@@ -277,7 +284,7 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
     }
 
     /// One item for each thing in it.
-    fn snapshot<E: Error>(&mut self, name: &str, value: Value) -> Result<(), E> {
+    pub(super) fn snapshot<E: Error>(&mut self, name: &str, value: Value) -> Result<(), E> {
         self.path.push(Segment::Field(name.to_owned()));
         match value {
             Value::Array(values) => {
@@ -293,7 +300,7 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
         Ok(())
     }
 
-    fn one_snapshot<E: Error>(&mut self, name: &str, value: Value) -> Result<(), E> {
+    pub(super) fn one_snapshot<E: Error>(&mut self, name: &str, value: Value) -> Result<(), E> {
         let is_empty = match &value {
             Value::Null => true,
             Value::String(text) => text.is_empty(),
@@ -387,7 +394,7 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
         }
     }
 
-    fn frame_ended<E: Error>(&mut self, id: FrameId, says: Says) -> Result<(), E> {
+    pub(super) fn frame_ended<E: Error>(&mut self, id: FrameId, says: Says) -> Result<(), E> {
         let sent = self.out.frame(Frame {
             id,
             parent: self.frame,
@@ -404,284 +411,5 @@ fn shown(name: &str) -> &str {
     match name.char_indices().nth(SHOWN) {
         Some((end, _)) => &name[..end],
         None => name,
-    }
-}
-
-/// Something that stands by itself or in a list.
-struct Element<'w, 'a, 's, 'r> {
-    walk: &'w mut Walk<'a, 's, 'r>,
-    place: Place,
-}
-
-impl<'de> Take<'de> for Element<'_, '_, '_, '_> {
-    type Out = ();
-
-    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
-        let Self { walk, place } = self;
-        walk.budget = Budget::new();
-        let value = Gather(walk).scalar(value)?;
-        if let Some(exceeded) = walk.budget.exceeded {
-            return walk.tell(Sort::Other, None, exceeded.reason());
-        }
-        match value {
-            Value::Null => Ok(()),
-            sentence @ Value::String(_) if place == Place::Memories => {
-                let memory = [("memory".to_owned(), sentence)].into_iter().collect();
-                walk.item(ItemKind::Memory, Value::Object(memory))
-            }
-            _ => walk.tell(
-                Sort::Unrecognised,
-                None,
-                "not recognised: it is no object".to_owned(),
-            ),
-        }
-    }
-
-    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self { walk, place } = self;
-        if !walk.enter() {
-            skip_list(list)?;
-            return walk.tell(Sort::Other, None, Exceeded::Depth.reason());
-        }
-        walk.path.push(Segment::Index(0));
-        loop {
-            walk.boundary();
-            let element = Element { walk, place };
-            if list.next_element_seed(Via(element))?.is_none() {
-                break;
-            }
-            if let Some(Segment::Index(index)) = walk.path.last_mut() {
-                *index += 1;
-            }
-        }
-        walk.path.pop();
-        walk.leave();
-        Ok(())
-    }
-
-    fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
-        self.walk.object(self.place, None, None, object)
-    }
-}
-
-/// A field that holds others, if it is a list or an object.
-struct Inside<'w, 'o, 'a, 's, 'r> {
-    walk: &'w mut Walk<'a, 's, 'r>,
-    object: &'o mut Object,
-    name: String,
-    place: Place,
-}
-
-impl<'de> Take<'de> for Inside<'_, '_, '_, '_, '_> {
-    type Out = ();
-
-    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
-        if value.is_null() {
-            self.object.held.add(self.place);
-            return Ok(());
-        }
-        let before = self.walk.budget;
-        let value = Gather(self.walk).scalar(value)?;
-        self.walk.keep(self.object, self.name, value, before);
-        Ok(())
-    }
-
-    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
-        let Self {
-            walk,
-            object,
-            name,
-            place,
-        } = self;
-        walk.hold(object, place)?;
-        walk.path.push(Segment::Field(name));
-        let budget = walk.budget;
-        Element { walk, place }.list(list)?;
-        walk.budget = budget;
-        walk.path.pop();
-        Ok(())
-    }
-
-    fn object<A: MapAccess<'de>>(self, mut from: A) -> Result<(), A::Error> {
-        let Self {
-            walk,
-            object,
-            name,
-            place,
-        } = self;
-        walk.hold(object, place)?;
-        walk.path.push(Segment::Field(name));
-        if matches!(place, Place::Users | Place::Sessions) {
-            match walk.key(&mut from)? {
-                Some(first) if !shape::is_field(&first) => walk.listed_by_id(place, first, from)?,
-                first @ Some(_) => walk.object(place, None, first, from)?,
-                None => {}
-            }
-        } else {
-            let place = match place {
-                Place::Memories => Place::Anywhere,
-                place => place,
-            };
-            walk.object(place, None, None, from)?;
-        }
-        walk.path.pop();
-        Ok(())
-    }
-}
-
-impl Walk<'_, '_, '_> {
-    fn listed_by_id<'de, A: MapAccess<'de>>(
-        &mut self,
-        place: Place,
-        first: String,
-        mut from: A,
-    ) -> Result<(), A::Error> {
-        let mut next = Some(first);
-        while let Some(id) = next {
-            self.path.push(Segment::Id(id.clone()));
-            from.next_value_seed(Via(Listed {
-                walk: self,
-                place,
-                id,
-            }))?;
-            self.path.pop();
-            next = self.key(&mut from)?;
-        }
-        Ok(())
-    }
-}
-
-/// A user or session listed by its id.
-struct Listed<'w, 'a, 's, 'r> {
-    walk: &'w mut Walk<'a, 's, 'r>,
-    place: Place,
-    id: String,
-}
-
-impl<'de> Take<'de> for Listed<'_, '_, '_, '_> {
-    type Out = ();
-
-    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
-        let Self { walk, place, .. } = self;
-        Element { walk, place }.scalar(value)
-    }
-
-    /// What it holds, without anything else of it.
-    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
-        let Self { walk, place, id } = self;
-        let outer = walk.frame;
-        let frame = walk.next_frame();
-        walk.frame = Some(frame);
-        let inner = match place {
-            Place::Sessions => Place::Messages,
-            _ => Place::Anywhere,
-        };
-        let budget = walk.budget;
-        Element { walk, place: inner }.list(list)?;
-        walk.budget = budget;
-        walk.frame = outer;
-        let own: Map<_, _> = [("id".to_owned(), Value::String(id))].into_iter().collect();
-        let shape = match place {
-            Place::Sessions => Shape::Session,
-            _ => Shape::User,
-        };
-        let says = shape::says(shape, &own);
-        if shape == Shape::User {
-            walk.item(ItemKind::User, Value::Object(own))?;
-        }
-        walk.frame_ended(frame, says)
-    }
-
-    fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
-        self.walk.object(self.place, Some(self.id), None, object)
-    }
-}
-
-/// A field with snapshots.
-struct Snapshots<'w, 'o, 'a, 's, 'r> {
-    walk: &'w mut Walk<'a, 's, 'r>,
-    object: &'o mut Object,
-    name: String,
-}
-
-impl Snapshots<'_, '_, '_, '_, '_> {
-    fn one<E: Error>(self, value: Value, before: Budget) -> Result<(), E> {
-        let Self { walk, object, name } = self;
-        if let Some(exceeded) = walk.budget.exceeded {
-            object.lost.push((name, exceeded));
-            walk.budget = before;
-            return Ok(());
-        }
-        if object.frame.is_some() {
-            walk.budget = before;
-            return walk.snapshot(&name, value);
-        }
-        if value.is_null() {
-            object.held.add(Place::Snapshots);
-        } else {
-            object.waiting.push((name, value));
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Take<'de> for Snapshots<'_, '_, '_, '_, '_> {
-    type Out = ();
-
-    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
-        let before = self.walk.budget;
-        let value = Gather(self.walk).scalar(value)?;
-        self.one(value, before)
-    }
-
-    fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
-        let before = self.walk.budget;
-        let value = Gather(self.walk).object(object)?;
-        self.one(value, before)
-    }
-
-    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self { walk, object, name } = self;
-        let outer = walk.budget;
-        let mut waiting = Vec::new();
-        let mut waits = 0;
-        let mut index = 0;
-        walk.path.push(Segment::Field(name.clone()));
-        loop {
-            walk.budget = Budget::new();
-            let fresh = walk.budget;
-            let Some(mut value) = list.next_element_seed(Via(Gather(walk)))? else {
-                break;
-            };
-            walk.path.push(Segment::Index(index));
-            index += 1;
-            if let Some(exceeded) = walk.budget.exceeded {
-                value = Value::Null;
-                walk.tell(Sort::Other, None, exceeded.reason())?;
-            }
-            if object.frame.is_some() {
-                walk.one_snapshot(&name, value)?;
-                walk.path.pop();
-                continue;
-            }
-            walk.path.pop();
-            waits += walk.budget.spent_since(fresh);
-            waiting.push(value);
-            if waits > MAX_WAITING {
-                // Too much to be a field of a memory.
-                walk.path.pop();
-                object
-                    .waiting
-                    .push((name.clone(), Value::Array(std::mem::take(&mut waiting))));
-                walk.hold(object, Place::Snapshots)?;
-                walk.path.push(Segment::Field(name.clone()));
-            }
-        }
-        walk.path.pop();
-        walk.budget = outer;
-        if object.frame.is_none() {
-            object.waiting.push((name, Value::Array(waiting)));
-        }
-        Ok(())
     }
 }

@@ -1,0 +1,388 @@
+//! The second pass over a source: each thing finds its owner, its place and its id.
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::Request;
+use super::identity::{Identity, hash, identity, key_of, owner_key, place, user_id};
+use super::loading::parts;
+use super::plan::{Counts, Plan, PlanError, Weight, keep_problem, note};
+use crate::mem0::{
+    Item, Named, Piece, Position, Problem, RecordKind, SourceRecord, SourceUser, interpret,
+};
+use crate::memory::mapping::message_role;
+use crate::memory::model::{AgentId, AppId, Owner, UserId};
+use crate::zep::Role;
+
+/// Turns that several memories were made from stand with each of them. Those that are equal and
+/// lie no further apart than this were said once. Ours: far more than mem0 takes for one call, far
+/// less than the time in which people repeat a whole conversation.
+const SAME_CALL_MICROS: i64 = 120_000_000;
+
+impl Plan {
+    /// Second pass: each item finds its place.
+    pub(super) fn place_items(
+        &mut self,
+        request: &Request,
+        default_user: &UserId,
+        cancelled: &CancellationToken,
+    ) -> Result<(), PlanError> {
+        let db = self.spool.db();
+        db.execute_batch("BEGIN")?;
+        let today = self.now.to_zoned(TimeZone::UTC).date();
+        let mut placing = Placing {
+            db: &db,
+            request,
+            default_user,
+            today,
+            counts: &mut self.counts,
+            frames: None,
+        };
+        let mut items = db.prepare("SELECT n, json FROM item ORDER BY n")?;
+        let mut rows = items.query([])?;
+        while let Some(row) = rows.next()? {
+            if cancelled.is_cancelled() {
+                return Err(PlanError::Cancelled);
+            }
+            let text: String = row.get(1)?;
+            placing.item(row.get(0)?, &text)?;
+        }
+        drop(rows);
+        drop(items);
+        if let Some(profile) = &request.profile {
+            placing.user(profile, "the user that was given")?;
+        }
+        db.execute_batch("COMMIT")?;
+        Ok(())
+    }
+
+    /// Adds the turns that memories were made from, each conversation once.
+    pub(super) fn add_turns(
+        &mut self,
+        request: &Request,
+        default_user: &UserId,
+    ) -> Result<(), PlanError> {
+        let db = self.spool.db();
+        let today = self.now.to_zoned(TimeZone::UTC).date();
+        let mut placing = Placing {
+            db: &db,
+            request,
+            default_user,
+            today,
+            counts: &mut self.counts,
+            frames: None,
+        };
+        let mut first = db.prepare(
+            "SELECT turns.item, item.json FROM (
+                SELECT item, time, lag(time) OVER (PARTITION BY input ORDER BY time, item) AS before,
+                       row_number() OVER (PARTITION BY input ORDER BY time, item) AS number
+                FROM turns) AS turns
+             JOIN item ON item.n = turns.item
+             WHERE number = 1 OR time - before > ?1
+             ORDER BY turns.item",
+        )?;
+        let mut rows = first.query([SAME_CALL_MICROS])?;
+        while let Some(row) = rows.next()? {
+            let n = row.get(0)?;
+            let text: String = row.get(1)?;
+            let Ok(item) = serde_json::from_str::<Item>(&text) else {
+                continue;
+            };
+            if let Ok(Piece::Turns(turns)) = interpret(&item) {
+                let around = placing.around(item.frame)?;
+                for (turn, record) in (0..).zip(turns) {
+                    placing.record(n, turn, &item, &around, &record)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The source's own id of an item.
+pub(super) fn source_id(item: &Item) -> Option<String> {
+    match item.value.get("id")? {
+        serde_json::Value::String(id) => Some(id.clone()),
+        serde_json::Value::Number(id) => Some(id.to_string()),
+        _ => None,
+    }
+}
+
+/// What the objects around an item say of it.
+#[derive(Debug, Clone, Default)]
+struct Around {
+    named: Named,
+    exported_at: Option<Timestamp>,
+}
+
+/// The second pass at work.
+struct Placing<'a> {
+    db: &'a Connection,
+    request: &'a Request,
+    default_user: &'a UserId,
+    today: Date,
+    counts: &'a mut Counts,
+    /// What was found last: neighbours mostly stand in the same object.
+    frames: Option<(u64, Around)>,
+}
+
+impl Placing<'_> {
+    fn item(&mut self, n: i64, text: &str) -> rusqlite::Result<()> {
+        let Ok(item) = serde_json::from_str::<Item>(text) else {
+            return Ok(());
+        };
+        let piece = match interpret(&item) {
+            Ok(piece) => piece,
+            Err(reason) => {
+                self.counts.broken += 1;
+                return self.problem(&item, reason);
+            }
+        };
+        match piece {
+            Piece::Nothing => Ok(()),
+            Piece::User(user) => self.user(&user, &item.position.0),
+            Piece::Record(record) => {
+                let around = self.around(item.frame)?;
+                self.record(n, 0, &item, &around, &record)
+            }
+            Piece::Turns(turns) => {
+                let Some(first) = turns.first() else {
+                    return Ok(());
+                };
+                let around = self.around(item.frame)?;
+                let named = first.named.clone().or(&around.named);
+                let said: Vec<_> = turns
+                    .iter()
+                    .map(|turn| (&turn.role, &turn.content))
+                    .collect();
+                let input = hash(&json!([named, said]));
+                self.db
+                    .prepare_cached("INSERT INTO turns VALUES (?1, ?2, ?3)")?
+                    .execute(params![
+                        n,
+                        input.as_bytes(),
+                        first.created_at.map(Timestamp::as_microsecond)
+                    ])?;
+                Ok(())
+            }
+        }
+    }
+
+    /// What an item's frame and those around it name.
+    fn around(&mut self, frame: Option<u64>) -> rusqlite::Result<Around> {
+        let Some(innermost) = frame else {
+            return Ok(Around::default());
+        };
+        if let Some((known, around)) = &self.frames
+            && *known == innermost
+        {
+            return Ok(around.clone());
+        }
+        let mut around = Around::default();
+        let mut next = frame;
+        while let Some(frame) = next {
+            let found: Option<(Option<u64>, String, Option<String>)> = self
+                .db
+                .prepare_cached("SELECT parent, named, exported_at FROM frame WHERE id = ?1")?
+                .query_row([frame], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()?;
+            // One that never ended says nothing.
+            let Some((parent, named, exported_at)) = found else {
+                break;
+            };
+            let named: Named = serde_json::from_str(&named).unwrap_or_default();
+            around.named = around.named.or(&named);
+            around.exported_at = around
+                .exported_at
+                .or_else(|| exported_at.and_then(|time| time.parse().ok()));
+            next = parent;
+        }
+        self.frames = Some((innermost, around.clone()));
+        Ok(around)
+    }
+
+    fn record(
+        &mut self,
+        n: i64,
+        turn: u32,
+        item: &Item,
+        around: &Around,
+        record: &SourceRecord,
+    ) -> rusqlite::Result<()> {
+        let named = record.named.clone().or(&around.named);
+        let selection = &self.request.selection;
+        let placement = match place(record.kind, &named, selection, self.default_user) {
+            Ok(Some(placement)) => placement,
+            Ok(None) => {
+                self.counts.not_selected += 1;
+                return Ok(());
+            }
+            Err(reason) => {
+                self.counts.broken += 1;
+                return self.problem(item, reason);
+            }
+        };
+        let expired = record.replaced || record.expires.is_some_and(|day| day < self.today);
+        if expired && !self.request.include_expired {
+            self.counts.expired += 1;
+            return Ok(());
+        }
+        let Identity {
+            base,
+            by_content,
+            digest,
+        } = match identity(record, &placement.place) {
+            Ok(identity) => identity,
+            Err(reason) => {
+                self.counts.broken += 1;
+                return self.problem(item, reason);
+            }
+        };
+        let parts = match parts(record, &base, &placement) {
+            Ok(parts) => parts,
+            Err(reason) => {
+                self.counts.broken += 1;
+                return self.problem(item, reason);
+            }
+        };
+        if record.kind == RecordKind::Turn && is_unknown(&record.role) {
+            let problem = Problem {
+                record: source_id(item),
+                position: item.position.clone(),
+                reason: format!(
+                    "its role `{}` is none that Zep knows: it is kept as `norole`, with its own \
+                     word beside it",
+                    record.role.trim()
+                ),
+            };
+            note(self.db, &problem, Weight::Minor)?;
+        }
+        let (owner, session) = key_of(&placement.place);
+        let owner = self.owner(&owner, placement.stands_in)?;
+        self.db
+            .prepare_cached("INSERT OR IGNORE INTO place (owner, session) VALUES (?1, ?2)")?
+            .execute(params![owner, session])?;
+        let place: i64 = self
+            .db
+            .prepare_cached("SELECT n FROM place WHERE owner = ?1 AND session = ?2")?
+            .query_row(params![owner, session], |row| row.get(0))?;
+        self.db
+            .prepare_cached(
+                "INSERT INTO record (item, turn, place, owner, id, agent, app, parts, by_content,
+                                     digest, time, exported_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )?
+            .execute(params![
+                n,
+                turn,
+                place,
+                owner,
+                base,
+                placement.agent.as_ref().map(AgentId::as_str),
+                placement.app.as_ref().map(AppId::as_str),
+                parts,
+                by_content,
+                digest.as_bytes(),
+                record.created_at.map(Timestamp::as_microsecond),
+                around.exported_at.map(Timestamp::as_microsecond),
+            ])?;
+        Ok(())
+    }
+
+    fn owner(&self, key: &str, stands_in: bool) -> rusqlite::Result<i64> {
+        self.db
+            .prepare_cached("INSERT OR IGNORE INTO owner (key, stands_in) VALUES (?1, ?2)")?
+            .execute(params![key, stands_in])?;
+        self.db
+            .prepare_cached("SELECT n FROM owner WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))
+    }
+
+    /// Notes what the source says of a user. What it says twice, and differently, is not kept.
+    fn user(&mut self, user: &SourceUser, position: &str) -> rusqlite::Result<()> {
+        let refuse = |reason: String| Problem {
+            position: Position(position.to_owned()),
+            record: None,
+            reason,
+        };
+        let id = match user_id(&user.id) {
+            Ok(id) => id,
+            Err(reason) => return keep_problem(self.db, &refuse(reason)),
+        };
+        if self
+            .request
+            .selection
+            .user
+            .as_ref()
+            .is_some_and(|only| *only != id)
+        {
+            return Ok(());
+        }
+        let owner = self.owner(&owner_key(&Owner::User(id)), false)?;
+        let known: Option<String> =
+            self.db
+                .query_row("SELECT profile FROM owner WHERE n = ?1", [owner], |row| {
+                    row.get(0)
+                })?;
+        let known = known.and_then(|text| serde_json::from_str::<SourceUser>(&text).ok());
+        let (profile, differing) = match known {
+            Some(known) => merged(known, user),
+            None => (user.clone(), Vec::new()),
+        };
+        for field in differing {
+            let reason = format!(
+                "describes a user who is described elsewhere with another `{field}`; the first is kept"
+            );
+            keep_problem(self.db, &refuse(reason))?;
+        }
+        self.db
+            .prepare_cached("UPDATE owner SET profile = ?2 WHERE n = ?1")?
+            .execute(params![
+                owner,
+                serde_json::to_string(&profile).unwrap_or_default()
+            ])?;
+        Ok(())
+    }
+
+    fn problem(&self, item: &Item, reason: String) -> rusqlite::Result<()> {
+        let problem = Problem {
+            record: source_id(item),
+            position: item.position.clone(),
+            reason,
+        };
+        keep_problem(self.db, &problem)
+    }
+}
+
+/// Whether a role has no counterpart in Zep.
+fn is_unknown(role: &str) -> bool {
+    message_role(role).role == Role::NoRole && role.trim() != Role::NoRole.as_str()
+}
+
+/// Two descriptions of one user as one, and the fields in which they differ.
+fn merged(mut known: SourceUser, more: &SourceUser) -> (SourceUser, Vec<String>) {
+    let mut differing = Vec::new();
+    for (name, known, more) in [
+        ("name", &mut known.name, &more.name),
+        ("email", &mut known.email, &more.email),
+        ("role", &mut known.role, &more.role),
+    ] {
+        match (&*known, more) {
+            (None, Some(_)) => known.clone_from(more),
+            (Some(known), Some(more)) if known != more => differing.push(name.to_owned()),
+            _ => {}
+        }
+    }
+    for (key, value) in &more.metadata {
+        match known.metadata.get(key) {
+            None => {
+                known.metadata.insert(key.clone(), value.clone());
+            }
+            Some(known) if known != value => differing.push(key.clone()),
+            Some(_) => {}
+        }
+    }
+    (known, differing)
+}
