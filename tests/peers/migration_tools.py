@@ -73,10 +73,9 @@ async def moves(server, zep, export, way):
         assert set(stored.threads_of(zep, ADA)) == {"a/b"}
         stored.whole(zep, export, datetime.now(timezone.utc), [(ADA, "a/b")])
     with check(f"{way}: validation of that session is valid, of everything it is not"):
-        told = Told()
-        found = await server.call("validate_migration", told, **everything, session_id="a/b")
+        found = await server.call("validate_migration", **everything, session_id="a/b")
         assert found["valid"] and found["memory_count"] == len(export.places[ADA, "a/b"]), found
-        found = await server.call("validate_migration", told and None, **everything)
+        found = await server.call("validate_migration", **everything)
         assert not found["valid"], found
         missing = {issue.get("session") for issue in found["issues"]}
         assert missing == {place[1] for place in place_of(export, ADA)} - {"a/b"}, missing

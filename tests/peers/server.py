@@ -60,9 +60,9 @@ class Server:
         assert error or text == answer, f"{tool}: the text is another answer"
         return text, bool(error)
 
-    async def call(self, tool, **arguments):
+    async def call(self, tool, progress=None, **arguments):
         """The answer of a call that must succeed."""
-        answer, error = await self.ask(tool, **arguments)
+        answer, error = await self.ask(tool, progress, **arguments)
         assert not error, f"{tool}: {answer}"
         return answer
 
