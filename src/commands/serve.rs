@@ -22,7 +22,8 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let zep = super::open_backend(&config)?;
         let memories = MemoryService::new(zep, config.default_user);
-        mcp::serve_stdio(MemoryServer::new(memories)).await?;
+        let server = MemoryServer::new(memories).reading_exports_in(config.import_dir.as_deref());
+        mcp::serve_stdio(server).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::{error::ToolError, server::MemoryServer};
+use crate::config::Setting;
 use crate::mem0::SourceUser;
 use crate::memory::model::{SessionId, UserId};
 use crate::migration::{
@@ -105,7 +106,7 @@ impl MemoryServer {
             (Some(_), None) => refuse("`data` must be an object or an array".into()),
             (None, None) => Ok(None),
             (None, Some(file)) => {
-                let variable = "ZEP_MCP_IMPORT_DIR";
+                let variable = Setting::ImportDir;
                 let Some(directory) = self.import_dir() else {
                     return refuse(format!(
                         "`file`: this server reads no files, since {variable} is not set; whoever \
