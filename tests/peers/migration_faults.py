@@ -1,16 +1,14 @@
 """A migration while everything goes wrong that the emulator can do wrong: what Zep's official client
 (zep-cloud 3.30.0) reads afterwards is complete, single and in order."""
 
-import json
 import tempfile
-import urllib.request
 from datetime import datetime, timezone
 from pathlib import Path
 
 import stored
 from commands import command
 from export import Export
-from peer import check, emulator, finish
+from peer import check, control, emulator, finish
 from server import API_KEY
 from zep_cloud.client import Zep
 
@@ -24,16 +22,6 @@ FAULTS = [
     "--garbage-answers", "0.03", "--late-writes", "0.04:400", "--slow-bodies", "0.03:1500",
     "--restart", "900:100",
 ]  # fmt: skip
-
-
-def control(address, method, path, body=None):
-    data = None if body is None else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(
-        f"{address}/_emulator/{path}", data=data, method=method, headers=headers
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
 
 
 def survives(seed, export, file):

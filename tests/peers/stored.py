@@ -66,8 +66,9 @@ def records_of(stored):
     return list(found.values())
 
 
-def differences(parts, record, is_session, started):
-    """In what the stored parts of a record are not what they must be: the fields."""
+def differences(parts, record, is_session, started, exported_at=EXPORTED_AT):
+    """In what the stored parts of a record are not what they must be: the fields. What nothing
+    dates has the time of the export, or, where it says none, one since `started`."""
     differ = set()
 
     def same(name, one, other):
@@ -84,9 +85,9 @@ def differences(parts, record, is_session, started):
         if len(part.content) > (4_096 if is_session else 10_000) or not part.content.strip():
             differ.add("length")
         at = instant(part.created_at)
-        if record.stored_at or not is_session and not record.at:
-            same("created_at", at, record.stored_at or EXPORTED_AT)
-        elif at != EXPORTED_AT and not started <= at <= datetime.now(timezone.utc):
+        if dated := record.stored_at or exported_at:
+            same("created_at", at, dated)
+        elif not started <= at <= datetime.now(timezone.utc):
             differ.add("created_at")
         same("inferred", extra.get("time") == "inferred", record.at is None)
         if is_session:
@@ -124,31 +125,26 @@ def stored_at(zep, threads, place, is_graph):
     return messages_of(zep, threads[owner][session])
 
 
-def threads(zep, export):
-    """The threads of everybody in the export."""
-    return {user: threads_of(zep, user) for user in export.people}
-
-
-def whole(zep, export, started, places=None):
+def whole(zep, export, started, places=None, exported_at=EXPORTED_AT):
     """That every record of these places is stored, once, in order, as it must be."""
-    known = threads(zep, export)
+    places = export.places if places is None else places
+    known = {user: threads_of(zep, user) for user, session in places if session is not None}
     seen = set()
-    for place in places or export.places:
+    for place in places:
         owner, session = place
         expected = export.places[place]
         stored = stored_at(zep, known, place, owner in export.graphs)
         found = records_of(stored)
         alone = session is None
         if alone:
+            for parts in found:
+                parts.sort(key=lambda part: int(part.metadata.get("zm_part", "1/1").split("/")[0]))
             # Texts of one time have no order among them.
-            key = lambda content: content
-            found.sort(key=lambda parts: key("".join(part.content for part in parts)))
-            expected = sorted(expected, key=lambda record: key(record.content))
+            found.sort(key=lambda parts: parts[0].content)
+            expected = sorted(expected, key=lambda record: record.content)
         assert len(found) == len(expected), f"{place}: {len(found)} of {len(expected)} records"
         for number, (parts, record) in enumerate(zip(found, expected)):
-            if alone:
-                parts.sort(key=lambda part: int(part.metadata.get("zm_part", "1/1").split("/")[0]))
-            differ = differences(parts, record, not alone, started)
+            differ = differences(parts, record, not alone, started, exported_at)
             assert not differ, f"{place}, {number}: {differ} of {parts[0].metadata} for {record}"
         ids = {(owner, parts[0].metadata["zm_id"]) for parts in found}
         assert len(ids) == len(found) and not ids & seen, f"{place}: ids that are not single"
@@ -161,7 +157,8 @@ def nothing_else(zep, export):
     assert users == set(export.people), users ^ set(export.people)
     graphs = {graph.graph_id for graph in zep.graph.list_all().graphs or []}
     assert graphs == export.graphs, graphs
-    for user, sessions in threads(zep, export).items():
+    for user in export.people:
+        sessions = threads_of(zep, user)
         expected = {session for owner, session in export.sessions if owner == user}
         assert set(sessions) == expected, (user, set(sessions) ^ expected)
         for session, thread in sessions.items():
