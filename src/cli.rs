@@ -98,7 +98,7 @@ Environment:
                         data directory (Linux: ~/.local/share, macOS: ~/Library/Application
                         Support, Windows: %LOCALAPPDATA%).
   ZEP_MCP_IMPORT_DIR    The only directory from which the migrate_user and validate_migration tools
-                        read export files. Unset: none.
+                        read export files. Unset: none. Not from .env.
   LOG_LEVEL             error | warn | info | debug | trace. Default: info. Logs go to stderr, and
                         from info up hold nothing that anybody said.
   LOG_FORMAT            text | json. Default: text.

@@ -317,6 +317,9 @@ fn default_user(reader: &mut Reader) -> Option<UserId> {
 /// The directory of export files. It must be there: whoever set it would otherwise learn only from
 /// an agent that it is not.
 fn import_dir(reader: &mut Reader) -> Option<Option<PathBuf>> {
+    if reader.not_from_dotenv(Setting::ImportDir) {
+        return Some(None);
+    }
     reader.value(
         Setting::ImportDir,
         |raw| {

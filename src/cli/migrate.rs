@@ -7,8 +7,8 @@ use clap::Args;
 /// What both read, and which part of it is meant.
 #[derive(Debug, Args)]
 pub struct MovingArgs {
-    /// The export: JSON or JSON Lines, in any shape that mem0 or the guide gives it; `-` reads
-    /// standard input
+    /// The export: JSON or JSON Lines, as mem0 answers it or as an application dumps its users with
+    /// their messages; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub file: PathBuf,
 
@@ -24,7 +24,7 @@ pub struct MovingArgs {
     #[arg(long)]
     pub include_expired: bool,
 
-    /// Which role of a user becomes which, on top of the guide's: `user=customer,coach=trainer`
+    /// Which role of a user becomes which, on top of the built-in map: `user=customer,coach=trainer`
     /// [without it, `user` becomes `patient` and all others stay]
     #[arg(long, value_name = "FROM=TO,…")]
     pub role_map: Option<String>,
@@ -54,8 +54,9 @@ pub struct MigrateArgs {
     #[arg(long)]
     pub append: bool,
 
-    /// Write nothing at all if anything in the export cannot be migrated, and stop at the first
-    /// refusal of the backend. Without it, what is broken is reported and the rest goes on
+    /// Write nothing at all if anything in the export is not as it should be, a mere warning
+    /// included, and stop at the first refusal of the backend. Without it, what is broken is
+    /// reported and the rest goes on
     #[arg(long)]
     pub strict: bool,
 }

@@ -157,6 +157,21 @@ impl Reader {
         )
     }
 
+    /// Whether a setting stands in `.env`, where it does not count: whoever wrote the file could
+    /// otherwise open this machine's files to agents. Warns if so.
+    pub fn not_from_dotenv(&mut self, setting: Setting) -> bool {
+        let stated = self.sources.stated(setting);
+        let foreign = stated.is_some_and(|stated| stated.origin == Origin::DotEnv);
+        if foreign {
+            self.warnings.push(format!(
+                "{setting} in .env does not count, since such a file may be somebody else's; set \
+                 it in the environment or on the command line"
+            ));
+            self.note(setting, "not set".to_owned(), Origin::Default);
+        }
+        foreign
+    }
+
     /// Says what becomes of a `.env` that cannot be read: an error if it could have said where
     /// memories go, else a warning.
     pub fn backend_decided(&mut self, decided: bool) {

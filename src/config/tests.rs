@@ -350,9 +350,11 @@ fn the_import_directory_is_resolved_once_and_must_be_there() {
     std::os::unix::fs::symlink(&real, &link).unwrap();
     let set = |path: &Path| from_environment(&[(Setting::ImportDir, path.to_str().unwrap())]);
     let resolved = real.canonicalize().unwrap();
-    assert_eq!(set(&link).unwrap().import_dir, Some(resolved.clone()));
+    assert_eq!(set(&link).unwrap().import_dir, Some(resolved));
     let dotenv = format!("ZEP_MCP_IMPORT_DIR={}\n", real.display());
-    assert_eq!(from_dotenv(&dotenv).unwrap().import_dir, Some(resolved));
+    let foreign = from_dotenv(&dotenv).unwrap();
+    assert_eq!(foreign.import_dir, None);
+    assert!(foreign.warnings[0].contains("ZEP_MCP_IMPORT_DIR in .env does not count"));
     let here = from_environment(&[(Setting::ImportDir, ".")]).unwrap();
     let working_directory = std::env::current_dir().unwrap().canonicalize().unwrap();
     assert_eq!(here.import_dir, Some(working_directory));

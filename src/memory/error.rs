@@ -35,7 +35,7 @@ pub enum Error {
     #[error("{}", partly_stored(.0))]
     PartlyStored(Box<PartlyStored>),
     /// The backend failed. Of a write: nothing of it is stored.
-    #[error("{0}")]
+    #[error(transparent)]
     Zep(#[from] zep::Error),
 }
 

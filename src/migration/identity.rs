@@ -117,16 +117,34 @@ pub(super) struct Identity {
     pub(super) digest: Uuid,
 }
 
+/// Which turn of which conversation a record is, where that and not its time tells what it is: the
+/// same turns stand with every memory that was made from them, at the memory's own time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SaidIn {
+    /// A hash of the whole conversation.
+    pub(super) input: Uuid,
+    /// Which turn of it.
+    pub(super) turn: u32,
+}
+
 /// The identity of a record at its place.
 ///
 /// # Errors
 /// If the source's own id cannot be kept.
-pub(super) fn identity(record: &SourceRecord, place: &Place) -> Result<Identity, String> {
+pub(super) fn identity(
+    record: &SourceRecord,
+    place: &Place,
+    said_in: Option<SaidIn>,
+) -> Result<Identity, String> {
     let (owner, session) = key_of(place);
     let time = record.created_at.map(|time| time.to_string());
-    let told = json!([owner, session, record.role, time, record.content]);
+    let told = match said_in {
+        Some(said) => json!([owner, session, said.input.to_string(), said.turn]),
+        None => json!([owner, session, record.role, time, record.content]),
+    };
     let whole = json!([
         told,
+        time,
         record.name,
         record.memory_type,
         sorted(&record.metadata),

@@ -109,9 +109,11 @@ impl Plan {
     pub(super) fn owners_after(&self, n: i64) -> spool::Result<Vec<PlannedOwner>> {
         let db = self.spool.db();
         let mut owners = db.prepare_cached(
-            "SELECT n, key, profile, stands_in FROM owner WHERE n > ?1 ORDER BY n LIMIT ?2",
+            "SELECT n, key, profile, stands_in FROM owner
+             WHERE n > ?1 AND (?3 OR EXISTS (SELECT 1 FROM place WHERE place.owner = owner.n))
+             ORDER BY n LIMIT ?2",
         )?;
-        let rows = owners.query_map(params![n, PAGE], |row| {
+        let rows = owners.query_map(params![n, PAGE, self.empty_owners], |row| {
             let (key, profile): (String, Option<String>) = (row.get(1)?, row.get(2)?);
             Ok(owner_of(&key).map(|owner| PlannedOwner {
                 n: row.get(0).unwrap_or_default(),

@@ -142,13 +142,24 @@ impl Migrator {
         }
         report.cancelled = cancelled.is_cancelled();
         self.account(&mut report, &plan, counts, before, begun.elapsed());
-        let validation = match validate && !report.cancelled && !request.dry_run {
-            true => {
-                plan.forget_states().map_err(PlanError::from)?;
-                Some(self.compare(&plan, watch.as_ref(), cancelled).await?)
+        let mut validation = None;
+        if validate && !report.cancelled && !request.dry_run {
+            plan.forget_states().map_err(PlanError::from)?;
+            match self.compare(&plan, watch.as_ref(), cancelled).await {
+                Ok(found) => validation = Some(found),
+                // What was written is to be reported whatever becomes of the comparison.
+                Err(_) if cancelled.is_cancelled() => {
+                    report.cancelled = true;
+                    report.success = false;
+                    report.notes.push("stopped while it was compared".into());
+                }
+                Err(error) => {
+                    let trouble = format!("what was written could not be compared: {error}");
+                    report.trouble(Trouble::of_run(trouble));
+                    report.success = false;
+                }
             }
-            false => None,
-        };
+        }
         lock(&self.total).add(&report);
         Ok(Outcome { report, validation })
     }

@@ -4,9 +4,10 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::Request;
-use super::identity::{Identity, hash, identity, key_of, owner_key, place, user_id};
+use super::identity::{Identity, SaidIn, hash, identity, key_of, owner_key, place, user_id};
 use super::loading::parts;
 use super::plan::{Counts, Plan, PlanError, Weight, keep_problem, note};
 use crate::mem0::{
@@ -75,8 +76,8 @@ impl Plan {
             frames: None,
         };
         let mut first = db.prepare(
-            "SELECT turns.item, item.json FROM (
-                SELECT item, time, lag(time) OVER (PARTITION BY input ORDER BY time, item) AS before,
+            "SELECT turns.item, item.json, turns.input FROM (
+                SELECT item, input, time, lag(time) OVER (PARTITION BY input ORDER BY time, item) AS before,
                        row_number() OVER (PARTITION BY input ORDER BY time, item) AS number
                 FROM turns) AS turns
              JOIN item ON item.n = turns.item
@@ -86,14 +87,16 @@ impl Plan {
         let mut rows = first.query([SAME_CALL_MICROS])?;
         while let Some(row) = rows.next()? {
             let n = row.get(0)?;
-            let text: String = row.get(1)?;
+            let (text, input): (String, [u8; 16]) = (row.get(1)?, row.get(2)?);
             let Ok(item) = serde_json::from_str::<Item>(&text) else {
                 continue;
             };
+            let input = Uuid::from_bytes(input);
             if let Ok(Piece::Turns(turns)) = interpret(&item) {
                 let around = placing.around(item.frame)?;
                 for (turn, record) in (0..).zip(turns) {
-                    placing.record(n, turn, &item, &around, &record)?;
+                    let said_in = Some(SaidIn { input, turn });
+                    placing.record(n, said_in, &item, &around, &record)?;
                 }
             }
         }
@@ -145,7 +148,7 @@ impl Placing<'_> {
             Piece::User(user) => self.user(&user, &item.position.0),
             Piece::Record(record) => {
                 let around = self.around(item.frame)?;
-                self.record(n, 0, &item, &around, &record)
+                self.record(n, None, &item, &around, &record)
             }
             Piece::Turns(turns) => {
                 let Some(first) = turns.first() else {
@@ -206,7 +209,7 @@ impl Placing<'_> {
     fn record(
         &mut self,
         n: i64,
-        turn: u32,
+        said_in: Option<SaidIn>,
         item: &Item,
         around: &Around,
         record: &SourceRecord,
@@ -233,7 +236,7 @@ impl Placing<'_> {
             base,
             by_content,
             digest,
-        } = match identity(record, &placement.place) {
+        } = match identity(record, &placement.place, said_in) {
             Ok(identity) => identity,
             Err(reason) => {
                 self.counts.broken += 1;
@@ -276,7 +279,7 @@ impl Placing<'_> {
             )?
             .execute(params![
                 n,
-                turn,
+                said_in.map_or(0, |said| said.turn),
                 place,
                 owner,
                 base,

@@ -21,13 +21,19 @@ const TELL_EVERY: u64 = 256;
 pub enum PlanError {
     /// The source cannot be read.
     #[error("the source cannot be read: {0}")]
-    Read(#[from] io::Error),
+    Read(io::Error),
     /// The temporary file cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
     /// Whoever asked for it gave up.
     #[error("stopped before anything was written")]
     Cancelled,
+}
+
+impl From<io::Error> for PlanError {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
 }
 
 impl From<rusqlite::Error> for PlanError {
@@ -82,6 +88,9 @@ pub(super) struct Plan {
     pub(super) counts: Counts,
     /// The moment that undated records are dated with where nothing else dates them.
     pub(super) now: Timestamp,
+    /// Whether owners count of whom there is nothing but themselves: not where only some sessions
+    /// were asked for, and nobody in particular.
+    pub(super) empty_owners: bool,
     /// Fields of the source that have no place in Zep, by name.
     pub(super) unplaced: Vec<String>,
 }
@@ -102,6 +111,7 @@ impl Plan {
             spool: Spool::new()?,
             counts: Counts::default(),
             now: Timestamp::now(),
+            empty_owners: request.selection.sessions.is_empty() || request.selection.user.is_some(),
             unplaced: Vec::new(),
         };
         plan.spool_items(source, watch, cancelled)?;

@@ -96,8 +96,7 @@ impl Plan {
         )?;
         db.execute_batch(
             "DROP TABLE carry; DROP TABLE backwards; DROP INDEX record_rank;
-             CREATE INDEX record_order ON record (place, state, carried, rank);
-             CREATE INDEX place_owner ON place (owner);",
+             CREATE INDEX record_order ON record (place, state, carried, rank);",
         )?;
         Ok(())
     }

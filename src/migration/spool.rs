@@ -90,7 +90,13 @@ const SCHEMA: &str = "
     "the temporary file for what was read cannot be used: {0}; see that there is room in the \
      temporary directory (TMPDIR), about as much as the source is large"
 )]
-pub struct SpoolError(#[from] rusqlite::Error);
+pub struct SpoolError(rusqlite::Error);
+
+impl From<rusqlite::Error> for SpoolError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error)
+    }
+}
 
 pub(super) type Result<T> = std::result::Result<T, SpoolError>;
 

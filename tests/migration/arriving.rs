@@ -215,6 +215,18 @@ fn the_turns_that_memories_were_made_from_arrive_once(world: &World) {
     let report = migrate_all(&mut client, &jane(), &data);
     assert_eq!(report["messages"], 4);
     is_valid(&mut client, &jane(), &data);
+    // With another of the memories that it was made into, it is the same conversation still.
+    let more = json!([
+        entry("m0", "2024-01-01T09:59:58Z"),
+        data[0],
+        data[1],
+        data[2]
+    ]);
+    let again = migrate_all(&mut client, &jane(), &more);
+    assert_eq!(
+        (&again["messages"], &again["already_there"]),
+        (&json!(0), &json!(4))
+    );
     let read = client.read_session("jane", "default");
     assert_eq!(read[0]["created_at"], "2024-01-01T10:00:00Z");
     assert_eq!(read[2]["created_at"], "2024-01-02T10:00:00Z");

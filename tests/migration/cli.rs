@@ -309,6 +309,7 @@ fn the_json_report_has_every_field_that_is_promised() {
         "cancelled",
         "dry_run",
         "already_there",
+        "warnings",
         "notes",
     ] {
         assert!(report.get(field).is_some(), "{field}");

@@ -10,6 +10,7 @@ mod service;
 
 mod arriving;
 mod cancelled;
+mod cli;
 mod faults;
 mod placing;
 mod refusing;

@@ -54,17 +54,22 @@ fn every_tool_is_described_for_agents_and_for_programs() {
         "add_memory",
         "get_session",
         "list_sessions",
+        "migrate_user",
         "search_memory",
+        "validate_migration",
     ];
     assert_eq!(names, BTreeSet::from(expected));
     for tool in tools {
         let text = |value: &Value| value.as_str().is_some_and(|text| !text.trim().is_empty());
         assert!(text(&tool["title"]) && text(&tool["description"]), "{tool}");
-        let reads = tool["name"] != "add_memory";
+        let writes = ["add_memory", "migrate_user"];
+        let reads = !writes.contains(&tool["name"].as_str().unwrap());
         assert_eq!(tool["annotations"]["readOnlyHint"], reads, "{tool}");
         if !reads {
             assert_eq!(tool["annotations"]["destructiveHint"], false, "{tool}");
-            assert_eq!(tool["annotations"]["idempotentHint"], false, "{tool}");
+            let repeatable = tool["name"] == "migrate_user";
+            let hint = &tool["annotations"]["idempotentHint"];
+            assert_eq!(*hint, repeatable, "{tool}");
         }
         for schema in [&tool["inputSchema"], &tool["outputSchema"]] {
             assert_eq!(schema["type"], "object", "{tool}");

@@ -20,6 +20,8 @@ pub fn print_migration(page: &Page, outcome: &Outcome, well: bool) -> io::Result
     let Outcome { report, validation } = outcome;
     print_counts(page, report)?;
     print_troubles(page, "Errors", &report.errors, report.errors_not_listed)?;
+    let more = report.warnings_not_listed;
+    print_troubles(page, "Warnings", &report.warnings, more)?;
     if !report.notes.is_empty() {
         page.heading("Notes")?;
         for note in &report.notes {
