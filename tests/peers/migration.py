@@ -156,7 +156,7 @@ class Behind:
         assert not any(text in out[0] for text in said | {"slipped in"}), "it tells what was said"
         assert (code == 0) == validation["valid"] == (not validation["issues"]), validation
         failed = {found["name"] for found in validation["checks"] if not found["passed"]}
-        assert failed == {issue["check"] for issue in validation["issues"]}, validation
+        assert failed >= {issue["check"] for issue in validation["issues"]}, validation
         return validation["issues"]
 
     def names(self, record, check_name, field, place, *narrowed):
