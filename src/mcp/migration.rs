@@ -230,8 +230,8 @@ fn percent(progress: Progress) -> f64 {
         _ => 0.0,
     };
     match progress.phase {
-        Phase::Reading => 1.0 + share * 8.0,
-        Phase::Planning => 10.0,
+        Phase::Reading => 1.0 + share * 4.0,
+        Phase::Planning => 5.0 + share * 5.0,
         Phase::Writing | Phase::Validating => 10.0 + share * 90.0,
     }
 }

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::Request;
 use super::identity::{Identity, SaidIn, hash, identity, key_of, owner_key, place, user_id};
 use super::loading::parts;
-use super::plan::{Counts, Plan, PlanError, Weight, keep_problem, note};
+use super::plan::{Counts, Plan, PlanError, TELL_EVERY, Weight, keep_problem, note};
+use super::progress::{Phase, Progress, Watch};
 use crate::mem0::{
     Item, Named, Piece, Position, Problem, RecordKind, SourceRecord, SourceUser, interpret,
 };
@@ -28,24 +29,38 @@ impl Plan {
         &mut self,
         request: &Request,
         default_user: &UserId,
+        watch: &dyn Watch,
         cancelled: &CancellationToken,
     ) -> Result<(), PlanError> {
         let db = self.spool.db();
         db.execute_batch("BEGIN")?;
-        let today = self.now.to_zoned(TimeZone::UTC).date();
         let mut placing = Placing {
             db: &db,
             request,
             default_user,
-            today,
+            today: self.now.to_zoned(TimeZone::UTC).date(),
             counts: &mut self.counts,
             frames: None,
         };
+        let total = db.query_row("SELECT count(*) FROM item", [], |row| row.get(0))?;
+        let tell = |done| {
+            watch.at(Progress {
+                phase: Phase::Planning,
+                done,
+                total: Some(total),
+            });
+        };
+        tell(0);
+        let mut done = 0;
         let mut items = db.prepare("SELECT n, json FROM item ORDER BY n")?;
         let mut rows = items.query([])?;
         while let Some(row) = rows.next()? {
             if cancelled.is_cancelled() {
                 return Err(PlanError::Cancelled);
+            }
+            done += 1;
+            if done % TELL_EVERY == 0 {
+                tell(done);
             }
             let text: String = row.get(1)?;
             placing.item(row.get(0)?, &text)?;
@@ -66,12 +81,11 @@ impl Plan {
         default_user: &UserId,
     ) -> Result<(), PlanError> {
         let db = self.spool.db();
-        let today = self.now.to_zoned(TimeZone::UTC).date();
         let mut placing = Placing {
             db: &db,
             request,
             default_user,
-            today,
+            today: self.now.to_zoned(TimeZone::UTC).date(),
             counts: &mut self.counts,
             frames: None,
         };

@@ -14,7 +14,7 @@ use crate::mem0::{Event, Frame, Problem, Stopped, read_export};
 use crate::memory::model::UserId;
 
 /// How often a watch is told: every so many items.
-const TELL_EVERY: u64 = 256;
+pub(super) const TELL_EVERY: u64 = 256;
 
 /// Why a source was not read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -115,12 +115,7 @@ impl Plan {
             unplaced: Vec::new(),
         };
         plan.spool_items(source, watch, cancelled)?;
-        watch.at(Progress {
-            phase: Phase::Planning,
-            done: 0,
-            total: None,
-        });
-        plan.place_items(request, default_user, cancelled)?;
+        plan.place_items(request, default_user, watch, cancelled)?;
         plan.add_turns(request, default_user)?;
         plan.number_equal_ones()?;
         plan.find_conflicts()?;

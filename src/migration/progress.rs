@@ -5,7 +5,7 @@
 pub enum Phase {
     /// Reading the source: counted in bytes.
     Reading,
-    /// Putting what was read in order: not counted.
+    /// Putting what was read in order: counted in things that were read.
     Planning,
     /// Writing: counted in records.
     Writing,

@@ -194,7 +194,6 @@ fn style(Progress { phase, total, .. }: Progress) -> ProgressStyle {
             "{spinner} {msg:<10} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
         }
         (Phase::Reading, None) => "{spinner} {msg:<10} {bytes}, {bytes_per_sec}",
-        (Phase::Planning, _) => "{spinner} {msg:<10} {elapsed}",
         (_, Some(_)) => {
             "{spinner} {msg:<10} [{bar:30}] {human_pos} of {human_len} records, {rate} a second, {eta} left"
         }
@@ -214,10 +213,10 @@ fn style(Progress { phase, total, .. }: Progress) -> ProgressStyle {
 fn beginning(word: &str, progress: Progress) -> String {
     match (progress.phase, progress.total) {
         (Phase::Reading, Some(total)) => format!("{word} {}", HumanBytes(total)),
-        (Phase::Writing | Phase::Validating, Some(total)) => {
+        (Phase::Planning | Phase::Writing | Phase::Validating, Some(total)) => {
             format!("{word} {} records", HumanCount(total))
         }
-        _ => word.to_owned(),
+        (_, None) => word.to_owned(),
     }
 }
 
@@ -246,13 +245,12 @@ fn so_far(word: &str, progress: Progress, took: Duration) -> String {
         format!("{word}: {done}{of}, {rate} a second{left}")
     };
     match phase {
-        Phase::Planning => format!("{word}: {}", HumanDuration(took)),
         Phase::Reading => {
             let total = total.map(HumanBytes);
             let total = total.as_ref().map(|total| total as &dyn Display);
             line(&HumanBytes(done), total, &HumanBytes(rate))
         }
-        Phase::Writing | Phase::Validating => {
+        Phase::Planning | Phase::Writing | Phase::Validating => {
             let total = total.map(|total| format!("{} records", HumanCount(total)));
             let total = total.as_ref().map(|total| total as &dyn Display);
             line(&HumanCount(done), total, &HumanCount(rate))
