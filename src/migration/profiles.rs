@@ -1,7 +1,7 @@
 //! Users as a source describes them, as they will stand in Zep.
 
 use jiff::Timestamp;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::loading::{PlannedOwner, SOURCE};
 use crate::memory::mapping::RoleMap;
@@ -34,11 +34,10 @@ pub(super) fn profile(
         marks.insert("source_user_id".into(), user.as_str().into());
     }
     marks.insert(MIGRATION_TIMESTAMP.into(), now.to_string().into());
-    let mut metadata = described
-        .map(|user| user.metadata.clone())
-        .unwrap_or_default();
-    // A mark of ours keeps its meaning.
-    metadata.retain(|key, _| !marks.contains_key(key));
+    let metadata = beside(
+        &marks,
+        described.map(|user| &user.metadata).unwrap_or(&Map::new()),
+    );
     let some = |text: &Option<String>| {
         text.as_deref()
             .map(str::trim)
@@ -50,5 +49,41 @@ pub(super) fn profile(
         email: described.and_then(|user| some(&user.email)),
         marks,
         metadata,
+    }
+}
+
+/// The source's own fields beside the marks: a mark keeps its meaning, and a field of its name is
+/// kept under another one, as with a record's.
+fn beside(marks: &Map<String, Value>, fields: &Map<String, Value>) -> Map<String, Value> {
+    let (same, mut kept): (Map<_, _>, Map<_, _>) = fields
+        .clone()
+        .into_iter()
+        .partition(|(key, _)| marks.contains_key(key));
+    for (mut key, value) in same {
+        while marks.contains_key(&key) || kept.contains_key(&key) {
+            key.insert_str(0, "mem0_");
+        }
+        kept.insert(key, value);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn a_field_that_is_called_like_a_mark_is_kept_under_another_name() {
+        let marks = map(json!({"role": "patient", "migration_source": "mem0"}));
+        let fields = json!({"role": "owner", "tz": "UTC", "mem0_role": 1, "migration_source": {}});
+        let kept = json!({"tz": "UTC", "mem0_role": 1, "mem0_mem0_role": "owner",
+                          "mem0_migration_source": {}});
+        assert_eq!(beside(&marks, &map(fields)), map(kept));
     }
 }

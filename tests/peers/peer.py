@@ -1,6 +1,7 @@
 """What the peers share: named checks, and a running emulator."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+import urllib.request
 
 BINARY = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("ZEP_MCP_SERVER_BIN")
 
@@ -34,6 +36,17 @@ def check(promise):
 def finish():
     """Ends the peer with a code that says whether every promise was kept."""
     sys.exit(1 if _failed else 0)
+
+
+def control(address, method, path, body=None):
+    """Asks the emulator itself: its plan of faults, its counts."""
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(
+        f"{address}/_emulator/{path}", data=data, method=method, headers=headers
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
 
 
 @contextlib.contextmanager

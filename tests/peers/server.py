@@ -1,6 +1,7 @@
 """The server, started over stdio by the official Python client of either generation (mcp 1.x, 2.x).
 Both check every structured answer against the tool's output schema."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -12,6 +13,12 @@ from peer import BINARY
 try:
     from mcp import Client  # from 2.0 on
 except ImportError:
+    from mcp.types import (
+        CancelledNotification,
+        CancelledNotificationParams,
+        ClientNotification,
+    )
+
     Client = None
 
 API_KEY = "z_peer-5d1f"
@@ -44,20 +51,48 @@ class Server:
     async def tools(self):
         return (await self.session.list_tools()).tools
 
-    async def ask(self, tool, **arguments):
-        """What the tool answered, and whether it is an error."""
-        result = await self.session.call_tool(tool, arguments)
+    async def ask(self, tool, progress=None, **arguments):
+        """What the tool answered, and whether it is an error. `progress` is told how far it is."""
+        result = await self.session.call_tool(tool, arguments, progress_callback=progress)
         error = result.is_error if Client else result.isError
         answer = result.structured_content if Client else result.structuredContent
         text = json.loads(result.content[0].text)
         assert error or text == answer, f"{tool}: the text is another answer"
         return text, bool(error)
 
-    async def call(self, tool, **arguments):
+    async def call(self, tool, progress=None, **arguments):
         """The answer of a call that must succeed."""
-        answer, error = await self.ask(tool, **arguments)
+        answer, error = await self.ask(tool, progress, **arguments)
         assert not error, f"{tool}: {answer}"
         return answer
+
+    async def give_up(self, tool, when, **arguments):
+        """Calls the tool, and cancels the call once it is told to be so far."""
+        reached = asyncio.Event()
+
+        async def progress(done, _total, _message):
+            if done >= when:
+                reached.set()
+
+        # The next request's id. 1.x leaves it to its caller to send the cancellation.
+        request = None if Client else self.session._request_id
+        call = asyncio.create_task(
+            self.session.call_tool(tool, arguments, progress_callback=progress)
+        )
+        waiting = asyncio.create_task(reached.wait())
+        await asyncio.wait([call, waiting], timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        early = not call.done()
+        if request is not None:
+            parameters = CancelledNotificationParams(requestId=request, reason="enough")
+            notification = CancelledNotification(
+                method="notifications/cancelled", params=parameters
+            )
+            await self.session.send_notification(ClientNotification(notification))
+        # From 2.0 on this sends it.
+        call.cancel()
+        waiting.cancel()
+        await asyncio.gather(call, waiting, return_exceptions=True)
+        assert early and reached.is_set(), "it was over before it could be cancelled"
 
     async def read_session(self, user, session, limit=40):
         """A whole session, page by page."""

@@ -24,6 +24,34 @@ const TURNS: [(&str, &str); 4] = [
     ),
 ];
 
+/// A friend of Mara's, as the system knew him that they come from (in the guide's shape).
+fn friend() -> Value {
+    json!({ "id": "jonas", "name": "Jonas Berg", "role": "user" })
+}
+
+/// What that system kept of him: two turns, an insight, a preference.
+fn friends_memories() -> Value {
+    json!({
+        "messages": [
+            {
+                "role": "user",
+                "content": "I have been feeling anxious before exams",
+                "timestamp": "2023-11-02T18:04:05.25Z",
+            },
+            {
+                "role": "therapist",
+                "content": "Tell me more about that.",
+                "timestamp": "2023-11-02T18:05:00Z",
+            },
+        ],
+        "insights": [{ "emotions": ["anxious", "hopeful"] }],
+        "preferences": { "language": "de" },
+    })
+}
+
+/// How many records that is.
+const FRIENDS_RECORDS: u64 = 3;
+
 /// One thing that happens.
 pub struct Scene {
     /// What happens, in a sentence.
@@ -247,7 +275,58 @@ pub const SCENES: &[Scene] = &[
             ))
         },
     },
+    Scene {
+        says: "Jonas joins, and brings his memories from the old system",
+        call: Call::Tool(
+            "migrate_user",
+            |_| json!({ "user": friend(), "data": friends_memories() }),
+        ),
+        check: |answer, _| {
+            ensure!(
+                answer["success"] == true,
+                "something of him was not migrated"
+            );
+            let migrated = number(answer, "/memories_migrated")?;
+            ensure!(
+                migrated == FRIENDS_RECORDS,
+                "{FRIENDS_RECORDS} memories were brought, {migrated} are reported"
+            );
+            Ok(format!(
+                "{migrated} memories from {} to {}, with their times",
+                text(answer, "/source_system")?,
+                text(answer, "/target_system")?
+            ))
+        },
+    },
+    Scene {
+        says: "Did all of it arrive, and as it was?",
+        call: Call::Tool(
+            "validate_migration",
+            |_| json!({ "user": friend(), "data": friends_memories() }),
+        ),
+        check: |answer, _| {
+            ensure!(answer["valid"] == true, "what arrived is not what he had");
+            let stored = number(answer, "/memory_count")?;
+            ensure!(
+                stored == FRIENDS_RECORDS,
+                "{stored} of {FRIENDS_RECORDS} memories are there"
+            );
+            let checks = list(answer, "checks")?;
+            let names: Vec<_> = checks
+                .iter()
+                .map(|check| text(check, "/name"))
+                .collect::<anyhow::Result<_>>()?;
+            Ok(format!("valid: {}", names.join(", ")))
+        },
+    },
 ];
+
+fn number(answer: &Value, pointer: &str) -> anyhow::Result<u64> {
+    answer
+        .pointer(pointer)
+        .and_then(Value::as_u64)
+        .with_context(|| format!("the answer has no number at {pointer}"))
+}
 
 fn text<'a>(answer: &'a Value, pointer: &str) -> anyhow::Result<&'a str> {
     answer
@@ -307,6 +386,31 @@ mod tests {
     }
 
     #[test]
+    fn a_migration_that_lost_something_is_a_failure() {
+        let says = "Jonas joins, and brings his memories from the old system";
+        let report = |success: bool, migrated: u64| {
+            json!({
+                "success": success,
+                "memories_migrated": migrated,
+                "source_system": "mem0",
+                "target_system": "local",
+            })
+        };
+        check(says, report(true, FRIENDS_RECORDS)).unwrap();
+        check(says, report(true, FRIENDS_RECORDS - 1)).unwrap_err();
+        check(says, report(false, FRIENDS_RECORDS)).unwrap_err();
+    }
+
+    #[test]
+    fn a_validation_that_found_a_difference_is_a_failure() {
+        let says = "Did all of it arrive, and as it was?";
+        let verdict = |valid: bool, stored: u64| json!({ "valid": valid, "memory_count": stored, "checks": [{ "name": "content" }] });
+        check(says, verdict(true, FRIENDS_RECORDS)).unwrap();
+        check(says, verdict(false, FRIENDS_RECORDS)).unwrap_err();
+        check(says, verdict(true, 0)).unwrap_err();
+    }
+
+    #[test]
     fn every_tool_of_the_day_must_be_listed() {
         let says = "It asks what the server can do";
         let all = [
@@ -314,6 +418,8 @@ mod tests {
             "search_memory",
             "get_session",
             "list_sessions",
+            "migrate_user",
+            "validate_migration",
         ];
         let listed = |names: &[&str]| json!({ "tools": names.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>() });
         check(says, listed(&all)).unwrap();

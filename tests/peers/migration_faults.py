@@ -1,0 +1,70 @@
+"""A migration while everything goes wrong that the emulator can do wrong: what Zep's official client
+(zep-cloud 3.30.0) reads afterwards is complete, single and in order."""
+
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+
+import stored
+from commands import command
+from export import Export
+from peer import check, control, emulator, finish
+from server import API_KEY
+from zep_cloud.client import Zep
+
+# How often the command may be run until it succeeds.
+RUNS = 5
+# All at once, each at a rate at which most calls still come through.
+FAULTS = [
+    "--rate-limit", "150", "--rate-window", "1", "--latency", "5",
+    "--fail", "0.03:503", "--fail", "0.02:500", "--fail-after", "0.03:502",
+    "--drop-requests", "0.03", "--drop-answers", "0.05", "--half-answers", "0.03",
+    "--garbage-answers", "0.03", "--late-writes", "0.04:400", "--slow-bodies", "0.03:1500",
+    "--restart", "900:100",
+]  # fmt: skip
+
+
+def survives(seed, export, file):
+    behavior = ["--cursor", "page", "--metadata-patch", "replaces"] if seed % 2 else []
+    with emulator(*FAULTS, *behavior, "--seed", str(seed)) as address:
+        started = datetime.now(timezone.utc)
+        stored_in_all = 0
+        with check(f"seed {seed}: while everything goes wrong, the migration succeeds"):
+            for _ in range(RUNS):
+                report, code = command(address, "migrate", "--file", file, ZEP_TIMEOUT_SECS="1")
+                stored_in_all += report["memories_migrated"]
+                assert (code == 0) == report["success"], report
+                if code == 0:
+                    break
+            assert code == 0, report
+        with check(f"seed {seed}: what was reported as migrated is what there is to migrate"):
+            assert stored_in_all == export.records, (stored_in_all, report)
+        with check(f"seed {seed}: enough went wrong"):
+            control(address, "PUT", "faults", {})
+            faults = control(address, "GET", "stats")["faults"]
+            # Those that touch a call; each was met.
+            assert len(faults) >= 8 and sum(faults.values()) >= 40, faults
+        zep = Zep(api_key=API_KEY, base_url=f"{address}/api/v2", timeout=60)
+        with check(f"seed {seed}: everybody and every session is there, and nothing else"):
+            stored.people(zep, export, started)
+            stored.nothing_else(zep, export)
+        with check(f"seed {seed}: every record is there, single, whole and in order"):
+            stored.whole(zep, export, started)
+        with check(f"seed {seed}: validation says so, too"):
+            validation, code = command(address, "validate", "--file", file)
+            assert code == 0 and validation["valid"], validation
+
+
+def main():
+    export = Export(seed=11, turns=12)
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "export.json")
+        file.write_text(export.document(), encoding="utf-8")
+        with check("the export has some hundred records of all shapes"):
+            assert 250 <= export.records <= 500 and len(export.sessions) >= 20, export.records
+        for seed in (1, 2):
+            survives(seed, export, file)
+    finish()
+
+
+main()
