@@ -9,7 +9,8 @@ use crate::memory::import::Imported;
 use crate::memory::model::{AgentId, AppId, MemoryKind, TimeOrigin};
 use crate::memory::records::Assembled;
 
-/// How far times may lie apart: databases keep microseconds.
+/// Times that lie this far apart are two: databases keep microseconds, and cut off or round what is
+/// finer.
 const PRECISION: SignedDuration = SignedDuration::from_micros(1);
 
 /// What is compared against.
@@ -123,7 +124,7 @@ pub(super) fn compare(
 }
 
 fn same_time(one: Timestamp, other: Timestamp) -> bool {
-    one.duration_since(other).abs() <= PRECISION
+    one.duration_since(other).abs() < PRECISION
 }
 
 fn same_map(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
@@ -148,5 +149,19 @@ fn same_value(one: &Value, other: &Value) -> bool {
             one == other || (one.is_f64() || other.is_f64()) && one.as_f64() == other.as_f64()
         }
         (one, other) => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_microsecond_is_a_difference_and_what_is_finer_is_none() {
+        let at = |nanosecond| Timestamp::new(1_700_000_000, nanosecond).unwrap();
+        assert!(same_time(at(123_456_789), at(123_456_000)));
+        assert!(same_time(at(123_456_789), at(123_457_000)));
+        assert!(!same_time(at(123_456_000), at(123_457_000)));
+        assert!(!same_time(at(123_457_000), at(123_456_000)));
     }
 }
