@@ -12,7 +12,7 @@ pub struct MovingArgs {
     #[arg(long, value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Only this user. What names nobody in the export is taken for theirs
+    /// Only this user. What names nobody is taken for theirs, if the export names no other user
     #[arg(long, value_name = "ID")]
     pub user: Option<String>,
 

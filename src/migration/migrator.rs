@@ -351,6 +351,13 @@ impl Migrator {
                 ),
             }));
         }
+        if counts.nameless > 0 {
+            report.notes.push(format!(
+                "{} records that name no user were left out, since the source names several; \
+                 migrate them without --user, or give them a `user_id`",
+                counts.nameless
+            ));
+        }
         if !plan.unplaced.is_empty() {
             report.notes.push(format!(
                 "fields of sessions or documents for which Zep has no place were left out: {}",

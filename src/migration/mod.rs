@@ -95,7 +95,8 @@ use crate::memory::model::{Owner, Place, SessionId, UserId};
 /// Which part of a source is meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Only this user. Records that name nobody are taken for theirs.
+    /// Only this user. Records that name no user are taken for theirs if the source names no other
+    /// user.
     pub user: Option<UserId>,
     /// Only these sessions; none: everything.
     pub sessions: Vec<SessionId>,

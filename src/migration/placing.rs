@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::Request;
 use super::identity::{Identity, SaidIn, hash, identity, key_of, owner_key, place, user_id};
 use super::loading::parts;
-use super::plan::{Counts, Plan, PlanError, TELL_EVERY, Weight, keep_problem, note};
+use super::plan::{Counts, Others, Plan, PlanError, TELL_EVERY, Weight, keep_problem, note};
 use super::progress::{Phase, Progress, Watch};
 use crate::mem0::{
     Item, Named, Piece, Position, Problem, RecordKind, SourceRecord, SourceUser, interpret,
@@ -40,6 +40,8 @@ impl Plan {
             default_user,
             today: self.now.to_zoned(TimeZone::UTC).date(),
             counts: &mut self.counts,
+            others: self.others,
+            names_others: false,
             frames: None,
         };
         let total = db.query_row("SELECT count(*) FROM item", [], |row| row.get(0))?;
@@ -67,10 +69,17 @@ impl Plan {
         }
         drop(rows);
         drop(items);
+        placing.others = match placing.names_others {
+            true => Others::Named,
+            false => Others::None,
+        };
+        placing.nameless()?;
+        let others = placing.others;
         if let Some(profile) = &request.profile {
             placing.user(profile, "the user that was given")?;
         }
         db.execute_batch("COMMIT")?;
+        self.others = others;
         Ok(())
     }
 
@@ -87,6 +96,8 @@ impl Plan {
             default_user,
             today: self.now.to_zoned(TimeZone::UTC).date(),
             counts: &mut self.counts,
+            others: self.others,
+            names_others: false,
             frames: None,
         };
         let mut first = db.prepare(
@@ -141,6 +152,9 @@ struct Placing<'a> {
     default_user: &'a UserId,
     today: Date,
     counts: &'a mut Counts,
+    others: Others,
+    /// Whether another user was named so far than the one who was asked for.
+    names_others: bool,
     /// What was found last: neighbours mostly stand in the same object.
     frames: Option<(u64, Around)>,
 }
@@ -187,6 +201,21 @@ impl Placing<'_> {
         }
     }
 
+    /// What names no user, now that it is known whom the source names.
+    fn nameless(&mut self) -> rusqlite::Result<()> {
+        let db = self.db;
+        let mut items = db.prepare(
+            "SELECT item.n, item.json FROM nameless JOIN item ON item.n = nameless.item
+             ORDER BY nameless.rowid",
+        )?;
+        let mut rows = items.query([])?;
+        while let Some(row) = rows.next()? {
+            let text: String = row.get(1)?;
+            self.item(row.get(0)?, &text)?;
+        }
+        Ok(())
+    }
+
     /// What an item's frame and those around it name.
     fn around(&mut self, frame: Option<u64>) -> rusqlite::Result<Around> {
         let Some(innermost) = frame else {
@@ -230,6 +259,23 @@ impl Placing<'_> {
     ) -> rusqlite::Result<()> {
         let named = record.named.clone().or(&around.named);
         let selection = &self.request.selection;
+        if let Some(only) = &selection.user {
+            match (&named.user, &named.agent, self.others) {
+                (Some(user), ..) => self.names_others |= user.trim() != only.as_str(),
+                (None, None, Others::NotKnown) => {
+                    self.db
+                        .prepare_cached("INSERT INTO nameless VALUES (?1)")?
+                        .execute([n])?;
+                    return Ok(());
+                }
+                (None, None, Others::Named) => {
+                    self.counts.not_selected += 1;
+                    self.counts.nameless += 1;
+                    return Ok(());
+                }
+                (None, ..) => {}
+            }
+        }
         let placement = match place(record.kind, &named, selection, self.default_user) {
             Ok(Some(placement)) => placement,
             Ok(None) => {
@@ -287,9 +333,9 @@ impl Placing<'_> {
             .query_row(params![owner, session], |row| row.get(0))?;
         self.db
             .prepare_cached(
-                "INSERT INTO record (item, turn, place, owner, id, agent, app, parts, by_content,
-                                     digest, time, exported_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                "INSERT INTO record (item, turn, stands, place, owner, id, agent, app, parts,
+                                     by_content, digest, time, exported_at)
+                 VALUES (?1, ?2, (?1 << 20) + ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
                 n,
@@ -335,6 +381,7 @@ impl Placing<'_> {
             .as_ref()
             .is_some_and(|only| *only != id)
         {
+            self.names_others = true;
             return Ok(());
         }
         let owner = self.owner(&owner_key(&Owner::User(id)), false)?;

@@ -61,6 +61,20 @@ pub(super) struct Counts {
     pub(super) broken: u64,
     /// Not as they should be, and migrated all the same.
     pub(super) minor: u64,
+    /// Left out, since they name no user and the source names several.
+    pub(super) nameless: u64,
+}
+
+/// Whether a source names other users than the one who was asked for. What names nobody is theirs
+/// only if it names no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Others {
+    /// It was not read to its end yet.
+    NotKnown,
+    /// It does.
+    Named,
+    /// It does not.
+    None,
 }
 
 /// A record's state in a plan.
@@ -88,6 +102,8 @@ pub(super) struct Plan {
     pub(super) counts: Counts,
     /// The moment that undated records are dated with where nothing else dates them.
     pub(super) now: Timestamp,
+    /// What is known of the users that the source names.
+    pub(super) others: Others,
     /// Whether owners count of whom there is nothing but themselves: not where only some sessions
     /// were asked for, and nobody in particular.
     pub(super) empty_owners: bool,
@@ -111,6 +127,7 @@ impl Plan {
             spool: Spool::new()?,
             counts: Counts::default(),
             now: Timestamp::now(),
+            others: Others::NotKnown,
             empty_owners: request.selection.sessions.is_empty() || request.selection.user.is_some(),
             unplaced: Vec::new(),
         };

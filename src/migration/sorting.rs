@@ -14,7 +14,7 @@ impl Plan {
         let db = self.spool.db();
         db.execute_batch("CREATE INDEX record_id ON record (owner, id)")?;
         let mut equal = db.prepare(
-            "SELECT n, id, row_number() OVER (PARTITION BY owner, id ORDER BY n) AS number
+            "SELECT n, id, row_number() OVER (PARTITION BY owner, id ORDER BY stands) AS number
              FROM record WHERE by_content = 1 AND (owner, id) IN (
                 SELECT owner, id FROM record WHERE by_content = 1
                 GROUP BY owner, id HAVING count(*) > 1)",
@@ -77,11 +77,11 @@ impl Plan {
         db.execute_batch(
             "CREATE TEMP TABLE backwards AS
              SELECT place FROM (
-                SELECT place, time, lag(time) OVER (PARTITION BY place ORDER BY n) AS before
+                SELECT place, time, lag(time) OVER (PARTITION BY place ORDER BY stands) AS before
                 FROM record WHERE state = 0 AND time IS NOT NULL)
              GROUP BY place HAVING total(time < before) > total(time > before);
-             UPDATE record SET rank = -n WHERE place IN (SELECT place FROM backwards);
-             UPDATE record SET rank = n WHERE rank IS NULL;
+             UPDATE record SET rank = -stands WHERE place IN (SELECT place FROM backwards);
+             UPDATE record SET rank = stands WHERE rank IS NULL;
              CREATE INDEX record_rank ON record (place, rank, time);
              CREATE TEMP TABLE carry (n INTEGER PRIMARY KEY, carried INTEGER);
              INSERT INTO carry SELECT n, max(time) OVER (PARTITION BY place, dated) AS carried FROM (

@@ -48,6 +48,8 @@ const SCHEMA: &str = "
         item INTEGER NOT NULL,
         -- Which turn of the item.
         turn INTEGER NOT NULL,
+        -- Where it stands in the source.
+        stands INTEGER NOT NULL,
         place INTEGER NOT NULL,
         owner INTEGER NOT NULL,
         id TEXT NOT NULL,
@@ -67,6 +69,11 @@ const SCHEMA: &str = "
         carried INTEGER,
         rank INTEGER,
         state INTEGER NOT NULL DEFAULT 0
+    );
+    -- Items that name no user, until it is known whether the source names others than the one who
+    -- was asked for.
+    CREATE TABLE nameless (
+        item INTEGER NOT NULL
     );
     -- The turns that memories were made from, before those that stand with several are told apart.
     CREATE TABLE turns (

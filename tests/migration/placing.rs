@@ -7,7 +7,7 @@ use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::model::UserId;
 use zep_mcp_server::migration::{Migrator, Request, Selection, Source};
-use zep_mcp_server::zep::{Listing, Owner, UserId as ZepUser, Zep};
+use zep_mcp_server::zep::{Listing, Owner, ThreadId, UserId as ZepUser, Window, Zep};
 
 use crate::program::World;
 use crate::{contents, is_valid, migrate_all, on_both_backends, turns};
@@ -119,26 +119,58 @@ async fn records_go_to_the_owner_that_they_name() {
 }
 
 #[tokio::test]
-async fn a_selected_user_gets_what_names_nobody_and_nothing_of_others() {
-    let home = Home::new();
-    let source = json!([
-        {"role": "user", "content": "of nobody"},
-        {"role": "user", "content": "of another", "user_id": "joe"},
-        {"role": "user", "content": "of a session", "session_id": "s"},
-    ]);
+async fn a_selected_user_gets_what_names_nobody_only_if_nobody_else_is_named() {
+    let of_nobody = [
+        json!({"role": "user", "content": "of nobody"}),
+        json!({"role": "user", "content": "of a session", "session_id": "s"}),
+        json!({"role": "user", "content": "of nobody, too"}),
+    ];
+    let others = [
+        json!({"role": "user", "content": "of another", "user_id": "joe"}),
+        json!({"id": "joe", "name": "Joe", "messages": []}),
+    ];
     let request = Request {
         selection: Selection::of_user(UserId::new("jane").unwrap()),
         ..Request::default()
     };
+    let home = Home::new();
+    let mut source = of_nobody.to_vec();
+    source.push(json!({"role": "user", "content": "hers", "user_id": "jane", "session_id": "s"}));
     let report = home
         .migrator
-        .migrate(Source::value(&source), &request)
+        .migrate(Source::value(&Value::from(source)), &request)
         .await
         .unwrap();
     assert!(report.success, "{report:#?}");
-    assert_eq!((report.memories_migrated, report.skipped), (2, 1));
+    assert_eq!((report.memories_migrated, report.skipped), (4, 0));
     assert_eq!(home.threads("jane").await, ["default::zm::jane", "s"]);
-    assert!(home.zep.user(&ZepUser::new("joe").unwrap()).await.is_err());
+    // What came to be known as hers later stands where it stood.
+    let window = Window::First { limit: 10 };
+    let thread = ThreadId::new("s").unwrap();
+    let messages = home.zep.messages(&thread, &window).await.unwrap().messages;
+    assert_eq!(messages[0].content, "of a session");
+    assert_eq!(messages[1].content, "hers");
+
+    for other in others {
+        let home = Home::new();
+        let mut source = of_nobody.to_vec();
+        source.push(other);
+        source.push(json!({"memory": "hers", "user_id": "jane"}));
+        let source = Value::from(source);
+        let report = home
+            .migrator
+            .migrate(Source::value(&source), &request)
+            .await
+            .unwrap();
+        assert!(report.success, "{report:#?}");
+        assert_eq!(report.memories_migrated, 1, "{report:#?}");
+        assert!(
+            report.notes[0].contains("3 records that name no user"),
+            "{report:#?}"
+        );
+        assert_eq!(home.threads("jane").await, [""; 0]);
+        assert!(home.zep.user(&ZepUser::new("joe").unwrap()).await.is_err());
+    }
 }
 
 #[tokio::test]

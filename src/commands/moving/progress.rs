@@ -194,6 +194,9 @@ fn style(Progress { phase, total, .. }: Progress) -> ProgressStyle {
             "{spinner} {msg:<10} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
         }
         (Phase::Reading, None) => "{spinner} {msg:<10} {bytes}, {bytes_per_sec}",
+        (Phase::Planning, Some(_)) => {
+            "{spinner} {msg:<10} [{bar:30}] {human_pos} of {human_len}, {rate} a second, {eta} left"
+        }
         (_, Some(_)) => {
             "{spinner} {msg:<10} [{bar:30}] {human_pos} of {human_len} records, {rate} a second, {eta} left"
         }
@@ -213,10 +216,10 @@ fn style(Progress { phase, total, .. }: Progress) -> ProgressStyle {
 fn beginning(word: &str, progress: Progress) -> String {
     match (progress.phase, progress.total) {
         (Phase::Reading, Some(total)) => format!("{word} {}", HumanBytes(total)),
-        (Phase::Planning | Phase::Writing | Phase::Validating, Some(total)) => {
+        (Phase::Writing | Phase::Validating, Some(total)) => {
             format!("{word} {} records", HumanCount(total))
         }
-        (_, None) => word.to_owned(),
+        _ => word.to_owned(),
     }
 }
 
@@ -250,7 +253,13 @@ fn so_far(word: &str, progress: Progress, took: Duration) -> String {
             let total = total.as_ref().map(|total| total as &dyn Display);
             line(&HumanBytes(done), total, &HumanBytes(rate))
         }
-        Phase::Planning | Phase::Writing | Phase::Validating => {
+        // Users and other things are planned, too.
+        Phase::Planning => {
+            let total = total.map(HumanCount);
+            let total = total.as_ref().map(|total| total as &dyn Display);
+            line(&HumanCount(done), total, &HumanCount(rate))
+        }
+        Phase::Writing | Phase::Validating => {
             let total = total.map(|total| format!("{} records", HumanCount(total)));
             let total = total.as_ref().map(|total| total as &dyn Display);
             line(&HumanCount(done), total, &HumanCount(rate))

@@ -30,7 +30,7 @@ struct MigrateUserArgs {
     user: UserArg,
     /// Their memories, inline: an export of mem0 (`{"results": […]}` or a list of memories), or
     /// `{"messages": […], "sessions": [{"id", "messages"}], "insights", "summary", "traits"}`.
-    /// Records that name nobody are taken for this user's.
+    /// Records that name nobody are taken for this user's, if no other user is named.
     data: Option<Value>,
     /// Their memories in an export file on the server, by its name in the import directory. It may
     /// hold other users, too, who are left out.
