@@ -1,6 +1,7 @@
 //! What the migration tools have in common: whose memories, from where, and telling how far it is.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rmcp::{
     RoleServer,
@@ -10,7 +11,7 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 
 use super::{error::ToolError, server::MemoryServer};
 use crate::config::Setting;
@@ -138,62 +139,89 @@ impl From<migration::Error> for ToolError {
     }
 }
 
-/// Tells the client how far something is, if it asked for that.
+/// Tells the client how far something is, if it asked for that: where each phase begins, how far it
+/// is now and then, and the end.
 pub(super) struct Telling {
     peer: Peer<RoleServer>,
     token: Option<ProgressToken>,
-    sender: watch::Sender<Option<Progress>>,
+    sender: mpsc::UnboundedSender<Progress>,
+    receiver: mpsc::UnboundedReceiver<Progress>,
 }
 
 impl Telling {
     /// For the call of this context.
     pub(super) fn new(context: &RequestContext<RoleServer>) -> Self {
+        // It holds little: see `NowAndThen`.
+        let (sender, receiver) = mpsc::unbounded_channel();
         Self {
             peer: context.peer.clone(),
             token: context.meta.get_progress_token(),
-            sender: watch::channel(None).0,
+            sender,
+            receiver,
         }
     }
 
     /// What is to be told how far it is.
     pub(super) fn watch(&self) -> Arc<dyn Watch> {
-        Arc::new(Latest(self.sender.clone()))
+        Arc::new(NowAndThen {
+            sender: self.sender.clone(),
+            sent: Mutex::new(None),
+        })
     }
 
     /// Does it, and tells meanwhile.
     pub(super) async fn during<T>(self, work: impl Future<Output = T>) -> T {
-        let Some(token) = self.token else {
+        let Self {
+            peer,
+            token,
+            mut receiver,
+            ..
+        } = self;
+        let Some(token) = token else {
+            drop(receiver);
             return work.await;
         };
-        let mut receiver = self.sender.subscribe();
-        let tell = async {
-            let mut told = 0.0;
-            while receiver.changed().await.is_ok() {
-                let latest = *receiver.borrow_and_update();
-                if let Some(progress) = latest {
-                    told = notify(&self.peer, token.clone(), progress, told).await;
-                }
-                tokio::time::sleep(BETWEEN).await;
-            }
-        };
+        let mut told = 0.0;
         tokio::pin!(work);
-        tokio::select! {
-            outcome = &mut work => return outcome,
-            () = tell => {}
+        loop {
+            tokio::select! {
+                outcome = &mut work => {
+                    while let Ok(progress) = receiver.try_recv() {
+                        told = notify(&peer, token.clone(), progress, told).await;
+                    }
+                    return outcome;
+                }
+                Some(progress) = receiver.recv() => {
+                    told = notify(&peer, token.clone(), progress, told).await;
+                }
+            }
         }
-        work.await
     }
 }
 
-/// How long at least there is between two notifications.
-const BETWEEN: std::time::Duration = std::time::Duration::from_millis(200);
+/// How long at least there is between two notifications of a phase.
+const BETWEEN: Duration = Duration::from_millis(200);
 
-/// Keeps what was told last.
-struct Latest(watch::Sender<Option<Progress>>);
+/// Passes on where a phase begins and ends, and in between how far it is now and then.
+struct NowAndThen {
+    sender: mpsc::UnboundedSender<Progress>,
+    /// The phase that was passed on last, and when.
+    sent: Mutex<Option<(Phase, Instant)>>,
+}
 
-impl Watch for Latest {
+impl Watch for NowAndThen {
     fn at(&self, progress: Progress) {
-        self.0.send_replace(Some(progress));
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = sent.is_none_or(|(phase, at)| {
+            phase != progress.phase
+                || at.elapsed() >= BETWEEN
+                || progress.total == Some(progress.done)
+        });
+        if due {
+            *sent = Some((progress.phase, Instant::now()));
+            // A client that asked for no progress is told none.
+            let _ = self.sender.send(progress);
+        }
     }
 }
 

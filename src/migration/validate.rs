@@ -149,13 +149,15 @@ impl Comparison<'_> {
                     let mut verdict = lock(&self.verdict);
                     verdict.count(CheckName::SessionLoads, 1, u64::from(thread.is_some()));
                     if thread.is_none() {
-                        let missing = self.of_place(
-                            CheckName::SessionLoads,
-                            place,
-                            "session",
-                            "does not exist".into(),
-                        );
-                        verdict.differs(missing);
+                        let none = "does not exist".to_owned();
+                        let check = CheckName::SessionLoads;
+                        verdict.differs(self.of_place(check, place, "session", none));
+                        let all = format!("are missing, all {expected} of the session");
+                        let check = CheckName::MessageCount;
+                        verdict.differs(self.of_place(check, place, "records", all));
+                        drop(verdict);
+                        self.tell(expected);
+                        return Ok(());
                     }
                 }
                 if let Some(thread) = &thread {

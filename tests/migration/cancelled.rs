@@ -59,4 +59,5 @@ fn progress_is_told_and_grows() {
     }
     assert!(told.len() >= 2, "{told:?} in {:?}", begun.elapsed());
     assert!(told.windows(2).all(|two| two[0] < two[1]), "{told:?}");
+    assert_eq!(told.last(), Some(&100.0));
 }
