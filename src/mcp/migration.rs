@@ -22,7 +22,14 @@ use crate::migration::{
 };
 
 /// The most errors, notes and issues that a tool answers one by one. The command line tells all.
-pub(super) const MAX_ANSWERED: usize = 50;
+const MAX_ANSWERED: usize = 50;
+
+/// Cuts a list to what an agent can use. Answers how many were left off.
+pub(super) fn shorten<T>(list: &mut Vec<T>) -> u64 {
+    let left_off = list.len().saturating_sub(MAX_ANSWERED);
+    list.truncate(MAX_ANSWERED);
+    left_off as u64
+}
 
 /// The keys of which an object that has one describes a user.
 const OF_A_USER: [&str; 6] = [
@@ -134,7 +141,7 @@ impl From<migration::Error> for ToolError {
     fn from(error: migration::Error) -> Self {
         match error {
             migration::Error::Memory(error) => error.into(),
-            migration::Error::Plan(error) => Self::failed("migration_failed", error.to_string()),
+            error => Self::failed("migration_failed", error.to_string()),
         }
     }
 }

@@ -11,6 +11,6 @@ mod model;
 pub use export::{MAX_ITEM_BYTES, Stopped, read_export};
 pub use interpret::interpret;
 pub use model::{
-    Event, Frame, FrameId, Item, ItemKind, Named, Piece, Position, Problem, RecordKind,
+    Event, Frame, FrameId, Item, ItemKind, Named, Piece, Position, Problem, RecordKind, SNAPSHOTS,
     SourceRecord, SourceUser,
 };

@@ -77,6 +77,17 @@ pub enum ItemKind {
     Entity,
 }
 
+/// The kinds of snapshots, as sources call them (guide: memory type mapping; the last three are
+/// kinds of Zep's own side).
+pub const SNAPSHOTS: [&str; 6] = [
+    "insights",
+    "summary",
+    "traits",
+    "therapeutic_notes",
+    "crisis_context",
+    "progress_notes",
+];
+
 /// An object that holds others, and what it says of all of them: a user with messages, a session,
 /// a page of memories, a whole export.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +100,8 @@ pub struct Frame {
     pub named: Named,
     /// When the export was made, where the object says so.
     pub exported_at: Option<Timestamp>,
+    /// Of a page of a list: whether the list goes on behind it.
+    pub goes_on: Option<bool>,
     /// Its fields that have no place in a migration, by name, sorted.
     pub unplaced: Vec<String>,
 }

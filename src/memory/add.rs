@@ -100,6 +100,7 @@ impl MemoryService {
             place,
             key,
             known,
+            turn: None,
         };
         let memories = write.finish_even_if_dropped().await?;
         Ok(Added {

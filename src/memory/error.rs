@@ -95,13 +95,18 @@ impl Error {
         }
     }
 
-    /// The HTTP status that Zep answered, where it did.
-    pub fn status(&self) -> Option<u16> {
+    /// What the backend said, where it is the backend that failed.
+    pub fn cause(&self) -> Option<&zep::Error> {
         match self {
-            Self::Zep(error) => error.status(),
-            Self::PartlyStored(stopped) => stopped.cause.status(),
+            Self::Zep(cause) => Some(cause),
+            Self::PartlyStored(stopped) => Some(&stopped.cause),
             Self::Invalid { .. } | Self::NotYours { .. } | Self::NoSession { .. } => None,
         }
+    }
+
+    /// The HTTP status that Zep answered, where it did.
+    pub fn status(&self) -> Option<u16> {
+        self.cause().and_then(zep::Error::status)
     }
 }
 

@@ -2,9 +2,11 @@
 //! compares.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use tokio::sync::OwnedMutexGuard;
 
 use super::{
     Result,
@@ -72,6 +74,14 @@ impl From<StoredParts> for Stored {
     }
 }
 
+/// The turn of whoever imports for an owner: one at a time in this process, or two would each find
+/// that nothing is there and write it twice. Held by what was begun with it until that is finished.
+#[derive(Debug, Clone)]
+pub struct ImportTurn {
+    owner: Owner,
+    _held: Arc<OwnedMutexGuard<()>>,
+}
+
 /// A user's sessions as they stood at one moment.
 #[derive(Debug, Clone)]
 pub struct Sessions(Threads);
@@ -125,6 +135,20 @@ impl Scan<'_> {
 }
 
 impl MemoryService {
+    /// Waits until nobody else in this process imports for this owner, writes in flight of a run that
+    /// was dropped included.
+    ///
+    /// # Errors
+    /// [`super::Error::NotYours`] if the caller may not reach the owner.
+    pub async fn import_turn(&self, caller: &Caller, owner: &Owner) -> Result<ImportTurn> {
+        caller.may_reach(owner)?;
+        let held = self.inner.imports.of(owner).lock_owned().await;
+        Ok(ImportTurn {
+            owner: owner.clone(),
+            _held: Arc::new(held),
+        })
+    }
+
     /// The sessions that a user has; `None` if there is no such user. One request.
     ///
     /// # Errors
@@ -201,14 +225,19 @@ impl MemoryService {
     /// # Errors
     /// As [`MemoryService::add`]; [`super::Error::PartlyStored`] says how many records of these are
     /// stored whole, counted from the first.
+    ///
+    /// # Panics
+    /// If it is another owner's turn, which is a mistake of the program.
     pub async fn import(
         &self,
         caller: &Caller,
+        turn: &ImportTurn,
         place: &Place,
         records: Vec<Imported>,
         stored: Option<StoredParts>,
     ) -> Result<()> {
         caller.may_reach(&place.owner())?;
+        assert_eq!(turn.owner, place.owner(), "it is another owner's turn");
         let Some(first) = records.first() else {
             return Ok(());
         };
@@ -228,11 +257,12 @@ impl MemoryService {
             records,
             key,
             known,
+            turn: Some(turn.clone()),
         };
         write.finish_even_if_dropped().await.map(drop)
     }
 
-    /// Deletes stored doubles: parts of which an equal one is kept. Answers how many Zep confirmed.
+    /// Deletes stored doubles: parts of which an equal one is kept.
     ///
     /// # Errors
     /// [`super::Error::Zep`] if Zep fails; what was deleted before stays deleted.
@@ -241,7 +271,7 @@ impl MemoryService {
         caller: &Caller,
         owner: &Owner,
         doubles: &[Uuid],
-    ) -> Result<usize> {
+    ) -> Result<()> {
         caller.may_reach(owner)?;
         for double in doubles {
             match self.zep().delete_episode(double).await {
@@ -249,7 +279,7 @@ impl MemoryService {
                 _ => {}
             }
         }
-        Ok(doubles.len())
+        Ok(())
     }
 
     /// What it took so far to reach the backend; `None` where nothing is sent anywhere.

@@ -9,6 +9,7 @@ mod finder;
 pub mod fit;
 pub mod import;
 mod list;
+mod locks;
 pub mod mapping;
 pub mod model;
 mod outgoing;

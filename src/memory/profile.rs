@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Result,
-    fit::{pack_flat, unpack_flat},
+    fit::{EXTRA_KEY, pack_flat, same_value, unpack_flat},
     model::{Caller, Owner, UserId},
     service::MemoryService,
 };
@@ -78,7 +78,9 @@ impl Profile {
             }
             match there.get(key) {
                 None => diff.absent.push(format!("metadata.{key}")),
-                Some(there) if there != wanted => diff.different.push(format!("metadata.{key}")),
+                Some(there) if !same_value(there, wanted) => {
+                    diff.different.push(format!("metadata.{key}"));
+                }
                 Some(_) => {}
             }
         }
@@ -89,20 +91,25 @@ impl Profile {
     fn completing(&self, user: &zep::User, diff: &ProfileDiff) -> UserFields {
         let wanted = self.fields();
         let absent = |name: &str| diff.absent.iter().any(|absent| absent == name);
-        let mut metadata = unpack_flat(&user.metadata.clone().unwrap_or_default());
-        let mut changed = false;
+        let there = user.metadata.clone().unwrap_or_default();
+        let known = unpack_flat(&there);
+        let mut more = known.clone();
+        // What stands under its own name stays there, however much that is: others read it, too.
+        let mut flat = there;
+        flat.shift_remove(EXTRA_KEY);
+        more.retain(|key, _| !flat.contains_key(key));
         for (key, value) in self.marks.iter().chain(&self.metadata) {
-            if !metadata.contains_key(key) {
-                changed = true;
-                metadata.insert(key.clone(), value.clone());
+            if !known.contains_key(key) {
+                more.insert(key.clone(), value.clone());
             }
         }
+        let changed = flat.len() + more.len() > known.len();
         UserFields {
             email: wanted.email.filter(|_| absent("email")),
             first_name: wanted.first_name.filter(|_| absent("first_name")),
             last_name: wanted.last_name.filter(|_| absent("last_name")),
             // The whole set: whether Zep merges or replaces is not documented.
-            metadata: changed.then(|| pack_flat(Metadata::new(), &metadata)),
+            metadata: changed.then(|| pack_flat(flat, &more)),
         }
     }
 }
@@ -247,6 +254,19 @@ mod tests {
         let whole = unpack_flat(&metadata);
         assert_eq!(whole["preferences"], json!({"tone": "calm"}));
         assert_eq!(whole["own"], 1);
+        // More keys than Zep is known to take stay where they are.
+        let many: Metadata = (0..12).map(|n| (format!("k{n}"), json!(n))).collect();
+        let crowded = zep::User {
+            metadata: Some(many.clone()),
+            ..zep::User::default()
+        };
+        let diff = profile.compare(&crowded, &[]);
+        let packed = profile.completing(&crowded, &diff).metadata.unwrap();
+        assert!(
+            many.iter()
+                .all(|(key, value)| packed.get(key) == Some(value))
+        );
+        assert_eq!(unpack_flat(&packed)["role"], "patient");
         let completed = zep::User {
             first_name: fields.first_name,
             last_name: fields.last_name,

@@ -6,6 +6,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     Result,
+    locks::Locks,
     model::{Caller, Owner, Scope, UserId},
     sessions::Sessions,
 };
@@ -25,6 +26,8 @@ pub struct MemoryService {
 pub(super) struct Inner {
     pub(super) zep: Arc<dyn Zep>,
     pub(super) sessions: Sessions,
+    /// Who imports for an owner.
+    pub(super) imports: Locks<Owner>,
     pub(super) writes: TaskTracker,
     default_user: UserId,
 }
@@ -36,6 +39,7 @@ impl MemoryService {
             inner: Arc::new(Inner {
                 zep,
                 sessions: Sessions::new(),
+                imports: Locks::default(),
                 writes: TaskTracker::new(),
                 default_user,
             }),

@@ -1,17 +1,12 @@
 //! Which thread a session is: Zep's thread ids are global, a session belongs to its user.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    sync::Mutex,
-    sync::Weak,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 
 use super::{
     Error, Result,
+    locks::Locks,
     model::{SessionId, UserId},
 };
 use crate::zep::{self, NewUser, ThreadId, UserFields, Window, Zep};
@@ -33,7 +28,7 @@ pub(super) struct Sessions {
     /// Who was last seen to own a thread: one that was deleted may be made again by another user,
     /// and what was resolved to it before is void.
     owners: Cache<ThreadId, UserId>,
-    writers: Mutex<HashMap<ThreadId, Weak<tokio::sync::Mutex<()>>>>,
+    writers: Locks<ThreadId>,
 }
 
 /// The ids of all threads of a user, as they stood at one moment.
@@ -78,7 +73,7 @@ impl Sessions {
                 .max_capacity(KEPT_SESSIONS)
                 .time_to_live(BELIEVED_FOR)
                 .build(),
-            writers: Mutex::new(HashMap::new()),
+            writers: Locks::default(),
         }
     }
 
@@ -181,17 +176,7 @@ impl Sessions {
 
     /// The lock that whoever writes to this thread holds, so that records do not interleave.
     pub(super) fn writer(&self, thread: &ThreadId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut writers = self
-            .writers
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(lock) = writers.get(thread).and_then(Weak::upgrade) {
-            return lock;
-        }
-        writers.retain(|_, lock| lock.strong_count() > 0);
-        let lock = Arc::new(tokio::sync::Mutex::new(()));
-        writers.insert(thread.clone(), Arc::downgrade(&lock));
-        lock
+        self.writers.of(thread)
     }
 
     async fn look_up(

@@ -10,6 +10,7 @@ use super::{
     Error, PartlyStored, Result,
     add::AddedMemory,
     fit::{Carrier, FittedPart, Level},
+    import::ImportTurn,
     model::{GraphId, Owner, Place, RecordId, SessionId, UserId},
     outgoing::{Outgoing, Stored},
     records::{StoredPart, assemble},
@@ -39,6 +40,9 @@ pub(super) struct Write {
     pub(super) records: Vec<Outgoing>,
     pub(super) key: RecordId,
     pub(super) known: Known,
+    /// Whose turn it is to import, held until the write is finished even if nobody waits for it.
+    #[allow(dead_code, reason = "it is held, not read")]
+    pub(super) turn: Option<ImportTurn>,
 }
 
 impl Write {

@@ -1,10 +1,10 @@
 //! One record beside what is stored of it.
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value};
 
 use super::loading::SOURCE;
 use super::verdict::CheckName;
+use crate::memory::fit::same_metadata;
 use crate::memory::import::Imported;
 use crate::memory::model::{AgentId, AppId, MemoryKind, TimeOrigin};
 use crate::memory::records::Assembled;
@@ -13,18 +13,12 @@ use crate::memory::records::Assembled;
 /// finer.
 const PRECISION: SignedDuration = SignedDuration::from_micros(1);
 
-/// What is compared against.
-pub(super) struct Against {
-    /// Whether the record stands in a session: outside of one nobody speaks unless it is said.
-    pub(super) is_session: bool,
-}
-
 /// In what a stored record differs from the source: the check, the field, and how. Never holds
-/// content.
+/// content. Outside of a session nobody speaks unless it is said.
 pub(super) fn compare(
     wanted: &Imported,
     found: &Assembled,
-    against: &Against,
+    is_session: bool,
 ) -> Vec<(CheckName, &'static str, &'static str)> {
     let mut differences = Vec::new();
     let mut check = |alike: bool, check, field, detail| {
@@ -67,7 +61,7 @@ pub(super) fn compare(
         ),
     }
     check(
-        same_map(&wanted.metadata, &record.metadata),
+        same_metadata(&wanted.metadata, &record.metadata),
         CheckName::Metadata,
         "metadata",
         another,
@@ -80,7 +74,7 @@ pub(super) fn compare(
         another,
     );
     let role = wanted.speaker.as_ref().map(|speaker| speaker.role.trim());
-    let role = role.or(against.is_session.then_some("user"));
+    let role = role.or(is_session.then_some("user"));
     check(
         role.is_none_or(|role| role == record.role),
         CheckName::Metadata,
@@ -125,31 +119,6 @@ pub(super) fn compare(
 
 fn same_time(one: Timestamp, other: Timestamp) -> bool {
     one.duration_since(other).abs() < PRECISION
-}
-
-fn same_map(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
-    one.len() == other.len()
-        && one
-            .iter()
-            .all(|(key, value)| other.get(key).is_some_and(|other| same_value(value, other)))
-}
-
-/// Equal as JSON: 1 and 1.0 are one number, and services may answer either.
-fn same_value(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Object(one), Value::Object(other)) => same_map(one, other),
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len()
-                && one
-                    .iter()
-                    .zip(other)
-                    .all(|(one, other)| same_value(one, other))
-        }
-        (Value::Number(one), Value::Number(other)) => {
-            one == other || (one.is_f64() || other.is_f64()) && one.as_f64() == other.as_f64()
-        }
-        (one, other) => one == other,
-    }
 }
 
 #[cfg(test)]

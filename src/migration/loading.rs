@@ -1,11 +1,11 @@
 //! A plan's records, read back from disk as they are to be written.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, params, types::Type};
 
 use super::identity::{Placement, owner_of, place_of};
 use super::plan::{Plan, State, Weight};
-use super::spool;
+use super::spool::{self, kept};
 use crate::mem0::{
     Item, Piece, Position, Problem, RecordKind, SourceRecord, SourceUser, interpret,
 };
@@ -100,6 +100,30 @@ fn imported(record: SourceRecord, id: RecordId, time: Timestamp) -> Result<Impor
     })
 }
 
+/// A record of an item that was read and understood before.
+fn understood(item: &Item, turn: usize) -> Result<SourceRecord, String> {
+    match interpret(item)? {
+        Piece::Record(record) => Some(*record),
+        Piece::Turns(turns) => turns.into_iter().nth(turn),
+        Piece::User(_) | Piece::Nothing => None,
+    }
+    .ok_or_else(|| "is no record any more".into())
+}
+
+/// An id that was checked before.
+fn named<T, E: ToString>(
+    id: Option<String>,
+    make: impl FnOnce(&str) -> Result<T, E>,
+) -> rusqlite::Result<Option<T>> {
+    let made = id.map(|id| make(&id)).transpose();
+    made.map_err(|error| misread(error.to_string()))
+}
+
+/// What was kept is not what was read: an error, never a record less.
+fn misread(reason: String) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, Type::Text, reason.into())
+}
+
 const RECORD: &str = "SELECT record.n, record.turn, record.id, record.agent, record.app,
         record.parts, record.carried, record.rank, record.exported_at, item.json
     FROM record JOIN item ON item.n = record.item";
@@ -115,16 +139,14 @@ impl Plan {
         )?;
         let rows = owners.query_map(params![n, PAGE, self.empty_owners], |row| {
             let (key, profile): (String, Option<String>) = (row.get(1)?, row.get(2)?);
-            Ok(owner_of(&key).map(|owner| PlannedOwner {
-                n: row.get(0).unwrap_or_default(),
-                owner,
-                profile: profile.and_then(|text| serde_json::from_str(&text).ok()),
-                stands_in: row.get(3).unwrap_or_default(),
-            }))
+            Ok(PlannedOwner {
+                n: row.get(0)?,
+                owner: owner_of(&key).ok_or_else(|| misread("is no owner".into()))?,
+                profile: profile.map(|text| kept(&text)).transpose()?,
+                stands_in: row.get(3)?,
+            })
         })?;
-        Ok(rows
-            .filter_map(Result::transpose)
-            .collect::<Result<_, _>>()?)
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The places of an owner after this one.
@@ -136,12 +158,13 @@ impl Plan {
         )?;
         let rows = places.query_map(params![owner, n, PAGE], |row| {
             let (key, session): (String, String) = (row.get(1)?, row.get(2)?);
-            let n = row.get(0)?;
-            Ok(place_of(&key, &session).map(|place| PlannedPlace { n, place }))
+            let place = place_of(&key, &session).ok_or_else(|| misread("is no place".into()))?;
+            Ok(PlannedPlace {
+                n: row.get(0)?,
+                place,
+            })
         })?;
-        Ok(rows
-            .filter_map(Result::transpose)
-            .collect::<Result<_, _>>()?)
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The next records of a place that are in this state, in order.
@@ -161,7 +184,7 @@ impl Plan {
         let mut rows = records.query(params![place.n, state as i64, after.0, after.1, limit])?;
         let mut page = Vec::new();
         while let Some(row) = rows.next()? {
-            page.extend(self.load(row, &place.place)?);
+            page.push(self.load(row, &place.place)?);
         }
         Ok(page)
     }
@@ -179,26 +202,18 @@ impl Plan {
         ))?;
         let mut rows = record.query(params![place.n, id, State::Failed as i64])?;
         match rows.next()? {
-            Some(row) => Ok(self.load(row, &place.place)?),
+            Some(row) => Ok(Some(self.load(row, &place.place)?)),
             None => Ok(None),
         }
     }
 
-    fn load(&self, row: &Row<'_>, place: &Place) -> rusqlite::Result<Option<PlannedRecord>> {
+    fn load(&self, row: &Row<'_>, place: &Place) -> rusqlite::Result<PlannedRecord> {
         let (n, turn, id): (i64, usize, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let (agent, app): (Option<String>, Option<String>) = (row.get(3)?, row.get(4)?);
         let order = Order(row.get(6)?, row.get(7)?);
         let exported_at: Option<i64> = row.get(8)?;
         let text: String = row.get(9)?;
-        // It was read and understood before.
-        let Ok(item) = serde_json::from_str::<Item>(&text) else {
-            return Ok(None);
-        };
-        let record = match interpret(&item) {
-            Ok(Piece::Record(record)) => Some(*record),
-            Ok(Piece::Turns(turns)) => turns.into_iter().nth(turn),
-            _ => None,
-        };
+        let item: Item = kept(&text)?;
         let carried = match place {
             Place::Session(..) if order.0 != i64::MIN => Some(order.0),
             _ => None,
@@ -207,21 +222,21 @@ impl Plan {
             .or(exported_at)
             .and_then(|micros| Timestamp::from_microsecond(micros).ok())
             .unwrap_or(self.now);
-        let (Some(record), Ok(id)) = (record, RecordId::new(&id)) else {
-            return Ok(None);
-        };
-        let Ok(mut record) = imported(record, id, time) else {
-            return Ok(None);
-        };
-        record.agent = agent.and_then(|agent| AgentId::new(&agent).ok());
-        record.app = app.and_then(|app| AppId::new(&app).ok());
-        Ok(Some(PlannedRecord {
+        let mut record = understood(&item, turn)
+            .and_then(|record| {
+                let id = RecordId::new(&id).map_err(|error| error.to_string())?;
+                imported(record, id, time)
+            })
+            .map_err(misread)?;
+        record.agent = named(agent, AgentId::new)?;
+        record.app = named(app, AppId::new)?;
+        Ok(PlannedRecord {
             n,
             order,
             parts: row.get(5)?,
             position: item.position,
             record,
-        }))
+        })
     }
 
     /// The state of the record of this id at a place, with its number; `None` if it is not planned.
@@ -229,7 +244,7 @@ impl Plan {
         &self,
         place: &PlannedPlace,
         id: &str,
-    ) -> spool::Result<Option<(i64, i64)>> {
+    ) -> spool::Result<Option<(i64, State)>> {
         let db = self.spool.db();
         let mut record = db.prepare_cached(
             "SELECT n, state FROM record
@@ -321,6 +336,16 @@ impl Plan {
         Ok(db
             .prepare_cached("SELECT count(*) FROM record WHERE place = ?1 AND state = ?2")?
             .query_row(params![place.n, state as i64], |row| row.get(0))?)
+    }
+
+    /// How many records are planned and were neither found nor written nor given up.
+    pub(super) fn not_reached(&self) -> spool::Result<u64> {
+        let db = self.spool.db();
+        Ok(db.query_row(
+            "SELECT count(*) FROM record WHERE state = ?1",
+            [State::Planned as i64],
+            |row| row.get(0),
+        )?)
     }
 
     /// What is not as it should be in the source, in the order in which it was found; the first so

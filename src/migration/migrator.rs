@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::plan::{Counts, Plan, PlanError, Weight};
 use super::progress::{Unwatched, Watch};
 use super::report::{Report, Trouble};
+use super::task::Task;
 use super::validate::{Comparison, Stopped};
 use super::verdict::{CheckName, Validation};
 use super::write::{Run, lock};
 use super::{Request, Selection, Source};
-use crate::mem0::SourceUser;
+use crate::mem0::{SNAPSHOTS, SourceUser};
 use crate::memory::mapping::RoleMap;
 use crate::memory::model::{Caller, SessionId, UserId};
 use crate::memory::{self, MemoryService};
@@ -28,6 +29,12 @@ pub enum Error {
     /// The source was not read to its end.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// There is no such kind of snapshot.
+    #[error("`{kind}` is no kind of snapshot; it may be {}", SNAPSHOTS.join(", "))]
+    NotASnapshot {
+        /// What was asked for.
+        kind: String,
+    },
     /// The backend failed while it was read.
     #[error(transparent)]
     Memory(#[from] memory::Error),
@@ -48,7 +55,8 @@ pub struct Migrator {
     service: MemoryService,
     caller: Caller,
     roles: RoleMap,
-    total: Mutex<Report>,
+    /// What all runs did together, once there was one.
+    total: Mutex<Option<Report>>,
 }
 
 impl Migrator {
@@ -59,12 +67,11 @@ impl Migrator {
 
     /// For this caller, with these roles of users.
     pub fn with_roles(service: MemoryService, caller: Caller, roles: RoleMap) -> Self {
-        let total = Report::new(service.backend(), false, Timestamp::now());
         Self {
             service,
             caller,
             roles,
-            total: Mutex::new(total),
+            total: Mutex::new(None),
         }
     }
 
@@ -113,7 +120,7 @@ impl Migrator {
                 }
             }
             report.errors_not_listed = counts.problems + counts.minor - 1;
-            report.notes.push(
+            report.note(
                 "strict: not everything in the source is as it should be, so nothing was written"
                     .into(),
             );
@@ -126,19 +133,8 @@ impl Migrator {
                 report.warning(problem.into());
             }
             report.warnings_not_listed = counts.minor - report.warnings.len() as u64;
-            let run = Run::new(
-                &self.service,
-                &self.caller,
-                &self.roles,
-                &plan,
-                request,
-                watch.as_ref(),
-                cancelled,
-                report,
-            );
+            let run = Run::new(self.task(&plan, watch.as_ref()), request, cancelled, report);
             report = run.write().await.map_err(PlanError::from)?;
-            // Writes that had begun when somebody gave up.
-            self.service.settle().await;
         }
         report.cancelled = cancelled.is_cancelled();
         self.account(&mut report, &plan, counts, before, begun.elapsed());
@@ -151,7 +147,7 @@ impl Migrator {
                 Err(_) if cancelled.is_cancelled() => {
                     report.cancelled = true;
                     report.success = false;
-                    report.notes.push("stopped while it was compared".into());
+                    report.note("stopped while it was compared".into());
                 }
                 Err(error) => {
                     let trouble = format!("what was written could not be compared: {error}");
@@ -160,7 +156,10 @@ impl Migrator {
                 }
             }
         }
-        lock(&self.total).add(&report);
+        match &mut *lock(&self.total) {
+            Some(total) => total.add(&report),
+            none => *none = Some(report.clone()),
+        }
         Ok(Outcome { report, validation })
     }
 
@@ -235,7 +234,7 @@ impl Migrator {
     /// `crisis_context` or `progress_notes`, a text or any JSON.
     ///
     /// # Errors
-    /// As [`Migrator::migrate`]; also if the kind is another one.
+    /// As [`Migrator::migrate`]; also if the kind is another one, and nothing is written then.
     pub async fn migrate_memory_snapshot(
         &self,
         user: &UserId,
@@ -243,6 +242,11 @@ impl Migrator {
         kind: &str,
         content: &Value,
     ) -> Result<Report, Error> {
+        if !SNAPSHOTS.contains(&kind) {
+            return Err(Error::NotASnapshot {
+                kind: kind.to_owned(),
+            });
+        }
         let mut source = json!({
             "user_id": user.as_str(),
             "session_id": session.as_str(),
@@ -256,9 +260,21 @@ impl Migrator {
         self.migrate(Source::value(&source), &request).await
     }
 
-    /// What all runs of this migrator did together.
+    /// What all runs of this migrator did together. `success` only if all of them succeeded, and there
+    /// was one.
     pub fn migration_report(&self) -> Report {
-        lock(&self.total).clone()
+        let total = lock(&self.total).clone();
+        total.unwrap_or_else(|| Report::new(self.service.backend(), false, Timestamp::now()))
+    }
+
+    fn task<'a>(&'a self, plan: &'a Plan, watch: &'a dyn Watch) -> Task<'a> {
+        Task {
+            service: &self.service,
+            caller: &self.caller,
+            roles: &self.roles,
+            plan,
+            watch,
+        }
     }
 
     async fn plan(
@@ -295,15 +311,15 @@ impl Migrator {
             verdict.source_problems.push(problem.into());
         }
         let Counts {
-            records, broken, ..
+            records,
+            broken,
+            problems,
+            ..
         } = plan.counts;
+        verdict.source_problems_not_listed = problems - verdict.source_problems.len() as u64;
         verdict.count(CheckName::SourceReadable, records + broken, records);
         let comparison = Comparison {
-            service: &self.service,
-            caller: &self.caller,
-            roles: &self.roles,
-            plan,
-            watch,
+            task: self.task(plan, watch),
             cancelled,
             verdict: Mutex::new(verdict),
             done: AtomicU64::new(0),
@@ -312,7 +328,7 @@ impl Migrator {
             Stopped::Memory(error) => Error::from(error),
             Stopped::Spool(error) => PlanError::from(error).into(),
         })?;
-        if plan.counts.problems > 0 {
+        if problems > 0 {
             verdict.fails(CheckName::SourceReadable);
         }
         verdict.finish();
@@ -352,20 +368,21 @@ impl Migrator {
             }));
         }
         if counts.nameless > 0 {
-            report.notes.push(format!(
+            report.note(format!(
                 "{} records that name no user were left out, since the source names several; \
                  migrate them without --user, or give them a `user_id`",
                 counts.nameless
             ));
         }
         if !plan.unplaced.is_empty() {
-            report.notes.push(format!(
-                "fields of sessions or documents for which Zep has no place were left out: {}",
+            report.note(format!(
+                "fields of documents for which Zep has no place were left out: {}",
                 plan.unplaced.join(", ")
             ));
         }
         report.success = !report.cancelled
             && report.failed == 0
+            && report.not_reached == 0
             && report.errors.is_empty()
             && report.errors_not_listed == 0;
     }

@@ -60,6 +60,7 @@
 //! ```
 
 mod compare;
+mod described;
 mod identity;
 mod import_dir;
 mod loading;
@@ -75,6 +76,7 @@ mod sorting;
 mod source;
 mod spool;
 mod sweep;
+mod task;
 mod validate;
 mod verdict;
 mod walk;

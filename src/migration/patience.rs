@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{ExponentialBuilder, Retryable};
 use tokio_util::sync::CancellationToken;
 
-use crate::memory::{self, Error};
+use crate::memory;
 use crate::zep;
 
 /// How often something is tried again that may pass, and after what pauses (seconds): about a
@@ -13,27 +13,39 @@ use crate::zep;
 const TRIES_MORE: usize = 7;
 const PAUSES_SECS: (f32, f32) = (0.5, 16.0);
 
+/// What may stop something that is worth another try.
+pub(super) trait Hindrance: From<memory::Error> + Clone {
+    /// What the backend said, where it is the backend that failed.
+    fn cause(&self) -> Option<&zep::Error>;
+}
+
+impl Hindrance for memory::Error {
+    fn cause(&self) -> Option<&zep::Error> {
+        memory::Error::cause(self)
+    }
+}
+
 /// Whether trying again later may help.
-fn may_pass(error: &Error) -> bool {
-    use zep::Error as E;
-    let cause = match error {
-        Error::Zep(cause) => cause,
-        Error::PartlyStored(stopped) => &stopped.cause,
-        Error::Invalid { .. } | Error::NotYours { .. } | Error::NoSession { .. } => return false,
-    };
-    match cause {
-        E::RateLimited { .. }
-        | E::Connect { .. }
-        | E::Busy
-        | E::NoAnswer { .. }
-        | E::Upstream { .. }
-        | E::BadAnswer { .. } => true,
-        E::Unauthorized { .. }
-        | E::NotFound { .. }
-        | E::Conflict { .. }
-        | E::Invalid { .. }
-        | E::Cancelled
-        | E::Storage { .. } => false,
+fn may_pass<E: Hindrance>(error: &E) -> bool {
+    use zep::Error as Cause;
+    match error.cause() {
+        Some(
+            Cause::RateLimited { .. }
+            | Cause::Connect { .. }
+            | Cause::Busy
+            | Cause::NoAnswer { .. }
+            | Cause::Upstream { .. }
+            | Cause::BadAnswer { .. },
+        ) => true,
+        None
+        | Some(
+            Cause::Unauthorized { .. }
+            | Cause::NotFound { .. }
+            | Cause::Conflict { .. }
+            | Cause::Invalid { .. }
+            | Cause::Cancelled
+            | Cause::Storage { .. },
+        ) => false,
     }
 }
 
@@ -41,12 +53,13 @@ fn may_pass(error: &Error) -> bool {
 ///
 /// # Errors
 /// The last error, or that it was cancelled.
-pub(super) async fn patiently<T, F>(
+pub(super) async fn patiently<T, E, F>(
     cancelled: &CancellationToken,
     mut attempt: impl FnMut() -> F,
-) -> memory::Result<T>
+) -> Result<T, E>
 where
-    F: Future<Output = memory::Result<T>>,
+    E: Hindrance,
+    F: Future<Output = Result<T, E>>,
 {
     let pauses = ExponentialBuilder::default()
         .with_min_delay(Duration::from_secs_f32(PAUSES_SECS.0))
@@ -59,7 +72,7 @@ where
         async {
             match next {
                 Some(attempt) => attempt.await,
-                None => Err(zep::Error::Cancelled.into()),
+                None => Err(memory::Error::from(zep::Error::Cancelled).into()),
             }
         }
     };
@@ -75,12 +88,14 @@ where
                     .await;
             }
         })
-        .when(may_pass)
-        .notify(|error, _| last = Some(error.clone()))
+        .when(may_pass::<E>)
+        .notify(|error: &E, _| last = Some(error.clone()))
         .await;
     match (outcome, last) {
         // What it stopped at says more than that it was stopped.
-        (Err(Error::Zep(zep::Error::Cancelled)), Some(last)) => Err(last),
+        (Err(stopped), Some(last)) if matches!(stopped.cause(), Some(zep::Error::Cancelled)) => {
+            Err(last)
+        }
         (outcome, _) => outcome,
     }
 }

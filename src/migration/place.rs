@@ -1,5 +1,7 @@
 //! Writing what belongs to one place: what is there is recognised, the rest follows in order.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::loading::{Order, PlannedPlace, PlannedRecord};
@@ -7,10 +9,10 @@ use super::patience::patiently;
 use super::plan::State;
 use super::report::Trouble;
 use super::spool::SpoolError;
-use super::write::{Found, Run, Unfinished};
-use crate::memory::import::{PartOf, Scan, StoredParts, part_of};
+use super::write::{Found, Run, Unfinished, in_a_report};
+use crate::memory;
+use crate::memory::import::{ImportTurn, PartOf, Scan, StoredParts, part_of};
 use crate::memory::model::{Owner, Place, SessionId, TimeOrigin, Uuid};
-use crate::memory::{self, Error};
 use crate::zep::{self, ThreadId, limits::MESSAGES_PER_CALL};
 
 /// How many records are read from the plan at a time.
@@ -28,23 +30,27 @@ impl Run<'_> {
         match &place.place {
             Place::Session(user, session) => {
                 if let Some(sessions) = &found.sessions {
-                    thread = self.service.thread_among(user, session, sessions);
+                    thread = self.task.service.thread_among(user, session, sessions);
                 }
                 if let Some(thread) = &thread {
                     newest = self.look_in_thread(place, thread).await?;
                 }
             }
             Place::Graph(owner) if found.existed => {
-                self.look(place, || self.service.scan_graph(self.caller, owner))
-                    .await?;
+                self.look(place, || {
+                    self.task.service.scan_graph(self.task.caller, owner)
+                })
+                .await?;
             }
             Place::Graph(_) => {}
         }
         if let Place::Session(user, session) = &place.place {
-            let planned = self.plan.count_of(place, State::Planned)?;
+            let planned = self.task.plan.count_of(place, State::Planned)?;
             if thread.is_none() && planned > 0 && !self.request.dry_run {
                 let (made, was_there) = patiently(&self.stop, || {
-                    self.service.make_session(self.caller, user, session)
+                    self.task
+                        .service
+                        .make_session(self.task.caller, user, session)
                 })
                 .await?;
                 self.report().least_requests += u64::from(!was_there);
@@ -55,7 +61,7 @@ impl Run<'_> {
             self.report().sessions += 1;
             self.refuse_if_in_use(place, newest)?;
         }
-        self.write_records(place).await
+        self.write_records(place, found.turn.as_ref()).await
     }
 
     async fn look_in_thread(
@@ -67,7 +73,9 @@ impl Run<'_> {
             return Ok(None);
         };
         self.look(place, || {
-            self.service.scan_thread(self.caller, &user, thread)
+            self.task
+                .service
+                .scan_thread(self.task.caller, &user, thread)
         })
         .await
     }
@@ -79,8 +87,9 @@ impl Run<'_> {
         scan: impl Fn() -> memory::Result<Scan<'s>>,
     ) -> Result<Option<Timestamp>, Unfinished> {
         let scan = &scan;
-        let newest = patiently(&self.stop, || async move {
+        patiently(&self.stop, || async move {
             let mut newest = None;
+            let mut seen = HashSet::new();
             let mut scan = scan()?;
             while let Some(parts) = scan.next().await? {
                 for part in parts {
@@ -92,41 +101,39 @@ impl Run<'_> {
                     {
                         newest = newest.max(part.created_at);
                     }
-                    let Some(ours) = ours else {
-                        continue;
-                    };
-                    let noted = self.note_stored(place, &ours, part.uuid.as_ref());
-                    noted.map_err(|error| {
-                        Error::from(zep::Error::Storage {
-                            path: "(temporary)".into(),
-                            message: error.to_string(),
-                        })
-                    })?;
+                    if let Some(ours) = ours
+                        && let Some(record) = self.note_stored(place, &ours, part.uuid.as_ref())?
+                        && !seen.insert((record, ours.number))
+                    {
+                        // Another run at the same time, or a late write of an earlier one.
+                        self.doubt(place);
+                    }
                 }
             }
             Ok(newest)
         })
-        .await?;
-        Ok(newest)
+        .await
     }
 
+    /// Notes a stored part. Answers which of the planned records it is of.
     fn note_stored(
         &self,
         place: &PlannedPlace,
         part: &PartOf,
         uuid: Option<&Uuid>,
-    ) -> Result<(), SpoolError> {
-        let Some((record, state)) = self.plan.state_of(place, &part.record)? else {
-            return Ok(());
+    ) -> Result<Option<i64>, SpoolError> {
+        let plan = self.task.plan;
+        let Some((record, state)) = plan.state_of(place, &part.record)? else {
+            return Ok(None);
         };
-        if state == State::Planned as i64
-            && (part.number.total == 1 || self.plan.note_part(record, part.number, uuid)?)
+        if state == State::Planned
+            && (part.number.total == 1 || plan.note_part(record, part.number, uuid)?)
         {
-            self.plan.set_state(record, State::There)?;
+            plan.set_state(record, State::There)?;
             self.report().already_there += 1;
             self.tell(1);
         }
-        Ok(())
+        Ok(Some(record))
     }
 
     /// Older turns are not put behind newer ones.
@@ -139,6 +146,7 @@ impl Run<'_> {
             return Ok(());
         };
         let first = self
+            .task
             .plan
             .records_after(place, State::Planned, Order::START, 1)?
             .pop();
@@ -151,7 +159,7 @@ impl Run<'_> {
                 Err(Unfinished::InUse {
                     newest,
                     oldest: first.record.created_at,
-                    remaining: self.plan.count_of(place, State::Planned)?,
+                    remaining: self.task.plan.count_of(place, State::Planned)?,
                 })
             }
             _ => Ok(()),
@@ -159,20 +167,25 @@ impl Run<'_> {
     }
 
     /// Writes what is not there, in order, in as few requests as its limits make necessary.
-    async fn write_records(&self, place: &PlannedPlace) -> Result<(), Unfinished> {
+    async fn write_records(
+        &self,
+        place: &PlannedPlace,
+        turn: Option<&ImportTurn>,
+    ) -> Result<(), Unfinished> {
         let mut after = Order::START;
         let mut waiting: Vec<PlannedRecord> = Vec::new();
         let mut parts = 0;
         let mut in_all = 0;
         loop {
             let page = self
+                .task
                 .plan
                 .records_after(place, State::Planned, after, PAGE)?;
             let Some(last) = page.last() else { break };
             after = last.order;
             for record in page {
                 if parts + record.parts > MESSAGES_PER_CALL && !waiting.is_empty() {
-                    self.send(place, std::mem::take(&mut waiting)).await?;
+                    self.send(place, turn, std::mem::take(&mut waiting)).await?;
                     parts = 0;
                 }
                 parts += record.parts;
@@ -181,7 +194,7 @@ impl Run<'_> {
             }
         }
         if !waiting.is_empty() {
-            self.send(place, waiting).await?;
+            self.send(place, turn, waiting).await?;
         }
         let least = match place.place {
             Place::Session(..) => in_all.div_ceil(MESSAGES_PER_CALL),
@@ -195,22 +208,24 @@ impl Run<'_> {
     async fn send(
         &self,
         place: &PlannedPlace,
+        turn: Option<&ImportTurn>,
         records: Vec<PlannedRecord>,
     ) -> Result<(), Unfinished> {
         let mut to_send = vec![records];
         while let Some(mut records) = to_send.pop() {
             if self.stop.is_cancelled() {
-                return Err(Error::from(zep::Error::Cancelled).into());
+                return Err(memory::Error::from(zep::Error::Cancelled).into());
             }
-            let error = match self.import(place, &records).await {
+            let error = match self.import(place, turn, &records).await {
                 Ok(()) => {
                     self.written(&place.place, &numbers(&records))?;
                     continue;
                 }
-                Err(error) => error,
+                Err(Unfinished::Memory(error)) => error,
+                Err(error) => return Err(error),
             };
             let stored = match &error {
-                Error::PartlyStored(stopped) => stopped.stored.len().min(records.len()),
+                memory::Error::PartlyStored(stopped) => stopped.stored.len().min(records.len()),
                 _ => 0,
             };
             let mut rest = records.split_off(stored);
@@ -229,13 +244,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn import(&self, place: &PlannedPlace, records: &[PlannedRecord]) -> memory::Result<()> {
-        if self.request.dry_run {
+    async fn import(
+        &self,
+        place: &PlannedPlace,
+        turn: Option<&ImportTurn>,
+        records: &[PlannedRecord],
+    ) -> Result<(), Unfinished> {
+        // A dry run writes nothing, and so has no turn.
+        let Some(turn) = turn else {
             return Ok(());
-        }
+        };
         let mut stored = StoredParts::default();
         for record in records {
-            let parts = self.plan.parts_of(record.n).unwrap_or_default();
+            let parts = self.task.plan.parts_of(record.n)?;
             if !parts.is_empty() {
                 stored.0.insert(record.record.id.to_string(), parts);
             }
@@ -249,19 +270,21 @@ impl Run<'_> {
                 self.doubt(place);
             }
             let records = records.iter().map(|one| one.record.clone()).collect();
-            self.service
-                .import(self.caller, &place.place, records, known)
+            self.task
+                .service
+                .import(self.task.caller, turn, &place.place, records, known)
         })
         .await
+        .map_err(Unfinished::Memory)
     }
 
     fn refused(
         &self,
         place: &PlannedPlace,
         record: &PlannedRecord,
-        error: &Error,
+        error: &memory::Error,
     ) -> Result<(), Unfinished> {
-        self.plan.set_state(record.n, State::Failed)?;
+        self.task.plan.set_state(record.n, State::Failed)?;
         let mut report = self.report();
         report.failed += 1;
         report.trouble(Trouble {
@@ -269,7 +292,7 @@ impl Run<'_> {
             record: Some(record.record.id.to_string()),
             owner: Some(place.place.owner().to_string()),
             session: place.place.session().map(SessionId::to_string),
-            ..Trouble::of_run(error.to_string())
+            ..Trouble::of_run(in_a_report(error))
         });
         drop(report);
         if self.request.strict {
@@ -284,12 +307,7 @@ fn numbers(records: &[PlannedRecord]) -> Vec<(i64, usize)> {
 }
 
 /// Whether the backend said no to what was sent, and not to us or for the moment.
-fn is_refused(error: &Error) -> bool {
-    let cause = match error {
-        Error::Invalid { .. } => return true,
-        Error::Zep(cause) => cause,
-        Error::PartlyStored(stopped) => &stopped.cause,
-        Error::NotYours { .. } | Error::NoSession { .. } => return false,
-    };
-    matches!(cause, zep::Error::Invalid { .. })
+fn is_refused(error: &memory::Error) -> bool {
+    matches!(error, memory::Error::Invalid { .. })
+        || matches!(error.cause(), Some(zep::Error::Invalid { .. }))
 }

@@ -7,10 +7,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Request;
+use super::described::describe;
 use super::identity::{Identity, SaidIn, hash, identity, key_of, owner_key, place, user_id};
 use super::loading::parts;
 use super::plan::{Counts, Others, Plan, PlanError, TELL_EVERY, Weight, keep_problem, note};
 use super::progress::{Phase, Progress, Watch};
+use super::spool::kept;
 use crate::mem0::{
     Item, Named, Piece, Position, Problem, RecordKind, SourceRecord, SourceUser, interpret,
 };
@@ -34,16 +36,8 @@ impl Plan {
     ) -> Result<(), PlanError> {
         let db = self.spool.db();
         db.execute_batch("BEGIN")?;
-        let mut placing = Placing {
-            db: &db,
-            request,
-            default_user,
-            today: self.now.to_zoned(TimeZone::UTC).date(),
-            counts: &mut self.counts,
-            others: self.others,
-            names_others: false,
-            frames: None,
-        };
+        let (now, others) = (self.now, self.others);
+        let mut placing = Placing::new(&db, request, default_user, now, &mut self.counts, others);
         let total = db.query_row("SELECT count(*) FROM item", [], |row| row.get(0))?;
         let tell = |done| {
             watch.at(Progress {
@@ -90,16 +84,8 @@ impl Plan {
         default_user: &UserId,
     ) -> Result<(), PlanError> {
         let db = self.spool.db();
-        let mut placing = Placing {
-            db: &db,
-            request,
-            default_user,
-            today: self.now.to_zoned(TimeZone::UTC).date(),
-            counts: &mut self.counts,
-            others: self.others,
-            names_others: false,
-            frames: None,
-        };
+        let (now, others) = (self.now, self.others);
+        let mut placing = Placing::new(&db, request, default_user, now, &mut self.counts, others);
         let mut first = db.prepare(
             "SELECT turns.item, item.json, turns.input FROM (
                 SELECT item, input, time, lag(time) OVER (PARTITION BY input ORDER BY time, item) AS before,
@@ -113,9 +99,7 @@ impl Plan {
         while let Some(row) = rows.next()? {
             let n = row.get(0)?;
             let (text, input): (String, [u8; 16]) = (row.get(1)?, row.get(2)?);
-            let Ok(item) = serde_json::from_str::<Item>(&text) else {
-                continue;
-            };
+            let item: Item = kept(&text)?;
             let input = Uuid::from_bytes(input);
             if let Ok(Piece::Turns(turns)) = interpret(&item) {
                 let around = placing.around(item.frame)?;
@@ -159,11 +143,29 @@ struct Placing<'a> {
     frames: Option<(u64, Around)>,
 }
 
-impl Placing<'_> {
+impl<'a> Placing<'a> {
+    fn new(
+        db: &'a Connection,
+        request: &'a Request,
+        default_user: &'a UserId,
+        now: Timestamp,
+        counts: &'a mut Counts,
+        others: Others,
+    ) -> Self {
+        Self {
+            db,
+            request,
+            default_user,
+            today: now.to_zoned(TimeZone::UTC).date(),
+            counts,
+            others,
+            names_others: false,
+            frames: None,
+        }
+    }
+
     fn item(&mut self, n: i64, text: &str) -> rusqlite::Result<()> {
-        let Ok(item) = serde_json::from_str::<Item>(text) else {
-            return Ok(());
-        };
+        let item: Item = kept(text)?;
         let piece = match interpret(&item) {
             Ok(piece) => piece,
             Err(reason) => {
@@ -238,7 +240,7 @@ impl Placing<'_> {
             let Some((parent, named, exported_at)) = found else {
                 break;
             };
-            let named: Named = serde_json::from_str(&named).unwrap_or_default();
+            let named: Named = kept(&named)?;
             around.named = around.named.or(&named);
             around.exported_at = around
                 .exported_at
@@ -315,9 +317,9 @@ impl Placing<'_> {
                 record: source_id(item),
                 position: item.position.clone(),
                 reason: format!(
-                    "its role `{}` is none that Zep knows: it is kept as `norole`, with its own \
-                     word beside it",
-                    record.role.trim()
+                    "its role{} is none that Zep knows: it is kept as `norole`, with its own word \
+                     beside it",
+                    in_a_word(&record.role)
                 ),
             };
             note(self.db, &problem, Weight::Minor)?;
@@ -385,28 +387,12 @@ impl Placing<'_> {
             return Ok(());
         }
         let owner = self.owner(&owner_key(&Owner::User(id)), false)?;
-        let known: Option<String> =
-            self.db
-                .query_row("SELECT profile FROM owner WHERE n = ?1", [owner], |row| {
-                    row.get(0)
-                })?;
-        let known = known.and_then(|text| serde_json::from_str::<SourceUser>(&text).ok());
-        let (profile, differing) = match known {
-            Some(known) => merged(known, user),
-            None => (user.clone(), Vec::new()),
-        };
-        for field in differing {
+        for field in describe(self.db, owner, user)? {
             let reason = format!(
                 "describes a user who is described elsewhere with another `{field}`; the first is kept"
             );
             keep_problem(self.db, &refuse(reason))?;
         }
-        self.db
-            .prepare_cached("UPDATE owner SET profile = ?2 WHERE n = ?1")?
-            .execute(params![
-                owner,
-                serde_json::to_string(&profile).unwrap_or_default()
-            ])?;
         Ok(())
     }
 
@@ -420,33 +406,20 @@ impl Placing<'_> {
     }
 }
 
+/// A role as a report may show it: what is more than a word may be something that somebody said.
+fn in_a_word(role: &str) -> String {
+    let role = role.trim();
+    match role
+        .chars()
+        .all(|c| c.is_alphanumeric() || "_-".contains(c))
+        && role.len() <= 40
+    {
+        true => format!(" `{role}`"),
+        false => String::new(),
+    }
+}
+
 /// Whether a role has no counterpart in Zep.
 fn is_unknown(role: &str) -> bool {
     message_role(role).role == Role::NoRole && role.trim() != Role::NoRole.as_str()
-}
-
-/// Two descriptions of one user as one, and the fields in which they differ.
-fn merged(mut known: SourceUser, more: &SourceUser) -> (SourceUser, Vec<String>) {
-    let mut differing = Vec::new();
-    for (name, known, more) in [
-        ("name", &mut known.name, &more.name),
-        ("email", &mut known.email, &more.email),
-        ("role", &mut known.role, &more.role),
-    ] {
-        match (&*known, more) {
-            (None, Some(_)) => known.clone_from(more),
-            (Some(known), Some(more)) if known != more => differing.push(name.to_owned()),
-            _ => {}
-        }
-    }
-    for (key, value) in &more.metadata {
-        match known.metadata.get(key) {
-            None => {
-                known.metadata.insert(key.clone(), value.clone());
-            }
-            Some(known) if known != value => differing.push(key.clone()),
-            Some(_) => {}
-        }
-    }
-    (known, differing)
 }

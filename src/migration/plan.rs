@@ -4,17 +4,21 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use rusqlite::{Connection, params};
 use tokio_util::sync::CancellationToken;
 
 use super::progress::{Phase, Progress, Watch};
-use super::spool::{Spool, SpoolError};
+use super::spool::{Spool, SpoolError, to_keep};
 use super::{Request, Source};
-use crate::mem0::{Event, Frame, Problem, Stopped, read_export};
+use crate::mem0::{Event, Frame, Position, Problem, Stopped, read_export};
 use crate::memory::model::UserId;
 
 /// How often a watch is told: every so many items.
 pub(super) const TELL_EVERY: u64 = 256;
+
+/// How many fields without a place are named.
+const MAX_UNPLACED: usize = 100;
 
 /// Why a source was not read to its end.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +99,23 @@ pub(super) enum State {
     Conflict = 5,
 }
 
+impl FromSql for State {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let all = [
+            Self::Planned,
+            Self::There,
+            Self::Written,
+            Self::Failed,
+            Self::Duplicate,
+            Self::Conflict,
+        ];
+        let number = value.as_i64()?;
+        all.into_iter()
+            .find(|state| *state as i64 == number)
+            .ok_or(FromSqlError::OutOfRange(number))
+    }
+}
+
 /// What is to be migrated, on disk.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -159,7 +180,7 @@ impl Plan {
         db.execute_batch("BEGIN")?;
         let mut items = 0;
         let mut failed = None;
-        let unplaced = &mut self.unplaced;
+        let mut beside = Beside::default();
         let mut take = |event| {
             items += 1;
             if items % TELL_EVERY == 0 {
@@ -172,7 +193,7 @@ impl Plan {
             if cancelled.is_cancelled() {
                 return ControlFlow::Break(());
             }
-            match keep(&db, event, unplaced) {
+            match keep(&db, event, &mut beside) {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(error) => {
                     failed = Some(error);
@@ -189,6 +210,17 @@ impl Plan {
             Err(Stopped::Io(error)) => return Err(error.into()),
             Err(Stopped::Asked) => return Err(PlanError::Cancelled),
         }
+        if beside.goes_on {
+            let problem = Problem {
+                position: Position("next".into()),
+                record: None,
+                reason: "the last page of the list says that there are more: what is not in this \
+                         source is not migrated. Export all pages"
+                    .into(),
+            };
+            note(&db, &problem, Weight::Minor)?;
+        }
+        self.unplaced = beside.unplaced;
         db.execute_batch("COMMIT")?;
         watch.at(Progress {
             phase: Phase::Reading,
@@ -199,11 +231,20 @@ impl Plan {
     }
 }
 
+/// What is learnt of a source beside its items.
+#[derive(Debug, Default)]
+struct Beside {
+    /// Fields without a place, by name.
+    unplaced: Vec<String>,
+    /// Whether the last page of a list says that there are more.
+    goes_on: bool,
+}
+
 /// Puts an event on disk.
-fn keep(db: &Connection, event: Event, unplaced: &mut Vec<String>) -> rusqlite::Result<()> {
+fn keep(db: &Connection, event: Event, beside: &mut Beside) -> rusqlite::Result<()> {
     match event {
         Event::Item(item) => {
-            let json = serde_json::to_string(&item).unwrap_or_default();
+            let json = to_keep(&item)?;
             db.prepare_cached("INSERT INTO item (json) VALUES (?1)")?
                 .execute([json])?;
         }
@@ -212,18 +253,20 @@ fn keep(db: &Connection, event: Event, unplaced: &mut Vec<String>) -> rusqlite::
             parent,
             named,
             exported_at,
+            goes_on,
             unplaced: fields,
         }) => {
+            beside.goes_on = goes_on.unwrap_or(beside.goes_on);
             db.prepare_cached("INSERT INTO frame VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![
                     id,
                     parent,
-                    serde_json::to_string(&named).unwrap_or_default(),
+                    to_keep(&named)?,
                     exported_at.map(|time| time.to_string()),
                 ])?;
             for field in fields {
-                if !unplaced.contains(&field) {
-                    unplaced.push(field);
+                if beside.unplaced.len() < MAX_UNPLACED && !beside.unplaced.contains(&field) {
+                    beside.unplaced.push(field);
                 }
             }
         }

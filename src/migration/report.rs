@@ -48,6 +48,8 @@ pub struct Report {
     pub skipped: u64,
     /// Records that could not be migrated.
     pub failed: u64,
+    /// Records that were not tried, since the run was stopped before.
+    pub not_reached: u64,
     /// Doubles that late writes had left, and that were deleted again.
     pub doubles_removed: u64,
     /// HTTP requests to Zep; 0 on the embedded store.
@@ -68,6 +70,8 @@ pub struct Report {
     pub warnings_not_listed: u64,
     /// What is good to know, and no error.
     pub notes: Vec<String>,
+    /// How many more notes there are than are listed.
+    pub notes_not_listed: u64,
 }
 
 /// One thing that went wrong.
@@ -134,6 +138,7 @@ impl Report {
             expired: 0,
             skipped: 0,
             failed: 0,
+            not_reached: 0,
             doubles_removed: 0,
             requests: 0,
             least_requests: 0,
@@ -144,6 +149,7 @@ impl Report {
             warnings: Vec::new(),
             warnings_not_listed: 0,
             notes: Vec::new(),
+            notes_not_listed: 0,
         }
     }
 
@@ -165,10 +171,18 @@ impl Report {
         }
     }
 
+    /// Adds something that is good to know.
+    pub(super) fn note(&mut self, note: String) {
+        if self.notes.len() < MAX_LISTED {
+            self.notes.push(note);
+        } else {
+            self.notes_not_listed += 1;
+        }
+    }
+
     /// Adds what another run did, of which this is to be the sum.
     pub(super) fn add(&mut self, other: &Self) {
-        let all_well = self.errors.is_empty() && self.users_migrated + self.memories_migrated == 0;
-        self.success = other.success && (self.success || all_well);
+        self.success &= other.success;
         self.cancelled |= other.cancelled;
         for (sum, more) in [
             (&mut self.users_migrated, other.users_migrated),
@@ -183,6 +197,8 @@ impl Report {
             (&mut self.expired, other.expired),
             (&mut self.skipped, other.skipped),
             (&mut self.failed, other.failed),
+            (&mut self.not_reached, other.not_reached),
+            (&mut self.notes_not_listed, other.notes_not_listed),
             (&mut self.doubles_removed, other.doubles_removed),
             (&mut self.requests, other.requests),
             (&mut self.least_requests, other.least_requests),
@@ -200,9 +216,7 @@ impl Report {
             self.warning(trouble.clone());
         }
         for note in &other.notes {
-            if !self.notes.contains(note) {
-                self.notes.push(note.clone());
-            }
+            self.note(note.clone());
         }
     }
 }

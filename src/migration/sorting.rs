@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::identity::numbered;
 use super::placing::source_id;
 use super::plan::{Plan, State, Weight, keep_problem};
-use super::spool;
+use super::spool::{self, kept};
 use crate::mem0::{Item, Problem};
 
 impl Plan {
@@ -55,9 +55,7 @@ impl Plan {
         let mut rows = conflicts.query([State::Conflict as i64])?;
         while let Some(row) = rows.next()? {
             let text: String = row.get(1)?;
-            let Ok(item) = serde_json::from_str::<Item>(&text) else {
-                continue;
-            };
+            let item: Item = kept(&text)?;
             let problem = Problem {
                 record: source_id(&item),
                 position: item.position,

@@ -3,7 +3,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, types::Type};
+use serde::{Serialize, de::DeserializeOwned};
 
 /// How much of the file is kept in memory, in KiB.
 const CACHE_KIB: i64 = 12 * 1024;
@@ -129,4 +130,16 @@ impl Spool {
     pub(super) fn db(&self) -> MutexGuard<'_, Connection> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Reads what was kept as JSON. That it cannot be read is an error, never a record less.
+pub(super) fn kept<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, Type::Text, error.into()))
+}
+
+/// Keeps something as JSON.
+pub(super) fn to_keep(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::loading::PlannedPlace;
 use super::patience::patiently;
 use super::report::Trouble;
+use super::task::Task;
 use super::write::{Run, lock};
 use crate::memory::import::part_of;
 use crate::memory::model::{Place, SessionId};
@@ -16,7 +17,7 @@ use crate::zep::Uuid;
 /// the first is kept.
 pub(super) async fn sweep(run: &Run<'_>) {
     let places = std::mem::take(&mut *lock(&run.doubtful));
-    for place in places {
+    for place in places.into_values() {
         if let Err(error) = sweep_place(run, &place).await {
             run.report().trouble(Trouble {
                 owner: Some(place.place.owner().to_string()),
@@ -36,17 +37,20 @@ async fn sweep_place(run: &Run<'_>, place: &PlannedPlace) -> memory::Result<()> 
         return Ok(());
     }
     let owner = place.place.owner();
-    let deleted = patiently(&run.stop, || {
-        run.service.delete_doubles(run.caller, &owner, &doubles)
+    patiently(&run.stop, || {
+        let Task {
+            service, caller, ..
+        } = run.task;
+        service.delete_doubles(caller, &owner, &doubles)
     })
     .await?;
     let left = patiently(&run.stop, || self::doubles(run, place))
         .await?
         .len();
     let mut report = run.report();
-    report.doubles_removed += deleted.saturating_sub(left) as u64;
+    report.doubles_removed += doubles.len().saturating_sub(left) as u64;
     if left > 0 {
-        report.notes.push(format!(
+        report.note(format!(
             "{left} doubled messages of {owner} stay in their thread, since Zep cannot delete a \
              single message; their facts are gone, and readers here show each message once"
         ));
@@ -62,16 +66,18 @@ async fn doubles(run: &Run<'_>, place: &PlannedPlace) -> memory::Result<Vec<Uuid
     let owner = place.place.owner();
     let mut scan = match &place.place {
         Place::Session(user, session) => {
-            let Some(sessions) = run.service.sessions_of(run.caller, user).await? else {
+            let Some(sessions) = run.task.service.sessions_of(run.task.caller, user).await? else {
                 return Ok(doubles);
             };
-            let Some(found) = run.service.thread_among(user, session, &sessions) else {
+            let Some(found) = run.task.service.thread_among(user, session, &sessions) else {
                 return Ok(doubles);
             };
             thread = found;
-            run.service.scan_thread(run.caller, user, &thread)?
+            run.task
+                .service
+                .scan_thread(run.task.caller, user, &thread)?
         }
-        Place::Graph(_) => run.service.scan_graph(run.caller, &owner)?,
+        Place::Graph(_) => run.task.service.scan_graph(run.task.caller, &owner)?,
     };
     while let Some(parts) = scan.next().await? {
         for part in parts {

@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::TryStreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::compare::{Against, compare};
+use super::compare::compare;
 use super::loading::{Order, PlannedOwner, PlannedPlace};
 use super::patience::patiently;
-use super::plan::{Plan, State};
+use super::plan::State;
 use super::profiles::{COMPARED_NOT, profile};
-use super::progress::{Phase, Progress, Watch};
+use super::progress::{Phase, Progress};
 use super::spool::SpoolError;
+use super::task::Task;
 use super::verdict::{CheckName, Difference, Validation};
 use super::walk;
 use super::write::lock;
+use crate::memory;
 use crate::memory::fit::PartNo;
 use crate::memory::import::{PartOf, Scan, Sessions, part_of};
-use crate::memory::mapping::RoleMap;
-use crate::memory::model::{Caller, Owner, Place, SessionId};
+use crate::memory::model::{Owner, Place, SessionId};
 use crate::memory::records::{Assembled, StoredPart, assemble};
-use crate::memory::{self, MemoryService};
 use crate::zep;
 
 /// How many owners are compared at a time.
@@ -30,11 +30,7 @@ const OWNERS_AT_ONCE: usize = 4;
 
 /// A run that compares.
 pub(super) struct Comparison<'a> {
-    pub(super) service: &'a MemoryService,
-    pub(super) caller: &'a Caller,
-    pub(super) roles: &'a RoleMap,
-    pub(super) plan: &'a Plan,
-    pub(super) watch: &'a dyn Watch,
+    pub(super) task: Task<'a>,
     pub(super) cancelled: &'a CancellationToken,
     pub(super) verdict: Mutex<Validation>,
     pub(super) done: AtomicU64,
@@ -62,7 +58,7 @@ impl Comparison<'_> {
     /// Compares everything of the plan.
     pub(super) async fn run(self) -> Result<Validation, Stopped> {
         self.tell(0);
-        walk::owners(self.plan)
+        walk::owners(self.task.plan)
             .map_err(Stopped::from)
             .try_for_each_concurrent(OWNERS_AT_ONCE, |owner| self.owner(owner))
             .await?;
@@ -75,9 +71,11 @@ impl Comparison<'_> {
     async fn owner(&self, owner: PlannedOwner) -> Result<(), Stopped> {
         let there = match &owner.owner {
             Owner::User(user) => {
-                let found =
-                    patiently(self.cancelled, || self.service.user(self.caller, user)).await?;
-                let wanted = profile(&owner, user, self.roles, self.plan.now);
+                let found = patiently(self.cancelled, || {
+                    self.task.service.user(self.task.caller, user)
+                })
+                .await?;
+                let wanted = profile(&owner, user, self.task.roles, self.task.plan.now);
                 let fields = found
                     .as_ref()
                     .map(|user| wanted.compare(user, COMPARED_NOT));
@@ -101,7 +99,7 @@ impl Comparison<'_> {
             }
             Owner::Graph(graph) => {
                 let there = patiently(self.cancelled, || {
-                    self.service.has_graph(self.caller, graph)
+                    self.task.service.has_graph(self.task.caller, graph)
                 })
                 .await?;
                 let mut verdict = lock(&self.verdict);
@@ -115,13 +113,13 @@ impl Comparison<'_> {
         let sessions = match &owner.owner {
             Owner::User(user) if there => {
                 patiently(self.cancelled, || {
-                    self.service.sessions_of(self.caller, user)
+                    self.task.service.sessions_of(self.task.caller, user)
                 })
                 .await?
             }
             _ => None,
         };
-        walk::places(self.plan, owner.n)
+        walk::places(self.task.plan, owner.n)
             .map_err(Stopped::from)
             .try_for_each(|place| {
                 let sessions = sessions.as_ref();
@@ -136,7 +134,7 @@ impl Comparison<'_> {
         there: bool,
         sessions: Option<&Sessions>,
     ) -> Result<(), Stopped> {
-        let expected = self.plan.count_of(place, State::Planned)?;
+        let expected = self.task.plan.count_of(place, State::Planned)?;
         if expected == 0 {
             return Ok(());
         }
@@ -144,7 +142,7 @@ impl Comparison<'_> {
         match &place.place {
             Place::Session(user, session) => {
                 let thread = sessions
-                    .and_then(|sessions| self.service.thread_among(user, session, sessions));
+                    .and_then(|sessions| self.task.service.thread_among(user, session, sessions));
                 {
                     let mut verdict = lock(&self.verdict);
                     verdict.count(CheckName::SessionLoads, 1, u64::from(thread.is_some()));
@@ -161,13 +159,19 @@ impl Comparison<'_> {
                     }
                 }
                 if let Some(thread) = &thread {
-                    let scan = || self.service.scan_thread(self.caller, user, thread);
+                    let scan = || {
+                        self.task
+                            .service
+                            .scan_thread(self.task.caller, user, thread)
+                    };
                     self.read(place, scan).await?;
                 }
             }
             Place::Graph(owner) if there => {
-                self.read(place, || self.service.scan_graph(self.caller, owner))
-                    .await?;
+                self.read(place, || {
+                    self.task.service.scan_graph(self.task.caller, owner)
+                })
+                .await?;
             }
             Place::Graph(_) => {}
         }
@@ -215,9 +219,9 @@ impl Comparison<'_> {
         else {
             return self.record(reading, vec![part]);
         };
-        match self.plan.state_of(reading.place, &id)? {
+        match self.task.plan.state_of(reading.place, &id)? {
             // A part of a record that was read whole before.
-            Some((_, state)) if state == State::There as i64 => {
+            Some((_, state)) if state == State::There => {
                 self.doubled(reading.place, &id);
                 return Ok(());
             }
@@ -267,7 +271,7 @@ impl Comparison<'_> {
             verdict.found(record);
         }
         let planned = match &id {
-            Some(id) => self.plan.record_of(place, id)?,
+            Some(id) => self.task.plan.record_of(place, id)?,
             None => None,
         };
         let Some(planned) = planned else {
@@ -283,7 +287,7 @@ impl Comparison<'_> {
             verdict.differs(unexpected);
             return Ok(());
         };
-        self.plan.set_state(planned.n, State::There)?;
+        self.task.plan.set_state(planned.n, State::There)?;
         let differs = |check, field: &str, detail: &str| Difference {
             record: id.clone(),
             position: Some(planned.position.to_string()),
@@ -297,10 +301,8 @@ impl Comparison<'_> {
             ));
             return Ok(());
         };
-        let against = Against {
-            is_session: matches!(place.place, Place::Session(..)),
-        };
-        let differences = compare(&planned.record, &found, &against);
+        let is_session = matches!(place.place, Place::Session(..));
+        let differences = compare(&planned.record, &found, is_session);
         for check in [
             CheckName::Content,
             CheckName::Timestamps,
@@ -334,7 +336,10 @@ impl Comparison<'_> {
     fn missing(&self, place: &PlannedPlace) -> Result<(), Stopped> {
         let mut after = Order::START;
         loop {
-            let page = self.plan.records_after(place, State::Planned, after, 256)?;
+            let page = self
+                .task
+                .plan
+                .records_after(place, State::Planned, after, 256)?;
             let Some(last) = page.last() else {
                 return Ok(());
             };
@@ -391,10 +396,10 @@ impl Comparison<'_> {
 
     fn tell(&self, records: u64) {
         let done = self.done.fetch_add(records, Ordering::Relaxed) + records;
-        self.watch.at(Progress {
+        self.task.watch.at(Progress {
             phase: Phase::Validating,
             done,
-            total: Some(self.plan.counts.records),
+            total: Some(self.task.plan.counts.records),
         });
     }
 }

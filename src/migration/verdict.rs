@@ -115,6 +115,8 @@ pub struct Validation {
     pub issues_not_listed: u64,
     /// What in the source cannot be read, and so was not compared.
     pub source_problems: Vec<Trouble>,
+    /// How many more such things there are than are listed.
+    pub source_problems_not_listed: u64,
     /// How many memories are stored in the places that were compared.
     pub memory_count: u64,
     /// The earliest of them.
@@ -150,6 +152,7 @@ impl Validation {
             issues: Vec::new(),
             issues_not_listed: 0,
             source_problems: Vec::new(),
+            source_problems_not_listed: 0,
             memory_count: 0,
             first_message: None,
             last_message: None,

@@ -1,5 +1,6 @@
 //! Writing a plan: owners side by side, their sessions side by side, each session in order.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,18 +10,18 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::loading::{PlannedOwner, PlannedPlace};
-use super::patience::patiently;
-use super::plan::{Plan, State};
+use super::patience::{Hindrance, patiently};
+use super::plan::State;
 use super::profiles::{COMPARED_NOT, profile};
-use super::progress::{Phase, Progress, Watch};
+use super::progress::{Phase, Progress};
 use super::report::{Report, Trouble};
 use super::spool::SpoolError;
+use super::task::Task;
 use super::{Request, sweep, walk};
-use crate::memory::import::Sessions;
-use crate::memory::mapping::RoleMap;
-use crate::memory::model::{Caller, Owner, Place, SessionId};
+use crate::memory;
+use crate::memory::import::{ImportTurn, Sessions};
+use crate::memory::model::{Owner, Place, SessionId};
 use crate::memory::profile::UserState;
-use crate::memory::{self, MemoryService};
 use crate::zep;
 
 /// How many owners are at work at a time, and how many places of all of them. Ours: enough to hide
@@ -30,27 +31,25 @@ const PLACES_AT_ONCE: usize = 8;
 
 /// A run that writes.
 pub(super) struct Run<'a> {
-    pub(super) service: &'a MemoryService,
-    pub(super) caller: &'a Caller,
-    pub(super) roles: &'a RoleMap,
-    pub(super) plan: &'a Plan,
+    pub(super) task: Task<'a>,
     pub(super) request: &'a Request,
-    pub(super) watch: &'a dyn Watch,
     /// Nothing more is begun: whoever asked gave up, or going on makes no sense.
     pub(super) stop: CancellationToken,
     pub(super) report: Mutex<Report>,
-    pub(super) doubtful: Mutex<Vec<PlannedPlace>>,
+    /// Places in which something may be stored twice, by their number.
+    pub(super) doubtful: Mutex<HashMap<i64, PlannedPlace>>,
     places: Semaphore,
     done: AtomicU64,
 }
 
 /// Why a place was not finished.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum Unfinished {
-    #[error(transparent)]
+    #[error("{}", in_a_report(.0))]
     Memory(#[from] memory::Error),
-    #[error(transparent)]
-    Spool(#[from] SpoolError),
+    /// The plan cannot be read.
+    #[error("{0}")]
+    Spool(String),
     /// It is in use: what would come is older than what is there.
     #[error(
         "is in use: it holds a message of {newest}, and {remaining} to be written begin at \
@@ -64,36 +63,60 @@ pub(super) enum Unfinished {
     },
 }
 
+impl From<SpoolError> for Unfinished {
+    fn from(error: SpoolError) -> Self {
+        Self::Spool(error.to_string())
+    }
+}
+
+impl Hindrance for Unfinished {
+    fn cause(&self) -> Option<&zep::Error> {
+        match self {
+            Self::Memory(error) => error.cause(),
+            Self::Spool(_) | Self::InUse { .. } => None,
+        }
+    }
+}
+
+/// What stopped a write, in words for whoever runs a migration: they have no key to go on with, and
+/// need none.
+pub(super) fn in_a_report(error: &memory::Error) -> String {
+    match error {
+        memory::Error::PartlyStored(stopped) if stopped.in_doubt => format!(
+            "{}. Run it again: what is stored is recognised",
+            stopped.cause
+        ),
+        memory::Error::PartlyStored(stopped) => stopped.cause.to_string(),
+        memory::Error::Invalid { field, .. } if field == "idempotency_key" => {
+            "is stored under its record id with other content; `validate` names it".into()
+        }
+        error => error.to_string(),
+    }
+}
+
 /// What was found of an owner.
 pub(super) struct Found {
     /// Whether they were there before.
     pub(super) existed: bool,
     /// Their sessions, where they were.
     pub(super) sessions: Option<Sessions>,
+    /// Our turn to write for them; none in a dry run.
+    pub(super) turn: Option<ImportTurn>,
 }
 
 impl<'a> Run<'a> {
-    #[allow(clippy::too_many_arguments, reason = "they are all a run has")]
     pub(super) fn new(
-        service: &'a MemoryService,
-        caller: &'a Caller,
-        roles: &'a RoleMap,
-        plan: &'a Plan,
+        task: Task<'a>,
         request: &'a Request,
-        watch: &'a dyn Watch,
         cancelled: &CancellationToken,
         report: Report,
     ) -> Self {
         Self {
-            service,
-            caller,
-            roles,
-            plan,
+            task,
             request,
-            watch,
             stop: cancelled.child_token(),
             report: Mutex::new(report),
-            doubtful: Mutex::new(Vec::new()),
+            doubtful: Mutex::default(),
             places: Semaphore::new(PLACES_AT_ONCE),
             done: AtomicU64::new(0),
         }
@@ -105,14 +128,17 @@ impl<'a> Run<'a> {
     /// If the plan cannot be read. What the backend refuses is in the report.
     pub(super) async fn write(self) -> Result<Report, SpoolError> {
         self.tell(0);
-        walk::owners(self.plan)
+        walk::owners(self.task.plan)
             .try_for_each_concurrent(OWNERS_AT_ONCE, |owner| self.owner(owner))
             .await?;
         sweep::sweep(&self).await;
-        Ok(self
+        let not_reached = self.task.plan.not_reached()?;
+        let mut report = self
             .report
             .into_inner()
-            .unwrap_or_else(PoisonError::into_inner))
+            .unwrap_or_else(PoisonError::into_inner);
+        report.not_reached = not_reached;
+        Ok(report)
     }
 
     /// One owner, and everything of theirs.
@@ -124,7 +150,7 @@ impl<'a> Run<'a> {
             Ok(found) => found,
             Err(error) => return self.fail_owner(&owner, &error).await,
         };
-        walk::places(self.plan, owner.n)
+        walk::places(self.task.plan, owner.n)
             .try_for_each_concurrent(PLACES_AT_ONCE, |place| {
                 let found = &found;
                 async move {
@@ -137,23 +163,46 @@ impl<'a> Run<'a> {
 
     /// Makes an owner, or looks what there is of them.
     async fn make_owner(&self, owner: &PlannedOwner) -> memory::Result<Found> {
+        let turn = match self.request.dry_run {
+            true => None,
+            false => {
+                let turn = self
+                    .task
+                    .service
+                    .import_turn(self.task.caller, &owner.owner);
+                let turn = self.stop.run_until_cancelled(turn).await;
+                Some(turn.unwrap_or_else(|| Err(zep::Error::Cancelled.into()))?)
+            }
+        };
         let existed = match &owner.owner {
             Owner::Graph(graph) if self.request.dry_run => {
-                patiently(&self.stop, || self.service.has_graph(self.caller, graph)).await?
+                patiently(&self.stop, || {
+                    self.task.service.has_graph(self.task.caller, graph)
+                })
+                .await?
             }
             Owner::Graph(graph) => {
-                !patiently(&self.stop, || self.service.ensure_graph(self.caller, graph)).await?
+                !patiently(&self.stop, || {
+                    self.task.service.ensure_graph(self.task.caller, graph)
+                })
+                .await?
             }
             Owner::User(user) => {
-                let profile = profile(owner, user, self.roles, self.plan.now);
+                let profile = profile(owner, user, self.task.roles, self.task.plan.now);
                 if self.request.dry_run {
-                    patiently(&self.stop, || self.service.user(self.caller, user))
-                        .await?
-                        .is_some()
+                    patiently(&self.stop, || {
+                        self.task.service.user(self.task.caller, user)
+                    })
+                    .await?
+                    .is_some()
                 } else {
                     let state = patiently(&self.stop, || {
-                        self.service
-                            .ensure_user(self.caller, user, &profile, COMPARED_NOT)
+                        self.task.service.ensure_user(
+                            self.task.caller,
+                            user,
+                            &profile,
+                            COMPARED_NOT,
+                        )
                     })
                     .await?;
                     if let UserState::Completed(diff) = &state
@@ -170,7 +219,10 @@ impl<'a> Run<'a> {
         };
         let sessions = match &owner.owner {
             Owner::User(user) if existed => {
-                patiently(&self.stop, || self.service.sessions_of(self.caller, user)).await?
+                patiently(&self.stop, || {
+                    self.task.service.sessions_of(self.task.caller, user)
+                })
+                .await?
             }
             _ => None,
         };
@@ -185,9 +237,13 @@ impl<'a> Run<'a> {
                 "the source names no user for some records; they went to the {} made for them",
                 owner.owner
             );
-            report.notes.push(note);
+            report.note(note);
         }
-        Ok(Found { existed, sessions })
+        Ok(Found {
+            existed,
+            sessions,
+            turn,
+        })
     }
 
     async fn place(&self, place: &PlannedPlace, found: &Found) {
@@ -217,16 +273,16 @@ impl<'a> Run<'a> {
         if self.was_stopped(error) {
             return Ok(());
         }
-        walk::places(self.plan, owner.n)
+        walk::places(self.task.plan, owner.n)
             .try_for_each(async |place| {
-                let failed = self.plan.give_up(&place)?;
+                let failed = self.task.plan.give_up(&place)?;
                 self.report().failed += failed;
                 Ok(())
             })
             .await?;
         self.report().trouble(Trouble {
             owner: Some(owner.owner.to_string()),
-            ..Trouble::of_run(error.to_string())
+            ..Trouble::of_run(in_a_report(error))
         });
         self.stop_if_hopeless(error);
         Ok(())
@@ -238,7 +294,7 @@ impl<'a> Run<'a> {
         {
             return;
         }
-        let failed = self.plan.give_up(place).unwrap_or(0);
+        let failed = self.task.plan.give_up(place).unwrap_or(0);
         let mut report = self.report();
         report.failed += failed;
         report.trouble(Trouble {
@@ -259,13 +315,10 @@ impl<'a> Run<'a> {
 
     /// A key that is refused is refused everywhere.
     fn stop_if_hopeless(&self, error: &memory::Error) {
-        let hopeless = match error {
-            memory::Error::Zep(cause) => matches!(
-                cause,
-                zep::Error::Unauthorized { .. } | zep::Error::Storage { .. }
-            ),
-            _ => false,
-        };
+        let hopeless = matches!(
+            error.cause(),
+            Some(zep::Error::Unauthorized { .. } | zep::Error::Storage { .. })
+        );
         if hopeless || self.request.strict {
             self.stop.cancel();
         }
@@ -276,30 +329,29 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn note(&self, note: String) {
-        self.report().notes.push(note);
+        self.report().note(note);
     }
 
     /// Tells the watch that so many more records are done.
     pub(super) fn tell(&self, records: u64) {
         let done = self.done.fetch_add(records, Ordering::Relaxed) + records;
-        self.watch.at(Progress {
+        self.task.watch.at(Progress {
             phase: Phase::Writing,
             done,
-            total: Some(self.plan.counts.records),
+            total: Some(self.task.plan.counts.records),
         });
     }
 
     /// Notes that something may be stored twice at a place.
     pub(super) fn doubt(&self, place: &PlannedPlace) {
-        let mut doubtful = lock(&self.doubtful);
-        if doubtful.iter().all(|noted| noted.n != place.n) {
-            doubtful.push(place.clone());
+        if !self.request.dry_run {
+            lock(&self.doubtful).insert(place.n, place.clone());
         }
     }
 
     /// How often a write in doubt was sent again so far.
     fn resent(&self) -> u64 {
-        self.service.stats().map_or(0, |stats| stats.resent)
+        self.task.service.stats().map_or(0, |stats| stats.resent)
     }
 
     /// Notes that records are stored by this run, in so many requests at least.
@@ -309,7 +361,7 @@ impl<'a> Run<'a> {
         records: &[(i64, usize)],
     ) -> Result<(), SpoolError> {
         for (record, _) in records {
-            self.plan.set_state(*record, State::Written)?;
+            self.task.plan.set_state(*record, State::Written)?;
         }
         let parts: usize = records.iter().map(|(_, parts)| parts).sum();
         let split = records.iter().filter(|(_, parts)| *parts > 1).count();

@@ -13,6 +13,7 @@ on_both_backends!(
     a_list_with_the_newest_first_is_put_in_order,
     memories_without_a_session_are_found_by_a_search,
     the_turns_that_memories_were_made_from_arrive_once,
+    a_sessions_own_fields_are_kept_with_it,
     no_more_requests_are_made_than_the_writes_need,
 );
 
@@ -230,6 +231,28 @@ fn the_turns_that_memories_were_made_from_arrive_once(world: &World) {
     let read = client.read_session("jane", "default");
     assert_eq!(read[0]["created_at"], "2024-01-01T10:00:00Z");
     assert_eq!(read[2]["created_at"], "2024-01-02T10:00:00Z");
+}
+
+fn a_sessions_own_fields_are_kept_with_it(world: &World) {
+    let mut client = world.connect();
+    let data = json!({"sessions": [{
+        "id": "s", "title": "First visit", "created_at": "2024-04-30T09:00:00Z",
+        "metadata": {"room": 4}, "messages": turns(2),
+    }]});
+    let report = migrate_all(&mut client, &jane(), &data);
+    assert_eq!(
+        (&report["messages"], &report["notes"]),
+        (&json!(3), &json!([]))
+    );
+    is_valid(&mut client, &jane(), &data);
+    let first = &client.read_session("jane", "s")[0];
+    assert_eq!(first["memory_type"], "session_fields");
+    assert_eq!(first["created_at"], "2024-04-30T09:00:00Z");
+    let kept = format!("{} {}", first["content"], first["metadata"]);
+    assert!(
+        kept.contains("First visit") && kept.contains("room"),
+        "{first:#}"
+    );
 }
 
 fn no_more_requests_are_made_than_the_writes_need(world: &World) {

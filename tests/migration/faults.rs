@@ -112,6 +112,37 @@ fn doubles_of_late_writes_are_deleted_at_the_end_of_a_run() {
 }
 
 #[test]
+fn what_could_not_be_written_is_counted_and_told_in_words_for_an_operator() {
+    let world = World::emulated();
+    let service = Service::of(&world);
+    let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "1"));
+    // Everything is refused from the second chunk of the first session on, the key last.
+    service.next(&json!({
+        "method": "POST",
+        "route": "/api/v2/threads/{thread_id}/messages",
+        "after": 1,
+        "times": 1_000,
+        "fault": {"kind": "fail", "status": 401},
+    }));
+    let sessions: Vec<Value> = (0..20)
+        .map(|n| json!({"id": format!("s{n}"), "messages": turns(60)}))
+        .collect();
+    let report = migrate(&mut client, &json!({ "sessions": sessions }));
+    assert_eq!(report["success"], false);
+    let count = |field: &str| report[field].as_u64().unwrap();
+    assert_eq!(
+        count("memories_migrated") + count("failed") + count("not_reached"),
+        20 * 60,
+        "{report:#}"
+    );
+    assert!(count("not_reached") > 0, "{report:#}");
+    assert!(
+        !report.to_string().contains("idempotency_key"),
+        "{report:#}"
+    );
+}
+
+#[test]
 fn a_key_that_is_refused_ends_the_run_with_one_line() {
     let world = World::emulated_with(&["--api-key", "another-key"]);
     let mut client = world.connect();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::memory::MemoryService;
-use zep_mcp_server::memory::model::UserId;
+use zep_mcp_server::memory::model::{SessionId, UserId};
 use zep_mcp_server::migration::{Migrator, Request, Selection, Source};
 use zep_mcp_server::zep::{Listing, Owner, ThreadId, UserId as ZepUser, Window, Zep};
 
@@ -241,4 +241,36 @@ async fn strict_writes_nothing_at_all_if_anything_cannot_be_migrated() {
     for user in ["a", "b"] {
         assert!(home.zep.user(&ZepUser::new(user).unwrap()).await.is_err());
     }
+}
+
+#[tokio::test]
+async fn a_snapshot_of_no_known_kind_is_refused_and_sums_are_honest() {
+    let home = Home::new();
+    let (jane, session) = (UserId::new("jane").unwrap(), SessionId::new("s").unwrap());
+    assert!(
+        !home.migrator.migration_report().success,
+        "nothing was done yet"
+    );
+    for kind in ["user_id", "messages", "users", "moods"] {
+        let refused = home
+            .migrator
+            .migrate_memory_snapshot(&jane, &session, kind, &json!("joe"))
+            .await;
+        assert!(refused.unwrap_err().to_string().contains(kind));
+    }
+    let turns = json!([{"role": "user", "content": "one"}, {"role": "user", "content": ""}]);
+    let report = home
+        .migrator
+        .migrate_conversation_history(&jane, &session, &turns)
+        .await
+        .unwrap();
+    assert!(!report.success);
+    let snapshot = home
+        .migrator
+        .migrate_memory_snapshot(&jane, &session, "summary", &json!("calm"))
+        .await;
+    assert!(snapshot.unwrap().success);
+    let sum = home.migrator.migration_report();
+    assert_eq!((sum.memories_migrated, sum.failed), (2, 1));
+    assert!(!sum.success, "one of the runs did not succeed");
 }

@@ -9,6 +9,8 @@ on_both_backends!(
     each_bad_record_is_named_and_the_others_move,
     of_records_with_one_id_and_different_content_none_moves,
     the_same_record_twice_is_one,
+    a_list_that_goes_on_elsewhere_is_named,
+    a_role_that_is_no_word_is_not_repeated,
     a_source_without_anything_to_move_is_said_to_be_so,
     files_are_read_only_where_it_was_allowed,
     arguments_that_cannot_be_used_are_named,
@@ -117,6 +119,33 @@ fn the_same_record_twice_is_one(world: &World) {
         (&report["memories_migrated"], &report["skipped"]),
         (&json!(1), &json!(1))
     );
+}
+
+fn a_list_that_goes_on_elsewhere_is_named(world: &World) {
+    let mut client = world.connect();
+    let page = |next: Value, memory: &str| json!({"count": 2, "next": next, "previous": null, "results": [{"memory": memory}]});
+    let first = page(json!("https://api.mem0.ai/v3/memories/?page=2"), "one");
+    let report = crate::migrate_all(&mut client, &jane(), &json!([first]));
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 1);
+    assert_eq!(report["warnings"][0]["position"], "next");
+    let whole = json!([first, page(Value::Null, "two")]);
+    let report = crate::migrate_all(&mut client, &jane(), &whole);
+    assert_eq!(report["warnings"], json!([]));
+}
+
+fn a_role_that_is_no_word_is_not_repeated(world: &World) {
+    let mut client = world.connect();
+    let data = json!({"messages": [
+        {"role": "narrator", "content": "one"},
+        {"role": "I said this", "content": "two"},
+    ]});
+    let report = crate::migrate_all(&mut client, &jane(), &data);
+    let warnings = report["warnings"].to_string();
+    assert!(
+        warnings.contains("`narrator`") && !warnings.contains("I said"),
+        "{warnings}"
+    );
+    crate::is_valid(&mut client, &jane(), &data);
 }
 
 fn a_source_without_anything_to_move_is_said_to_be_so(world: &World) {

@@ -27,6 +27,12 @@ pub fn print_migration(page: &Page, outcome: &Outcome, well: bool) -> io::Result
         for note in &report.notes {
             page.line(&format!("  - {}", on_one_line(note)))?;
         }
+        if report.notes_not_listed > 0 {
+            page.line(&format!(
+                "  and {} more",
+                HumanCount(report.notes_not_listed)
+            ))?;
+        }
     }
     if let Some(found) = validation {
         print_findings(page, found)?;
@@ -86,6 +92,7 @@ fn print_counts(page: &Page, report: &Report) -> io::Result<()> {
         (migrated, report.memories_migrated, Zero::Shown),
         ("were there already", report.already_there, Zero::LeftOut),
         ("failed", report.failed, Zero::Shown),
+        ("not reached", report.not_reached, Zero::LeftOut),
         ("in sessions", report.sessions, Zero::LeftOut),
         (
             would("messages written", "messages to write"),
@@ -148,7 +155,12 @@ fn print_findings(page: &Page, found: &Validation) -> io::Result<()> {
         }
     }
     let unread = &found.source_problems;
-    print_troubles(page, "Not compared, since it cannot be read", unread, 0)?;
+    print_troubles(
+        page,
+        "Not compared, since it cannot be read",
+        unread,
+        found.source_problems_not_listed,
+    )?;
     if !found.issues.is_empty() {
         page.heading(&counted(
             "Issues",

@@ -16,7 +16,7 @@ use crate::{
     mcp::{
         arguments,
         error::ToolError,
-        migration::{MAX_ANSWERED, Telling, UserArg},
+        migration::{Telling, UserArg, shorten},
         server::MemoryServer,
     },
     migration::{Report, Request, Source},
@@ -87,18 +87,10 @@ impl MemoryServer {
         let watch = telling.watch();
         let run = migrator.run(source, &request, false, watch, &cancelled);
         let outcome = telling.during(run).await?;
-        Ok(Json(shortened(outcome.report)))
+        let mut report = outcome.report;
+        report.errors_not_listed += shorten(&mut report.errors);
+        report.warnings_not_listed += shorten(&mut report.warnings);
+        report.notes_not_listed += shorten(&mut report.notes);
+        Ok(Json(report))
     }
-}
-
-/// The report with no more errors and notes than an agent can use.
-fn shortened(mut report: Report) -> Report {
-    let left_out = report.errors.len().saturating_sub(MAX_ANSWERED);
-    report.errors.truncate(MAX_ANSWERED);
-    report.errors_not_listed += left_out as u64;
-    let left_out = report.warnings.len().saturating_sub(MAX_ANSWERED);
-    report.warnings.truncate(MAX_ANSWERED);
-    report.warnings_not_listed += left_out as u64;
-    report.notes.truncate(MAX_ANSWERED);
-    report
 }

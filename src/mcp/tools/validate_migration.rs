@@ -16,7 +16,7 @@ use crate::{
     mcp::{
         arguments,
         error::ToolError,
-        migration::{MAX_ANSWERED, Telling, UserArg},
+        migration::{Telling, UserArg, shorten},
         server::MemoryServer,
     },
     migration::{Request, Validation},
@@ -75,10 +75,8 @@ impl MemoryServer {
         let watch = telling.watch();
         let comparison = migrator.validate(source, &request, watch, &cancelled);
         let mut validation = telling.during(comparison).await?;
-        let left_out = validation.issues.len().saturating_sub(MAX_ANSWERED);
-        validation.issues.truncate(MAX_ANSWERED);
-        validation.issues_not_listed += left_out as u64;
-        validation.source_problems.truncate(MAX_ANSWERED);
+        validation.issues_not_listed += shorten(&mut validation.issues);
+        validation.source_problems_not_listed += shorten(&mut validation.source_problems);
         Ok(Json(validation))
     }
 }

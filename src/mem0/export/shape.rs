@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::super::{Named, interpret::time};
+use super::super::{Named, SNAPSHOTS, interpret::time};
 
 /// What stands around an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,8 +31,7 @@ impl Place {
             "results" | "data" => Self::Anywhere,
             "history" => Self::History,
             "entities" => Self::Entities,
-            "insights" | "summary" | "traits" | "therapeutic_notes" | "crisis_context"
-            | "progress_notes" => Self::Snapshots,
+            field if SNAPSHOTS.contains(&field) => Self::Snapshots,
             _ => return None,
         })
     }
@@ -222,6 +221,8 @@ pub(super) fn id_text(value: &Value) -> Option<String> {
 pub(super) struct Says {
     pub(super) named: Named,
     pub(super) exported_at: Option<Timestamp>,
+    /// Of a page: whether there are further ones.
+    pub(super) goes_on: Option<bool>,
     /// Fields that have no place, sorted.
     pub(super) unplaced: Vec<String>,
     /// Fields that should name somebody and cannot.
@@ -268,6 +269,13 @@ pub(super) fn says(shape: Shape, own: &Map<String, Value>) -> Says {
             says.exported_at = Some(at);
             used.push(field);
         }
+    }
+    if is_document {
+        says.goes_on = own.get("next").map(|next| match next {
+            Value::Null | Value::Bool(false) => false,
+            Value::String(next) => !next.is_empty(),
+            _ => true,
+        });
     }
     if is_document || shape == Shape::Session {
         says.unplaced = own

@@ -18,6 +18,9 @@ use super::{
 /// Room for a memory's fields: it is read faster so.
 const USUAL_FIELDS: usize = 14;
 
+/// What a session's own fields are kept as.
+const SESSION_FIELDS: &str = "session_fields";
+
 /// How much of a name that stands in the source is shown.
 const SHOWN: usize = 100;
 
@@ -373,6 +376,22 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
             let reason = format!("`{field}` is neither text nor a number, and so names nobody");
             self.tell(Sort::Other, None, reason)?;
         }
+        if shape == Shape::Session && !says.unplaced.is_empty() {
+            // Zep's threads have no fields of an application's own: they are kept as a snapshot.
+            let is_user = |field: &String| field == "user" && object.own[field].is_object();
+            let (user, others) = std::mem::take(&mut says.unplaced)
+                .into_iter()
+                .partition::<Vec<_>, _>(is_user);
+            says.unplaced = user;
+            let fields: Map<_, _> = others
+                .into_iter()
+                .filter_map(|field| object.own.remove_entry(&field))
+                .collect();
+            self.hold(&mut object, Place::Snapshots)?;
+            self.frame = object.frame;
+            self.one_snapshot(SESSION_FIELDS, Value::Object(fields))?;
+            self.frame = parent;
+        }
         if shape == Shape::User {
             let own = shape::without_export_date(object.own);
             self.item(ItemKind::User, Value::Object(own))?;
@@ -400,6 +419,7 @@ impl<'a, 's, 'r> Walk<'a, 's, 'r> {
             parent: self.frame,
             named: says.named,
             exported_at: says.exported_at,
+            goes_on: says.goes_on,
             unplaced: says.unplaced,
         });
         self.sent(sent)

@@ -6,6 +6,7 @@
 
 mod gap;
 mod metadata;
+mod same;
 mod split;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use metadata::{
     AGENT_KEY, APP_KEY, EXTRA_KEY, MEMORY_TYPE_KEY, MIGRATION_SOURCE_KEY, Marks, ORIGINAL_ROLE_KEY,
     Ours, RESERVED_KEYS, Speaker, Unpacked, pack_flat, unpack, unpack_flat,
 };
+pub use same::{same_metadata, same_value};
 pub use split::{Piece, is_blank, split};
 
 /// The longest content of one record, in characters. Ours: some 250 messages of Zep's.
