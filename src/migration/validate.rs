@@ -221,7 +221,7 @@ impl Comparison<'_> {
         };
         match self.task.plan.state_of(reading.place, &id)? {
             // A part of a record that was read whole before.
-            Some((_, state)) if state == State::There => {
+            Some((_, State::There)) => {
                 self.doubled(reading.place, &id);
                 return Ok(());
             }
