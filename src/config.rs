@@ -9,6 +9,7 @@ mod flags;
 mod reader;
 mod setting;
 mod sources;
+mod tools;
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -20,6 +21,7 @@ use crate::zep::{Connection, UserId};
 pub use error::{ConfigError, Problem};
 pub use flags::Flags;
 pub use setting::{Origin, Setting};
+pub use tools::Tools;
 
 use reader::Reader;
 use sources::Sources;
@@ -45,6 +47,10 @@ pub struct Config {
     /// The only directory from which tools read export files, with all symbolic links resolved.
     /// It existed when the configuration was loaded. `None`: they read no files.
     pub import_dir: Option<PathBuf>,
+    /// Which tools the MCP server has.
+    pub tools: Tools,
+    /// Whether people are asked before memories are deleted in bulk.
+    pub confirm: Confirm,
     /// What is logged, and how.
     pub logging: Logging,
     /// Every setting as it is in force, and where its value comes from. Never holds the key.
@@ -170,6 +176,52 @@ words!(
     }
 );
 words!(
+    /// Whether people are asked, by MCP elicitation, before memories are deleted in bulk.
+    pub Confirm {
+        /// Where the client can ask.
+        Elicit = "elicit",
+        /// Never: the agent's word counts.
+        Never = "never",
+    }
+);
+words!(
+    /// A tool of the MCP server.
+    pub Tool {
+        /// Ours.
+        AddMemory = "add_memory",
+        /// Ours.
+        SearchMemory = "search_memory",
+        /// Ours.
+        GetSession = "get_session",
+        /// Ours.
+        MigrateUser = "migrate_user",
+        /// Ours.
+        ValidateMigration = "validate_migration",
+        /// Ours, beside the core.
+        ListSessions = "list_sessions",
+        /// mem0's.
+        SearchMemories = "search_memories",
+        /// mem0's.
+        GetMemories = "get_memories",
+        /// mem0's.
+        GetMemory = "get_memory",
+        /// mem0's.
+        UpdateMemory = "update_memory",
+        /// mem0's.
+        DeleteMemory = "delete_memory",
+        /// mem0's.
+        DeleteAllMemories = "delete_all_memories",
+        /// mem0's.
+        DeleteEntities = "delete_entities",
+        /// mem0's.
+        ListEntities = "list_entities",
+        /// Of mem0's hosted server.
+        ListEvents = "list_events",
+        /// Of mem0's hosted server.
+        GetEventStatus = "get_event_status",
+    }
+);
+words!(
     BackendName {
         Zep = "zep",
         Local = "local",
@@ -191,13 +243,24 @@ impl Config {
         let backend = backend(&mut reader);
         let default_user = default_user(&mut reader);
         let import_dir = import_dir(&mut reader);
+        let tools = tools(&mut reader);
+        let confirm = confirm(&mut reader);
         let logging = logging(&mut reader);
         let findings = reader.finish()?;
-        match (backend, default_user, import_dir, logging) {
-            (Some(backend), Some(default_user), Some(import_dir), Some(logging)) => Ok(Self {
+        match (backend, default_user, import_dir, tools, confirm, logging) {
+            (
+                Some(backend),
+                Some(default_user),
+                Some(import_dir),
+                Some(tools),
+                Some(confirm),
+                Some(logging),
+            ) => Ok(Self {
                 backend,
                 default_user,
                 import_dir,
+                tools,
+                confirm,
                 logging,
                 in_force: findings.in_force,
                 warnings: findings.warnings,
@@ -335,6 +398,28 @@ fn import_dir(reader: &mut Reader) -> Option<Option<PathBuf>> {
             Some(dir) => dir.display().to_string(),
             None => "not set".to_owned(),
         },
+    )
+}
+
+fn tools(reader: &mut Reader) -> Option<Tools> {
+    reader.value(
+        Setting::Tools,
+        Tools::parse,
+        || Ok(Tools::all()),
+        ToString::to_string,
+    )
+}
+
+/// Whether people are asked. Not from `.env`, which may be somebody else's.
+fn confirm(reader: &mut Reader) -> Option<Confirm> {
+    if reader.not_from_dotenv(Setting::Confirm) {
+        return Some(Confirm::Elicit);
+    }
+    reader.value(
+        Setting::Confirm,
+        Confirm::parse,
+        || Ok(Confirm::Elicit),
+        |confirm| confirm.as_str().to_owned(),
     )
 }
 

@@ -1,5 +1,6 @@
 //! Whatever is put in comes out again, and Zep takes every part of it.
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use zep_mcp_server::memory::fit::{
@@ -127,6 +128,7 @@ prop_compose! {
         inferred in any::<bool>(),
         replaces in prop::option::of("[0-9a-f-]{36}"),
         deleted in any::<bool>(),
+        updated in prop::option::of(0_i64..4_000_000_000_000_000),
         speaker in prop::option::of((any::<String>(), prop::option::of(any::<String>()))),
         name in prop::option::of(any::<String>()),
         other in prop::collection::vec(("later_[a-z]{3}", json_value()), 0..3),
@@ -135,6 +137,7 @@ prop_compose! {
             time: if inferred { TimeOrigin::Inferred } else { TimeOrigin::Given },
             replaces,
             deleted,
+            updated: updated.map(|micros| Timestamp::from_microsecond(micros).unwrap()),
             speaker: speaker.map(|(role, name)| Speaker { role, name }),
             name,
             other: other.into_iter().collect(),

@@ -22,7 +22,10 @@ pub fn run(config: Config) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let zep = super::open_backend(&config)?;
         let memories = MemoryService::new(zep, config.default_user);
-        let server = MemoryServer::new(memories).reading_exports_in(config.import_dir.as_deref());
+        let server = MemoryServer::new(memories)
+            .offering(&config.tools)
+            .confirming(config.confirm)
+            .reading_exports_in(config.import_dir.as_deref());
         mcp::serve_stdio(server).await?;
         Ok(ExitCode::SUCCESS)
     })

@@ -40,6 +40,16 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "DIRECTORY")]
     pub import_dir: Option<String>,
 
+    /// Which tools there are: `all`, `core` (add_memory, search_memory, get_session, migrate_user,
+    /// validate_migration) or their names, separated by commas [ZEP_MCP_TOOLS; default: all]
+    #[arg(long, global = true, value_name = "TOOLS")]
+    pub tools: Option<String>,
+
+    /// Whether to ask the person before all memories of somebody are deleted: `elicit` (where the
+    /// host can ask) or `never` [ZEP_MCP_CONFIRM; default: elicit]
+    #[arg(long, global = true, value_name = "HOW")]
+    pub confirm: Option<String>,
+
     /// How much to log to stderr: `error`, `warn`, `info`, `debug` or `trace`
     /// [LOG_LEVEL; default: info]
     #[arg(long, global = true, value_name = "LEVEL")]
@@ -61,6 +71,8 @@ impl Flags {
             Setting::DefaultUserId => self.default_user_id.as_deref(),
             Setting::DataDir => self.data_dir.as_deref(),
             Setting::ImportDir => self.import_dir.as_deref(),
+            Setting::Tools => self.tools.as_deref(),
+            Setting::Confirm => self.confirm.as_deref(),
             Setting::LogLevel => self.log_level.as_deref(),
             Setting::LogFormat => self.log_format.as_deref(),
             Setting::ApiKey | Setting::Mem0DefaultUserId => None,

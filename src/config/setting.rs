@@ -21,6 +21,10 @@ pub enum Setting {
     DataDir,
     /// `ZEP_MCP_IMPORT_DIR`
     ImportDir,
+    /// `ZEP_MCP_TOOLS`
+    Tools,
+    /// `ZEP_MCP_CONFIRM`
+    Confirm,
     /// `LOG_LEVEL`
     LogLevel,
     /// `LOG_FORMAT`
@@ -29,7 +33,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Backend,
         Self::ApiKey,
         Self::ApiUrl,
@@ -38,6 +42,8 @@ impl Setting {
         Self::Mem0DefaultUserId,
         Self::DataDir,
         Self::ImportDir,
+        Self::Tools,
+        Self::Confirm,
         Self::LogLevel,
         Self::LogFormat,
     ];
@@ -53,6 +59,8 @@ impl Setting {
             Self::Mem0DefaultUserId => "MEM0_DEFAULT_USER_ID",
             Self::DataDir => "ZEP_MCP_DATA_DIR",
             Self::ImportDir => "ZEP_MCP_IMPORT_DIR",
+            Self::Tools => "ZEP_MCP_TOOLS",
+            Self::Confirm => "ZEP_MCP_CONFIRM",
             Self::LogLevel => "LOG_LEVEL",
             Self::LogFormat => "LOG_FORMAT",
         }

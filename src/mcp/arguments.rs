@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::error::ToolError;
 use crate::memory::{
     Error,
+    filter::{Filter, InvalidFilter},
     model::{AgentId, AppId, InvalidId, MemoryKind, Scope, SessionId, UserId},
 };
 
@@ -34,6 +35,25 @@ pub(super) struct Named<'a> {
 }
 
 impl Named<'_> {
+    /// The scope of what is to be deleted: nothing stands for everybody in it.
+    pub(super) fn scope_of_deletion(self) -> Result<Scope, Error> {
+        let named = [
+            ("user_id", self.user_id),
+            ("agent_id", self.agent_id),
+            ("app_id", self.app_id),
+            ("run_id", self.run_id),
+        ];
+        for (field, id) in named {
+            if id.is_some_and(|id| id.trim() == "*") {
+                return Err(Error::invalid(
+                    field,
+                    "is `*`, and nothing is deleted for everybody at once; name one",
+                ));
+            }
+        }
+        self.scope()
+    }
+
     pub(super) fn scope(self) -> Result<Scope, Error> {
         let session = match (self.session_id, self.run_id) {
             (Some(session), Some(run)) if session.trim() != run.trim() => {
@@ -55,6 +75,38 @@ impl Named<'_> {
             app: self.app_id.map(AppId::new).transpose()?,
             session,
         })
+    }
+}
+
+/// A filter in mem0's language, narrowed to what is named beside it.
+pub(super) fn filter(
+    filters: Option<Map<String, Value>>,
+    named: Named<'_>,
+) -> Result<Filter, ToolError> {
+    let beside = [
+        ("user_id", named.user_id),
+        ("agent_id", named.agent_id),
+        ("app_id", named.app_id),
+        ("run_id", named.run_id.or(named.session_id)),
+    ];
+    let mut all: Vec<Value> = beside
+        .into_iter()
+        .filter_map(|(field, id)| Some(json!({ field: id? })))
+        .collect();
+    if all.is_empty() {
+        return Ok(Filter::parse(filters.as_ref())?);
+    }
+    // What is wrong in the filter is named as it stands there.
+    Filter::parse(filters.as_ref())?;
+    all.extend(filters.map(Value::Object));
+    let mut whole = Map::new();
+    whole.insert("AND".into(), all.into());
+    Ok(Filter::parse(Some(&whole))?)
+}
+
+impl From<InvalidFilter> for ToolError {
+    fn from(error: InvalidFilter) -> Self {
+        Self::argument(error.to_string())
     }
 }
 

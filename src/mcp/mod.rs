@@ -1,9 +1,12 @@
 //! The MCP door: the server, its tools, and the ways in.
 
+mod answers;
 mod arguments;
+mod confirm;
 mod early;
 mod error;
 mod migration;
+mod prompts;
 mod server;
 mod stdio;
 mod tools;

@@ -5,15 +5,20 @@ use std::{panic::AssertUnwindSafe, path::Path, sync::Arc, time::Instant};
 use futures::FutureExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
-    handler::server::{router::tool::ToolRouter, tool::ToolCallContext},
+    handler::server::{
+        router::{prompt::PromptRouter, tool::ToolRouter},
+        tool::ToolCallContext,
+    },
     model::{
         CallToolRequestParams, CallToolResponse, Implementation, ServerCapabilities, ServerConfig,
     },
+    prompt_handler,
     service::RequestContext,
     tool_handler,
 };
 
-use super::{error::ToolError, tools};
+use super::{confirm::Answers, error::ToolError, prompts, tools};
+use crate::config::{Confirm, Tools};
 use crate::memory::{MemoryService, model::Caller};
 
 /// The MCP server. Cheap to clone: clones share the service and the tools.
@@ -21,7 +26,9 @@ use crate::memory::{MemoryService, model::Caller};
 pub struct MemoryServer {
     memories: MemoryService,
     import_dir: Option<Arc<Path>>,
+    confirm: Confirm,
     tools: Arc<ToolRouter<Self>>,
+    prompts: Arc<PromptRouter<Self>>,
 }
 
 impl MemoryServer {
@@ -30,9 +37,30 @@ impl MemoryServer {
         Self {
             memories,
             import_dir: None,
+            confirm: Confirm::Elicit,
             // Built once: making the schemas is the only cost of starting up.
             tools: Arc::new(tools::router()),
+            prompts: Arc::new(prompts::router()),
         }
+    }
+
+    /// The same with these tools only: the others are not listed and cannot be called.
+    #[must_use]
+    pub fn offering(mut self, tools: &Tools) -> Self {
+        tools::keep(Arc::make_mut(&mut self.tools), tools);
+        self
+    }
+
+    /// The same, asking people so before memories are deleted in bulk.
+    #[must_use]
+    pub fn confirming(mut self, confirm: Confirm) -> Self {
+        self.confirm = confirm;
+        self
+    }
+
+    /// Whether people are asked before memories are deleted in bulk.
+    pub(super) fn asks(&self) -> Confirm {
+        self.confirm
     }
 
     /// The same, with a directory from which agents may have export files read.
@@ -86,10 +114,16 @@ impl MemoryServer {
 }
 
 #[tool_handler(router = self.tools)]
+#[prompt_handler(router = self.prompts)]
 impl ServerHandler for MemoryServer {
     fn get_info(&self) -> ServerConfig {
-        let mut config = ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
-            .with_instructions(self.instructions());
+        let mut config = ServerConfig::new(
+            ServerCapabilities::builder()
+                .enable_tools()
+                .enable_prompts()
+                .build(),
+        )
+        .with_instructions(self.instructions());
         config.server_info = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         config
     }
@@ -98,9 +132,13 @@ impl ServerHandler for MemoryServer {
     /// cancelled call ends at once, its waits included.
     async fn call_tool(
         &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
+        mut request: CallToolRequestParams,
+        mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        if let Some(responses) = request.input_responses.take() {
+            let state = request.request_state.take();
+            context.extensions.insert(Answers { responses, state });
+        }
         let name = request.name.clone();
         let begun = Instant::now();
         let cancelled = context.ct.clone();

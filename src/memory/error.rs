@@ -31,6 +31,35 @@ pub enum Error {
         /// Which.
         session: String,
     },
+    /// Nothing that the caller may reach has this id.
+    #[error(
+        "no memory has the id {id}; it may be deleted or replaced. search_memories and \
+         get_memories tell the ids that exist"
+    )]
+    NoMemory {
+        /// Zep's id.
+        id: String,
+    },
+    /// There is no such user, agent or session.
+    #[error("there is no {what}; list_entities names those that exist")]
+    NoEntity {
+        /// What was asked for, with its id.
+        what: String,
+    },
+    /// A scope of which a part cannot be deleted without deleting what is not in it.
+    #[error("{reason}; nothing was deleted")]
+    SharedScope {
+        /// What is shared, and what to do.
+        reason: String,
+    },
+    /// A change of several requests stopped on the way. Making the same call again finishes it.
+    #[error("{done}; make the same call again to finish it. Cause: {cause}")]
+    Unfinished {
+        /// How far it came.
+        done: String,
+        /// What stopped it.
+        cause: zep::Error,
+    },
     /// A write of several requests stopped on the way.
     #[error("{}", partly_stored(.0))]
     PartlyStored(Box<PartlyStored>),
@@ -90,6 +119,10 @@ impl Error {
             Self::Invalid { .. } => "invalid_argument",
             Self::NotYours { .. } => "not_yours",
             Self::NoSession { .. } => "no_such_session",
+            Self::NoMemory { .. } => "not_found",
+            Self::NoEntity { .. } => "not_found",
+            Self::SharedScope { .. } => "shared_scope",
+            Self::Unfinished { .. } => "unfinished",
             Self::PartlyStored(_) => "partly_stored",
             Self::Zep(error) => error.code(),
         }
@@ -100,7 +133,13 @@ impl Error {
         match self {
             Self::Zep(cause) => Some(cause),
             Self::PartlyStored(stopped) => Some(&stopped.cause),
-            Self::Invalid { .. } | Self::NotYours { .. } | Self::NoSession { .. } => None,
+            Self::Unfinished { cause, .. } => Some(cause),
+            Self::Invalid { .. }
+            | Self::NotYours { .. }
+            | Self::NoSession { .. }
+            | Self::NoMemory { .. }
+            | Self::NoEntity { .. }
+            | Self::SharedScope { .. } => None,
         }
     }
 

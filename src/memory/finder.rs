@@ -3,128 +3,128 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::Map;
-
 use super::{
     Result,
-    fit::{self, Ours, Unpacked},
-    model::{AgentId, AppId, Owner, SessionId, TimeOrigin, Uuid},
+    condition::Condition,
+    lookup::part_of_record,
+    model::{Owner, Uuid},
+    narrow::{Matching, matching},
     records::{StoredPart, assemble},
-    search::{Hit, HitKind, SearchQuery},
+    replaced::Replaced,
+    search::SearchQuery,
+    service::MemoryService,
+    shown::{self, Form, Memory, Source},
 };
 use crate::zep::{
-    Episode, Fact, Filters, Found, Listing, Reranker, Search, SearchScope, ThreadId, Window, Zep,
+    Fact, Filters, Found, Listing, Reranker, Search, SearchScope, Zep,
     limits::{FILTER_UUIDS, SEARCH_RESULTS},
 };
 
 /// How many more results are asked for than twice as many as are shown. Ours.
 const SPARE_RESULTS: u32 = 10;
 
-/// Restrictions that Zep's search does not know.
-pub(super) struct Wanted {
-    pub(super) thread: Option<ThreadId>,
-    pub(super) agent: Option<AgentId>,
-    pub(super) app: Option<AppId>,
+/// What was found in one owner's graph.
+#[derive(Debug, Default)]
+pub(super) struct FoundThere {
+    /// Best first.
+    pub(super) memories: Vec<Memory>,
+    /// Whether more may match than was looked at.
+    pub(super) truncated: bool,
 }
 
-impl Wanted {
-    fn everything(&self) -> bool {
-        self.thread.is_none() && self.agent.is_none() && self.app.is_none()
-    }
-
-    fn matches(&self, episode: &Episode) -> bool {
-        let of_thread = self
-            .thread
-            .as_ref()
-            .is_none_or(|thread| episode.thread_id.as_deref() == Some(thread.as_str()));
-        if self.agent.is_none() && self.app.is_none() {
-            return of_thread;
-        }
-        let ours = episode
-            .metadata
-            .as_ref()
-            .map(fit::unpack)
-            .and_then(|u| u.ours);
-        let is_marked = |ours: Ours| {
-            (self.agent.is_none() || self.agent == ours.agent)
-                && (self.app.is_none() || self.app == ours.app)
-        };
-        of_thread && ours.is_some_and(is_marked)
-    }
-}
-
-fn unpack(episode: &Episode) -> Unpacked {
-    fit::unpack(episode.metadata.as_ref().unwrap_or(&Map::new()))
-}
-
+/// Looks into one owner's graph.
 pub(super) struct Finder<'a> {
-    pub(super) zep: &'a dyn Zep,
-    pub(super) owner: &'a Owner,
-    pub(super) text: String,
+    pub(super) service: &'a MemoryService,
+    pub(super) owner: Owner,
+    /// The question, cut to Zep's limit.
+    pub(super) text: &'a str,
     pub(super) asked: &'a SearchQuery,
-    pub(super) wanted: Wanted,
+    pub(super) condition: Condition,
+    /// How results are ordered and what their scores are.
+    pub(super) reranker: Reranker,
 }
 
 impl Finder<'_> {
-    pub(super) async fn facts_then_episodes(&self) -> Result<Vec<Hit>> {
+    pub(super) async fn facts_then_episodes(&self) -> Result<FoundThere> {
         let limit = self.asked.limit as usize;
-        let mut hits = self.facts(limit).await?;
-        if hits.len() < limit {
-            let cited: HashSet<Uuid> = hits.iter().flat_map(|hit| hit.sources.clone()).collect();
-            let missing = limit - hits.len();
-            hits.extend(self.episodes(&cited, missing).await?);
+        let mut found = self.facts(limit).await?;
+        if found.memories.len() < limit {
+            let cited: HashSet<Uuid> = found
+                .memories
+                .iter()
+                .flat_map(|fact| fact.sources.clone())
+                .collect();
+            let missing = limit - found.memories.len();
+            let episodes = self.episodes(&cited, missing).await?;
+            found.memories.extend(episodes.memories);
         }
-        Ok(hits)
+        Ok(found)
     }
 
-    async fn facts(&self, limit: usize) -> Result<Vec<Hit>> {
-        let mut facts = self.fact_candidates(Filters::default()).await?;
-        if self.wanted.everything() {
-            facts.truncate(limit);
+    async fn facts(&self, limit: usize) -> Result<FoundThere> {
+        let mut candidates = self.candidates(Filters::default()).await?;
+        if self.condition.is_none() {
+            // The sources of what is not shown need not be read.
+            candidates.truncate(limit);
         }
-        let mut sources = self.sources(&facts).await?;
-        if !self.wanted.everything() {
-            facts.retain(|fact| self.is_of_scope(fact, &sources));
-            // Among a user's best facts few may be of this session: ask for its own.
-            if facts.len() < limit && self.wanted.thread.is_some() {
-                let of_session = self.facts_of_session().await?;
-                sources.extend(self.sources(&of_session).await?);
-                for fact in of_session {
-                    if !facts.iter().any(|known| known.uuid == fact.uuid)
-                        && self.is_of_scope(&fact, &sources)
-                    {
-                        facts.push(fact);
-                    }
-                }
+        let mut sources = self.sources(&candidates).await?;
+        let replaced = Replaced::among(sources.values());
+        let mut memories = Vec::new();
+        let mut seen = HashSet::new();
+        self.admit(candidates, &sources, &replaced, &mut seen, &mut memories);
+        let mut truncated = false;
+        // Among an owner's best facts few may meet the condition: ask for those that can.
+        if memories.len() < limit && !self.condition.is_none() {
+            let Matching {
+                episodes,
+                truncated: cut,
+            } = matching(self.zep(), &self.owner, &self.condition).await?;
+            truncated = cut;
+            for episodes in episodes.chunks(FILTER_UUIDS) {
+                let narrowed = self
+                    .candidates(Filters {
+                        episode_uuids: Some(episodes.to_vec()),
+                        ..Filters::default()
+                    })
+                    .await?;
+                sources.extend(self.sources(&narrowed).await?);
+                let replaced = Replaced::among(sources.values());
+                self.admit(narrowed, &sources, &replaced, &mut seen, &mut memories);
+            }
+            if episodes.len() > FILTER_UUIDS {
+                // Each request ranks for itself.
+                memories.sort_by(|a, b| b.score.unwrap_or(0.0).total_cmp(&a.score.unwrap_or(0.0)));
             }
         }
-        facts.truncate(limit);
-        Ok(facts
-            .into_iter()
-            .map(|fact| self.fact_hit(fact, &sources))
-            .collect())
-    }
-
-    async fn facts_of_session(&self) -> Result<Vec<Fact>> {
-        let Some(thread) = &self.wanted.thread else {
-            return Ok(Vec::new());
-        };
-        let newest = Window::Last {
-            limit: u32::try_from(FILTER_UUIDS).unwrap_or(u32::MAX),
-        };
-        let messages = self.zep.messages(thread, &newest).await?.messages;
-        let episodes: Vec<Uuid> = messages.into_iter().filter_map(|m| m.uuid).collect();
-        if episodes.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.fact_candidates(Filters {
-            episode_uuids: Some(episodes),
-            ..Filters::default()
+        replaced.finish(self.service, &self.owner);
+        memories.truncate(limit);
+        Ok(FoundThere {
+            memories,
+            truncated,
         })
-        .await
     }
 
-    async fn fact_candidates(&self, filters: Filters) -> Result<Vec<Fact>> {
+    fn admit(
+        &self,
+        facts: Vec<Fact>,
+        sources: &HashMap<Uuid, Source>,
+        replaced: &Replaced,
+        seen: &mut HashSet<Uuid>,
+        memories: &mut Vec<Memory>,
+    ) {
+        for fact in facts {
+            if !seen.insert(fact.uuid.clone()) || replaced.hides_fact(&fact, sources) {
+                continue;
+            }
+            let known = shown::sources_of(&fact, sources);
+            let memory = shown::fact(fact, sources, &self.owner);
+            if self.condition.admits_fact(&memory, &known) {
+                memories.push(memory);
+            }
+        }
+    }
+
+    async fn candidates(&self, filters: Filters) -> Result<Vec<Fact>> {
         let mut facts = self.run(SearchScope::Edges, filters).await?.edges;
         facts.retain(|fact| {
             let in_force = fact.invalid_at.is_none() && fact.expired_at.is_none();
@@ -134,7 +134,7 @@ impl Finder<'_> {
     }
 
     /// The episodes that facts were drawn from, of each fact the first ones, in one list call.
-    async fn sources(&self, facts: &[Fact]) -> Result<HashMap<Uuid, Episode>> {
+    async fn sources(&self, facts: &[Fact]) -> Result<HashMap<Uuid, Source>> {
         let most = facts.iter().map(|fact| fact.episodes.len()).max();
         let mut asked = Vec::new();
         let mut seen = HashSet::new();
@@ -145,96 +145,49 @@ impl Finder<'_> {
                 }
             }
         }
-        let mut sources = HashMap::new();
-        if asked.is_empty() {
-            return Ok(sources);
-        }
-        let mut listing = Listing {
-            mentioned_node_uuids: Some(asked),
-            ..Listing::default()
-        };
-        loop {
-            let page = self.zep.list_episodes(self.owner, &listing).await?;
-            sources.extend(page.items.into_iter().map(|e| (e.uuid.clone(), e)));
-            match page.next_cursor {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => return Ok(sources),
-            }
-        }
+        sources(self.zep(), &self.owner, asked).await
     }
 
-    fn is_of_scope(&self, fact: &Fact, sources: &HashMap<Uuid, Episode>) -> bool {
-        fact.episodes
-            .iter()
-            .filter_map(|episode| sources.get(episode))
-            .any(|episode| self.wanted.matches(episode))
-    }
-
-    fn fact_hit(&self, fact: Fact, sources: &HashMap<Uuid, Episode>) -> Hit {
-        let episodes: Vec<&Episode> = fact
-            .episodes
-            .iter()
-            .filter_map(|id| sources.get(id))
-            .collect();
-        let unpacked: Vec<Unpacked> = episodes.iter().map(|episode| unpack(episode)).collect();
-        let mut sessions = episodes.iter().map(|episode| self.session_of(episode));
-        let session = sessions
-            .next()
-            .flatten()
-            .filter(|first| sessions.all(|other| other.as_ref() == Some(first)));
-        let mut callers = unpacked.iter().map(|unpacked| &unpacked.caller);
-        let mut metadata = callers.next().cloned().unwrap_or_default();
-        for other in callers {
-            metadata.retain(|key, value| other.get(key) == Some(value));
-        }
-        Hit {
-            id: fact.uuid,
-            kind: HitKind::Fact,
-            memory: fact.fact,
-            score: fact.score,
-            created_at: episodes
-                .iter()
-                .zip(&unpacked)
-                .filter(|(_, unpacked)| {
-                    let origin = unpacked.ours.as_ref().map(|ours| ours.marks.time);
-                    origin != Some(TimeOrigin::Inferred)
-                })
-                .filter_map(|(episode, _)| episode.created_at)
-                .min(),
-            valid_at: fact.valid_at,
-            invalid_at: fact.invalid_at,
-            session,
-            metadata,
-            sources: fact.episodes,
-        }
-    }
-
-    pub(super) async fn episodes(&self, cited: &HashSet<Uuid>, limit: usize) -> Result<Vec<Hit>> {
+    pub(super) async fn episodes(&self, cited: &HashSet<Uuid>, limit: usize) -> Result<FoundThere> {
         let found = self.run(SearchScope::Episodes, Filters::default()).await?;
-        let mut hits: Vec<Hit> = Vec::new();
+        let user = match &self.owner {
+            Owner::User(user) => Some(user.as_str()),
+            Owner::Graph(_) => None,
+        };
+        let all: Vec<(Source, _)> = found
+            .episodes
+            .into_iter()
+            .map(|episode| (Source::of(episode.clone(), &self.owner), episode))
+            .collect();
+        let replaced = Replaced::among(all.iter().map(|(source, _)| source));
+        replaced.finish(self.service, &self.owner);
+        let mut memories: Vec<Memory> = Vec::new();
         let mut seen = HashSet::new();
-        for episode in found.episodes {
-            if hits.len() == limit {
+        for (source, episode) in all {
+            if memories.len() == limit {
                 break;
             }
-            let unpacked = unpack(&episode);
-            let record = unpacked.ours.as_ref().map(|ours| ours.record.to_string());
-            let fresh = record
+            let fresh = source
+                .record
                 .as_ref()
                 .is_none_or(|record| seen.insert(record.clone()));
-            let deleted = unpacked.ours.is_some_and(|ours| ours.marks.deleted);
-            if deleted
+            let is_part = part_of_record(&episode).is_some();
+            if source.deleted
                 || !fresh
-                || cited.contains(&episode.uuid)
-                || !self.wanted.matches(&episode)
+                || replaced.hides(&source)
+                || cited.contains(&source.id)
                 || !self.is_alike(episode.score)
+                // What its part says decides, but for words that may stand in another part.
+                || (!is_part && !self.condition.admits_source(&source, user))
             {
                 continue;
             }
-            let parts = match (&unpacked.part, &record) {
+            let thread = episode.thread_id.clone();
+            let score = episode.score;
+            let parts = match (is_part, &source.record) {
                 // Only a part was found: what is shown is the whole record.
-                (Some(_), Some(record)) => self.zep.find_episodes(self.owner, record).await?,
-                _ => vec![episode.clone()],
+                (true, Some(record)) => self.zep().find_episodes(&self.owner, record).await?,
+                _ => vec![episode],
             };
             if parts.iter().any(|part| cited.contains(&part.uuid)) {
                 continue;
@@ -243,54 +196,39 @@ impl Finder<'_> {
             let Some(whole) = assemble(parts).records.into_iter().next() else {
                 continue;
             };
-            hits.push(Hit {
-                id: whole.record.id,
-                kind: match episode.thread_id {
-                    Some(_) => HitKind::Message,
-                    None => HitKind::Episode,
-                },
-                memory: whole.record.content,
-                score: episode.score,
-                created_at: whole.record.created_at,
-                valid_at: None,
-                invalid_at: None,
-                session: self.session_of(&episode),
-                metadata: whole.record.metadata,
-                sources: Vec::new(),
-            });
+            let mut memory = shown::record(whole, thread.as_deref(), source.form, &self.owner);
+            memory.score = score;
+            if self.condition.admits(&memory) {
+                memories.push(memory);
+            }
         }
-        Ok(hits)
+        Ok(FoundThere {
+            memories,
+            truncated: false,
+        })
     }
 
-    pub(super) async fn entities(&self) -> Result<Vec<Hit>> {
+    pub(super) async fn entities(&self) -> Result<FoundThere> {
+        if !self.condition.admits_form(Form::Entity) {
+            return Ok(FoundThere::default());
+        }
         let found = self.run(SearchScope::Nodes, Filters::default()).await?;
-        Ok(found
+        let memories = found
             .nodes
             .into_iter()
             .filter(|entity| self.is_alike(entity.score))
             .take(self.asked.limit as usize)
-            .map(|entity| Hit {
-                id: entity.uuid,
-                kind: HitKind::Entity,
-                memory: if entity.summary.is_empty() {
-                    entity.name
-                } else {
-                    format!("{}: {}", entity.name, entity.summary)
-                },
-                score: entity.score,
-                created_at: entity.created_at,
-                valid_at: None,
-                invalid_at: None,
-                session: None,
-                metadata: Map::new(),
-                sources: Vec::new(),
-            })
-            .collect())
+            .map(|entity| shown::entity(entity, &self.owner))
+            .collect();
+        Ok(FoundThere {
+            memories,
+            truncated: false,
+        })
     }
 
-    pub(super) async fn context(&self, thread: Option<&ThreadId>) -> Result<Option<String>> {
-        let context = match thread {
-            Some(thread) => self.zep.thread_context(thread).await?.context,
+    pub(super) async fn context(&self) -> Result<Option<String>> {
+        let context = match &self.condition.session {
+            Some((_, thread)) => self.zep().thread_context(thread).await?.context,
             None => {
                 self.run(SearchScope::Auto, Filters::default())
                     .await?
@@ -305,23 +243,20 @@ impl Finder<'_> {
         // sessions) is left out here: then more is asked for than is shown.
         let limit = match scope {
             SearchScope::Nodes => self.asked.limit,
-            _ if self.wanted.everything() && self.asked.min_score.is_none() => {
+            _ if self.condition.is_none() && self.asked.min_score.is_none() => {
                 SEARCH_RESULTS.min(2 * self.asked.limit + SPARE_RESULTS)
             }
             _ => SEARCH_RESULTS,
         };
         let auto = scope == SearchScope::Auto;
         let search = Search {
-            query: self.text.clone(),
+            query: self.text.to_owned(),
             scope,
             limit: (!auto).then_some(limit),
-            reranker: (!auto).then_some(match self.asked.min_score {
-                Some(_) => Reranker::CrossEncoder,
-                None => Reranker::Rrf,
-            }),
+            reranker: (!auto).then_some(self.reranker),
             filters,
         };
-        Ok(self.zep.search(self.owner, &search).await?)
+        Ok(self.zep().search(&self.owner, &search).await?)
     }
 
     fn is_alike(&self, score: Option<f64>) -> bool {
@@ -330,11 +265,36 @@ impl Finder<'_> {
             .is_none_or(|least| score.is_some_and(|score| score >= least))
     }
 
-    fn session_of(&self, episode: &Episode) -> Option<String> {
-        let thread = episode.thread_id.as_deref()?;
-        match self.owner {
-            Owner::User(user) => Some(SessionId::of_thread(thread, user)),
-            Owner::Graph(_) => Some(thread.to_owned()),
+    fn zep(&self) -> &dyn Zep {
+        self.service.zep()
+    }
+}
+
+/// These episodes of an owner, at most 256 of them, in one list call (more only where Zep cuts its
+/// answer into pages).
+pub(super) async fn sources(
+    zep: &dyn Zep,
+    owner: &Owner,
+    asked: Vec<Uuid>,
+) -> Result<HashMap<Uuid, Source>> {
+    let mut sources = HashMap::new();
+    if asked.is_empty() {
+        return Ok(sources);
+    }
+    let mut listing = Listing {
+        mentioned_node_uuids: Some(asked),
+        ..Listing::default()
+    };
+    loop {
+        let page = zep.list_episodes(owner, &listing).await?;
+        sources.extend(
+            page.items
+                .into_iter()
+                .map(|episode| (episode.uuid.clone(), Source::of(episode, owner))),
+        );
+        match page.next_cursor {
+            Some(cursor) => listing.cursor = Some(cursor),
+            None => return Ok(sources),
         }
     }
 }

@@ -119,6 +119,12 @@ impl AgentId {
         GraphId::new(&format!("{AGENT_GRAPH_PREFIX}{self}"))
             .unwrap_or_else(|_| unreachable!("made of checked ids"))
     }
+
+    /// The agent whose graph this is, as it was named.
+    pub fn of_graph(graph: &GraphId) -> Option<String> {
+        let agent = graph.as_str().strip_prefix(AGENT_GRAPH_PREFIX)?;
+        Some(agent.to_owned())
+    }
 }
 
 /// What somebody named when they asked for a memory: any of the four, or nothing.

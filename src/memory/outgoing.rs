@@ -139,6 +139,28 @@ impl Outgoing {
         }
     }
 
+    /// A text that takes the place of another one.
+    pub(super) fn replacing(
+        ours: Ours,
+        content: String,
+        created_at: Timestamp,
+        metadata: Map<String, Value>,
+    ) -> Result<Self> {
+        let record = Self {
+            ours,
+            role: zep::Role::User,
+            name: None,
+            content,
+            created_at,
+            metadata,
+            carrier: Carrier::Episode,
+        };
+        record
+            .fit(Level::Normal)
+            .map_err(|error| named(&error, "text", "metadata"))?;
+        Ok(record)
+    }
+
     /// How many messages or episodes it takes.
     pub(super) fn part_count(&self) -> Result<usize> {
         let parts = self.fit(Level::Normal);
@@ -213,7 +235,7 @@ fn named(error: &FitError, content: &str, metadata: &str) -> Error {
 }
 
 /// The time of a live write, to the microsecond: finer than that, databases cut it off.
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     let now = Timestamp::now();
     now.round(Unit::Microsecond).unwrap_or(now)
 }

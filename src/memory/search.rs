@@ -2,16 +2,22 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
-use serde_json::{Map, Value};
+use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
     Error, Result,
-    finder::{Finder, Wanted},
-    model::{Caller, Owner, Scope, Uuid},
+    condition::Condition,
+    filter::{Filter, Within},
+    finder::{Finder, FoundThere},
+    model::{Caller, Owner, Scope, SessionId},
+    owners::Owners,
     service::MemoryService,
+    shown::Memory,
 };
-use crate::zep::limits::QUERY_CHARS;
+use crate::zep::{Reranker, limits::QUERY_CHARS};
+
+/// How many owners are asked at the same time.
+pub(super) const SIDE_BY_SIDE: usize = 4;
 
 /// What to look through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,14 +32,23 @@ pub enum Among {
     Context,
 }
 
+/// Where to look.
+#[derive(Debug, Clone)]
+pub enum Whose {
+    /// In one owner's memory, or a part of it.
+    Scope(Scope),
+    /// Wherever there can be what matches, in mem0's filter language.
+    Filter(Filter),
+}
+
 /// A question.
 #[derive(Debug, Clone)]
 pub struct SearchQuery {
-    /// Whose memory, and which part of it.
-    pub scope: Scope,
+    /// Where to look.
+    pub whose: Whose,
     /// The question. Shortened at a word to 400 characters (Zep's limit).
     pub query: String,
-    /// What to look through.
+    /// What to look through. The context is one owner's.
     pub among: Among,
     /// 1–50.
     pub limit: u32,
@@ -44,125 +59,142 @@ pub struct SearchQuery {
 }
 
 /// What was found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Answer {
-    /// Whose memory was searched.
-    pub owner: Owner,
     /// Best first.
-    pub results: Vec<Hit>,
+    pub results: Vec<Memory>,
     /// The context block of [`Among::Context`].
     pub context: Option<String>,
     /// Whether the query was shortened.
     pub query_shortened: bool,
-}
-
-/// What kind of thing was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HitKind {
-    /// A fact.
-    Fact,
-    /// A text.
-    Episode,
-    /// A turn of a conversation.
-    Message,
-    /// A person or thing.
-    Entity,
-}
-
-impl HitKind {
-    /// The word for it in answers.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Fact => "fact",
-            Self::Episode => "episode",
-            Self::Message => "message",
-            Self::Entity => "entity",
-        }
-    }
-}
-
-/// One thing that was found.
-#[derive(Debug, Clone)]
-pub struct Hit {
-    /// Zep's id.
-    pub id: Uuid,
-    /// What kind of thing it is.
-    pub kind: HitKind,
-    /// Its words.
-    pub memory: String,
-    /// A likeness in 0–1 where `min_score` was given, else a rank.
-    pub score: Option<f64>,
-    /// When it happened: of a fact, the earliest of its sources.
-    pub created_at: Option<Timestamp>,
-    /// Of a fact: since when it is true.
-    pub valid_at: Option<Timestamp>,
-    /// Of a fact: since when it is no longer true.
-    pub invalid_at: Option<Timestamp>,
-    /// The session it comes from; of a fact, only if all its sources agree.
-    pub session: Option<String>,
-    /// The caller's metadata; of a fact, what all its sources agree on.
-    pub metadata: Map<String, Value>,
-    /// Of a fact: the episodes it was drawn from.
-    pub sources: Vec<Uuid>,
+    /// Whether more may match than was looked at: owners, or episodes of one.
+    pub truncated: bool,
 }
 
 impl MemoryService {
-    /// Searches one owner's memory. Somebody who has none yet has nothing to find.
+    /// Searches. Somebody who has no memory yet has nothing to find.
+    ///
+    /// One owner's memory is searched in one request, two where facts are few, and one more for the
+    /// episodes that they were drawn from. Several owners are asked side by side, and their results
+    /// ordered by likeness.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the query is blank; whatever the backend says.
+    /// [`Error::Invalid`] for a blank query, [`Error::NotYours`], or whatever the backend says.
     pub async fn search(&self, caller: &Caller, query: SearchQuery) -> Result<Answer> {
-        let owner = self.owner(caller, &query.scope)?;
         let (text, query_shortened) = shorten(&query.query)?;
-        let mut answer = Answer {
-            owner: owner.clone(),
-            results: Vec::new(),
-            context: None,
-            query_shortened,
+        let Owners { owners, truncated } = match &query.whose {
+            Whose::Scope(scope) => Owners::one(self.owner(caller, scope)?),
+            Whose::Filter(filter) => self.owners_in_reach(caller, filter).await?,
         };
-        let thread = match (&query.scope.session, &owner) {
-            (Some(session), Owner::User(user)) => {
-                match self.inner.sessions.find(self.zep(), user, session).await? {
-                    Some(thread) => Some(thread),
-                    None => return Ok(answer),
-                }
-            }
-            _ => None,
+        let mut answer = Answer {
+            query_shortened,
+            truncated,
+            ..Answer::default()
+        };
+        let several = owners.len() > 1;
+        // Ranks of different searches say nothing about each other.
+        let reranker = match several || query.min_score.is_some() {
+            true => Reranker::CrossEncoder,
+            false => Reranker::Rrf,
+        };
+        let found: Vec<_> = stream::iter(owners)
+            .map(|owner| self.search_owner(owner, &query, &text, reranker))
+            .buffered(SIDE_BY_SIDE)
+            .try_collect()
+            .await?;
+        for (there, context) in found {
+            answer.results.extend(there.memories);
+            answer.truncated |= there.truncated;
+            answer.context = answer.context.or(context);
+        }
+        if several {
+            let score = |memory: &Memory| memory.score.unwrap_or(0.0);
+            answer.results.sort_by(|a, b| score(b).total_cmp(&score(a)));
+            answer.results.truncate(query.limit as usize);
+        }
+        for memory in &answer.results {
+            self.remember(memory);
+        }
+        Ok(answer)
+    }
+
+    async fn search_owner(
+        &self,
+        owner: Owner,
+        query: &SearchQuery,
+        text: &str,
+        reranker: Reranker,
+    ) -> Result<(FoundThere, Option<String>)> {
+        let nothing = (FoundThere::default(), None);
+        let Some(condition) = self.condition(&owner, &query.whose).await? else {
+            return Ok(nothing);
         };
         let finder = Finder {
-            zep: self.zep(),
-            owner: &owner,
+            service: self,
+            owner,
             text,
-            asked: &query,
-            wanted: Wanted {
-                thread: thread.clone(),
-                // An agent's own graph needs no mark of the agent.
-                agent: query
-                    .scope
-                    .agent
-                    .clone()
-                    .filter(|_| matches!(owner, Owner::User(_))),
-                app: query.scope.app.clone(),
-            },
+            asked: query,
+            condition,
+            reranker,
         };
         let found = match query.among {
             Among::Facts => finder.facts_then_episodes().await,
             Among::Episodes => finder.episodes(&HashSet::new(), query.limit as usize).await,
             Among::Entities => finder.entities().await,
-            Among::Context => match finder.context(thread.as_ref()).await {
-                Ok(context) => {
-                    answer.context = context;
-                    Ok(Vec::new())
-                }
+            Among::Context => match finder.context().await {
+                Ok(context) => return Ok((FoundThere::default(), context)),
                 Err(error) => Err(error),
             },
         };
         match found {
-            Ok(results) => answer.results = results,
-            Err(Error::Zep(error)) if error.is_not_found() => {}
-            Err(error) => return Err(error),
+            Ok(found) => Ok((found, None)),
+            Err(Error::Zep(error)) if error.is_not_found() => Ok(nothing),
+            Err(error) => Err(error),
         }
-        Ok(answer)
+    }
+
+    /// What restricts a search or a listing within this owner's memories; `None` if nothing of
+    /// theirs can match.
+    pub(super) async fn condition(
+        &self,
+        owner: &Owner,
+        whose: &Whose,
+    ) -> Result<Option<Condition>> {
+        let mut condition = Condition::default();
+        let session = match whose {
+            Whose::Scope(scope) => {
+                // An agent's own graph needs no mark of the agent.
+                condition.agent = scope
+                    .agent
+                    .clone()
+                    .filter(|_| matches!(owner, Owner::User(_)));
+                condition.app = scope.app.clone();
+                scope.session.clone()
+            }
+            Whose::Filter(filter) => match filter.within(owner) {
+                Within::Nothing => return Ok(None),
+                Within::Everything => None,
+                Within::Some(rest) => {
+                    let sessions = rest.sessions();
+                    condition.filter = Some(rest);
+                    match sessions {
+                        Some(sessions) if sessions.is_empty() => return Ok(None),
+                        // One session can be read for itself.
+                        Some(sessions) if sessions.len() == 1 => {
+                            sessions.first().and_then(|id| SessionId::new(id).ok())
+                        }
+                        _ => None,
+                    }
+                }
+            },
+        };
+        if let (Some(session), Owner::User(user)) = (session, owner) {
+            match self.inner.sessions.find(self.zep(), user, &session).await? {
+                Some(thread) => condition.session = Some((session, thread)),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(condition))
     }
 }
 

@@ -1,16 +1,26 @@
 //! What the doors (MCP tools, the command line, later HTTP) call.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use moka::sync::Cache;
 use tokio_util::task::TaskTracker;
 
 use super::{
     Result,
+    browse::{ListKey, Listed},
     locks::Locks,
-    model::{Caller, Owner, Scope, UserId},
+    model::{Caller, Owner, Scope, UserId, Uuid},
     sessions::Sessions,
 };
 use crate::zep::Zep;
+
+/// Of how many memories that were shown it is remembered whose they are: some 200 bytes each.
+const KEPT_OWNERS: u64 = 10_000;
+
+/// How many lists are kept for their next pages: 2 MB each at most.
+const KEPT_LISTS: u64 = 8;
+/// How long a list is kept for its next pages.
+const LIST_KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// Memories of people, on one backend. Cheap to clone: clones share everything.
 ///
@@ -28,6 +38,10 @@ pub(super) struct Inner {
     pub(super) sessions: Sessions,
     /// Who imports for an owner.
     pub(super) imports: Locks<Owner>,
+    /// Whose the memories are that were shown last, by their ids.
+    pub(super) shown: Cache<Uuid, Owner>,
+    /// Lists whose pages may be asked for next.
+    pub(super) lists: Cache<ListKey, Arc<Listed>>,
     pub(super) writes: TaskTracker,
     default_user: UserId,
 }
@@ -40,6 +54,11 @@ impl MemoryService {
                 zep,
                 sessions: Sessions::new(),
                 imports: Locks::default(),
+                shown: Cache::new(KEPT_OWNERS),
+                lists: Cache::builder()
+                    .max_capacity(KEPT_LISTS)
+                    .time_to_live(LIST_KEPT_FOR)
+                    .build(),
                 writes: TaskTracker::new(),
                 default_user,
             }),

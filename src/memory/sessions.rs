@@ -174,6 +174,11 @@ impl Sessions {
         self.resolved.invalidate(&(user.clone(), session.clone()));
     }
 
+    /// Forgets what all sessions were resolved to.
+    pub(super) fn forget_all(&self) {
+        self.resolved.invalidate_all();
+    }
+
     /// The lock that whoever writes to this thread holds, so that records do not interleave.
     pub(super) fn writer(&self, thread: &ThreadId) -> Arc<tokio::sync::Mutex<()>> {
         self.writers.of(thread)

@@ -7,18 +7,15 @@ use rmcp::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::{
     mcp::{
+        answers::MemoryAnswer,
         arguments::{self, Named},
         error::ToolError,
         server::MemoryServer,
     },
-    memory::{
-        self, Among, Hit, SearchQuery,
-        model::{Owner, Uuid},
-    },
+    memory::{self, Among, SearchQuery, Whose},
     zep::limits::SEARCH_RESULTS,
 };
 
@@ -70,38 +67,11 @@ enum ScopeArg {
 #[derive(Debug, Serialize, JsonSchema)]
 struct SearchMemoryAnswer {
     /// Best first.
-    results: Vec<FoundMemory>,
+    results: Vec<MemoryAnswer>,
     /// With `scope: context`: the block.
     context: Option<String>,
     /// Anything to know about how the question was understood.
     note: Option<String>,
-}
-
-/// One thing that was found.
-#[derive(Debug, Serialize, JsonSchema)]
-struct FoundMemory {
-    /// Its id, for the tools that take one.
-    id: String,
-    /// fact, episode (a text), message (a turn of a conversation) or entity.
-    kind: &'static str,
-    /// Its words.
-    memory: String,
-    /// With `min_score` a likeness in 0–1, else only a rank.
-    score: Option<f64>,
-    /// When it happened.
-    created_at: Option<String>,
-    /// Of a fact: since when it is true.
-    valid_at: Option<String>,
-    /// Of a fact: since when it is no longer true.
-    invalid_at: Option<String>,
-    /// Whose memory it is; null for an agent's own.
-    user_id: Option<String>,
-    /// The conversation it comes from.
-    session_id: Option<String>,
-    /// The fields that it was stored with.
-    metadata: Map<String, Value>,
-    /// Of a fact: the ids of the memories it was drawn from.
-    sources: Vec<String>,
 }
 
 #[tool_router(router = search_memory_router, vis = "pub(super)")]
@@ -125,22 +95,23 @@ impl MemoryServer {
             .memories()
             .search(&self.caller(), args.into_query()?)
             .await?;
-        let user = match &answer.owner {
-            Owner::User(user) => Some(user.to_string()),
-            Owner::Graph(_) => None,
-        };
         Ok(Json(SearchMemoryAnswer {
-            results: answer
-                .results
-                .into_iter()
-                .map(|hit| FoundMemory::new(hit, user.clone()))
-                .collect(),
+            results: answer.results.into_iter().map(MemoryAnswer::from).collect(),
             context: answer.context,
-            note: answer
-                .query_shortened
-                .then(|| "the query was shortened to 400 characters".to_owned()),
+            note: note(answer.query_shortened, answer.truncated),
         }))
     }
+}
+
+/// What is to be known of how a question was answered.
+pub(super) fn note(query_shortened: bool, truncated: bool) -> Option<String> {
+    let shortened = query_shortened.then_some("the query was shortened to 400 characters");
+    let truncated = truncated.then_some(
+        "not everything that may match was looked at: narrow the question, or read further with \
+         get_memories or get_session",
+    );
+    let notes: Vec<_> = shortened.into_iter().chain(truncated).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 impl SearchMemoryArgs {
@@ -160,7 +131,7 @@ impl SearchMemoryArgs {
             return Err(memory::Error::invalid("min_score", problem).into());
         }
         Ok(SearchQuery {
-            scope,
+            whose: Whose::Scope(scope),
             query: self.query,
             among: match self.scope.unwrap_or(ScopeArg::Facts) {
                 ScopeArg::Facts => Among::Facts,
@@ -172,23 +143,5 @@ impl SearchMemoryArgs {
             min_score: self.min_score,
             include_invalid: self.include_invalid.unwrap_or(false),
         })
-    }
-}
-
-impl FoundMemory {
-    fn new(hit: Hit, user_id: Option<String>) -> Self {
-        Self {
-            id: hit.id.to_string(),
-            kind: hit.kind.as_str(),
-            memory: hit.memory,
-            score: hit.score,
-            created_at: hit.created_at.map(|time| time.to_string()),
-            valid_at: hit.valid_at.map(|time| time.to_string()),
-            invalid_at: hit.invalid_at.map(|time| time.to_string()),
-            user_id,
-            session_id: hit.session,
-            metadata: hit.metadata,
-            sources: hit.sources.iter().map(Uuid::to_string).collect(),
-        }
     }
 }

@@ -1,5 +1,6 @@
 //! One flat metadata object for what is ours and what is the caller's, and back.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::gap::{self, Gap};
@@ -41,6 +42,7 @@ const TIME: &str = "time";
 const INFERRED: &str = "inferred";
 const REPLACES: &str = "replaces";
 const DELETED: &str = "deleted";
+const UPDATED: &str = "updated";
 const SPEAKER: &str = "speaker";
 const ROLE: &str = "role";
 const NAME: &str = "name";
@@ -91,6 +93,8 @@ pub struct Marks {
     pub replaces: Option<String>,
     /// Whether it was deleted as far as Zep allows, and is to be hidden.
     pub deleted: bool,
+    /// When it was changed here last.
+    pub updated: Option<Timestamp>,
     /// Who spoke, for a message that is stored as an episode.
     pub speaker: Option<Speaker>,
     /// The speaker's whole name, where Zep has a shortened one.
@@ -123,6 +127,9 @@ impl Marks {
         if self.deleted {
             map.insert(DELETED.into(), true.into());
         }
+        if let Some(time) = self.updated {
+            map.insert(UPDATED.into(), time.to_string().into());
+        }
         if let Some(Speaker { role, name }) = &self.speaker {
             let speaker = match name {
                 Some(name) => json!({ ROLE: role, NAME: name }),
@@ -143,6 +150,7 @@ impl Marks {
             time: inferred.map_or(TimeOrigin::Given, |()| TimeOrigin::Inferred),
             replaces: take(&mut map, REPLACES, text),
             deleted: take(&mut map, DELETED, |v| (*v == json!(true)).then_some(())).is_some(),
+            updated: take(&mut map, UPDATED, |v| exact_time(v.as_str()?)),
             speaker: take(&mut map, SPEAKER, Speaker::from_json),
             name: take(&mut map, NAME, text),
             other: map,
@@ -349,6 +357,12 @@ fn take<T>(
     let value = read(map.get(key)?)?;
     map.shift_remove(key);
     Some(value)
+}
+
+/// Reads a time, if it is written as we write it.
+fn exact_time(text: &str) -> Option<Timestamp> {
+    let time: Timestamp = text.parse().ok()?;
+    (time.to_string() == text).then_some(time)
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -1,0 +1,125 @@
+//! `delete_entities`: delete a user, agent, app or conversation with everything that is theirs.
+
+use rmcp::{
+    RoleServer, handler::server::common::schema_for_type, model::JsonObject,
+    service::RequestContext, tool, tool_router,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::delete_all_memories::DeletionAnswer;
+use crate::{
+    mcp::{
+        answers::answer,
+        arguments::{self, Named},
+        confirm::{Answered, Confirmed, scope_in_words},
+        error::ToolError,
+        server::MemoryServer,
+    },
+    memory::{EntityId, model::Scope},
+};
+
+/// Which one: exactly one of the four.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct DeleteEntitiesArgs {
+    /// This user, with everything of theirs.
+    user_id: Option<String>,
+    /// This agent's own memory.
+    agent_id: Option<String>,
+    /// What the default user has of this app.
+    app_id: Option<String>,
+    /// This conversation of the default user.
+    run_id: Option<String>,
+}
+
+#[tool_router(router = delete_entities_router, vis = "pub(super)")]
+impl MemoryServer {
+    #[tool(
+        name = "delete_entities",
+        title = "Delete a user, agent, app or run",
+        description = "Remove a user, agent, app or conversation (run) entirely, with all its \
+                       memories, for good. Takes exactly one id. Only after the person has asked \
+                       for exactly this; they may be asked to confirm. To keep the user and delete \
+                       the memories use delete_all_memories.",
+        input_schema = schema_for_type::<DeleteEntitiesArgs>(),
+        annotations(
+            read_only_hint = false,
+            destructive_hint = true,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
+    async fn delete_entities(
+        &self,
+        arguments: JsonObject,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Answered, ToolError> {
+        let words = scope_in_words(&arguments);
+        let args: DeleteEntitiesArgs = arguments::parse(arguments)?;
+        let entity = args.entity()?;
+        let question = format!(
+            "Delete {words} with all memories for good? They cannot be restored. (Backend: {})",
+            self.memories().backend()
+        );
+        if let Confirmed::Asking(response) = self.confirm(&context, &question).await? {
+            return Ok(Answered::Asking(response));
+        }
+        let as_a_whole = matches!(entity, EntityId::User(_) | EntityId::Agent(_));
+        let purged = self
+            .memories()
+            .delete_entity(&self.caller(), entity)
+            .await?;
+        let deletion = DeletionAnswer::new(purged, as_a_whole, self.memories().backend());
+        Ok(Answered::Done(answer(deletion)?))
+    }
+}
+
+impl DeleteEntitiesArgs {
+    fn entity(self) -> Result<EntityId, ToolError> {
+        let scope = Named {
+            user_id: self.user_id.as_deref(),
+            agent_id: self.agent_id.as_deref(),
+            app_id: self.app_id.as_deref(),
+            run_id: self.run_id.as_deref(),
+            ..Named::default()
+        }
+        .scope_of_deletion()?;
+        match scope {
+            Scope {
+                user: Some(user),
+                agent: None,
+                app: None,
+                session: None,
+            } => Ok(EntityId::User(user)),
+            Scope {
+                user: None,
+                agent: Some(agent),
+                app: None,
+                session: None,
+            } => Ok(EntityId::Agent(agent)),
+            Scope {
+                user: None,
+                agent: None,
+                app: Some(app),
+                session: None,
+            } => Ok(EntityId::App(app)),
+            Scope {
+                user: None,
+                agent: None,
+                app: None,
+                session: Some(session),
+            } => Ok(EntityId::Run(session)),
+            scope if scope == Scope::default() => Err(ToolError::failed(
+                "scope_missing",
+                "Provide user_id, agent_id, app_id, or run_id before calling delete_entities."
+                    .into(),
+            )),
+            _ => Err(ToolError::argument(
+                "several ids are given, and delete_entities takes exactly one; nothing was \
+                 deleted. To delete what belongs to all of them at once use delete_all_memories"
+                    .into(),
+            )),
+        }
+    }
+}

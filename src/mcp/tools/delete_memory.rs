@@ -1,0 +1,122 @@
+//! `delete_memory`: delete one memory, and say what is gone.
+
+use rmcp::{
+    handler::server::common::schema_for_type,
+    model::{CallToolResult, JsonObject},
+    tool, tool_router,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    mcp::{
+        answers::answer,
+        arguments::{self, Named},
+        error::ToolError,
+        server::MemoryServer,
+    },
+    memory::{Deleted, Removed},
+};
+
+/// Which memory.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct DeleteMemoryArgs {
+    /// Its id.
+    memory_id: String,
+    /// Whose it is, if you know: spares looking that up.
+    user_id: Option<String>,
+    /// The agent whose own it is, if you know.
+    agent_id: Option<String>,
+}
+
+/// What is gone.
+#[derive(Debug, Serialize)]
+struct DeleteMemoryAnswer {
+    /// That it worked.
+    message: &'static str,
+    /// The memory's id.
+    id: String,
+    /// What it was: fact, episode or message.
+    kind: &'static str,
+    /// all; fact_only: its sources are still stored; facts_only: the words of a turn are still
+    /// stored, hidden.
+    removed: &'static str,
+    /// What is still there, and how to remove it, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    /// Of a fact: the memories it was drawn from, which are still stored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<String>,
+    /// Where it was stored.
+    backend: &'static str,
+}
+
+#[tool_router(router = delete_memory_router, vis = "pub(super)")]
+impl MemoryServer {
+    #[tool(
+        name = "delete_memory",
+        title = "Delete a memory",
+        description = "Delete one memory, once the person has confirmed which. `removed` says how \
+                       much is gone: of a fact, what it was drawn from stays; of a turn of a \
+                       conversation, Zep keeps the words until the conversation is deleted, hidden \
+                       from all tools.",
+        input_schema = schema_for_type::<DeleteMemoryArgs>(),
+        annotations(
+            read_only_hint = false,
+            destructive_hint = true,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
+    async fn delete_memory(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
+        let args: DeleteMemoryArgs = arguments::parse(arguments)?;
+        let scope = Named {
+            user_id: args.user_id.as_deref(),
+            agent_id: args.agent_id.as_deref(),
+            ..Named::default()
+        }
+        .scope()?;
+        let deleted = self
+            .memories()
+            .delete(&self.caller(), &args.memory_id, &scope)
+            .await?;
+        answer(DeleteMemoryAnswer::new(deleted, self.memories().backend()))
+    }
+}
+
+impl DeleteMemoryAnswer {
+    fn new(deleted: Deleted, backend: &'static str) -> Self {
+        let (removed, detail, sources) = match deleted.removed {
+            Removed::All => ("all", None, Vec::new()),
+            Removed::FactOnly { sources } => (
+                "fact_only",
+                Some(
+                    "The memories that this fact was drawn from are still stored; delete those in \
+                     `sources`, too, if they are to be forgotten."
+                        .to_owned(),
+                ),
+                sources.iter().map(ToString::to_string).collect(),
+            ),
+            Removed::FactsOnly { session } => (
+                "facts_only",
+                Some(format!(
+                    "Zep cannot delete a single turn: its facts are gone, and its words are hidden \
+                     from all tools but still stored in session `{session}`. To remove them \
+                     wholly, delete the session: delete_entities with `run_id`, or \
+                     delete_all_memories with `user_id` and `run_id`."
+                )),
+                Vec::new(),
+            ),
+        };
+        Self {
+            message: "Memory deleted successfully!",
+            id: deleted.id.to_string(),
+            kind: deleted.form.as_str(),
+            removed,
+            detail,
+            sources,
+            backend,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `get_memory`: one memory by its id.
+
+use rmcp::{
+    handler::server::common::schema_for_type,
+    model::{CallToolResult, JsonObject},
+    tool, tool_router,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::mcp::{
+    answers::{MemoryAnswer, answer},
+    arguments::{self, Named},
+    error::ToolError,
+    server::MemoryServer,
+};
+
+/// Which memory.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct GetMemoryArgs {
+    /// Its id, as search_memories, get_memories or get_session tell it.
+    memory_id: String,
+    /// Whose it is, if you know: spares looking that up.
+    user_id: Option<String>,
+    /// The agent whose own it is, if you know.
+    agent_id: Option<String>,
+}
+
+#[tool_router(router = get_memory_router, vis = "pub(super)")]
+impl MemoryServer {
+    #[tool(
+        name = "get_memory",
+        title = "Get one memory",
+        description = "Fetch one memory whose id you know, whole. `kind` says what it is: a fact, \
+                       an episode (a text), or a message (a turn of a conversation).",
+        input_schema = schema_for_type::<GetMemoryArgs>(),
+        annotations(read_only_hint = true, open_world_hint = false)
+    )]
+    async fn get_memory(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
+        let args: GetMemoryArgs = arguments::parse(arguments)?;
+        let scope = Named {
+            user_id: args.user_id.as_deref(),
+            agent_id: args.agent_id.as_deref(),
+            ..Named::default()
+        }
+        .scope()?;
+        let memory = self
+            .memories()
+            .get(&self.caller(), &args.memory_id, &scope)
+            .await?;
+        answer(MemoryAnswer::from(memory))
+    }
+}

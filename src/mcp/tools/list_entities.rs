@@ -1,0 +1,119 @@
+//! `list_entities`: whose memories there are.
+
+use rmcp::{
+    handler::server::common::schema_for_type,
+    model::{CallToolResult, JsonObject},
+    tool, tool_router,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    mcp::{answers::answer, arguments, error::ToolError, server::MemoryServer},
+    memory::{Entity, MAX_ENTITIES},
+};
+
+/// Nothing to say.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListEntitiesArgs {}
+
+/// Whose memories there are.
+#[derive(Debug, Serialize)]
+struct ListEntitiesAnswer {
+    /// How many are listed.
+    count: usize,
+    /// Always null: all are in one answer, up to 1,000 of each type.
+    next: Option<String>,
+    /// Always null.
+    previous: Option<String>,
+    /// Users, agents with memories of their own, then conversations.
+    results: Vec<EntityAnswer>,
+    /// How many users there are.
+    total_users: u64,
+    /// How many agents have memories of their own.
+    total_agents: u64,
+    /// Always 0: apps are only named in memories.
+    total_apps: u64,
+    /// How many conversations there are.
+    total_runs: u64,
+    /// Whether there are more than are listed.
+    truncated: bool,
+    /// What to know about a list that was cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+/// One of them.
+#[derive(Debug, Serialize)]
+struct EntityAnswer {
+    id: String,
+    /// A user's name, else the id.
+    name: String,
+    /// user, agent or run.
+    r#type: &'static str,
+    /// Of a run: whose conversation it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+    /// Of a user: how many conversations they have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_runs: Option<u64>,
+    /// mem0's owner of an entity: here the user of a run, else the id itself.
+    owner: String,
+    metadata: Map<String, Value>,
+    created_at: Option<String>,
+    updated_at: Option<String>,
+}
+
+#[tool_router(router = list_entities_router, vis = "pub(super)")]
+impl MemoryServer {
+    #[tool(
+        name = "list_entities",
+        title = "List entities",
+        description = "List whose memories there are: users, agents with memories of their own, \
+                       and conversations (runs), with counts. Use it to find the exact id of \
+                       somebody.",
+        input_schema = schema_for_type::<ListEntitiesArgs>(),
+        annotations(read_only_hint = true, open_world_hint = false)
+    )]
+    async fn list_entities(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
+        let ListEntitiesArgs {} = arguments::parse(arguments)?;
+        let found = self.memories().entities(&self.caller()).await?;
+        let note = found.truncated.then(|| {
+            format!("there are more: at most {MAX_ENTITIES} of each type are listed, oldest first")
+        });
+        answer(ListEntitiesAnswer {
+            count: found.entities.len(),
+            next: None,
+            previous: None,
+            results: found.entities.into_iter().map(EntityAnswer::from).collect(),
+            total_users: found.users,
+            total_agents: found.agents,
+            total_apps: 0,
+            total_runs: found.runs,
+            truncated: found.truncated,
+            note,
+        })
+    }
+}
+
+impl From<Entity> for EntityAnswer {
+    fn from(entity: Entity) -> Self {
+        let created_at = entity.created_at.map(|time| time.to_string());
+        Self {
+            r#type: entity.kind.as_str(),
+            owner: entity.user.clone().unwrap_or_else(|| entity.id.clone()),
+            name: entity.name,
+            id: entity.id,
+            user_id: entity.user,
+            total_runs: entity.sessions,
+            metadata: entity.metadata,
+            updated_at: entity
+                .updated_at
+                .map(|time| time.to_string())
+                .or_else(|| created_at.clone()),
+            created_at,
+        }
+    }
+}

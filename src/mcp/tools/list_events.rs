@@ -1,0 +1,138 @@
+//! `list_events`: what was stored last, and how far Zep is with it.
+
+use rmcp::{
+    handler::server::common::schema_for_type,
+    model::{CallToolResult, JsonObject},
+    tool, tool_router,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    mcp::{
+        answers::answer,
+        arguments::{self, Named},
+        error::ToolError,
+        server::MemoryServer,
+    },
+    memory::{Event, model::Owner},
+};
+
+/// How many events are listed where nobody says.
+const DEFAULT_EVENTS: u32 = 20;
+/// The most that are listed: two requests.
+const MAX_EVENTS: u32 = 100;
+
+/// Whose.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ListEventsArgs {
+    /// Whose. Left out, the server's default user.
+    user_id: Option<String>,
+    /// The agent whose own memory.
+    agent_id: Option<String>,
+    /// How many, newest first: 1 to 100, 20 if left out.
+    #[schemars(range(min = 1, max = 100))]
+    limit: Option<i64>,
+}
+
+/// What was stored last.
+#[derive(Debug, Serialize)]
+struct ListEventsAnswer {
+    /// How many are listed.
+    count: usize,
+    /// Always null: ask for more with `limit`.
+    next: Option<String>,
+    /// Always null.
+    previous: Option<String>,
+    /// Newest first.
+    results: Vec<EventAnswer>,
+}
+
+/// The storing of one memory, in mem0's fields.
+#[derive(Debug, Serialize)]
+pub(super) struct EventAnswer {
+    /// The memory's id.
+    id: String,
+    /// The same.
+    event_id: String,
+    /// Always ADD.
+    event_type: &'static str,
+    /// SUCCEEDED: its facts can be found. PENDING: Zep is still extracting them.
+    status: &'static str,
+    /// What it is: episode, message or fact.
+    kind: &'static str,
+    user_id: Option<String>,
+    session_id: Option<String>,
+    /// The memory that came of it.
+    results: Vec<EventResult>,
+    /// When what is remembered happened.
+    created_at: Option<String>,
+    updated_at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct EventResult {
+    id: String,
+    event: &'static str,
+}
+
+#[tool_router(router = list_events_router, vis = "pub(super)")]
+impl MemoryServer {
+    #[tool(
+        name = "list_events",
+        title = "List events",
+        description = "List what was stored last for somebody, and whether Zep has drawn its facts \
+                       from it yet. Use it when search_memories does not find what was just added.",
+        input_schema = schema_for_type::<ListEventsArgs>(),
+        annotations(read_only_hint = true, open_world_hint = false)
+    )]
+    async fn list_events(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
+        let args: ListEventsArgs = arguments::parse(arguments)?;
+        let scope = Named {
+            user_id: args.user_id.as_deref(),
+            agent_id: args.agent_id.as_deref(),
+            ..Named::default()
+        }
+        .scope()?;
+        let limit = arguments::in_range("limit", args.limit, 1..=MAX_EVENTS, DEFAULT_EVENTS)?;
+        let events = self
+            .memories()
+            .events(&self.caller(), &scope, limit as usize)
+            .await?;
+        answer(ListEventsAnswer {
+            count: events.len(),
+            next: None,
+            previous: None,
+            results: events.into_iter().map(EventAnswer::from).collect(),
+        })
+    }
+}
+
+impl From<Event> for EventAnswer {
+    fn from(event: Event) -> Self {
+        let id = event.id.to_string();
+        let created_at = event.created_at.map(|time| time.to_string());
+        Self {
+            event_id: id.clone(),
+            event_type: "ADD",
+            status: match event.processed {
+                true => "SUCCEEDED",
+                false => "PENDING",
+            },
+            kind: event.form.as_str(),
+            user_id: match event.owner {
+                Owner::User(user) => Some(user.to_string()),
+                Owner::Graph(_) => None,
+            },
+            session_id: event.session,
+            results: vec![EventResult {
+                id: id.clone(),
+                event: "ADD",
+            }],
+            updated_at: created_at.clone(),
+            created_at,
+            id,
+        }
+    }
+}

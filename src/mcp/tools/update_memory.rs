@@ -1,0 +1,91 @@
+//! `update_memory`: change the words or the fields of a memory.
+
+use rmcp::{
+    handler::server::common::schema_for_type,
+    model::{CallToolResult, JsonObject},
+    tool, tool_router,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    mcp::{
+        answers::{MemoryAnswer, answer},
+        arguments::{self, Named},
+        error::ToolError,
+        server::MemoryServer,
+    },
+    memory::Change,
+};
+
+/// Which memory, and what of it to change.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct UpdateMemoryArgs {
+    /// Its id.
+    memory_id: String,
+    /// The new words. Not of a message (a turn of a conversation), which stays as it was said.
+    text: Option<String>,
+    /// The new fields, in the place of all old ones.
+    metadata: Option<Map<String, Value>>,
+    /// Whose it is, if you know: spares looking that up.
+    user_id: Option<String>,
+    /// The agent whose own it is, if you know.
+    agent_id: Option<String>,
+}
+
+/// The changed memory.
+#[derive(Debug, Serialize)]
+struct UpdateMemoryAnswer {
+    /// That it worked.
+    message: &'static str,
+    /// As it is now.
+    #[serde(flatten)]
+    memory: MemoryAnswer,
+    /// The id that it had before, if it has another one now: a text gets a new one with new words.
+    previous_id: Option<String>,
+    /// Where it is stored.
+    backend: &'static str,
+}
+
+#[tool_router(router = update_memory_router, vis = "pub(super)")]
+impl MemoryServer {
+    #[tool(
+        name = "update_memory",
+        title = "Update a memory",
+        description = "Replace the words (`text`), the fields (`metadata`), or both, of one memory. \
+                       A text gets a new `id` with its new words; the answer tells it. A turn of a \
+                       conversation keeps its words: add what is right now with add_memory.",
+        input_schema = schema_for_type::<UpdateMemoryArgs>(),
+        annotations(
+            read_only_hint = false,
+            destructive_hint = true,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
+    async fn update_memory(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
+        let args: UpdateMemoryArgs = arguments::parse(arguments)?;
+        let scope = Named {
+            user_id: args.user_id.as_deref(),
+            agent_id: args.agent_id.as_deref(),
+            ..Named::default()
+        }
+        .scope()?;
+        let change = Change {
+            text: args.text,
+            metadata: args.metadata,
+        };
+        let changed = self
+            .memories()
+            .update(&self.caller(), &args.memory_id, &scope, change)
+            .await?;
+        answer(UpdateMemoryAnswer {
+            message: "Memory updated successfully!",
+            memory: changed.memory.into(),
+            previous_id: changed.previous_id.map(|id| id.to_string()),
+            backend: self.memories().backend(),
+        })
+    }
+}
