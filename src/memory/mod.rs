@@ -5,6 +5,7 @@
 
 mod add;
 mod error;
+pub mod filter;
 mod finder;
 pub mod fit;
 pub mod import;

@@ -1,0 +1,489 @@
+//! From the JSON that a caller sent to a checked filter.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::Node;
+use super::condition::{Condition, Ids, TimeOf, Times};
+use super::error::{InvalidFilter, Path, quote, quote_key};
+use super::values::{Case, Moment};
+use crate::memory::model::{AgentId, AppId, InvalidId, MAX_ID_CHARS, SessionId, UserId};
+use crate::zep::check_id;
+
+/// How deep `AND`, `OR` and `NOT` may stand within one another. Ours, as are the other bounds here:
+/// mem0 documents none.
+pub const MAX_DEPTH: usize = 8;
+/// How many conditions there may be in all; every operator, and every `AND`, `OR` and `NOT`, is one.
+pub const MAX_CONDITIONS: usize = 100;
+/// How many values there may be in all lists together, values of metadata included.
+pub const MAX_ITEMS: usize = 1_000;
+/// How many characters a text in a filter may have.
+pub const MAX_TEXT_CHARS: usize = 4_096;
+/// How deep lists and objects may stand within one another in a value of metadata.
+pub const MAX_METADATA_DEPTH: usize = 8;
+
+/// What stands for any value that is not null.
+const WILDCARD: &str = "*";
+
+const FIELDS: &str = "`user_id`, `agent_id`, `app_id`, `run_id` (or `session_id`), `created_at`, \
+                      `updated_at`, `timestamp`, `expiration_date`, `categories`, `metadata`, \
+                      `keywords`, `text`, `memory_ids`, or `AND`, `OR`, `NOT`";
+const OPERATORS: &str = "`eq`, `ne`, `in`, `gt`, `gte`, `lt`, `lte`, `contains`, `icontains`, or a plain value or `\"*\"`";
+const TIMES: &str = "a time such as \"2024-07-31T10:00:00Z\", or a day such as \"2024-07-31\"";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operator {
+    Eq,
+    Ne,
+    In,
+    Gt,
+    Gte,
+    Lt,
+    Lte,
+    Contains,
+    Icontains,
+}
+
+impl Operator {
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "eq" => Self::Eq,
+            "ne" => Self::Ne,
+            "in" => Self::In,
+            "gt" => Self::Gt,
+            "gte" => Self::Gte,
+            "lt" => Self::Lt,
+            "lte" => Self::Lte,
+            "contains" => Self::Contains,
+            "icontains" => Self::Icontains,
+            _ => return None,
+        })
+    }
+
+    /// How the letters of a text are compared by `contains` and `icontains`.
+    pub fn case(self) -> Case {
+        if self == Self::Contains {
+            Case::Regarded
+        } else {
+            Case::Ignored
+        }
+    }
+}
+
+/// What is asked of a field.
+pub(super) enum Asked<'v> {
+    Present,
+    Absent,
+    Operation(Operator, &'v Value),
+}
+
+impl<'v> Asked<'v> {
+    pub fn new(operator: Operator, value: &'v Value) -> Self {
+        let wildcard = value.as_str() == Some(WILDCARD);
+        match operator {
+            Operator::Eq if wildcard => Self::Present,
+            Operator::Eq if value.is_null() => Self::Absent,
+            Operator::Ne if wildcard => Self::Absent,
+            Operator::Ne if value.is_null() => Self::Present,
+            operator => Self::Operation(operator, value),
+        }
+    }
+}
+
+/// Reads a whole filter.
+pub(super) fn filter(raw: &Map<String, Value>) -> Result<Node, InvalidFilter> {
+    Parser::default().object(raw, &Path::Root, 0)
+}
+
+/// Counts against the bounds while reading.
+#[derive(Default)]
+pub(super) struct Parser {
+    conditions: usize,
+    items: usize,
+}
+
+pub(super) type Parsed<T> = Result<T, InvalidFilter>;
+
+impl Parser {
+    /// An object of conditions: all of them.
+    fn object(&mut self, raw: &Map<String, Value>, path: &Path<'_>, depth: usize) -> Parsed<Node> {
+        let nodes: Parsed<Vec<Node>> = raw
+            .iter()
+            .map(|(key, value)| {
+                let path = &path.key(key);
+                match key.as_str() {
+                    "AND" => Ok(Node::All(self.group(value, path, depth)?)),
+                    "OR" => self.filled_group(value, path, depth).map(Node::Any),
+                    "NOT" => self.none_of(value, path, depth),
+                    field => self.field(field, value, path),
+                }
+            })
+            .collect();
+        Ok(Node::All(nodes?))
+    }
+
+    fn group(&mut self, value: &Value, path: &Path<'_>, depth: usize) -> Parsed<Vec<Node>> {
+        let Value::Array(items) = value else {
+            return Err(path.refuse(
+                format!("{} is no list", quote(value)),
+                "write a list of objects, such as [{\"user_id\": \"…\"}, {\"run_id\": \"*\"}]",
+            ));
+        };
+        self.enter(path, depth)?;
+        items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| self.member(item, &path.item(index), depth + 1))
+            .collect()
+    }
+
+    fn filled_group(&mut self, value: &Value, path: &Path<'_>, depth: usize) -> Parsed<Vec<Node>> {
+        let nodes = self.group(value, path, depth)?;
+        if nodes.is_empty() {
+            return Err(path.refuse(
+                "the list is empty",
+                "give it at least one object of conditions, or leave it out",
+            ));
+        }
+        Ok(nodes)
+    }
+
+    fn none_of(&mut self, value: &Value, path: &Path<'_>, depth: usize) -> Parsed<Node> {
+        let node = if value.is_object() {
+            self.enter(path, depth)?;
+            self.member(value, path, depth + 1)?
+        } else {
+            Node::Any(self.filled_group(value, path, depth)?)
+        };
+        Ok(Node::Not(Box::new(node)))
+    }
+
+    /// An object within a group. An empty one would match everything, which within `OR` and `NOT`
+    /// nobody means.
+    fn member(&mut self, value: &Value, path: &Path<'_>, depth: usize) -> Parsed<Node> {
+        match value {
+            Value::Object(map) if !map.is_empty() => self.object(map, path, depth),
+            value => Err(path.refuse(
+                format!("{} is no condition", quote(value)),
+                "write an object with a field in it, such as {\"user_id\": \"…\"}, or leave it out",
+            )),
+        }
+    }
+
+    fn enter(&mut self, path: &Path<'_>, depth: usize) -> Parsed<()> {
+        if depth >= MAX_DEPTH {
+            return Err(path.refuse(
+                format!("is the {}th level of AND, OR and NOT", depth + 1),
+                format!("use at most {MAX_DEPTH} within one another"),
+            ));
+        }
+        self.count(path)
+    }
+
+    pub fn count(&mut self, path: &Path<'_>) -> Parsed<()> {
+        self.conditions += 1;
+        if self.conditions > MAX_CONDITIONS {
+            return Err(path.refuse(
+                format!("is the {}th condition", self.conditions),
+                format!(
+                    "use at most {MAX_CONDITIONS} in all; many values of one field go into one `in`"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    fn field(&mut self, field: &str, value: &Value, path: &Path<'_>) -> Parsed<Node> {
+        match field {
+            "user_id" => self.ids(value, path, Condition::User, |id| {
+                UserId::new(id).map(|id| id.to_string())
+            }),
+            "agent_id" => self.ids(value, path, Condition::Agent, |id| {
+                AgentId::new(id).map(|id| id.to_string())
+            }),
+            "app_id" => self.ids(value, path, Condition::App, |id| {
+                AppId::new(id).map(|id| id.to_string())
+            }),
+            "run_id" | "session_id" => self.ids(value, path, Condition::Run, |id| {
+                SessionId::new(id).map(|id| id.to_string())
+            }),
+            "memory_ids" | "memory_id" | "id" => self.ids(value, path, Condition::Memory, |id| {
+                check_id("memory_ids", id, MAX_ID_CHARS)
+            }),
+            "created_at" | "timestamp" => self.times(value, path, TimeOf::Creation),
+            "updated_at" => self.times(value, path, TimeOf::Update),
+            "expiration_date" => self.times(value, path, TimeOf::Expiration),
+            "categories" => self.categories(value, path),
+            "keywords" | "keywords_search" | "text" => self.text(value, path),
+            "metadata" => self.metadata(value, path),
+            field => Err(path.refuse(
+                format!("there is no field {}", quote_key(field)),
+                format!(
+                    "the fields are {FIELDS}; a key of metadata is written {{\"metadata\": \
+                     {{\"key\": \"value\"}}}}"
+                ),
+            )),
+        }
+    }
+
+    /// Every operator of a field: all of them.
+    pub fn operations<'v>(
+        &mut self,
+        value: &'v Value,
+        path: &Path<'_>,
+        mut read: impl FnMut(&mut Self, Asked<'v>, &Path<'_>) -> Parsed<Node>,
+    ) -> Parsed<Node> {
+        let Value::Object(operators) = value else {
+            self.count(path)?;
+            let plain = if value.is_array() {
+                Operator::In
+            } else {
+                Operator::Eq
+            };
+            return read(self, Asked::new(plain, value), path);
+        };
+        if operators.is_empty() {
+            return Err(path.refuse(
+                "the object is empty",
+                format!("put an operator in it: {OPERATORS}"),
+            ));
+        }
+        let nodes: Parsed<Vec<Node>> = operators
+            .iter()
+            .map(|(name, value)| {
+                let path = &path.key(name);
+                let operator = Operator::named(name).ok_or_else(|| no_operator(name, path))?;
+                self.count(path)?;
+                read(self, Asked::new(operator, value), path)
+            })
+            .collect();
+        Ok(Node::All(nodes?))
+    }
+
+    fn ids(
+        &mut self,
+        value: &Value,
+        path: &Path<'_>,
+        field: fn(Ids) -> Condition,
+        check: fn(&str) -> Result<String, InvalidId>,
+    ) -> Parsed<Node> {
+        self.operations(value, path, |parser, asked, path| {
+            Ok(Node::Is(field(match asked {
+                Asked::Present => Ids::Present,
+                Asked::Absent => Ids::Absent,
+                Asked::Operation(Operator::Eq, id) => Ids::Among(parser.one(id, path, check)?),
+                Asked::Operation(Operator::Ne, id) => Ids::NotAmong(parser.one(id, path, check)?),
+                Asked::Operation(Operator::In, ids) => Ids::Among(parser.set(ids, path, check)?),
+                Asked::Operation(..) => {
+                    return Err(wrong_operator(
+                        path,
+                        "`eq`, `ne`, `in`, a plain id or `\"*\"`",
+                    ));
+                }
+            })))
+        })
+    }
+
+    fn one(
+        &mut self,
+        value: &Value,
+        path: &Path<'_>,
+        check: fn(&str) -> Result<String, InvalidId>,
+    ) -> Parsed<BTreeSet<String>> {
+        self.id(value, path, check).map(|id| BTreeSet::from([id]))
+    }
+
+    fn id(
+        &mut self,
+        value: &Value,
+        path: &Path<'_>,
+        check: fn(&str) -> Result<String, InvalidId>,
+    ) -> Parsed<String> {
+        let id = self.string(value, path)?;
+        check(id).map_err(|invalid| path.refuse_id(invalid))
+    }
+
+    /// The ids of an `in`.
+    fn set(
+        &mut self,
+        value: &Value,
+        path: &Path<'_>,
+        check: fn(&str) -> Result<String, InvalidId>,
+    ) -> Parsed<BTreeSet<String>> {
+        let mut set = BTreeSet::new();
+        for (index, item) in self.list(value, path)?.iter().enumerate() {
+            let path = &path.item(index);
+            if item.as_str() == Some(WILDCARD) {
+                return Err(path.refuse(
+                    "`\"*\"` stands in a list",
+                    "write \"*\" in the place of the list to mean any value",
+                ));
+            }
+            set.insert(self.id(item, path, check)?);
+        }
+        Ok(set)
+    }
+
+    pub fn list<'v>(&mut self, value: &'v Value, path: &Path<'_>) -> Parsed<&'v [Value]> {
+        let Value::Array(items) = value else {
+            return Err(path.refuse(
+                format!("{} is no list", quote(value)),
+                "write a list of values, such as [\"a\", \"b\"]",
+            ));
+        };
+        self.count_items(items.len(), path)?;
+        Ok(items)
+    }
+
+    pub fn count_items(&mut self, more: usize, path: &Path<'_>) -> Parsed<()> {
+        self.items += more;
+        if self.items > MAX_ITEMS {
+            return Err(path.refuse(
+                format!("has too many values, {} in all up to here", self.items),
+                format!("use at most {MAX_ITEMS} in all, and ask several times"),
+            ));
+        }
+        Ok(())
+    }
+
+    pub fn string<'v>(&mut self, value: &'v Value, path: &Path<'_>) -> Parsed<&'v str> {
+        let Value::String(text) = value else {
+            return Err(path.refuse(
+                format!("{} is no text", quote(value)),
+                "write a text in quotes",
+            ));
+        };
+        check_length(text, path)?;
+        Ok(text)
+    }
+
+    fn times(&mut self, value: &Value, path: &Path<'_>, of: TimeOf) -> Parsed<Node> {
+        self.operations(value, path, |parser, asked, path| {
+            let times = match asked {
+                Asked::Present => Times::Present,
+                Asked::Absent => Times::Absent,
+                Asked::Operation(Operator::In, value) => {
+                    let moments: Parsed<Vec<Moment>> = parser
+                        .list(value, path)?
+                        .iter()
+                        .enumerate()
+                        .map(|(index, item)| moment(item, &path.item(index)))
+                        .collect();
+                    Times::During(moments?)
+                }
+                Asked::Operation(operator, value) => {
+                    let time = |asked: fn(Moment) -> Times| moment(value, path).map(asked);
+                    match operator {
+                        Operator::Eq => time(|moment| Times::During(vec![moment])),
+                        Operator::Ne => time(|moment| Times::NotDuring(vec![moment])),
+                        Operator::Gt => time(Times::After),
+                        Operator::Gte => time(Times::From),
+                        Operator::Lt => time(Times::Before),
+                        Operator::Lte => time(Times::Until),
+                        Operator::In | Operator::Contains | Operator::Icontains => {
+                            Err(wrong_operator(
+                                path,
+                                "`gt`, `gte`, `lt`, `lte`, `eq`, `ne`, `in`, a plain time or `\"*\"`",
+                            ))
+                        }
+                    }?
+                }
+            };
+            Ok(Node::Is(Condition::Time(of, times)))
+        })
+    }
+
+    fn categories(&mut self, value: &Value, path: &Path<'_>) -> Parsed<Node> {
+        let as_it_is = |category: &str| Ok(category.to_owned());
+        self.operations(value, path, |parser, asked, path| {
+            Ok(Node::Is(Condition::Category(match asked {
+                Asked::Present => Ids::Present,
+                Asked::Absent => Ids::Absent,
+                Asked::Operation(Operator::Eq, value) => {
+                    Ids::Among(parser.one(value, path, as_it_is)?)
+                }
+                Asked::Operation(Operator::Ne, value) => {
+                    Ids::NotAmong(parser.one(value, path, as_it_is)?)
+                }
+                Asked::Operation(Operator::In, value) => {
+                    Ids::Among(parser.set(value, path, as_it_is)?)
+                }
+                Asked::Operation(Operator::Contains | Operator::Icontains, value) => {
+                    let part = parser.string(value, path)?;
+                    return Ok(Node::Is(Condition::CategoryContains(part.to_owned())));
+                }
+                Asked::Operation(..) => {
+                    return Err(wrong_operator(
+                        path,
+                        "`in`, `contains`, `eq`, `ne`, a plain category or `\"*\"`",
+                    ));
+                }
+            })))
+        })
+    }
+
+    fn text(&mut self, value: &Value, path: &Path<'_>) -> Parsed<Node> {
+        if value.as_str() == Some(WILDCARD) {
+            self.count(path)?;
+            return Ok(Node::All(Vec::new()));
+        }
+        let plain = value.is_string();
+        self.operations(value, path, |parser, asked, path| match asked {
+            Asked::Operation(operator, value)
+                if plain || matches!(operator, Operator::Contains | Operator::Icontains) =>
+            {
+                let part = parser.string(value, path)?;
+                Ok(Node::Is(Condition::Text(part.to_owned(), operator.case())))
+            }
+            _ => Err(wrong_operator(
+                path,
+                "`contains` (regarding case) or `icontains` with a text",
+            )),
+        })
+    }
+}
+
+/// The condition of one time.
+fn moment(value: &Value, path: &Path<'_>) -> Parsed<Moment> {
+    value
+        .as_str()
+        .filter(|text| text.len() <= MAX_TEXT_CHARS)
+        .and_then(Moment::parse)
+        .ok_or_else(|| {
+            path.refuse(
+                format!("{} is no time", quote(value)),
+                format!("write {TIMES}"),
+            )
+        })
+}
+
+/// Refuses a text that is too long.
+pub(super) fn check_length(text: &str, path: &Path<'_>) -> Parsed<()> {
+    // A text has at most as many characters as bytes.
+    if text.len() > MAX_TEXT_CHARS {
+        let length = text.chars().count();
+        if length > MAX_TEXT_CHARS {
+            return Err(path.refuse(
+                format!("the text has {length} characters"),
+                format!("use at most {MAX_TEXT_CHARS}"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn no_operator(name: &str, path: &Path<'_>) -> InvalidFilter {
+    path.refuse(
+        format!("there is no operator {}", quote_key(name)),
+        format!("the operators are {OPERATORS}; to leave values out, put `in` into `NOT`, and a value of metadata \
+             that looks like this into `eq`"),
+    )
+}
+
+pub(super) fn wrong_operator(path: &Path<'_>, right: &str) -> InvalidFilter {
+    path.refuse(
+        "this field cannot be asked that",
+        format!("it takes {right}"),
+    )
+}
