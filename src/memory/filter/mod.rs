@@ -8,8 +8,8 @@
 //! # Rules, and where they come from
 //!
 //! [F] is mem0's page on memory filters, [E] the one on entity-scoped memory, [A] the API reference
-//! of listing memories, [P] the one of mem0's own plugin, [O] mem0's open source (`Memory.search`),
-//! [M] `_with_default_filters` of mem0-mcp-server 0.2.1. "Ours" is where they are silent, or refuse
+//! of listing memories, [P] the one of mem0's own plugin, [O] mem0's open source (`memory/main.py`,
+//! and for lists as values its `vector_stores/memory.ts`), [M] `_with_default_filters` of mem0-mcp-server 0.2.1. "Ours" is where they are silent, or refuse
 //! what can only mean one thing.
 //!
 //! | what | means | source |
@@ -37,13 +37,13 @@
 //!   `in`, and a bare value [F]; `eq` too (ours, mem0's earlier docs have it). `timestamp` is the
 //!   time a memory is said to be of, which here is `created_at`. `expiration_date` is the metadata
 //!   of that name, where the migration keeps it.
-//! - A time without an offset is UTC [P]. A date without a
-//!   time: [A] asks for July as `{"gte": "2024-07-01", "lte": "2024-07-31"}`, and its `end_date` is
-//!   "on or before this date", so `lte`, `eq`, `ne` and `in` take the whole UTC day; `gt`, `gte`
-//!   and `lt` compare with its first instant. Each is the wider of the two readings for what it
-//!   finds.
+//! - A time without an offset is UTC [P]. Of a date without a time they do not say more than that
+//!   [A] asks for July as `{"gte": "2024-07-01", "lte": "2024-07-31"}` and that its `end_date` is
+//!   "on or before this date". So `lte`, `eq`, `ne` and `in` take the whole UTC day; `gt`, `gte` and
+//!   `lt` compare with its first instant: where two readings are possible, a comparison finds what
+//!   either finds.
 //! - `categories`: `in` is exact, `contains` partial and regardless of case [F]; `icontains` the
-//!   same; `eq` and `ne` (has it, has it not) are ours, mem0 refuses them.
+//!   same; `eq` and `ne` (has it, has it not) are in [P], while [F] says that they are refused.
 //! - `keywords`, and `text` and `keywords_search`, which [F] lists without a word: the memory's
 //!   text; `contains` regards case, `icontains` does not [F]. A bare text is `icontains` (ours).
 //! - `metadata`: `{"key": value}` is exact, nested values whole, numbers by value; only top-level
@@ -65,11 +65,12 @@
 //! [E]: https://docs.mem0.ai/platform/features/entity-scoped-memory
 //! [A]: https://docs.mem0.ai/api-reference/memory/get-memories
 //! [P]: https://github.com/mem0ai/mem0/blob/main/integrations/mem0-plugin/skills/mem0/references/api-reference.md
-//! [O]: https://github.com/mem0ai/mem0/blob/main/mem0/memory/main.py
+//! [O]: https://github.com/mem0ai/mem0
 //! [M]: https://pypi.org/project/mem0-mcp-server/0.2.1/
 
 mod condition;
 mod error;
+mod fields;
 mod metadata;
 mod parse;
 mod reach;
