@@ -99,6 +99,10 @@ Environment:
                         Support, Windows: %LOCALAPPDATA%).
   ZEP_MCP_IMPORT_DIR    The only directory from which the migrate_user and validate_migration tools
                         read export files. Unset: none. Not from .env.
+  ZEP_MCP_TOOLS         all | core | names of tools separated by commas: which tools there are.
+                        Default: all. core: the five of our own.
+  ZEP_MCP_CONFIRM       elicit | never. Whether the person is asked before all memories of somebody
+                        are deleted, where the host can ask. Default: elicit. Not from .env.
   LOG_LEVEL             error | warn | info | debug | trace. Default: info. Logs go to stderr, and
                         from info up hold nothing that anybody said.
   LOG_FORMAT            text | json. Default: text.

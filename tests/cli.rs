@@ -115,6 +115,8 @@ fn everything_that_is_wrong_is_said_at_once() {
         .env("MEM0_DEFAULT_USER_ID", "..")
         .env("ZEP_MCP_DATA_DIR", "~/memories")
         .env("ZEP_MCP_IMPORT_DIR", "~/exports")
+        .env("ZEP_MCP_TOOLS", "core,searching")
+        .env("ZEP_MCP_CONFIRM", "maybe")
         .env("LOG_LEVEL", "loud")
         .dotenv("LOG_FORMAT=xml\n")
         .run();
@@ -130,6 +132,8 @@ fn everything_that_is_wrong_is_said_at_once() {
         ("MEM0_DEFAULT_USER_ID", "environment"),
         ("ZEP_MCP_DATA_DIR", "environment"),
         ("ZEP_MCP_IMPORT_DIR", "environment"),
+        ("ZEP_MCP_TOOLS", "environment"),
+        ("ZEP_MCP_CONFIRM", "environment"),
         ("LOG_LEVEL", "environment"),
         ("LOG_FORMAT", ".env"),
     ] {

@@ -18,8 +18,38 @@ use rmcp::{
 };
 
 use super::{confirm::Answers, error::ToolError, prompts, tools};
-use crate::config::{Confirm, Tools};
+use crate::config::{Confirm, Tool, Tools};
 use crate::memory::{MemoryService, model::Caller};
+
+/// When to use which tools, for the agent; said of tools that are there.
+const ADVICE: &[(&[Tool], &str)] = &[
+    (
+        &[Tool::SearchMemory],
+        "Before you answer something that may depend on earlier conversations, ask search_memory.",
+    ),
+    (
+        &[Tool::AddMemory],
+        "Store what should be remembered with add_memory: a plain statement as `text`, turns of a \
+         conversation as `messages` with a `session_id`.",
+    ),
+    (
+        &[Tool::GetSession, Tool::ListSessions],
+        "get_session reads a conversation back word for word; list_sessions tells which there are.",
+    ),
+    (
+        &[Tool::GetMemories, Tool::SearchMemories],
+        "get_memories lists memories, search_memories searches them with mem0's filters.",
+    ),
+    (
+        &[Tool::UpdateMemory, Tool::DeleteMemory],
+        "update_memory and delete_memory take the id of one memory. Ask before you delete.",
+    ),
+    (
+        &[Tool::MigrateUser, Tool::ValidateMigration],
+        "migrate_user moves what a person had in mem0 over, validate_migration proves that it \
+         arrived.",
+    ),
+];
 
 /// The MCP server. Cheap to clone: clones share the service and the tools.
 #[derive(Debug, Clone)]
@@ -97,19 +127,21 @@ impl MemoryServer {
                  cloud. What was stored can be found at once."
             }
         };
-        format!(
-            "Long-term memory of people, agents and their conversations. {place}\n\
-             - Before you answer something that may depend on earlier conversations, ask \
-             search_memory.\n\
-             - Store what should be remembered with add_memory: a plain statement as `text`, turns \
-             of a conversation as `messages` with a `session_id`.\n\
-             - get_session reads a conversation back word for word; list_sessions tells which \
-             there are.\n\
-             - migrate_user moves what a person had in mem0 over, validate_migration proves that \
-             it arrived.\n\
-             Name the `user_id` whenever you know whose memory it is; without one `{}` is meant.",
+        let mut lines = vec![format!(
+            "Long-term memory of people, agents and their conversations. {place}"
+        )];
+        let has = |tool: Tool| self.tools.has_route(tool.as_str());
+        lines.extend(
+            ADVICE
+                .iter()
+                .filter(|(tools, _)| tools.iter().all(|tool| has(*tool)))
+                .map(|(_, advice)| format!("- {advice}")),
+        );
+        lines.push(format!(
+            "Name the `user_id` whenever you know whose memory it is; without one `{}` is meant.",
             self.memories.default_user()
-        )
+        ));
+        lines.join("\n")
     }
 }
 

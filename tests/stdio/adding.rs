@@ -45,13 +45,15 @@ fn a_text_is_stored_and_the_answer_says_where(world: &World) {
         (&json!("ann"), &Value::Null)
     );
     assert_eq!(added["backend"], world.backend());
-    let status = added["status"].as_str().unwrap();
-    let expected = if world.backend() == "zep" {
-        "extracting"
+    let (status, told) = if world.backend() == "zep" {
+        ("PENDING", "extracting")
     } else {
-        "local file"
+        ("SUCCEEDED", "local file")
     };
-    assert!(status.contains(expected), "{status}");
+    assert_eq!(added["status"], status);
+    assert_eq!(added["event_id"], results[0]["id"]);
+    let message = added["message"].as_str().unwrap();
+    assert!(message.contains(told), "{message}");
     // An episode of its own, and no session.
     let found = client.search(json!({"query": "seats", "user_id": "ann", "scope": "episodes"}));
     assert_eq!(found.len(), 1);
@@ -136,8 +138,8 @@ fn messages_are_stored_and_the_text_beside_them_is_not(world: &World) {
             "user_id": "ann",
         }),
     );
-    let status = added["status"].as_str().unwrap();
-    assert!(status.contains("`text` was not"), "{status}");
+    let message = added["message"].as_str().unwrap();
+    assert!(message.contains("`text` was not"), "{message}");
     assert_eq!(ids(&added).len(), 1);
     assert_eq!(client.read_session("ann", "default").len(), 1);
     for scope in ["facts", "episodes"] {

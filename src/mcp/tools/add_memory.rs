@@ -79,8 +79,13 @@ struct MessageArg {
 struct AddMemoryAnswer {
     /// One for each stored memory, in the order given.
     results: Vec<StoredMemory>,
-    /// What happens next.
-    status: String,
+    /// What happens next, in a sentence.
+    message: String,
+    /// SUCCEEDED: it can be found. PENDING: it is stored, and Zep is still extracting facts from it;
+    /// get_event_status tells when it is done.
+    status: &'static str,
+    /// For get_event_status: the id of the first memory.
+    event_id: Option<String>,
     /// Whose memory it became; null for an agent's own.
     user_id: Option<String>,
     /// The agent whose own memory it became.
@@ -127,15 +132,16 @@ impl MemoryServer {
             .add(&self.caller(), args.into_new()?)
             .await?;
         let backend = self.memories().backend();
-        let mut status = match backend {
+        let mut message = match backend {
             "zep" => "Stored. Zep is still extracting facts: search_memory finds them in some \
                       seconds to minutes, get_session reads it now."
                 .to_owned(),
             _ => "Stored in the local file; it can be found at once.".to_owned(),
         };
         if added.text_ignored {
-            status.push_str(" The messages were stored; `text` was not, since both were given.");
+            message.push_str(" The messages were stored; `text` was not, since both were given.");
         }
+        let event_id = added.memories.first().map(|memory| memory.id.to_string());
         let (user_id, agent_id) = match added.owner {
             Owner::User(user) => (Some(user.to_string()), None),
             Owner::Graph(_) => (None, agent_id),
@@ -150,7 +156,12 @@ impl MemoryServer {
                     event: "ADD",
                 })
                 .collect(),
-            status,
+            message,
+            status: match backend {
+                "zep" => "PENDING",
+                _ => "SUCCEEDED",
+            },
+            event_id,
             user_id,
             agent_id,
             session_id: added.session.map(|session| session.to_string()),
