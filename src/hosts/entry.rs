@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use reqwest::Url;
 use serde_json::{Map, Value};
 
+use super::command::{Command, stem};
+
 /// mem0's package, as PyPI and `python -m` spell it (mem0-mcp-server 0.2.1, `METADATA`).
 const MEM0_PROGRAM: [&str; 2] = ["mem0-mcp-server", "mem0_mcp_server"];
 /// Who publishes mem0's servers on npm and on Smithery (mem0-mcp-server 0.2.1, "Smithery").
@@ -32,41 +34,6 @@ const SMITHERY_CONFIG: [(&str, &str); 3] = [
     ("default_user_id", "MEM0_DEFAULT_USER_ID"),
     ("enable_graph_default", "MEM0_ENABLE_GRAPH_DEFAULT"),
 ];
-/// Options of `docker run` that are followed by a value of their own (docs.docker.com, "docker
-/// container run"): what comes after the last of them is the image.
-const DOCKER_VALUES: [&str; 30] = [
-    "-a",
-    "-c",
-    "-e",
-    "-h",
-    "-l",
-    "-m",
-    "-p",
-    "-u",
-    "-v",
-    "-w",
-    "--add-host",
-    "--cpus",
-    "--dns",
-    "--entrypoint",
-    "--env",
-    "--env-file",
-    "--gpus",
-    "--hostname",
-    "--label",
-    "--log-driver",
-    "--memory",
-    "--mount",
-    "--name",
-    "--network",
-    "--net",
-    "--platform",
-    "--publish",
-    "--pull",
-    "--user",
-    "--volume",
-];
-
 /// Whose server an entry runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runs {
@@ -99,10 +66,10 @@ pub fn runs(entry: &Value) -> Runs {
         return Runs::Other;
     };
     let command = Command::of(entry);
-    if command.is_ours() {
+    if is_ours(&command) {
         return Runs::Ours;
     }
-    if let Some(by) = command.mem0() {
+    if let Some(by) = mem0(&command) {
         return Runs::Mem0(by);
     }
     let by_url = URL_KEYS
@@ -127,7 +94,7 @@ pub fn carried(entry: &Map<String, Value>) -> BTreeMap<&'static str, String> {
         if let Some((name, value)) = word.split_once('=')
             && let Some(name) = CARRIED.into_iter().find(|it| *it == name)
         {
-            found.insert(name, value.trim_matches(['"', '\'']).to_owned());
+            found.insert(name, value.to_owned());
         }
         let config = word.strip_prefix("--config=").unwrap_or(word);
         if let Ok(Value::Object(config)) = serde_json::from_str(config) {
@@ -143,83 +110,31 @@ pub fn carried(entry: &Map<String, Value>) -> BTreeMap<&'static str, String> {
     found
 }
 
-/// A command line, without what only leads to it.
-struct Command {
-    /// The program and its arguments, after `env`, a shell or `cmd /c`.
-    words: Vec<String>,
-    /// All words, those that lead to it included.
-    every_word: Vec<String>,
+fn is_ours(command: &Command) -> bool {
+    let program = command.program();
+    program == OUR_PROGRAM
+        || (launcher(&program).is_some()
+            && command
+                .arguments()
+                .iter()
+                .any(|word| package(word) == OUR_PROGRAM))
 }
 
-impl Command {
-    fn of(entry: &Map<String, Value>) -> Self {
-        let mut words: Vec<String> = Vec::new();
-        match entry.get("command") {
-            Some(Value::String(command)) => words.push(command.clone()),
-            // Some hosts take the whole command line as a list.
-            Some(Value::Array(all)) => {
-                words.extend(all.iter().filter_map(Value::as_str).map(str::to_owned));
-            }
-            _ => {}
-        }
-        if let Some(Value::Array(args)) = entry.get("args") {
-            words.extend(args.iter().filter_map(Value::as_str).map(str::to_owned));
-        }
-        // A whole line in `command`, as if a shell read it; a path may have spaces, too.
-        if let [line] = &words[..]
-            && line.contains(' ')
-            && !line.contains(['/', '\\'])
-        {
-            words = split(line);
-        }
-        let mut words: Vec<String> = words.iter().map(|word| defaulted(word)).collect();
-        let mut every_word = words.clone();
-        // Each turn takes at least one word away.
-        while let Some(rest) = led_to(&words) {
-            every_word.extend(rest.iter().cloned());
-            words = rest;
-        }
-        Self { words, every_word }
+/// What runs mem0's server, if this does.
+fn mem0(command: &Command) -> Option<By> {
+    let program = command.program();
+    if MEM0_PROGRAM.contains(&program.as_str()) {
+        return Some(By::Program);
     }
-
-    fn program(&self) -> String {
-        self.words
-            .first()
-            .map(|word| stem(word))
-            .unwrap_or_default()
+    if command.is_container() {
+        return command
+            .image()
+            .is_some_and(is_mem0_image)
+            .then_some(By::Container);
     }
-
-    fn arguments(&self) -> &[String] {
-        self.words.get(1..).unwrap_or_default()
-    }
-
-    fn is_ours(&self) -> bool {
-        let program = self.program();
-        program == OUR_PROGRAM
-            || (launcher(&program).is_some()
-                && self
-                    .arguments()
-                    .iter()
-                    .any(|word| package(word) == OUR_PROGRAM))
-    }
-
-    fn mem0(&self) -> Option<By> {
-        let program = self.program();
-        let arguments = self.arguments();
-        if MEM0_PROGRAM.contains(&program.as_str()) {
-            return Some(By::Program);
-        }
-        if matches!(program.as_str(), "docker" | "podman" | "nerdctl") {
-            return image(arguments)
-                .is_some_and(is_mem0_image)
-                .then_some(By::Container);
-        }
-        let by = launcher(&program)?;
-        arguments
-            .iter()
-            .any(|word| is_mem0_word(word))
-            .then_some(by)
-    }
+    let by = launcher(&program)?;
+    let mut arguments = command.arguments().iter();
+    arguments.any(|word| is_mem0_word(word)).then_some(by)
 }
 
 /// What starts other programs' servers. Anything else that has mem0's name among its arguments
@@ -234,74 +149,6 @@ fn launcher(program: &str) -> Option<By> {
         python if python.starts_with("python") || python.starts_with("pypy") => Some(By::Program),
         _ => None,
     }
-}
-
-/// The command that `words` lead to, if they only lead to one.
-fn led_to(words: &[String]) -> Option<Vec<String>> {
-    let (program, rest) = words.split_first()?;
-    match stem(program).as_str() {
-        "env" => {
-            let start = rest
-                .iter()
-                .position(|word| !word.contains('=') && !word.starts_with('-'))?;
-            Some(rest[start..].to_vec())
-        }
-        "cmd" => {
-            let start = rest
-                .iter()
-                .position(|word| word.eq_ignore_ascii_case("/c"))?
-                + 1;
-            match &rest[start..] {
-                [line] => Some(split(line)),
-                words => Some(words.to_vec()),
-            }
-        }
-        "sh" | "bash" | "zsh" | "fish" | "dash" | "powershell" | "pwsh" => {
-            let is_command = |word: &String| {
-                let word = word.to_ascii_lowercase();
-                word.starts_with('-') && !word.starts_with("--") && word.ends_with('c')
-                    || word == "-command"
-            };
-            let line = rest.get(rest.iter().position(is_command)? + 1)?;
-            // Of `cd there && VAR=1 exec uvx …`, what is run last.
-            let last = line
-                .rsplit(['&', ';', '|', '\n'])
-                .find(|it| !it.trim().is_empty())?;
-            let words = split(last);
-            let start = words
-                .iter()
-                .position(|word| word != "exec" && !word.contains('='))?;
-            Some(words[start..].to_vec())
-        }
-        _ => None,
-    }
-}
-
-/// `${NAME:-default}` as its default: mem0's own example configuration starts
-/// `${MEM0_MCP_COMMAND:-uvx}` (mem0-mcp-server 0.2.1, `mcp.json`).
-fn defaulted(word: &str) -> String {
-    let inner = word.strip_prefix("${").and_then(|it| it.strip_suffix('}'));
-    match inner.and_then(|it| it.split_once(":-")) {
-        Some((_, default)) => default.to_owned(),
-        None => word.to_owned(),
-    }
-}
-
-fn split(line: &str) -> Vec<String> {
-    line.split_whitespace()
-        .map(|word| word.trim_matches(['"', '\'']).to_owned())
-        .collect()
-}
-
-/// A program's name without its directory and the endings that Windows has for programs.
-pub fn stem(program: &str) -> String {
-    let name = program.rsplit(['/', '\\']).next().unwrap_or(program);
-    let name = name.to_ascii_lowercase();
-    [".exe", ".cmd", ".bat", ".ps1", ".sh"]
-        .iter()
-        .find_map(|ending| name.strip_suffix(ending))
-        .unwrap_or(&name)
-        .to_owned()
 }
 
 /// The package that an argument names, without version and extras: `mem0-mcp-server[agent]==0.2.1`,
@@ -351,20 +198,6 @@ fn is_mem0_url(text: &str) -> bool {
             .any(|scope| url.path().trim_start_matches('/').starts_with(scope)),
         _ => false,
     }
-}
-
-/// The image of `docker run`.
-fn image(arguments: &[String]) -> Option<&str> {
-    let start = arguments.iter().position(|word| word == "run")? + 1;
-    let mut words = arguments[start..].iter();
-    while let Some(word) = words.next() {
-        if DOCKER_VALUES.contains(&word.as_str()) {
-            words.next();
-        } else if !word.starts_with('-') {
-            return Some(word);
-        }
-    }
-    None
 }
 
 /// mem0 publishes no image; people build and push one from its repository, and catalogues name it
@@ -581,6 +414,7 @@ mod tests {
             json!({"command": "docker", "args": ["run", "--env=MEM0_DEFAULT_USER_ID=jane", "mem0-mcp"]}),
             json!({"command": "env", "args": ["MEM0_DEFAULT_USER_ID=jane", "mem0-mcp-server"]}),
             json!({"command": "sh", "args": ["-c", "MEM0_DEFAULT_USER_ID='jane' mem0-mcp-server"]}),
+            json!({"command": "sh", "args": ["-c", "docker run -i -e MEM0_DEFAULT_USER_ID=jane mem0-mcp"]}),
             json!({"command": "npx", "args": ["@smithery/cli", "run", "@mem0ai/mem0-memory-mcp",
                 "--config", "{\"default_user_id\":\"jane\"}"]}),
         ] {
@@ -588,5 +422,14 @@ mod tests {
             assert_eq!(found["MEM0_DEFAULT_USER_ID"], "jane", "{entry}");
             assert!(matches!(runs(&entry), Runs::Mem0(_)), "{entry}");
         }
+        let entry = json!({"command": "docker", "args": ["run", "-e", "MEM0_DEFAULT_USER_ID=Jane Doe", "mem0-mcp"]});
+        let found = carried(entry.as_object().unwrap());
+        assert_eq!(found["MEM0_DEFAULT_USER_ID"], "Jane Doe");
+        let entry =
+            json!({"command": "sh", "args": ["-c", "MEM0_DEFAULT_USER_ID=$USER mem0-mcp-server"]});
+        assert!(
+            carried(entry.as_object().unwrap()).is_empty(),
+            "only a shell knows"
+        );
     }
 }

@@ -112,8 +112,12 @@ fn put(
 /// First what is new, then what goes: an object that was emptied would have forgotten how it was
 /// indented.
 fn merge(object: &CstObject, new: &Map<String, Value>) -> Result<(), DocumentError> {
-    for (index, (name, value)) in new.iter().enumerate() {
-        put(object, Some(index), name, value)?;
+    let mut next = 0;
+    for (name, value) in new {
+        put(object, Some(next), name, value)?;
+        if let Some(prop) = only(object, name)? {
+            next = prop.property_index() + 1;
+        }
     }
     for prop in object.properties() {
         if prop

@@ -2,15 +2,16 @@
 //! touching anything else.
 //!
 //! - [`places`]: which files there are, of which host, and how each names things.
-//! - [`entry`]: what an entry runs: mem0's server, this one, or another.
+//! - [`entry`], with `command`: what an entry runs: mem0's server, this one, or another.
 //! - [`plan`]: what takes the entry's place.
-//! - [`document`], with [`jsonc`] and [`toml`]: the file's text with that one entry changed, all
+//! - [`document`], with `jsonc` and `toml`: the file's text with that one entry changed, all
 //!   else byte for byte.
 //! - [`mask`]: an entry as it may be shown.
 //! - [`file`]: reading, writing and putting back, atomically and with a backup.
 //!
 //! Knows nothing of memories: what it writes is how a program is started.
 
+mod command;
 pub mod document;
 pub mod entry;
 pub mod file;

@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
+use super::command::stem;
 use super::document::DocumentError;
 use super::entry::{self, OUR_PROGRAM, URL_KEYS};
 use super::places::{Place, Reference, Scope};
@@ -185,7 +186,7 @@ fn started(how: &How, old: &Map<String, Value>) -> (String, Vec<String>) {
     let launcher = |name: &str| {
         old.get("command")
             .and_then(Value::as_str)
-            .filter(|command| entry::stem(command) == name)
+            .filter(|command| stem(command) == name)
             .map(str::to_owned)
     };
     match how.via {
