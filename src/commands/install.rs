@@ -15,8 +15,8 @@ use zep_mcp_server::config::Flags;
 use zep_mcp_server::hosts::Host;
 use zep_mcp_server::hosts::entry::{By, OUR_PROGRAM};
 use zep_mcp_server::hosts::file::FileError;
-use zep_mcp_server::hosts::places::{Place, Surroundings};
-use zep_mcp_server::hosts::plan::{self, How, Planned, Via};
+use zep_mcp_server::hosts::places::{Place, Reference, Surroundings};
+use zep_mcp_server::hosts::plan::{self, How, Key, Planned, Via};
 
 use crate::cli::InstallArgs;
 use crate::output::{Misuse, Page, Style, on_one_line};
@@ -173,6 +173,13 @@ fn afterwards(
     }
     for host in hosts {
         page.line(&format!("{host}: {}.", host.restart()))?;
+    }
+    let refers = |place: &Place| {
+        matches!(key.for_place(place), Key::Reference)
+            && place.reference().is_some_and(|it| it != Reference::Asked)
+    };
+    if targets.iter().any(|it| refers(&it.place)) {
+        page.line("Start your host with ZEP_API_KEY in its environment: its entry refers to it.")?;
     }
     page.line("`zep-mcp-server doctor`, with the entry's environment, tells whether all is well.")?;
     page.line("To undo: zep-mcp-server install --restore, with the same --host or --config.")?;

@@ -7,7 +7,7 @@
 //! - [`document`], with `jsonc` and `toml`: the file's text with that one entry changed, all
 //!   else byte for byte.
 //! - [`mask`]: an entry as it may be shown.
-//! - [`file`]: reading, writing and putting back, atomically and with a backup.
+//! - [`mod@file`]: reading, writing and putting back, atomically and with a backup.
 //!
 //! Knows nothing of memories: what it writes is how a program is started.
 

@@ -38,8 +38,8 @@ pub fn change(
     let after = written(syntax, target.name(), &mask::masked(&planned.entry))?;
     lines(page, &before, &after)?;
     if let Some((at, value)) = &planned.beside {
-        let inputs =
-            mask::masked(&json!({ at.join("."): value.as_array().and_then(|it| it.last()) }));
+        let added = value.as_array().and_then(|all| all.last());
+        let inputs = mask::masked(&json!({ at.join("."): [added] }));
         lines(page, "", &serde_json::to_string_pretty(&inputs)?)?;
     }
     Ok(())
