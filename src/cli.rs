@@ -1,12 +1,14 @@
 //! The command line.
 
 mod emulate;
+mod install;
 mod migrate;
 
 use clap::{Args, Parser, Subcommand};
 use zep_mcp_server::config::Flags;
 
 pub use emulate::EmulateArgs;
+pub use install::InstallArgs;
 pub use migrate::{MigrateArgs, MovingArgs, ValidateArgs};
 
 /// Memory for AI agents over MCP, kept in Zep Cloud or in one file on this machine
@@ -43,6 +45,14 @@ pub enum Command {
     /// Needs no key and no network, uses none of your settings, and leaves nothing behind. Prints
     /// the configuration to paste into your agent host.
     Try,
+
+    /// Switch: let an agent host's mem0 entry run this server
+    ///
+    /// Finds the entry that runs mem0 in your hosts' configurations, shows what would change, asks,
+    /// and changes that one entry. Everything else in the file stays as it is, to the byte, and a
+    /// backup is left beside it.
+    #[command(after_long_help = install::INSTALLING)]
+    Install(Box<InstallArgs>),
 
     /// Check the configuration, the key and the backend, and say what to do about what fails
     ///
@@ -113,6 +123,6 @@ Environment:
 Exit codes:
   0  all is well        1  something failed        2  the command line or a setting is wrong
 
-In an agent host:
+In an agent host (`zep-mcp-server install` writes it for you):
   {\"mcpServers\": {\"mem0\": {\"command\": \"zep-mcp-server\", \"env\": {\"ZEP_API_KEY\": \"…\"}}}}
   Keep the entry's old name, and your agents find their tools under the names they know.";

@@ -6,7 +6,9 @@
 //! down this list.
 //!
 //! - [`config`]: flags, the environment and `.env` become one validated `Config`. Nothing else reads
-//!   the environment.
+//!   the environment, but for what belongs to agent hosts.
+//! - [`hosts`]: agent hosts' configurations, and how one entry in them is changed. Knows nothing of
+//!   memories.
 //! - [`mcp`]: the door for agents. The server, and in `mcp/tools/` one file a tool, all of one shape:
 //!   typed arguments, one call to the service, a shaped answer. A tool decides nothing.
 //! - [`emulator`]: the embedded store behind Zep's own HTTP API, for tests and rehearsals.
@@ -28,6 +30,7 @@
 
 pub mod config;
 pub mod emulator;
+pub mod hosts;
 pub mod local;
 pub mod mcp;
 pub mod mem0;

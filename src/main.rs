@@ -21,6 +21,7 @@ fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve => commands::serve::run(configured(settings)?),
         Command::Doctor(args) => commands::doctor::run(&configured(settings)?, &args),
         Command::Try => commands::try_it::run(),
+        Command::Install(args) => commands::install::run(&settings, &args),
         Command::Emulate(args) => {
             telemetry::start(Logging::load(settings)?);
             commands::emulate::run(*args)

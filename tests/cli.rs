@@ -75,6 +75,7 @@ fn help_names_every_setting_and_every_command() {
     for word in [
         "serve",
         "try",
+        "install",
         "doctor",
         "emulate",
         "migrate",

@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod emulate;
+pub mod install;
 pub mod migrate;
 mod moving;
 pub mod serve;

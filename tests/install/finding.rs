@@ -1,0 +1,310 @@
+//! Which files and entries are meant.
+
+use serde_json::json;
+use zep_mcp_server::hosts::Host;
+use zep_mcp_server::hosts::document::Syntax;
+use zep_mcp_server::hosts::places::{Scope, Surroundings};
+
+use super::{Home, KEY, bytes, entry, program};
+
+#[test]
+fn every_host_is_found_where_it_keeps_its_file() {
+    for (config, local) in [
+        ("/home/jane/.config", "/home/jane/.local/share"),
+        (
+            "/Users/jane/Library/Application Support",
+            "/Users/jane/Library/Application Support",
+        ),
+        (
+            "C:/Users/jane/AppData/Roaming",
+            "C:/Users/jane/AppData/Local",
+        ),
+    ] {
+        let surroundings = Surroundings {
+            home: "/h".into(),
+            config: config.into(),
+            local: local.into(),
+            codex_home: None,
+            claude_dir: None,
+            directory: "/p".into(),
+        };
+        let found: Vec<_> = surroundings
+            .places()
+            .iter()
+            .map(|it| {
+                (
+                    it.host.unwrap(),
+                    it.scope,
+                    it.path.to_str().unwrap().replace('\\', "/"),
+                )
+            })
+            .collect();
+        for (host, scope, path) in [
+            (
+                Host::ClaudeDesktop,
+                Scope::User,
+                format!("{config}/Claude/claude_desktop_config.json"),
+            ),
+            (Host::ClaudeCode, Scope::User, "/h/.claude.json".into()),
+            (Host::ClaudeCode, Scope::Project, "/p/.mcp.json".into()),
+            (Host::Cursor, Scope::User, "/h/.cursor/mcp.json".into()),
+            (Host::Cursor, Scope::Project, "/p/.cursor/mcp.json".into()),
+            (
+                Host::Windsurf,
+                Scope::User,
+                "/h/.codeium/windsurf/mcp_config.json".into(),
+            ),
+            (
+                Host::VsCode,
+                Scope::User,
+                format!("{config}/Code/User/mcp.json"),
+            ),
+            (
+                Host::VsCode,
+                Scope::User,
+                format!("{config}/Code/User/settings.json"),
+            ),
+            (
+                Host::VsCode,
+                Scope::User,
+                format!("{config}/Code - Insiders/User/mcp.json"),
+            ),
+            (Host::VsCode, Scope::Project, "/p/.vscode/mcp.json".into()),
+            (Host::Codex, Scope::User, "/h/.codex/config.toml".into()),
+            (Host::Codex, Scope::Project, "/p/.codex/config.toml".into()),
+            (Host::Gemini, Scope::User, "/h/.gemini/settings.json".into()),
+            (
+                Host::Gemini,
+                Scope::Project,
+                "/p/.gemini/settings.json".into(),
+            ),
+        ] {
+            assert!(
+                found.contains(&(host, scope, path.clone())),
+                "{path}: {found:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn all_hosts_are_switched_at_once() {
+    let home = Home::empty();
+    let files = [
+        (
+            ".config/Claude/claude_desktop_config.json",
+            "claude-desktop/claude_desktop_config.json",
+        ),
+        (".cursor/mcp.json", "cursor/mcp.json"),
+        (
+            ".codeium/windsurf/mcp_config.json",
+            "windsurf/mcp_config.json",
+        ),
+        (".config/Code/User/mcp.json", "vscode/mcp.json"),
+        (".codex/config.toml", "codex/config.toml"),
+        (".gemini/settings.json", "gemini-cli/settings.json"),
+    ];
+    for (at, fixture) in files {
+        home.put(at, &bytes(fixture));
+    }
+    let outcome = home.install(&["--yes"]).ended(0);
+    for host in [
+        "Claude Desktop",
+        "Cursor",
+        "Windsurf",
+        "VS Code",
+        "Codex",
+        "Gemini CLI",
+    ] {
+        assert!(
+            outcome.stdout.contains(&format!("\n{host}: ")),
+            "how {host} is restarted"
+        );
+    }
+    for (at, _) in files {
+        assert!(home.text(at).contains(program()), "{at}");
+    }
+    let again = home
+        .install(&["--yes"])
+        .ended(0)
+        .says("runs this server already");
+    assert!(!again.stdout.contains("changed:"));
+    for (at, _) in files {
+        assert_eq!(
+            home.backups(at).len(),
+            1,
+            "{at}: the second run wrote nothing"
+        );
+    }
+}
+
+#[test]
+fn only_the_named_host_is_touched() {
+    let home = Home::with(".cursor/mcp.json", "cursor/mcp.json");
+    home.put(".gemini/settings.json", &bytes("gemini-cli/settings.json"));
+    home.install(&["--yes", "--host", "gemini-cli"]).ended(0);
+    assert_eq!(
+        home.text(".cursor/mcp.json").as_bytes(),
+        bytes("cursor/mcp.json")
+    );
+    assert!(home.text(".gemini/settings.json").contains(KEY));
+}
+
+#[test]
+fn codex_and_claude_code_are_looked_for_where_their_variables_say() {
+    let home = Home::with("codex/config.toml", "codex/config.toml");
+    home.put("claude/.claude.json", &bytes("claude-code/claude.json"));
+    let run = home
+        .command(&["--yes", "--all"])
+        .env("ZEP_API_KEY", KEY)
+        .env("CODEX_HOME", home.path("codex"))
+        .env("CLAUDE_CONFIG_DIR", home.path("claude"))
+        .output()
+        .unwrap();
+    super::Outcome::of(run).ended(0);
+    assert!(home.text("codex/config.toml").contains(program()));
+    assert!(home.text("claude/.claude.json").contains(program()));
+}
+
+#[test]
+fn any_file_can_be_named() {
+    let home = Home::with(
+        "elsewhere/servers.json",
+        "claude-desktop/claude_desktop_config.json",
+    );
+    home.install(&["--yes", "--config", "../elsewhere/servers.json"])
+        .ended(0);
+    let text = home.text("elsewhere/servers.json");
+    assert_eq!(
+        entry(&text, Syntax::Json, "mcpServers|mem0")["command"],
+        program()
+    );
+
+    let home = Home::with("elsewhere/servers.json", "vscode/mcp.json");
+    let named = [
+        "--yes",
+        "--config",
+        "../elsewhere/servers.json",
+        "--host",
+        "vscode",
+        "--key-from-env",
+    ];
+    home.install_without_key(&named).ended(0);
+    let text = home.text("elsewhere/servers.json");
+    assert_eq!(entry(&text, Syntax::Json, "inputs")[1]["id"], "zep-api-key");
+}
+
+#[test]
+fn of_several_entries_the_named_one_is_changed() {
+    let home = Home::with(".claude.json", "claude-code/claude.json");
+    let before = home.text(".claude.json");
+    home.install(&["--yes"])
+        .ended(2)
+        .says("--all")
+        .says("mem0-mcp");
+    assert_eq!(home.text(".claude.json"), before);
+    home.install(&["--yes", "--entry", "mem0"]).ended(0);
+    let after = home.text(".claude.json");
+    assert_eq!(
+        entry(&after, Syntax::Json, "mcpServers|mem0-mcp"),
+        entry(&before, Syntax::Json, "mcpServers|mem0-mcp")
+    );
+    assert_eq!(
+        entry(
+            &after,
+            Syntax::Json,
+            "projects|/home/jane/dev/app|mcpServers|mem0"
+        )["command"],
+        program()
+    );
+}
+
+#[test]
+fn a_new_entry_is_added_where_a_host_is_named() {
+    for (at, before, host, path) in [
+        (
+            ".cursor/mcp.json",
+            "{\n  // none yet\n  \"mcpServers\": {}\n}\n",
+            "cursor",
+            "mcpServers|zep-memory",
+        ),
+        (
+            ".gemini/settings.json",
+            "{\"ui\": {}}",
+            "gemini-cli",
+            "mcpServers|zep-memory",
+        ),
+        (
+            ".gemini/settings.json",
+            "",
+            "gemini-cli",
+            "mcpServers|zep-memory",
+        ),
+        (
+            ".config/Code/User/mcp.json",
+            "{\n\t\"servers\": {\n\t\t\"a\": {}\n\t}\n}",
+            "vscode",
+            "servers|zep-memory",
+        ),
+    ] {
+        let home = Home::empty();
+        home.put(at, before.as_bytes());
+        home.install(&["--yes", "--host", host]).ended(0);
+        let text = home.text(at);
+        assert_eq!(
+            entry(&text, Syntax::Json, path),
+            json!({"command": program(), "env": {"ZEP_API_KEY": KEY}}),
+            "{text}"
+        );
+        home.install(&["--yes", "--host", host])
+            .ended(0)
+            .says("already");
+    }
+    let home = Home::empty();
+    home.put(
+        ".codex/config.toml",
+        b"model = \"x\"\n\n[mcp_servers.docs]\ncommand = \"d\"\n",
+    );
+    home.install(&["--yes", "--host", "codex", "--name", "mem0", "--local"])
+        .ended(0);
+    assert_eq!(
+        home.text(".codex/config.toml"),
+        format!(
+            "model = \"x\"\n\n[mcp_servers.docs]\ncommand = \"d\"\n\n[mcp_servers.mem0]\ncommand = \"{}\"\nenv = {{ MEMORY_BACKEND = \"local\" }}\n",
+            program()
+        )
+    );
+}
+
+#[test]
+fn a_new_file_is_its_owners_alone() {
+    let home = Home::empty();
+    std::fs::create_dir(home.path(".cursor")).unwrap();
+    home.install(&["--yes", "--host", "cursor"])
+        .ended(0)
+        .says("delete it");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(home.path(".cursor/mcp.json"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn without_a_mem0_entry_nothing_is_added_unasked() {
+    let home = Home::empty();
+    home.put(
+        ".cursor/mcp.json",
+        b"{\"mcpServers\": {\"x\": {\"command\": \"y\"}}}",
+    );
+    home.install(&["--yes"])
+        .ended(1)
+        .says("--host")
+        .says("Cursor");
+    Home::empty().install(&["--yes"]).ended(1).says("--config");
+    assert!(home.backups(".cursor/mcp.json").is_empty());
+}

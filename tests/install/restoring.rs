@@ -1,0 +1,93 @@
+//! What was changed can be undone.
+
+use super::{Home, bytes, program};
+
+const CURSOR: &str = ".cursor/mcp.json";
+const WINDSURF: &str = ".codeium/windsurf/mcp_config.json";
+
+#[test]
+fn the_very_same_bytes_come_back() {
+    let home = Home::with(CURSOR, "cursor/mcp.json");
+    home.put(WINDSURF, &bytes("windsurf/mcp_config.json"));
+    home.put(".codex/config.toml", &bytes("codex/config.toml"));
+    home.install(&["--yes"]).ended(0);
+    home.install(&["--restore", "--dry-run"])
+        .ended(0)
+        .says("dry run");
+    assert!(home.text(CURSOR).contains(program()));
+    home.install_without_key(&["--restore"])
+        .ended(2)
+        .says("--yes");
+    home.install_without_key(&["--restore", "--yes"])
+        .ended(0)
+        .says("put back");
+    for (at, fixture) in [
+        (CURSOR, "cursor/mcp.json"),
+        (WINDSURF, "windsurf/mcp_config.json"),
+        (".codex/config.toml", "codex/config.toml"),
+    ] {
+        assert_eq!(
+            std::fs::read(home.path(at)).unwrap(),
+            bytes(fixture),
+            "{at}"
+        );
+        assert!(home.backups(at).is_empty(), "the backup is the file again");
+    }
+    home.install_without_key(&["--restore", "--yes"])
+        .ended(1)
+        .says("no backup");
+}
+
+#[test]
+fn changes_come_back_one_by_one_latest_first() {
+    let home = Home::with(".claude.json", "claude-code/claude.json");
+    home.install(&["--yes", "--entry", "mem0"]).ended(0);
+    let between = home.text(".claude.json");
+    home.install(&["--yes", "--entry", "mem0-mcp"]).ended(0);
+    assert_eq!(
+        home.backups(".claude.json").len(),
+        2,
+        "each has a name of its own"
+    );
+    home.install(&["--restore", "--yes"]).ended(0);
+    assert_eq!(home.text(".claude.json"), between);
+    home.install(&["--restore", "--yes"]).ended(0);
+    assert_eq!(
+        home.text(".claude.json").as_bytes(),
+        bytes("claude-code/claude.json")
+    );
+}
+
+#[test]
+fn what_somebody_changed_since_is_put_back_only_by_force_and_kept() {
+    let home = Home::with(CURSOR, "cursor/mcp.json");
+    home.put(WINDSURF, &bytes("windsurf/mcp_config.json"));
+    home.install(&["--yes"]).ended(0);
+    let theirs = home.text(CURSOR).replace("\"git\"", "\"got\"");
+    home.put(CURSOR, theirs.as_bytes());
+    home.install(&["--restore", "--yes"])
+        .ended(1)
+        .says("changed since")
+        .says("--force");
+    assert_eq!(home.text(CURSOR), theirs);
+    assert!(
+        home.text(WINDSURF).contains("zep-mcp-server"),
+        "none or all"
+    );
+    home.install(&["--restore", "--yes", "--force"]).ended(0);
+    assert_eq!(home.text(CURSOR).as_bytes(), bytes("cursor/mcp.json"));
+    let [kept] = &home.backups(CURSOR)[..] else {
+        panic!("what was replaced is kept");
+    };
+    assert_eq!(std::fs::read_to_string(kept).unwrap(), theirs);
+}
+
+#[test]
+fn another_files_backup_is_not_taken() {
+    let home = Home::with(CURSOR, "cursor/mcp.json");
+    home.install(&["--yes"]).ended(0);
+    home.put(".cursor/other.json", b"{}");
+    home.install(&["--restore", "--yes", "--config", "../.cursor/other.json"])
+        .ended(1);
+    assert_eq!(home.text(".cursor/other.json"), "{}");
+}
