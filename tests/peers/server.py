@@ -108,11 +108,15 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def connect(settings, way="legacy"):
-    """Starts a server with these settings and connects to it."""
+async def connect(settings, way="legacy", command=(BINARY,), directory=None):
+    """Starts a server with these settings, in this directory, and connects to it."""
     home = os.environ.get("HOME", "/")
+    program, *arguments = map(str, command)
     parameters = StdioServerParameters(
-        command=str(BINARY), env={"LOG_LEVEL": "warn", "HOME": home, **settings}
+        command=program,
+        args=arguments,
+        env={"LOG_LEVEL": "warn", "HOME": home, **settings},
+        cwd=directory,
     )
     if Client and way != "legacy":
         async with Client(parameters, mode=way, read_timeout_seconds=60) as client:
