@@ -30,14 +30,8 @@ RESULTS = 10
 USER = "bench"
 SESSION = "bench"
 
-# mem0-mcp-server has no setting for the address of mem0's API. Its client takes one as an argument,
-# which is given here in its place; the installed code stays as it is.
-MEM0_ELSEWHERE = """
-import functools, os, mem0
-mem0.MemoryClient = functools.partial(mem0.MemoryClient, host=os.environ["MEM0_STAND_IN"])
-from mem0_mcp_server.server import main
-main()
-"""
+# The stand-in for mem0's API, and what starts mem0-mcp-server in front of it.
+PEERS = os.path.join(os.path.dirname(__file__), "..", "tests", "peers")
 
 NAMES = ["Ada", "Bo", "Chen", "Dina", "Emil", "Fatou", "Goran", "Hana"]
 THINGS = ["the harbour", "a new bicycle", "the night market", "fresh bread", "the old library"]
@@ -83,7 +77,7 @@ class Mem0:
         self.python = os.path.join(environment, "bin", "python")
         self.program = os.path.join(environment, "bin", "mem0-mcp-server")
         self.stand_in = subprocess.Popen(
-            [sys.executable, "-B", os.path.join(os.path.dirname(__file__), "mem0_stand_in.py")],
+            [sys.executable, "-B", os.path.join(PEERS, "mem0_stand_in.py")],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -103,7 +97,8 @@ class Mem0:
         return Server([self.program], self.settings, **options)
 
     def start_for_calls(self, **options):
-        return Server([self.python, "-c", MEM0_ELSEWHERE], self.settings, **options)
+        elsewhere = os.path.join(PEERS, "mem0_elsewhere.py")
+        return Server([self.python, "-I", elsewhere], self.settings, **options)
 
     def add(self, server, index):
         arguments = {"text": text(index), "user_id": USER, "run_id": SESSION}

@@ -6,11 +6,12 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join, sep } from "node:path";
+import { basename, join, sep } from "node:path";
 import { createInterface } from "node:readline";
 import { isDeepStrictEqual } from "node:util";
 
 const BINARY = process.argv[2] ?? process.env.ZEP_MCP_SERVER_BIN;
+const SCRIPT = basename(process.argv[1]);
 const RECORDED = new URL("../fixtures/zep/v3-requests.jsonl", import.meta.url);
 // The ids of the recording; each stands for any id.
 const IDS = /(?<=\/)(?:u-1|s-1|agent-a1|b-1|t-1|[demn]-uuid)(?=\/|$)/;
@@ -32,7 +33,7 @@ export async function check(promise, keep) {
   } catch (error) {
     process.exitCode = 1;
     const line = /\.mjs:(\d+):\d+\)?$/m;
-    const frames = (error.stack ?? "").split("\n").filter((frame) => frame.includes("_client.mjs"));
+    const frames = (error.stack ?? "").split("\n").filter((frame) => frame.includes(SCRIPT));
     const where = frames[0]?.match(line)?.[1] ?? "?";
     const text = `${error.name}: ${error.message}`.split(/\s+/).join(" ");
     console.log(`FAIL ${promise}: line ${where}: ${text.slice(0, 600)}`);

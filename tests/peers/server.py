@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import json
 import os
+import sys
 import tempfile
 
 from mcp import ClientSession, StdioServerParameters, stdio_client
@@ -108,18 +109,26 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def connect(settings, way="legacy"):
-    """Starts a server with these settings and connects to it."""
+async def connect(
+    settings, way="legacy", command=(BINARY,), directory=None, elicit=None, log=sys.stderr
+):
+    """Starts a server with these settings, in this directory, and connects to it. `elicit` answers
+    what the server asks the person; without it the client cannot be asked."""
     home = os.environ.get("HOME", "/")
+    program, *arguments = map(str, command)
     parameters = StdioServerParameters(
-        command=str(BINARY), env={"LOG_LEVEL": "warn", "HOME": home, **settings}
+        command=program,
+        args=arguments,
+        env={"LOG_LEVEL": "warn", "HOME": home, **settings},
+        cwd=directory,
     )
     if Client and way != "legacy":
+        assert elicit is None and log is sys.stderr, "only for the legacy way"
         async with Client(parameters, mode=way, read_timeout_seconds=60) as client:
             yield Server(client, (client.server_info.name, client.instructions))
         return
-    async with stdio_client(parameters) as (reading, writing):
-        async with ClientSession(reading, writing) as session:
+    async with stdio_client(parameters, errlog=log) as (reading, writing):
+        async with ClientSession(reading, writing, elicitation_callback=elicit) as session:
             hello = await session.initialize()
             info = hello.server_info if Client else hello.serverInfo
             yield Server(session, (info.name, hello.instructions))
