@@ -112,6 +112,10 @@ impl MemoryService {
             answer.results.sort_by(|a, b| score(b).total_cmp(&score(a)));
             answer.results.truncate(query.limit as usize);
         }
+        for (rank, memory) in answer.results.iter_mut().enumerate() {
+            // Where Zep gives none, its order is a rank, too.
+            memory.score.get_or_insert(1.0 / (rank + 1) as f64);
+        }
         for memory in &answer.results {
             self.remember(memory);
         }
