@@ -1,13 +1,13 @@
 //! Listing whose memories there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
     Result, fit,
-    model::{AgentId, Caller, GraphId, Owner, SessionId, UserId},
+    model::{AgentId, AppId, Caller, GraphId, Owner, SessionId, UserId},
     service::MemoryService,
 };
 use crate::zep::PageNumber;
@@ -22,8 +22,10 @@ const PAGE: u32 = 100;
 pub enum EntityKind {
     /// A person.
     User,
-    /// An agent with memories of its own.
+    /// An agent.
     Agent,
+    /// An app.
+    App,
     /// A session.
     Run,
 }
@@ -34,6 +36,7 @@ impl EntityKind {
         match self {
             Self::User => "user",
             Self::Agent => "agent",
+            Self::App => "app",
             Self::Run => "run",
         }
     }
@@ -63,12 +66,14 @@ pub struct Entity {
 /// Whose memories there are.
 #[derive(Debug, Clone, Default)]
 pub struct Entities {
-    /// Users, agents, then sessions; each kind oldest first, as Zep lists them.
+    /// Users, agents, apps, then sessions; each kind oldest first, as Zep lists them.
     pub entities: Vec<Entity>,
     /// How many users there are.
     pub users: u64,
-    /// How many agents have memories of their own.
+    /// How many agents there are.
     pub agents: u64,
+    /// How many apps there are.
+    pub apps: u64,
     /// How many sessions there are.
     pub runs: u64,
     /// Whether there are more than are listed: 1,000 of each kind.
@@ -76,15 +81,15 @@ pub struct Entities {
 }
 
 impl MemoryService {
-    /// The users, agents and sessions that there are. Apps are only named in memories, and so in no
-    /// list of Zep's.
+    /// The users, agents, apps and sessions that there are. An agent or app is known by its graph, which
+    /// is made with the first memory that names it, and may be empty: then its memories are users'.
     ///
     /// # Errors
     /// Whatever the backend says.
     pub async fn entities(&self, caller: &Caller) -> Result<Entities> {
         let mut all = Entities::default();
         let mut users = self.users(caller, &mut all).await?;
-        let agents = self.agents(caller, &mut all).await?;
+        let agents = self.agents_and_apps(caller, &mut all).await?;
         let runs = self.runs(caller, &mut all).await?;
         if runs.len() as u64 == all.runs {
             let mut of_user: HashMap<&str, u64> = HashMap::new();
@@ -137,40 +142,49 @@ impl MemoryService {
         Ok(found)
     }
 
-    async fn agents(&self, caller: &Caller, all: &mut Entities) -> Result<Vec<Entity>> {
-        let mut found = Vec::new();
+    async fn agents_and_apps(&self, caller: &Caller, all: &mut Entities) -> Result<Vec<Entity>> {
+        let mut agents = Vec::new();
+        let mut apps = Vec::new();
         for number in 1.. {
             let graphs = self.zep().list_graphs(page(number)).await?.graphs;
             let last = graphs.len() < PAGE as usize;
             for graph in graphs {
-                let id = graph.graph_id.and_then(|id| GraphId::new(&id).ok());
-                // Graphs of other programs are none of ours.
-                let Some((id, agent)) = id.and_then(|id| {
-                    let agent = AgentId::of_graph(&id)?;
-                    Some((id, agent))
-                }) else {
+                let Some(id) = graph.graph_id.and_then(|id| GraphId::new(&id).ok()) else {
                     continue;
                 };
-                if may_reach(caller, Some(Owner::Graph(id))) {
-                    found.push(Entity {
-                        kind: EntityKind::Agent,
-                        name: agent.clone(),
-                        id: agent,
-                        user: None,
-                        sessions: None,
-                        metadata: Map::new(),
-                        created_at: graph.created_at,
-                        updated_at: None,
-                    });
+                let (kind, name) = match (AgentId::of_graph(&id), AppId::of_graph(&id)) {
+                    (Some(agent), _) => (EntityKind::Agent, agent),
+                    (None, Some(app)) => (EntityKind::App, app),
+                    // Graphs of other programs are none of ours.
+                    (None, None) => continue,
+                };
+                if !may_reach(caller, Some(Owner::Graph(id))) {
+                    continue;
                 }
+                let of_kind = match kind {
+                    EntityKind::Agent => &mut agents,
+                    _ => &mut apps,
+                };
+                of_kind.push(Entity {
+                    kind,
+                    id: name.clone(),
+                    name,
+                    user: None,
+                    sessions: None,
+                    metadata: Map::new(),
+                    created_at: graph.created_at,
+                    updated_at: None,
+                });
             }
-            if last || found.len() >= MAX_ENTITIES {
+            if last || agents.len() >= MAX_ENTITIES || apps.len() >= MAX_ENTITIES {
                 all.truncated |= !last;
                 break;
             }
         }
-        all.agents = found.len() as u64;
-        Ok(found)
+        all.agents = agents.len() as u64;
+        all.apps = apps.len() as u64;
+        agents.extend(apps);
+        Ok(agents)
     }
 
     async fn runs(&self, caller: &Caller, all: &mut Entities) -> Result<Vec<Entity>> {
@@ -205,6 +219,31 @@ impl MemoryService {
             }
         }
         Ok(found)
+    }
+}
+
+impl MemoryService {
+    /// Tells Zep of agents and apps that memories are marked with, so that they are listed: behind the
+    /// caller's back, and once for each. A memory is no less stored if that fails.
+    pub(super) fn tell_of(&self, named: BTreeSet<GraphId>) {
+        for graph in named {
+            if self.inner.told.contains_key(&graph) {
+                continue;
+            }
+            self.inner.told.insert(graph.clone(), ());
+            let service = self.clone();
+            self.inner.writes.spawn(async move {
+                let description = "Memories are marked with this name";
+                let name = graph.as_str();
+                let made = service.zep().create_graph(&graph, name, description).await;
+                if let Err(error) = made
+                    && !error.is_conflict()
+                {
+                    service.inner.told.invalidate(&graph);
+                    tracing::warn!(code = error.code(), "an agent or app is not listed yet");
+                }
+            });
+        }
     }
 }
 

@@ -15,6 +15,8 @@ const QUALIFIER: &str = "::zm::";
 const DEFAULT_SESSION: &str = "default";
 /// What an agent's graph is called: this and the agent's id.
 const AGENT_GRAPH_PREFIX: &str = "mem0-agent-";
+/// What the graph is called that says that there is an app: this and the app's id.
+const APP_GRAPH_PREFIX: &str = "mem0-app-";
 /// The longest record id, in characters: room for a source's own id and our suffix.
 const MAX_RECORD_ID_CHARS: usize = 600;
 
@@ -124,6 +126,20 @@ impl AgentId {
     pub fn of_graph(graph: &GraphId) -> Option<String> {
         let agent = graph.as_str().strip_prefix(AGENT_GRAPH_PREFIX)?;
         Some(agent.to_owned())
+    }
+}
+
+impl AppId {
+    /// The graph that says that there is this app. It is empty: an app's memories are its users'.
+    pub fn graph(&self) -> GraphId {
+        GraphId::new(&format!("{APP_GRAPH_PREFIX}{self}"))
+            .unwrap_or_else(|_| unreachable!("made of checked ids"))
+    }
+
+    /// The app that this graph tells of, as it was named.
+    pub fn of_graph(graph: &GraphId) -> Option<String> {
+        let app = graph.as_str().strip_prefix(APP_GRAPH_PREFIX)?;
+        Some(app.to_owned())
     }
 }
 

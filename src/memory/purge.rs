@@ -7,7 +7,7 @@ use super::{
     Error, Result,
     delete::gone,
     fit::{self, Ours},
-    model::{AgentId, AppId, Caller, Owner, Scope, SessionId, UserId, Uuid},
+    model::{AgentId, AppId, Caller, GraphId, Owner, Scope, SessionId, UserId, Uuid},
     service::MemoryService,
 };
 use crate::zep::{
@@ -117,8 +117,8 @@ impl MemoryService {
         Ok(purge.finish())
     }
 
-    /// Deletes an entity with all that is its own. An app has nothing of its own here: its memories
-    /// are the default user's, which are deleted.
+    /// Deletes an entity with all that is its own. With an agent or app goes what the default user has
+    /// of it; other users' memories that name it stay.
     ///
     /// # Errors
     /// [`Error::NoEntity`] if there is none, or as [`MemoryService::delete_all`].
@@ -126,13 +126,7 @@ impl MemoryService {
         match entity {
             EntityId::User(user) => self.delete_user(caller, &user).await,
             EntityId::Agent(agent) => self.delete_agent(caller, &agent).await,
-            EntityId::App(app) => {
-                let scope = Scope {
-                    app: Some(app),
-                    ..Scope::default()
-                };
-                self.delete_all(caller, &scope).await
-            }
+            EntityId::App(app) => self.delete_app(caller, app).await,
             EntityId::Run(session) => {
                 let scope = Scope {
                     session: Some(session.clone()),
@@ -174,19 +168,52 @@ impl MemoryService {
     async fn delete_agent(&self, caller: &Caller, agent: &AgentId) -> Result<Purged> {
         let graph = agent.graph();
         caller.may_reach(&Owner::Graph(graph.clone()))?;
+        let marks = Marked {
+            agent: Some(agent.clone()),
+            app: None,
+        };
+        self.delete_named(caller, marks, graph, format!("agent `{agent}`"))
+            .await
+    }
+
+    async fn delete_app(&self, caller: &Caller, app: AppId) -> Result<Purged> {
+        let (graph, what) = (app.graph(), format!("app `{app}`"));
+        let marks = Marked {
+            agent: None,
+            app: Some(app),
+        };
+        self.delete_named(caller, marks, graph, what).await
+    }
+
+    /// Deletes what the default user has of an agent or app, and then its graph: until then, it is
+    /// listed.
+    async fn delete_named(
+        &self,
+        caller: &Caller,
+        marks: Marked,
+        graph: GraphId,
+        what: String,
+    ) -> Result<Purged> {
+        let mut purge = Purge {
+            service: self,
+            owner: self.owner(caller, &Scope::default())?,
+            done: Purged::default(),
+        };
+        purge.marked(&marks, None).await?;
+        let mut done = purge.finish();
+        if !done.is_complete() {
+            return Ok(done);
+        }
         match self.zep().delete_graph(&graph).await {
-            Err(error) if error.is_not_found() => {
-                return Err(Error::NoEntity {
-                    what: format!("agent `{agent}` with memories of its own"),
-                });
+            Ok(()) => done.entity = true,
+            Err(error) if error.is_not_found() && done == Purged::default() => {
+                return Err(Error::NoEntity { what });
             }
-            done => done?,
+            Err(error) if error.is_not_found() => {}
+            Err(error) => done.failed(what, &error),
         }
         self.forget_all();
-        Ok(Purged {
-            entity: true,
-            ..Purged::default()
-        })
+        Ok(done)
     }
 
     /// Forgets what is believed of threads and of whose memories are.
@@ -194,6 +221,7 @@ impl MemoryService {
         self.inner.sessions.forget_all();
         self.inner.shown.invalidate_all();
         self.inner.lists.invalidate_all();
+        self.inner.told.invalidate_all();
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     Result,
     browse::{ListKey, Listed},
     locks::Locks,
-    model::{Caller, Owner, Scope, UserId, Uuid},
+    model::{Caller, GraphId, Owner, Scope, UserId, Uuid},
     sessions::Sessions,
 };
 use crate::zep::Zep;
@@ -42,6 +42,8 @@ pub(super) struct Inner {
     pub(super) shown: Cache<Uuid, Owner>,
     /// Lists whose pages may be asked for next.
     pub(super) lists: Cache<ListKey, Arc<Listed>>,
+    /// The agents and apps of which Zep has been told that there are.
+    pub(super) told: Cache<GraphId, ()>,
     pub(super) writes: TaskTracker,
     default_user: UserId,
 }
@@ -59,6 +61,7 @@ impl MemoryService {
                     .max_capacity(KEPT_LISTS)
                     .time_to_live(LIST_KEPT_FOR)
                     .build(),
+                told: Cache::new(KEPT_OWNERS),
                 writes: TaskTracker::new(),
                 default_user,
             }),

@@ -1,7 +1,7 @@
 //! Writing a call's records: request by request, each record once, and an honest account of how
 //! far it came.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
@@ -52,12 +52,27 @@ impl Write {
         let abandoned = CancellationToken::new();
         let abandon_on_drop = abandoned.clone().drop_guard();
         let writes = self.service.inner.writes.clone();
+        let (service, named) = (self.service.clone(), self.named());
         let memories = match writes.spawn(self.run(abandoned)).await {
             Ok(outcome) => outcome?,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         };
         drop(abandon_on_drop);
+        service.tell_of(named);
         Ok(memories)
+    }
+
+    /// The agents and apps that the records are marked with.
+    fn named(&self) -> BTreeSet<GraphId> {
+        let agents = self.records.iter().filter_map(|record| {
+            let agent = record.ours.agent.as_ref()?;
+            Some(agent.graph())
+        });
+        let apps = self.records.iter().filter_map(|record| {
+            let app = record.ours.app.as_ref()?;
+            Some(app.graph())
+        });
+        agents.chain(apps).collect()
     }
 
     /// Stores the records. Once abandoned, begins no further one.

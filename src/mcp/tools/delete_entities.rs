@@ -25,7 +25,7 @@ use crate::{
 struct DeleteEntitiesArgs {
     /// This user, with everything of theirs.
     user_id: Option<String>,
-    /// This agent's own memory.
+    /// This agent's own memory, and what the default user has of it.
     agent_id: Option<String>,
     /// What the default user has of this app.
     app_id: Option<String>,
@@ -65,7 +65,7 @@ impl MemoryServer {
         if let Confirmed::Asking(response) = self.confirm(&context, &question).await? {
             return Ok(Answered::Asking(response));
         }
-        let as_a_whole = matches!(entity, EntityId::User(_) | EntityId::Agent(_));
+        let as_a_whole = matches!(entity, EntityId::User(_));
         let purged = self
             .memories()
             .delete_entity(&self.caller(), entity)

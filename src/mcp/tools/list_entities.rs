@@ -28,13 +28,13 @@ struct ListEntitiesAnswer {
     next: Option<String>,
     /// Always null.
     previous: Option<String>,
-    /// Users, agents with memories of their own, then conversations.
+    /// Users, agents, apps, then conversations.
     results: Vec<EntityAnswer>,
     /// How many users there are.
     total_users: u64,
-    /// How many agents have memories of their own.
+    /// How many agents there are.
     total_agents: u64,
-    /// Always 0: apps are only named in memories.
+    /// How many apps there are.
     total_apps: u64,
     /// How many conversations there are.
     total_runs: u64,
@@ -51,7 +51,7 @@ struct EntityAnswer {
     id: String,
     /// A user's name, else the id.
     name: String,
-    /// user, agent or run.
+    /// user, agent, app or run.
     r#type: &'static str,
     /// Of a run: whose conversation it is.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,9 +71,8 @@ impl MemoryServer {
     #[tool(
         name = "list_entities",
         title = "List entities",
-        description = "List whose memories there are: users, agents with memories of their own, \
-                       and conversations (runs), with counts. Use it to find the exact id of \
-                       somebody.",
+        description = "List whose memories there are: users, agents, apps and conversations \
+                       (runs), with counts. Use it to find the exact id of somebody.",
         input_schema = schema_for_type::<ListEntitiesArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
@@ -90,7 +89,7 @@ impl MemoryServer {
             results: found.entities.into_iter().map(EntityAnswer::from).collect(),
             total_users: found.users,
             total_agents: found.agents,
-            total_apps: 0,
+            total_apps: found.apps,
             total_runs: found.runs,
             truncated: found.truncated,
             note,
