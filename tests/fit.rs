@@ -127,6 +127,7 @@ prop_compose! {
     fn marks()(
         inferred in any::<bool>(),
         replaces in prop::option::of("[0-9a-f-]{36}"),
+        instead_of in prop::option::of("[a-z0-9-]{1,40}"),
         deleted in any::<bool>(),
         updated in prop::option::of(0_i64..4_000_000_000_000_000),
         speaker in prop::option::of((any::<String>(), prop::option::of(any::<String>()))),
@@ -136,6 +137,7 @@ prop_compose! {
         Marks {
             time: if inferred { TimeOrigin::Inferred } else { TimeOrigin::Given },
             replaces,
+            instead_of,
             deleted,
             updated: updated.map(|micros| Timestamp::from_microsecond(micros).unwrap()),
             speaker: speaker.map(|(role, name)| Speaker { role, name }),

@@ -61,6 +61,7 @@ impl MemoryServer {
         &self,
         context: &RequestContext<RoleServer>,
         question: &str,
+        scope: &NamedIds,
     ) -> Result<Confirmed, ToolError> {
         let can_ask = context
             .client_capabilities()
@@ -72,7 +73,7 @@ impl MemoryServer {
         }
         let version = context.protocol_version();
         if version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
-            return by_answering(context, question);
+            return by_answering(context, question, scope);
         }
         let asked = context
             .peer
@@ -97,9 +98,12 @@ impl MemoryServer {
 fn by_answering(
     context: &RequestContext<RoleServer>,
     question: &str,
+    scope: &NamedIds,
 ) -> Result<Confirmed, ToolError> {
-    // An answer counts for the very question that was asked: what is to be deleted is part of it.
-    let state = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, question.as_bytes()).to_string();
+    // An answer counts for the very question that was asked: what is to be deleted is part of it,
+    // with its ids set apart, since an id may hold words that read like another one.
+    let asked = serde_json::json!([question, scope.0]).to_string();
+    let state = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, asked.as_bytes()).to_string();
     let answer = context
         .extensions
         .get::<Answers>()
@@ -163,13 +167,32 @@ impl rmcp::handler::server::tool::IntoCallToolResult for Answered {
     }
 }
 
-/// The ids that a deletion names, in words for the person who is asked.
-pub(super) fn scope_in_words(arguments: &JsonObject) -> String {
-    let named = ["user_id", "agent_id", "app_id", "run_id"]
-        .into_iter()
-        .filter_map(|field| {
+/// The ids that a deletion names.
+#[derive(Debug)]
+pub(super) struct NamedIds(Vec<(&'static str, String)>);
+
+impl NamedIds {
+    /// Those among a tool's arguments.
+    pub(super) fn among(arguments: &JsonObject) -> Self {
+        let fields = ["user_id", "agent_id", "app_id", "run_id"].into_iter();
+        let named = fields.filter_map(|field| {
             let id = arguments.get(field)?.as_str()?;
-            Some(format!("{} “{}”", field.trim_end_matches("_id"), id.trim()))
+            Some((field, id.trim().to_owned()))
         });
-    named.collect::<Vec<_>>().join(", ")
+        Self(named.collect())
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// For the person who is asked.
+    pub(super) fn in_words(&self) -> String {
+        let words = self.0.iter().map(|(field, id)| {
+            let kind = field.trim_end_matches("_id");
+            format!("{kind} “{id}”")
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
 }

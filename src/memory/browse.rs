@@ -259,7 +259,7 @@ impl Reading<'_> {
             Err(Error::Zep(error)) if error.is_not_found() => return Ok(()),
             sources => sources?,
         };
-        let replaced = Replaced::among(sources.values());
+        let replaced = Replaced::among(self.service, &owner, sources.values()).await?;
         replaced.finish(self.service, &owner);
         let owner = Arc::new(owner);
         let cited = self.facts(&owner, condition, &sources, &replaced).await?;
@@ -319,7 +319,7 @@ impl Reading<'_> {
                 let extracted = fact.created_at;
                 if !self.is_known_by_then(extracted)
                     || !(self.query.include_invalid || is_in_force(&fact))
-                    || replaced.hides_fact(&fact, sources)
+                    || replaced.hides_fact(self.service, &fact, sources)
                 {
                     continue;
                 }
@@ -390,7 +390,6 @@ impl Reading<'_> {
                 None => condition.admits_source(source, user),
             };
             if source.is_first
-                && !source.deleted
                 && !replaced.hides(source)
                 && !is_cited
                 && admitted

@@ -10,6 +10,7 @@ use super::{
     model::{Caller, Owner, RecordId, Scope, Uuid},
     service::MemoryService,
     shown::Form,
+    update::replaced_by,
 };
 use crate::zep::{self, Episode, Fact, ThreadId};
 
@@ -63,7 +64,7 @@ impl MemoryService {
                     (Form::Message, Some(thread)) => {
                         self.delete_message(&owner, &thread, parts).await?
                     }
-                    _ => self.delete_text(parts).await?,
+                    _ => self.delete_text(&owner, parts).await?,
                 };
                 (form, removed)
             }
@@ -87,8 +88,12 @@ impl MemoryService {
 
     /// Deletes a text, its first part last: as long as any is there, so is the one that tells of the
     /// others.
-    async fn delete_text(&self, parts: Vec<Episode>) -> Result<Removed> {
+    async fn delete_text(&self, owner: &Owner, parts: Vec<Episode>) -> Result<Removed> {
         let count = parts.len();
+        // What it took the place of may still be there, and would come back.
+        if let Some(old) = replaced_by(&parts) {
+            self.delete_episodes_of(owner, &old).await?;
+        }
         for (nth, part) in parts.iter().rev().enumerate() {
             gone(self.zep().delete_episode(&part.uuid).await)
                 .map_err(|error| half_way(error, nth, count))?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Result,
+    Result, fit,
     lookup::{self, What},
     model::{Caller, Owner, Scope, Uuid},
     service::MemoryService,
@@ -62,7 +62,9 @@ impl MemoryService {
                 Err(error) if error.is_not_found() => return Ok(events),
                 page => page?,
             };
-            events.extend(page.items.iter().map(|episode| Event::of(episode, &owner)));
+            // One that is deleted, and whose episode is still there, is hidden everywhere.
+            let seen = page.items.iter().filter(|episode| !is_deleted(episode));
+            events.extend(seen.map(|episode| Event::of(episode, &owner)));
             match page.next_cursor {
                 Some(cursor) if events.len() < limit => listing.cursor = Some(cursor),
                 _ => break,
@@ -93,6 +95,9 @@ impl MemoryService {
             }),
             What::Record(parts) => {
                 let first = parts.first().ok_or_else(|| lookup::no_memory(&id))?;
+                if parts.iter().any(is_deleted) {
+                    return Err(lookup::no_memory(&id));
+                }
                 Ok(Event {
                     id,
                     processed: parts.iter().all(|part| part.processed == Some(true)),
@@ -101,4 +106,11 @@ impl MemoryService {
             }
         }
     }
+}
+
+/// Whether it was deleted as far as Zep allows.
+fn is_deleted(episode: &Episode) -> bool {
+    let ours = episode.metadata.as_ref().map(fit::unpack);
+    ours.and_then(|unpacked| unpacked.ours)
+        .is_some_and(|ours| ours.marks.deleted)
 }

@@ -68,7 +68,7 @@ impl Finder<'_> {
             candidates.truncate(limit);
         }
         let mut sources = self.sources(&candidates).await?;
-        let replaced = Replaced::among(sources.values());
+        let replaced = self.replaced(&sources).await?;
         let mut memories = Vec::new();
         let mut seen = HashSet::new();
         self.admit(candidates, &sources, &replaced, &mut seen, &mut memories);
@@ -88,7 +88,7 @@ impl Finder<'_> {
                     })
                     .await?;
                 sources.extend(self.sources(&narrowed).await?);
-                let replaced = Replaced::among(sources.values());
+                let replaced = self.replaced(&sources).await?;
                 self.admit(narrowed, &sources, &replaced, &mut seen, &mut memories);
             }
             if episodes.len() > FILTER_UUIDS {
@@ -96,12 +96,18 @@ impl Finder<'_> {
                 memories.sort_by(|a, b| b.score.unwrap_or(0.0).total_cmp(&a.score.unwrap_or(0.0)));
             }
         }
-        replaced.finish(self.service, &self.owner);
         memories.truncate(limit);
         Ok(FoundThere {
             memories,
             truncated,
         })
+    }
+
+    /// What of these episodes is not to be seen; the deletion of old ones is finished.
+    async fn replaced(&self, sources: &HashMap<Uuid, Source>) -> Result<Replaced> {
+        let replaced = Replaced::among(self.service, &self.owner, sources.values()).await?;
+        replaced.finish(self.service, &self.owner);
+        Ok(replaced)
     }
 
     fn admit(
@@ -113,7 +119,8 @@ impl Finder<'_> {
         memories: &mut Vec<Memory>,
     ) {
         for fact in facts {
-            if !seen.insert(fact.uuid.clone()) || replaced.hides_fact(&fact, sources) {
+            if !seen.insert(fact.uuid.clone()) || replaced.hides_fact(self.service, &fact, sources)
+            {
                 continue;
             }
             let known = shown::sources_of(&fact, sources);
@@ -159,7 +166,8 @@ impl Finder<'_> {
             .into_iter()
             .map(|episode| (Source::of(episode.clone(), &self.owner), episode))
             .collect();
-        let replaced = Replaced::among(all.iter().map(|(source, _)| source));
+        let sources = all.iter().map(|(source, _)| source);
+        let replaced = Replaced::among(self.service, &self.owner, sources).await?;
         replaced.finish(self.service, &self.owner);
         let mut memories: Vec<Memory> = Vec::new();
         let mut seen = HashSet::new();
@@ -172,8 +180,7 @@ impl Finder<'_> {
                 .as_ref()
                 .is_none_or(|record| seen.insert(record.clone()));
             let is_part = part_of_record(&episode).is_some();
-            if source.deleted
-                || !fresh
+            if !fresh
                 || replaced.hides(&source)
                 || cited.contains(&source.id)
                 || !self.is_alike(episode.score)

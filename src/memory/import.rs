@@ -293,6 +293,8 @@ impl MemoryService {
 pub struct PartOf {
     /// The record's id.
     pub record: String,
+    /// The migrated record that it took the place of.
+    pub instead_of: Option<String>,
     /// Which part of it.
     pub number: PartNo,
     /// Whether its time is the source's.
@@ -305,6 +307,7 @@ pub fn part_of(part: &StoredPart) -> Option<PartOf> {
     let ours = unpacked.ours?;
     Some(PartOf {
         record: ours.record.as_str().to_owned(),
+        instead_of: ours.marks.instead_of,
         number: unpacked.part.unwrap_or(PartNo::WHOLE),
         time: ours.marks.time,
     })

@@ -11,7 +11,7 @@ use super::{
     service::MemoryService,
 };
 use crate::zep::{
-    self, Direction, Episode, Listing, OrderBy, ThreadId, Window, Zep, limits::PAGE_ITEMS,
+    self, Direction, Episode, Listing, Metadata, OrderBy, ThreadId, Window, Zep, limits::PAGE_ITEMS,
 };
 
 /// How many failures are told one by one.
@@ -82,7 +82,8 @@ impl MemoryService {
     /// # Errors
     /// [`Error::SharedScope`] if a session holds memories of the scope and others, since Zep deletes
     /// sessions whole: then nothing is deleted. [`Error::NoSession`], or whatever the backend says
-    /// before anything is deleted. Later failures are in [`Purged::failures`].
+    /// before anything is deleted. Later failures are in [`Purged::failures`], those of listing what
+    /// is left to delete among them.
     pub async fn delete_all(&self, caller: &Caller, scope: &Scope) -> Result<Purged> {
         let owner = self.owner(caller, scope)?;
         let marks = Marked {
@@ -236,14 +237,17 @@ impl Marked {
         self.agent.is_some() || self.app.is_some()
     }
 
-    fn has(&self, episode: &Episode) -> bool {
-        let ours = episode.metadata.as_ref().map(fit::unpack);
-        let ours: Option<Ours> = ours.and_then(|unpacked| unpacked.ours);
-        ours.is_some_and(|ours| {
+    fn has(&self, metadata: Option<&Metadata>) -> bool {
+        ours(metadata).is_some_and(|ours| {
             (self.agent.is_none() || self.agent == ours.agent)
                 && (self.app.is_none() || self.app == ours.app)
         })
     }
+}
+
+/// What we added to a stored part.
+fn ours(metadata: Option<&Metadata>) -> Option<Ours> {
+    metadata.map(fit::unpack)?.ours
 }
 
 /// One owner's memories being deleted.
@@ -275,11 +279,14 @@ impl Purge<'_> {
                 self.thread(&ThreadId::new(&id)?, None).await;
             }
         }
-        match self.texts().await {
-            Err(Error::Zep(error)) if error.is_not_found() => return Ok(()),
-            done => done?,
+        // What was deleted is told, whatever becomes of the rest.
+        if let Err(error) = gone(self.texts().await) {
+            self.done.failed("the list of memories".into(), &error);
         }
-        self.facts().await
+        if let Err(error) = gone(self.facts().await) {
+            self.done.failed("the list of facts".into(), &error);
+        }
+        Ok(())
     }
 
     /// Deletes a thread, of which it is known how many messages it has, or not.
@@ -316,7 +323,7 @@ impl Purge<'_> {
 
     /// Deletes all texts. Messages are left: they go with their threads, and where a thread could not
     /// be deleted that is said.
-    async fn texts(&mut self) -> Result<()> {
+    async fn texts(&mut self) -> zep::Result<()> {
         let mut listing = oldest_first();
         loop {
             let page = self.zep().list_episodes(&self.owner, &listing).await?;
@@ -333,7 +340,7 @@ impl Purge<'_> {
     }
 
     /// Deletes the facts that are left.
-    async fn facts(&mut self) -> Result<()> {
+    async fn facts(&mut self) -> zep::Result<()> {
         let mut listing = oldest_first();
         loop {
             let page = self.zep().list_facts(&self.owner, &listing).await?;
@@ -350,6 +357,29 @@ impl Purge<'_> {
         }
     }
 
+    /// How many messages a thread has, if all of them have the marks, but for deleted ones, whose
+    /// words Zep keeps: these have no marks any more, and no episode to be counted.
+    async fn is_all_marked(
+        &self,
+        thread: &ThreadId,
+        marked: u64,
+        marks: &Marked,
+    ) -> Result<Option<u64>> {
+        let newest = Window::Last { limit: 1 };
+        let page = self.zep().messages(thread, &newest).await?;
+        match page.total_count {
+            Some(total) if total == marked => return Ok(Some(total)),
+            Some(total) if total > marked => {}
+            _ => return Ok(None),
+        }
+        let messages = self.zep().all_messages(thread).await?.messages;
+        let all = messages.iter().all(|message| {
+            let metadata = message.metadata.as_ref();
+            marks.has(metadata) || ours(metadata).is_some_and(|ours| ours.marks.deleted)
+        });
+        Ok(all.then_some(messages.len() as u64))
+    }
+
     /// Deletes what has the marks: texts, and sessions in which everything has them.
     async fn marked(&mut self, marks: &Marked, only: Option<&ThreadId>) -> Result<()> {
         let mut listing = oldest_first();
@@ -362,7 +392,8 @@ impl Purge<'_> {
             };
             let meant = |episode: &Episode| {
                 let thread = episode.thread_id.as_deref();
-                marks.has(episode) && only.is_none_or(|only| thread == Some(only.as_str()))
+                marks.has(episode.metadata.as_ref())
+                    && only.is_none_or(|only| thread == Some(only.as_str()))
             };
             for episode in page.items.into_iter().filter(meant) {
                 match episode.thread_id {
@@ -379,13 +410,9 @@ impl Purge<'_> {
         let mut shared = Vec::new();
         for (thread, marked) in threads {
             let thread = ThreadId::new(&thread)?;
-            let page = self
-                .zep()
-                .messages(&thread, &Window::Last { limit: 1 })
-                .await;
-            match page?.total_count {
-                Some(total) if total == marked => whole.push((thread, total)),
-                _ => shared.push(thread),
+            match self.is_all_marked(&thread, marked, marks).await? {
+                Some(total) => whole.push((thread, total)),
+                None => shared.push(thread),
             }
         }
         if let Some(thread) = shared.first() {

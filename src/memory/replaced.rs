@@ -4,54 +4,80 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
+    Result,
+    lookup::whole,
     model::{Owner, Uuid},
     service::MemoryService,
-    shown::{self, Source},
+    shown::Source,
 };
 use crate::zep::Fact;
 
-/// The old ones among some episodes whose new ones are among them, too.
+/// The old ones among some episodes whose new ones are among them, too, and whatever else of these
+/// is not to be seen.
 #[derive(Debug, Default)]
 pub(super) struct Replaced {
+    /// Old ones, whose new ones are stored whole.
     ids: HashSet<Uuid>,
-    /// The records of which they are the first parts.
+    /// The records of which they are the first parts, and new ones of which parts are missing.
     records: HashSet<String>,
 }
 
 impl Replaced {
-    /// Those among these episodes.
-    pub(super) fn among<'a>(sources: impl Iterator<Item = &'a Source> + Clone) -> Self {
-        let named: HashSet<&str> = sources
-            .clone()
-            .filter_map(|source| source.replaces.as_deref())
-            .collect();
+    /// Those among these episodes of an owner.
+    pub(super) async fn among(
+        service: &MemoryService,
+        owner: &Owner,
+        sources: impl Iterator<Item = &Source>,
+    ) -> Result<Self> {
+        let sources: Vec<&Source> = sources.collect();
+        let mut new_ones: HashMap<(&str, &str), Vec<&Source>> = HashMap::new();
+        for source in &sources {
+            if let (Some(old), Some(record)) = (&source.replaces, &source.record) {
+                new_ones.entry((old, record)).or_default().push(source);
+            }
+        }
         let mut replaced = Self::default();
-        if named.is_empty() {
-            return replaced;
+        for ((old, record), parts) in new_ones {
+            let Some(old) = sources.iter().find(|source| source.id.as_str() == old) else {
+                continue;
+            };
+            // Parts are stored in their order: where the last one is, all are. An old one is kept, and
+            // seen, until then: what is there of the new one may be all that there will ever be of it.
+            let is_whole = parts.iter().any(|part| part.is_last)
+                || whole(service.zep().find_episodes(owner, record).await?)
+                    .is_some_and(|found| !found.record.incomplete);
+            if is_whole {
+                replaced.ids.insert(old.id.clone());
+                replaced.records.extend(old.record.clone());
+            } else {
+                replaced.records.insert(record.to_owned());
+            }
         }
-        for source in sources.filter(|source| named.contains(source.id.as_str())) {
-            replaced.ids.insert(source.id.clone());
-            replaced.records.extend(source.record.clone());
-        }
-        replaced
+        Ok(replaced)
     }
 
-    /// Whether this episode is an old one.
+    /// Whether this episode is an old one, or otherwise not to be seen.
     pub(super) fn hides(&self, source: &Source) -> bool {
-        self.ids.contains(&source.id)
+        source.deleted
+            || self.ids.contains(&source.id)
             || source
                 .record
                 .as_ref()
                 .is_some_and(|record| self.records.contains(record))
     }
 
-    /// Whether this fact was drawn from old ones only.
-    pub(super) fn hides_fact(&self, fact: &Fact, sources: &HashMap<Uuid, Source>) -> bool {
-        if self.ids.is_empty() || fact.episodes.is_empty() {
-            return false;
-        }
-        let known = shown::sources_of(fact, sources);
-        known.len() == fact.episodes.len() && known.iter().all(|source| self.hides(source))
+    /// Whether this fact was drawn from such ones only.
+    pub(super) fn hides_fact(
+        &self,
+        service: &MemoryService,
+        fact: &Fact,
+        sources: &HashMap<Uuid, Source>,
+    ) -> bool {
+        let is_hidden = |id: &Uuid| match sources.get(id) {
+            Some(source) => self.hides(source),
+            None => service.inner.replaced.contains_key(id),
+        };
+        !fact.episodes.is_empty() && fact.episodes.iter().all(is_hidden)
     }
 
     /// Finishes their deletion, behind the caller's back: who reads waits for nothing.

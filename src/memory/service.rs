@@ -17,6 +17,10 @@ use crate::zep::Zep;
 /// Of how many memories that were shown it is remembered whose they are: some 200 bytes each.
 const KEPT_OWNERS: u64 = 10_000;
 
+/// How long it is remembered that an episode is being deleted since another took its place. Ours:
+/// longer than a search that found it may go on.
+const REPLACED_FOR: Duration = Duration::from_secs(60);
+
 /// How many lists are kept for their next pages: 2 MB each at most.
 const KEPT_LISTS: u64 = 8;
 /// How long a list is kept for its next pages.
@@ -38,8 +42,12 @@ pub(super) struct Inner {
     pub(super) sessions: Sessions,
     /// Who imports for an owner.
     pub(super) imports: Locks<Owner>,
+    /// Who changes a memory.
+    pub(super) changes: Locks<Uuid>,
     /// Whose the memories are that were shown last, by their ids.
     pub(super) shown: Cache<Uuid, Owner>,
+    /// Episodes whose place others took, for as long as their deletion may take.
+    pub(super) replaced: Cache<Uuid, ()>,
     /// Lists whose pages may be asked for next.
     pub(super) lists: Cache<ListKey, Arc<Listed>>,
     /// The agents and apps of which Zep has been told that there are.
@@ -56,7 +64,12 @@ impl MemoryService {
                 zep,
                 sessions: Sessions::new(),
                 imports: Locks::default(),
+                changes: Locks::default(),
                 shown: Cache::new(KEPT_OWNERS),
+                replaced: Cache::builder()
+                    .max_capacity(KEPT_OWNERS)
+                    .time_to_live(REPLACED_FOR)
+                    .build(),
                 lists: Cache::builder()
                     .max_capacity(KEPT_LISTS)
                     .time_to_live(LIST_KEPT_FOR)

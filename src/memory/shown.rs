@@ -136,6 +136,8 @@ pub(super) struct Source {
     pub(super) replaces: Option<String>,
     /// Whether it is the first part of its record.
     pub(super) is_first: bool,
+    /// Whether it is the last part of its record.
+    pub(super) is_last: bool,
     /// The record that it is a part of.
     pub(super) record: Option<String>,
     pub(super) form: Form,
@@ -154,6 +156,7 @@ impl Source {
         Self {
             form: Form::of_episode(&episode),
             is_first: part.is_none_or(|part| part.number == 1),
+            is_last: part.is_none_or(|part| part.number == part.total),
             session: session_of(episode.thread_id.as_deref(), owner),
             agent: agent_of(owner, marked),
             app: ours

@@ -5,12 +5,14 @@ use serde_json::{Map, Value};
 
 use super::{
     Error, Result,
+    delete::gone,
     fit::{self, Ours},
     lookup::{self, Thing, What},
-    model::{Caller, Owner, Place, RecordId, Scope, Uuid},
+    model::{Caller, Owner, Place, Record, RecordId, Scope, TimeOrigin, Uuid},
     outgoing::{Outgoing, now},
+    records::Assembled,
     service::MemoryService,
-    shown::{FACT_METADATA, FACT_UPDATED, Form, Memory},
+    shown::{self, FACT_METADATA, FACT_UPDATED, Form, Memory},
     write::{Known, Write},
 };
 use crate::zep::{Episode, Fact, FactPatch};
@@ -63,13 +65,25 @@ impl MemoryService {
                 "is blank; to remove a memory use delete_memory",
             ));
         }
+        // Two new texts in the place of one would both stay.
+        let turn = self.inner.changes.of(&id).lock_owned().await;
         let Thing { owner, what } = self.find(caller, &id, scope).await?;
-        let changed = match what {
-            What::Fact(fact) => self.update_fact(owner, *fact, change).await?,
-            What::Record(parts) => self.update_record(owner, &id, parts, change).await?,
-        };
-        self.remember(&changed.memory);
-        Ok(changed)
+        let service = self.clone();
+        // Once begun, it goes on to its end even if the caller gives up: whoever makes the same call
+        // again meanwhile waits for it.
+        let work = self.inner.writes.spawn(async move {
+            let _turn = turn;
+            let changed = match what {
+                What::Fact(fact) => service.update_fact(owner, *fact, change).await?,
+                What::Record(parts) => service.update_record(owner, &id, parts, change).await?,
+            };
+            service.remember(&changed.memory);
+            Ok(changed)
+        });
+        match work.await {
+            Ok(outcome) => outcome,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
     }
 
     async fn update_fact(&self, owner: Owner, fact: Fact, change: Change) -> Result<Changed> {
@@ -111,15 +125,17 @@ impl MemoryService {
     ) -> Result<Changed> {
         let first = parts.first().ok_or_else(|| lookup::no_memory(id))?.clone();
         let found = lookup::whole(parts.clone()).ok_or_else(|| lookup::no_memory(id))?;
-        if found.record.incomplete {
-            return Err(Error::invalid(
-                "memory_id",
-                "names a memory of which parts are missing, since storing it was interrupted; store \
-                 it again and delete this one",
-            ));
-        }
         let is_message = Form::of_episode(&first) == Form::Message;
         let text = change.text.filter(|text| *text != found.record.content);
+        // A new text takes the place of whatever is left of the old one: an earlier call of this kind
+        // may have stopped half-way through deleting it.
+        if found.record.incomplete && (is_message || text.is_none()) {
+            return Err(Error::invalid(
+                "memory_id",
+                "names a memory of which parts are missing, since storing or deleting it was \
+                 interrupted; give its whole `text`, or delete it",
+            ));
+        }
         if is_message && text.is_some() {
             return Err(Error::invalid(
                 "text",
@@ -159,11 +175,14 @@ impl MemoryService {
         let name = format!("{}\n{text}\n{}", old.uuid, Value::Object(metadata.clone()));
         let record = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string();
         let mut ours = ours.unwrap_or_else(|| Ours::new(RecordId::fresh()));
+        if ours.migration_source.is_some() && ours.marks.instead_of.is_none() {
+            ours.marks.instead_of = Some(ours.record.to_string());
+        }
         ours.record = RecordId::new(&record)?;
         ours.marks.replaces = Some(old.uuid.to_string());
         ours.marks.updated = Some(now());
         let created_at = old.created_at.unwrap_or_else(now);
-        let new = Outgoing::replacing(ours, text, created_at, metadata)?;
+        let new = Outgoing::replacing(ours.clone(), text.clone(), created_at, metadata.clone())?;
         let write = Write {
             service: self.clone(),
             place: Place::Graph(owner.clone()),
@@ -194,8 +213,30 @@ impl MemoryService {
                 },
                 error => error,
             })?;
+        // It is stored, and need not be read back: failing now would say that it is not.
+        let is_undated = ours.marks.time == TimeOrigin::Inferred;
+        let stored = Assembled {
+            record: Record {
+                id: new_id,
+                record_id: Some(record),
+                role: String::new(),
+                name: None,
+                content: text,
+                created_at: (!is_undated).then_some(created_at),
+                memory_type: ours
+                    .memory_type
+                    .as_ref()
+                    .map(|kind| kind.as_str().to_owned()),
+                metadata,
+                incomplete: false,
+            },
+            ours: Some(ours),
+            first: 0,
+            last: 0,
+            parts: Vec::new(),
+        };
         Ok(Changed {
-            memory: self.find_again(&owner, &new_id).await?,
+            memory: shown::record(stored, None, Form::Episode, &owner),
             previous_id: Some(old.uuid.clone()),
         })
     }
@@ -242,20 +283,44 @@ impl MemoryService {
     }
 
     /// Deletes all parts of the record that begins with this episode, the first one last: as long
-    /// as any is there, so is the one that tells of the others.
+    /// as any is there, so is the one that tells of the others. What it took the place of, and is
+    /// still there, goes before it: nothing would hide that any more.
     pub(super) async fn delete_episodes_of(&self, owner: &Owner, first: &Uuid) -> Result<()> {
-        let Some(parts) = self.record_under(owner, first).await? else {
-            return Ok(());
-        };
-        for part in parts.iter().rev() {
-            match self.zep().delete_episode(&part.uuid).await {
-                Err(error) if !error.is_not_found() => return Err(error.into()),
-                _ => {}
+        let mut chain: Vec<Vec<Episode>> = Vec::new();
+        let mut next = Some(first.clone());
+        while let Some(id) = next.take() {
+            let is_known = chain.iter().flatten().any(|part| part.uuid == id);
+            if let Some(parts) = self.text_under(owner, &id).await?
+                && !is_known
+            {
+                next = replaced_by(&parts);
+                chain.push(parts);
             }
+        }
+        // A search may have found facts of these, and ask for their words when they are gone.
+        for part in chain.iter().flatten() {
+            self.inner.replaced.insert(part.uuid.clone(), ());
+        }
+        for part in chain.iter().rev().flat_map(|parts| parts.iter().rev()) {
+            gone(self.zep().delete_episode(&part.uuid).await)?;
         }
         self.inner.shown.invalidate(first);
         Ok(())
     }
+
+    /// All parts of a text; `None` if there is no such text.
+    async fn text_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Vec<Episode>>> {
+        let parts = self.record_under(owner, id).await?;
+        let is_text = |part: &Episode| Form::of_episode(part) == Form::Episode;
+        Ok(parts.filter(|parts| parts.iter().all(is_text)))
+    }
+}
+
+/// The id of the text whose place a text took.
+pub(super) fn replaced_by(parts: &[Episode]) -> Option<Uuid> {
+    let metadata = parts.first()?.metadata.as_ref()?;
+    let replaces = fit::unpack(metadata).ours?.marks.replaces?;
+    lookup::checked(&replaces).ok()
 }
 
 /// What is wrong, behind the name of the argument.

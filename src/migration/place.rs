@@ -123,6 +123,14 @@ impl Run<'_> {
         uuid: Option<&Uuid>,
     ) -> Result<Option<i64>, SpoolError> {
         let plan = self.task.plan;
+        if let Some(changed) = &part.instead_of
+            && let Some((record, State::Planned)) = plan.state_of(place, changed)?
+        {
+            // It was changed since it was migrated: it is there as it is now.
+            plan.set_state(record, State::There)?;
+            self.report().already_there += 1;
+            self.tell(1);
+        }
         let Some((record, state)) = plan.state_of(place, &part.record)? else {
             return Ok(None);
         };

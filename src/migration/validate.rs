@@ -264,7 +264,7 @@ impl Comparison<'_> {
         };
         let place = reading.place;
         let uuid = first.uuid.as_ref().map(ToString::to_string);
-        let id = part_of(first).map(|part| part.record);
+        let id = part_of(first).map(|part| part.instead_of.unwrap_or(part.record));
         let found = assemble(parts).records.pop();
         let mut verdict = lock(&self.verdict);
         if let Some(Assembled { record, .. }) = &found {

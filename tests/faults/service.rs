@@ -83,6 +83,15 @@ impl Service {
         (cursor, answer)
     }
 
+    /// What a client of Zep's own does: sends a request; gives the status and the body.
+    #[allow(dead_code, reason = "not every test binary goes past the program")]
+    pub fn call(&self, method: &str, path: &[&str], body: Option<&Value>) -> (u16, Value) {
+        let path: Vec<&str> = ["api", "v2"].iter().chain(path).copied().collect();
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let (status, _, answer) = self.send(method, &path, &[], body);
+        (status, answer)
+    }
+
     /// Lets these things go wrong from now on, and nothing else.
     pub fn plan(&self, faults: &Value) {
         self.must(Method::PUT, &["_emulator", "faults"], &[], Some(faults));
@@ -98,6 +107,12 @@ impl Service {
     pub fn counted(&self) -> Value {
         let (_, stats) = self.must(Method::GET, &["_emulator", "stats"], &[], None);
         stats["faults"].clone()
+    }
+
+    /// Counts from nothing again.
+    #[allow(dead_code, reason = "not every test binary counts twice")]
+    pub fn count_anew(&self) {
+        self.must(Method::POST, &["_emulator", "reset-stats"], &[], None);
     }
 
     /// Lets everything go well again, and waits until the last late write landed.

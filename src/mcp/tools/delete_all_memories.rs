@@ -11,7 +11,7 @@ use crate::{
     mcp::{
         answers::answer,
         arguments::{self, Named},
-        confirm::{Answered, Confirmed, scope_in_words},
+        confirm::{Answered, Confirmed, NamedIds},
         error::ToolError,
         server::MemoryServer,
     },
@@ -91,7 +91,7 @@ impl MemoryServer {
         arguments: JsonObject,
         context: RequestContext<RoleServer>,
     ) -> Result<Answered, ToolError> {
-        let words = scope_in_words(&arguments);
+        let named = NamedIds::among(&arguments);
         let args: DeleteAllMemoriesArgs = arguments::parse(arguments)?;
         let scope = Named {
             user_id: args.user_id.as_deref(),
@@ -102,17 +102,17 @@ impl MemoryServer {
         }
         .scope_of_deletion()?;
         let default_user = self.memories().default_user();
-        let whose = match words.is_empty() {
+        let whose = match named.is_empty() {
             true => format!("the default user “{default_user}”"),
-            false => words.clone(),
+            false => named.in_words(),
         };
         let question = format!(
             "Delete all memories of {whose} for good? They cannot be restored. (Backend: {})",
             self.memories().backend()
         );
-        match self.confirm(&context, &question).await? {
+        match self.confirm(&context, &question, &named).await? {
             Confirmed::Asking(response) => return Ok(Answered::Asking(response)),
-            Confirmed::NotAsked if words.is_empty() => {
+            Confirmed::NotAsked if named.is_empty() => {
                 return Err(ToolError::failed(
                     "scope_missing",
                     format!(

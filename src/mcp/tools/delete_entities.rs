@@ -12,7 +12,7 @@ use crate::{
     mcp::{
         answers::answer,
         arguments::{self, Named},
-        confirm::{Answered, Confirmed, scope_in_words},
+        confirm::{Answered, Confirmed, NamedIds},
         error::ToolError,
         server::MemoryServer,
     },
@@ -55,14 +55,15 @@ impl MemoryServer {
         arguments: JsonObject,
         context: RequestContext<RoleServer>,
     ) -> Result<Answered, ToolError> {
-        let words = scope_in_words(&arguments);
+        let named = NamedIds::among(&arguments);
         let args: DeleteEntitiesArgs = arguments::parse(arguments)?;
         let entity = args.entity()?;
         let question = format!(
-            "Delete {words} with all memories for good? They cannot be restored. (Backend: {})",
+            "Delete {} with all memories for good? They cannot be restored. (Backend: {})",
+            named.in_words(),
             self.memories().backend()
         );
-        if let Confirmed::Asking(response) = self.confirm(&context, &question).await? {
+        if let Confirmed::Asking(response) = self.confirm(&context, &question, &named).await? {
             return Ok(Answered::Asking(response));
         }
         let as_a_whole = matches!(entity, EntityId::User(_));

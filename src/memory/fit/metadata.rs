@@ -41,6 +41,7 @@ const GAPS: &str = "gaps";
 const TIME: &str = "time";
 const INFERRED: &str = "inferred";
 const REPLACES: &str = "replaces";
+const INSTEAD: &str = "instead_of";
 const DELETED: &str = "deleted";
 const UPDATED: &str = "updated";
 const SPEAKER: &str = "speaker";
@@ -91,6 +92,9 @@ pub struct Marks {
     pub time: TimeOrigin,
     /// The Zep id of the record that this one took the place of.
     pub replaces: Option<String>,
+    /// The id of the migrated record that this one took the place of: migrated again, that one is
+    /// not to come back.
+    pub instead_of: Option<String>,
     /// Whether it was deleted as far as Zep allows, and is to be hidden.
     pub deleted: bool,
     /// When it was changed here last.
@@ -124,6 +128,9 @@ impl Marks {
         if let Some(uuid) = &self.replaces {
             map.insert(REPLACES.into(), uuid.as_str().into());
         }
+        if let Some(record) = &self.instead_of {
+            map.insert(INSTEAD.into(), record.as_str().into());
+        }
         if self.deleted {
             map.insert(DELETED.into(), true.into());
         }
@@ -149,6 +156,7 @@ impl Marks {
         Self {
             time: inferred.map_or(TimeOrigin::Given, |()| TimeOrigin::Inferred),
             replaces: take(&mut map, REPLACES, text),
+            instead_of: take(&mut map, INSTEAD, text),
             deleted: take(&mut map, DELETED, |v| (*v == json!(true)).then_some(())).is_some(),
             updated: take(&mut map, UPDATED, |v| exact_time(v.as_str()?)),
             speaker: take(&mut map, SPEAKER, Speaker::from_json),

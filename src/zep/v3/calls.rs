@@ -9,7 +9,7 @@ use super::writes::episode_fields;
 use crate::zep::transport::{Answer, Request};
 use crate::zep::{
     BatchItem, BatchStatus, Episode, Error, Listing, Metadata, NewUser, Owner, Page, Result, User,
-    Uuid,
+    Uuid, limits,
 };
 
 impl ZepCloud {
@@ -104,11 +104,34 @@ impl ZepCloud {
         self.ask(request).await
     }
 
-    /// Removes keys from an episode's metadata.
-    pub(super) async fn remove_keys(&self, episode: &Uuid, gone: &Metadata) -> Result<Episode> {
-        self.patch_metadata(&["graph", "episodes", episode.as_str()], gone)
-            .await
+    /// Removes keys from an episode's metadata, in as many requests as that takes. Each carries what
+    /// tells which record it is: should a patch replace everything that is there, and the next
+    /// request never come, that is not lost.
+    pub(super) async fn remove_keys(
+        &self,
+        episode: &Uuid,
+        gone: &Metadata,
+        new: &Metadata,
+    ) -> Result<()> {
+        let mut left = gone.iter().peekable();
+        while left.peek().is_some() {
+            let is_ours = |(key, _): &(&String, &Value)| key.starts_with(OUR_KEYS);
+            let mut patch: Metadata = owned(new.iter().filter(is_ours));
+            let room = limits::METADATA_KEYS.saturating_sub(patch.len()).max(1);
+            patch.extend(owned(left.by_ref().take(room)));
+            let path = ["graph", "episodes", episode.as_str()];
+            self.patch_metadata::<Episode>(&path, &patch).await?;
+        }
+        Ok(())
     }
+}
+
+/// How the keys begin that we add to what we write.
+const OUR_KEYS: &str = "zm_";
+
+fn owned<'a>(fields: impl Iterator<Item = (&'a String, &'a Value)>) -> Metadata {
+    let owned = fields.map(|(key, value)| (key.clone(), value.clone()));
+    owned.collect()
 }
 
 /// An answer that says something. All fields of many answers are optional in Zep's types, so that

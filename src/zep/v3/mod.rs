@@ -178,9 +178,7 @@ impl Zep for ZepCloud {
                 done => return done,
             }
         }
-        if !gone.is_empty() {
-            self.remove_keys(message, &gone).await?;
-        }
+        self.remove_keys(message, &gone, metadata).await?;
         self.patch_metadata(&path, metadata).await
     }
 
@@ -260,7 +258,7 @@ impl Zep for ZepCloud {
             return self.patch_metadata(&path, &whole).await;
         }
         // More keys than one request takes. Those that go, go first: what stays is lost at no time.
-        self.remove_keys(episode, &gone).await?;
+        self.remove_keys(episode, &gone, metadata).await?;
         self.patch_metadata(&path, metadata).await
     }
 
