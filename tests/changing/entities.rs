@@ -9,6 +9,7 @@ use crate::{add, facts_of, get, is_gone, listed, shown};
 on_both_backends!(
     a_user_goes_with_everything,
     an_agent_goes_with_its_own_memory,
+    with_an_agent_or_app_goes_what_the_default_user_has_of_it,
     a_run_of_the_default_user_goes,
     exactly_one_entity_is_deleted,
     what_is_not_there_is_not_deleted,
@@ -32,6 +33,18 @@ fn entities(client: &mut Client) -> Vec<String> {
         .collect();
     all.sort();
     all
+}
+
+/// What is listed once there are so many: agents and apps are told of behind a write.
+fn until_listed(client: &mut Client, count: u64) -> Value {
+    for _ in 0..200 {
+        let all = client.call("list_entities", json!({}));
+        if all["count"] == count {
+            return all;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(25));
+    }
+    client.call("list_entities", json!({}))
 }
 
 fn furnish(client: &mut Client) {
@@ -108,6 +121,47 @@ fn an_agent_goes_with_its_own_memory(world: &World) {
     // It is made again when it is needed.
     add(&mut client, json!({"text": "Marker", "agent_id": "ann"}));
     assert_eq!(entities(&mut client), ALL);
+}
+
+fn with_an_agent_or_app_goes_what_the_default_user_has_of_it(world: &World) {
+    let mut client = world.connect();
+    for user in ["ann", "mem0-mcp"] {
+        for (agent, app) in [("bot", "shop"), ("cat", "desk")] {
+            let marked =
+                json!({"text": "Marker", "user_id": user, "agent_id": agent, "app_id": app});
+            add(&mut client, marked);
+        }
+    }
+    add(&mut client, json!({"text": "Marker", "agent_id": "bot"}));
+    // Two users, two agents, two apps.
+    assert_eq!(until_listed(&mut client, 6)["count"], 6);
+    let gone = client.call("delete_entities", json!({"agent_id": "bot"}));
+    assert_eq!(
+        (&gone["removed"]["entity"], &gone["removed"]["memories"]),
+        (&json!(true), &json!(1))
+    );
+    assert!(
+        client
+            .search(json!({"query": "marker", "agent_id": "bot"}))
+            .is_empty()
+    );
+    let gone = client.call("delete_entities", json!({"app_id": "desk"}));
+    assert_eq!(
+        (&gone["removed"]["entity"], &gone["removed"]["memories"]),
+        (&json!(true), &json!(1))
+    );
+    assert_eq!(
+        entities(&mut client),
+        ["agent cat", "app shop", "user ann", "user mem0-mcp"]
+    );
+    assert!(listed(&mut client, "mem0-mcp").is_empty());
+    assert_eq!(listed(&mut client, "ann").len(), 2);
+    for named in [json!({"agent_id": "bot"}), json!({"app_id": "desk"})] {
+        assert_eq!(
+            client.refused("delete_entities", named)["error"],
+            "not_found"
+        );
+    }
 }
 
 fn a_run_of_the_default_user_goes(world: &World) {
@@ -241,12 +295,19 @@ fn entities_are_listed_with_counts(world: &World) {
         &mut client,
         json!({"text": "Marker", "user_id": "ann", "session_id": "t"}),
     );
-    let all = client.call("list_entities", json!({}));
+    // Beside a user, too, an agent or app is listed from the first memory that names it.
+    for (agent, app) in [("bot", "shop"), ("ann", "desk"), ("bot", "desk")] {
+        add(
+            &mut client,
+            json!({"text": "Marker", "user_id": "ann", "agent_id": agent, "app_id": app}),
+        );
+    }
+    let all = until_listed(&mut client, 11);
     for (field, value) in [
-        ("count", json!(9)),
+        ("count", json!(11)),
         ("total_users", json!(3)),
         ("total_agents", json!(2)),
-        ("total_apps", json!(0)),
+        ("total_apps", json!(2)),
         ("total_runs", json!(4)),
         ("truncated", json!(false)),
         ("next", Value::Null),

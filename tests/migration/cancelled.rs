@@ -8,13 +8,26 @@ use crate::program::{World, outcome};
 use crate::service::Service;
 use crate::{contents, is_valid, jane, migrate_all, turns};
 
+/// Waits until something of jane's is stored.
+fn has_begun(client: &mut Client) {
+    for _ in 0..600 {
+        let sessions = client.call("list_sessions", json!({"user_id": "jane"}));
+        if sessions["sessions"][0]["message_count"].as_u64() > Some(0) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("nothing was written");
+}
+
 #[test]
 fn a_cancelled_call_leaves_a_beginning_and_another_one_completes_it() {
     let world = World::emulated_with(&["--latency", "60"]);
     let mut client = world.connect();
     let data = json!({"sessions": [{"id": "s", "messages": turns(300)}]});
+    let mut watching = world.connect();
     let id = client.ask_tool("migrate_user", &json!({"user": jane(), "data": data}));
-    std::thread::sleep(Duration::from_millis(500));
+    has_begun(&mut watching);
     client.send(
         &json!({"jsonrpc": "2.0", "method": "notifications/cancelled",
                         "params": {"requestId": id}}),
