@@ -79,6 +79,8 @@ struct MessageArg {
 struct AddMemoryAnswer {
     /// One for each stored memory, in the order given.
     results: Vec<StoredMemory>,
+    /// The id of the first one, which get_event_status takes; each has one of its own.
+    event_id: Option<String>,
     /// What happens next.
     status: String,
     /// Whose memory it became; null for an agent's own.
@@ -141,6 +143,7 @@ impl MemoryServer {
             Owner::Graph(_) => (None, agent_id),
         };
         Ok(Json(AddMemoryAnswer {
+            event_id: added.memories.first().map(|memory| memory.id.to_string()),
             results: added
                 .memories
                 .into_iter()
