@@ -468,7 +468,12 @@ fn matches(filter: &Filter, record: &Value) -> bool {
         .iter()
         .filter_map(Value::as_str)
         .collect();
-    let categories: Vec<String> = serde_json::from_value(record["categories"].clone()).unwrap();
+    let categories: Vec<&str> = record["categories"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     filter.matches(&Candidate {
         ids: &ids,
         text: record["memory"].as_str().unwrap(),

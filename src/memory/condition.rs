@@ -2,7 +2,7 @@
 
 use super::{
     filter::{Candidate, Filter},
-    model::{AgentId, AppId, SessionId},
+    model::{AgentId, AppId, Owner, SessionId, Uuid},
     shown::{self, Form, Memory, Source},
 };
 use crate::zep::ThreadId;
@@ -36,9 +36,14 @@ impl Condition {
             memory.agent.as_deref(),
             memory.app.as_deref(),
         ) && self.filter.as_ref().is_none_or(|filter| {
-            let categories = owned(&memory.categories());
+            // A fact can be named by what it was drawn from, too.
+            let ids: Vec<&str> = [&memory.id]
+                .into_iter()
+                .chain(&memory.sources)
+                .map(Uuid::as_str)
+                .collect();
             filter.matches(&Candidate {
-                ids: &[memory.id.as_str()],
+                ids: &ids,
                 text: &memory.text,
                 user: memory.user(),
                 agent: memory.agent.as_deref(),
@@ -46,15 +51,16 @@ impl Condition {
                 run: memory.session.as_deref(),
                 created_at: memory.created_at,
                 updated_at: memory.updated_at.or(memory.created_at),
-                categories: &categories,
+                categories: &memory.categories(),
                 metadata: &memory.metadata,
             })
         })
     }
 
     /// Whether a stored episode, which may be a part of a record, meets it.
-    pub(super) fn admits_source(&self, source: &Source, user: Option<&str>) -> bool {
-        self.admits_as(source, user, &[source.id.as_str()], &source.text)
+    pub(super) fn admits_source(&self, source: &Source, owner: &Owner) -> bool {
+        let ids = [source.id.as_str()];
+        self.admits_as(source, shown::user_of(owner), &ids, &source.text)
     }
 
     /// Whether a fact meets it: as it is shown, or in the place of any episode that it was drawn
@@ -77,7 +83,6 @@ impl Condition {
             source.agent.as_deref(),
             source.app.as_deref(),
         ) && self.filter.as_ref().is_none_or(|filter| {
-            let categories = owned(&shown::categories(&source.metadata));
             filter.matches(&Candidate {
                 ids,
                 text,
@@ -87,7 +92,7 @@ impl Condition {
                 run: source.session.as_deref(),
                 created_at: source.created_at,
                 updated_at: source.updated_at.or(source.created_at),
-                categories: &categories,
+                categories: &shown::categories(&source.metadata),
                 metadata: &source.metadata,
             })
         })
@@ -105,8 +110,4 @@ impl Condition {
     pub(super) fn admits_form(&self, form: Form) -> bool {
         form != Form::Entity || self.is_none()
     }
-}
-
-fn owned(categories: &[&str]) -> Vec<String> {
-    categories.iter().map(|name| (*name).to_owned()).collect()
 }

@@ -127,8 +127,7 @@ impl Finder<'_> {
     async fn candidates(&self, filters: Filters) -> Result<Vec<Fact>> {
         let mut facts = self.run(SearchScope::Edges, filters).await?.edges;
         facts.retain(|fact| {
-            let in_force = fact.invalid_at.is_none() && fact.expired_at.is_none();
-            (in_force || self.asked.include_invalid) && self.is_alike(fact.score)
+            (self.asked.include_invalid || shown::is_in_force(fact)) && self.is_alike(fact.score)
         });
         Ok(facts)
     }
@@ -150,10 +149,8 @@ impl Finder<'_> {
 
     pub(super) async fn episodes(&self, cited: &HashSet<Uuid>, limit: usize) -> Result<FoundThere> {
         let found = self.run(SearchScope::Episodes, Filters::default()).await?;
-        let user = match &self.owner {
-            Owner::User(user) => Some(user.as_str()),
-            Owner::Graph(_) => None,
-        };
+        // Zep cannot narrow a search for episodes to some of them.
+        let is_cut = !self.condition.is_none() && found.episodes.len() >= SEARCH_RESULTS as usize;
         let all: Vec<(Source, _)> = found
             .episodes
             .into_iter()
@@ -178,7 +175,7 @@ impl Finder<'_> {
                 || cited.contains(&source.id)
                 || !self.is_alike(episode.score)
                 // What its part says decides, but for words that may stand in another part.
-                || (!is_part && !self.condition.admits_source(&source, user))
+                || (!is_part && !self.condition.admits_source(&source, &self.owner))
             {
                 continue;
             }
@@ -203,8 +200,8 @@ impl Finder<'_> {
             }
         }
         Ok(FoundThere {
+            truncated: is_cut && memories.len() < limit,
             memories,
-            truncated: false,
         })
     }
 
