@@ -302,7 +302,8 @@ impl Reading<'_> {
         }
     }
 
-    /// Lists the facts. Answers which episodes they cite.
+    /// Lists the facts. Answers which episodes are cited by facts, whether those meet the condition
+    /// or not: they speak for them.
     async fn facts(
         &mut self,
         owner: &Arc<Owner>,
@@ -323,11 +324,11 @@ impl Reading<'_> {
                 {
                     continue;
                 }
+                cited.extend(fact.episodes.iter().cloned());
                 let known = shown::sources_of(&fact, sources);
                 let placed = known.iter().filter_map(|source| source.placed_at).min();
                 let memory = shown::fact(fact, sources, owner);
                 if condition.admits_fact(&memory, &known) {
-                    cited.extend(memory.sources);
                     self.list(Entry {
                         time: memory
                             .created_at
@@ -348,7 +349,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Lists the texts that are part of no session and that no listed fact cites.
+    /// Lists the texts that are part of no session and that no fact cites.
     fn texts(
         &mut self,
         owner: &Arc<Owner>,
