@@ -98,6 +98,8 @@ pub(super) fn filter(
     }
     // What is wrong in the filter is named as it stands there.
     Filter::parse(filters.as_ref())?;
+    // An empty one is no condition.
+    let filters = filters.filter(|filters| !filters.is_empty());
     all.extend(filters.map(Value::Object));
     let mut whole = Map::new();
     whole.insert("AND".into(), all.into());

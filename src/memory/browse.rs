@@ -19,7 +19,7 @@ use super::{
     shown::{self, Form, Memory, Source},
 };
 use crate::zep::{
-    Direction, Fact, Filters, Listing, OrderBy, Page, limits::FILTER_UUIDS, limits::PAGE_ITEMS,
+    Direction, Filters, Listing, OrderBy, Page, limits::FILTER_UUIDS, limits::PAGE_ITEMS,
 };
 
 /// The most memories of a page (mem0 Platform).
@@ -302,7 +302,8 @@ impl Reading<'_> {
         }
     }
 
-    /// Lists the facts. Answers which episodes they cite.
+    /// Lists the facts. Answers which episodes are cited by facts, whether those meet the condition
+    /// or not: they speak for them.
     async fn facts(
         &mut self,
         owner: &Arc<Owner>,
@@ -318,16 +319,16 @@ impl Reading<'_> {
             for fact in page.items {
                 let extracted = fact.created_at;
                 if !self.is_known_by_then(extracted)
-                    || !(self.query.include_invalid || is_in_force(&fact))
+                    || !(self.query.include_invalid || shown::is_in_force(&fact))
                     || replaced.hides_fact(self.service, &fact, sources)
                 {
                     continue;
                 }
+                cited.extend(fact.episodes.iter().cloned());
                 let known = shown::sources_of(&fact, sources);
                 let placed = known.iter().filter_map(|source| source.placed_at).min();
                 let memory = shown::fact(fact, sources, owner);
                 if condition.admits_fact(&memory, &known) {
-                    cited.extend(memory.sources);
                     self.list(Entry {
                         time: memory
                             .created_at
@@ -348,7 +349,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Lists the texts that are part of no session and that no listed fact cites.
+    /// Lists the texts that are part of no session and that no fact cites.
     fn texts(
         &mut self,
         owner: &Arc<Owner>,
@@ -357,10 +358,6 @@ impl Reading<'_> {
         replaced: &Replaced,
         cited: &HashSet<Uuid>,
     ) {
-        let user = match owner.as_ref() {
-            Owner::User(user) => Some(user.as_str()),
-            Owner::Graph(_) => None,
-        };
         let texts = || {
             sources
                 .values()
@@ -377,7 +374,7 @@ impl Reading<'_> {
             if cited.contains(&source.id) {
                 cited_records.insert(record);
             }
-            if condition.admits_source(source, user) {
+            if condition.admits_source(source, owner) {
                 admitted_records.insert(record);
             }
         }
@@ -387,7 +384,7 @@ impl Reading<'_> {
                 || record.is_some_and(|record| cited_records.contains(record));
             let admitted = match record {
                 Some(record) => admitted_records.contains(record),
-                None => condition.admits_source(source, user),
+                None => condition.admits_source(source, owner),
             };
             if source.is_first
                 && !replaced.hides(source)
@@ -446,10 +443,6 @@ fn newest_first() -> Listing {
         direction: Some(Direction::Desc),
         ..Listing::default()
     }
-}
-
-fn is_in_force(fact: &Fact) -> bool {
-    fact.invalid_at.is_none() && fact.expired_at.is_none()
 }
 
 fn size_of(metadata: &Option<crate::zep::Metadata>) -> usize {

@@ -2,7 +2,7 @@
 
 use super::{
     filter::{Candidate, Filter},
-    model::{AgentId, AppId, SessionId},
+    model::{AgentId, AppId, Owner, SessionId, Uuid},
     shown::{self, Form, Memory, Source},
 };
 use crate::zep::ThreadId;
@@ -31,82 +31,89 @@ impl Condition {
 
     /// Whether a record meets it.
     pub(super) fn admits(&self, memory: &Memory) -> bool {
-        self.admits_place(
-            memory.session.as_deref(),
-            memory.agent.as_deref(),
-            memory.app.as_deref(),
-        ) && self.filter.as_ref().is_none_or(|filter| {
-            let categories = owned(&memory.categories());
-            filter.matches(&Candidate {
-                ids: &[memory.id.as_str()],
-                text: &memory.text,
-                user: memory.user(),
-                agent: memory.agent.as_deref(),
-                app: memory.app.as_deref(),
-                run: memory.session.as_deref(),
-                created_at: memory.created_at,
-                updated_at: memory.updated_at.or(memory.created_at),
-                categories: &categories,
-                metadata: &memory.metadata,
-            })
+        // A fact can be named by what it was drawn from, too.
+        let ids: Vec<&str> = [&memory.id]
+            .into_iter()
+            .chain(&memory.sources)
+            .map(Uuid::as_str)
+            .collect();
+        self.admits_candidate(&Candidate {
+            ids: &ids,
+            text: &memory.text,
+            user: memory.user(),
+            agent: memory.agent.as_deref(),
+            app: memory.app.as_deref(),
+            run: memory.session.as_deref(),
+            created_at: memory.created_at,
+            updated_at: memory.updated_at.or(memory.created_at),
+            categories: &memory.categories(),
+            metadata: &memory.metadata,
         })
     }
 
     /// Whether a stored episode, which may be a part of a record, meets it.
-    pub(super) fn admits_source(&self, source: &Source, user: Option<&str>) -> bool {
-        self.admits_as(source, user, &[source.id.as_str()], &source.text)
+    pub(super) fn admits_source(&self, source: &Source, owner: &Owner) -> bool {
+        self.admits_candidate(&Candidate {
+            ids: &[source.id.as_str()],
+            text: &source.text,
+            user: shown::user_of(owner),
+            agent: source.agent.as_deref(),
+            app: source.app.as_deref(),
+            run: source.session.as_deref(),
+            created_at: source.created_at,
+            updated_at: source.updated_at.or(source.created_at),
+            categories: &shown::categories(&source.metadata),
+            metadata: &source.metadata,
+        })
     }
 
     /// Whether a fact meets it: as it is shown, or in the place of any episode that it was drawn
-    /// from. A fact of two sessions is a fact of each of them.
+    /// from. A fact of two sessions is a fact of each of them. Of a fact that was changed here, its
+    /// own words and fields count.
     pub(super) fn admits_fact(&self, fact: &Memory, sources: &[&Source]) -> bool {
         if self.is_none() || self.admits(fact) {
             return true;
         }
-        let user = fact.user();
+        let is_changed = fact.updated_at.is_some();
         sources.iter().any(|source| {
-            let ids = [fact.id.as_str(), source.id.as_str()];
-            self.admits_as(source, user, &ids, &fact.text)
-                || self.admits_as(source, user, &ids, &source.text)
-        })
-    }
-
-    fn admits_as(&self, source: &Source, user: Option<&str>, ids: &[&str], text: &str) -> bool {
-        self.admits_place(
-            source.session.as_deref(),
-            source.agent.as_deref(),
-            source.app.as_deref(),
-        ) && self.filter.as_ref().is_none_or(|filter| {
-            let categories = owned(&shown::categories(&source.metadata));
-            filter.matches(&Candidate {
-                ids,
-                text,
-                user,
+            let metadata = match is_changed {
+                true => &fact.metadata,
+                false => &source.metadata,
+            };
+            let there = Candidate {
+                ids: &[fact.id.as_str(), source.id.as_str()],
+                text: &fact.text,
+                user: fact.user(),
                 agent: source.agent.as_deref(),
                 app: source.app.as_deref(),
                 run: source.session.as_deref(),
                 created_at: source.created_at,
-                updated_at: source.updated_at.or(source.created_at),
-                categories: &categories,
-                metadata: &source.metadata,
-            })
+                updated_at: fact.updated_at.or(source.updated_at).or(source.created_at),
+                categories: &shown::categories(metadata),
+                metadata,
+            };
+            let in_its_words = Candidate {
+                text: &source.text,
+                ..there
+            };
+            self.admits_candidate(&there) || !is_changed && self.admits_candidate(&in_its_words)
         })
     }
 
-    fn admits_place(&self, session: Option<&str>, agent: Option<&str>, app: Option<&str>) -> bool {
+    fn admits_candidate(&self, candidate: &Candidate<'_>) -> bool {
         let same = |wanted: Option<&str>, there| wanted.is_none() || wanted == there;
-        let wanted = self.session.as_ref().map(|(session, _)| session.as_str());
-        same(wanted, session)
-            && same(self.agent.as_ref().map(AgentId::as_str), agent)
-            && same(self.app.as_ref().map(AppId::as_str), app)
+        let session = self.session.as_ref().map(|(session, _)| session.as_str());
+        same(session, candidate.run)
+            && same(self.agent.as_ref().map(AgentId::as_str), candidate.agent)
+            && same(self.app.as_ref().map(AppId::as_str), candidate.app)
+            && self
+                .filter
+                .as_ref()
+                .is_none_or(|filter| filter.matches(candidate))
     }
 
     /// Whether this form can meet it at all: entities have no place in a session.
     pub(super) fn admits_form(&self, form: Form) -> bool {
         form != Form::Entity || self.is_none()
     }
-}
-
-fn owned(categories: &[&str]) -> Vec<String> {
-    categories.iter().map(|name| (*name).to_owned()).collect()
 }

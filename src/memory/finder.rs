@@ -32,6 +32,16 @@ pub(super) struct FoundThere {
     pub(super) truncated: bool,
 }
 
+/// The facts that were looked at so far.
+#[derive(Debug, Default)]
+struct LookedAt {
+    seen: HashSet<Uuid>,
+    /// What they were drawn from.
+    cited: HashSet<Uuid>,
+    /// Those that meet the condition.
+    admitted: Vec<Memory>,
+}
+
 /// Looks into one owner's graph.
 pub(super) struct Finder<'a> {
     pub(super) service: &'a MemoryService,
@@ -47,13 +57,8 @@ pub(super) struct Finder<'a> {
 impl Finder<'_> {
     pub(super) async fn facts_then_episodes(&self) -> Result<FoundThere> {
         let limit = self.asked.limit as usize;
-        let mut found = self.facts(limit).await?;
+        let (mut found, cited) = self.facts(limit).await?;
         if found.memories.len() < limit {
-            let cited: HashSet<Uuid> = found
-                .memories
-                .iter()
-                .flat_map(|fact| fact.sources.clone())
-                .collect();
             let missing = limit - found.memories.len();
             let episodes = self.episodes(&cited, missing).await?;
             found.memories.extend(episodes.memories);
@@ -61,7 +66,9 @@ impl Finder<'_> {
         Ok(found)
     }
 
-    async fn facts(&self, limit: usize) -> Result<FoundThere> {
+    /// Facts, and the episodes that facts speak for: those that were found, and those that do not
+    /// meet the condition.
+    async fn facts(&self, limit: usize) -> Result<(FoundThere, HashSet<Uuid>)> {
         let mut candidates = self.candidates(Filters::default()).await?;
         if self.condition.is_none() {
             // The sources of what is not shown need not be read.
@@ -69,12 +76,11 @@ impl Finder<'_> {
         }
         let mut sources = self.sources(&candidates).await?;
         let replaced = self.replaced(&sources).await?;
-        let mut memories = Vec::new();
-        let mut seen = HashSet::new();
-        self.admit(candidates, &sources, &replaced, &mut seen, &mut memories);
+        let mut looked_at = LookedAt::default();
+        self.admit(candidates, &sources, &replaced, &mut looked_at);
         let mut truncated = false;
         // Among an owner's best facts few may meet the condition: ask for those that can.
-        if memories.len() < limit && !self.condition.is_none() {
+        if looked_at.admitted.len() < limit && !self.condition.is_none() {
             let Matching {
                 episodes,
                 truncated: cut,
@@ -89,18 +95,26 @@ impl Finder<'_> {
                     .await?;
                 sources.extend(self.sources(&narrowed).await?);
                 let replaced = self.replaced(&sources).await?;
-                self.admit(narrowed, &sources, &replaced, &mut seen, &mut memories);
+                self.admit(narrowed, &sources, &replaced, &mut looked_at);
             }
             if episodes.len() > FILTER_UUIDS {
                 // Each request ranks for itself.
-                memories.sort_by(|a, b| b.score.unwrap_or(0.0).total_cmp(&a.score.unwrap_or(0.0)));
+                let score = |memory: &Memory| memory.score.unwrap_or(0.0);
+                let admitted = &mut looked_at.admitted;
+                admitted.sort_by(|a, b| score(b).total_cmp(&score(a)));
             }
         }
+        let LookedAt {
+            admitted: mut memories,
+            cited,
+            ..
+        } = looked_at;
         memories.truncate(limit);
-        Ok(FoundThere {
+        let found = FoundThere {
             memories,
             truncated,
-        })
+        };
+        Ok((found, cited))
     }
 
     /// What of these episodes is not to be seen; the deletion of old ones is finished.
@@ -115,18 +129,19 @@ impl Finder<'_> {
         facts: Vec<Fact>,
         sources: &HashMap<Uuid, Source>,
         replaced: &Replaced,
-        seen: &mut HashSet<Uuid>,
-        memories: &mut Vec<Memory>,
+        looked_at: &mut LookedAt,
     ) {
         for fact in facts {
-            if !seen.insert(fact.uuid.clone()) || replaced.hides_fact(self.service, &fact, sources)
+            if !looked_at.seen.insert(fact.uuid.clone())
+                || replaced.hides_fact(self.service, &fact, sources)
             {
                 continue;
             }
+            looked_at.cited.extend(fact.episodes.iter().cloned());
             let known = shown::sources_of(&fact, sources);
             let memory = shown::fact(fact, sources, &self.owner);
             if self.condition.admits_fact(&memory, &known) {
-                memories.push(memory);
+                looked_at.admitted.push(memory);
             }
         }
     }
@@ -134,8 +149,7 @@ impl Finder<'_> {
     async fn candidates(&self, filters: Filters) -> Result<Vec<Fact>> {
         let mut facts = self.run(SearchScope::Edges, filters).await?.edges;
         facts.retain(|fact| {
-            let in_force = fact.invalid_at.is_none() && fact.expired_at.is_none();
-            (in_force || self.asked.include_invalid) && self.is_alike(fact.score)
+            (self.asked.include_invalid || shown::is_in_force(fact)) && self.is_alike(fact.score)
         });
         Ok(facts)
     }
@@ -157,10 +171,8 @@ impl Finder<'_> {
 
     pub(super) async fn episodes(&self, cited: &HashSet<Uuid>, limit: usize) -> Result<FoundThere> {
         let found = self.run(SearchScope::Episodes, Filters::default()).await?;
-        let user = match &self.owner {
-            Owner::User(user) => Some(user.as_str()),
-            Owner::Graph(_) => None,
-        };
+        // Zep cannot narrow a search for episodes to some of them.
+        let is_cut = !self.condition.is_none() && found.episodes.len() >= SEARCH_RESULTS as usize;
         let all: Vec<(Source, _)> = found
             .episodes
             .into_iter()
@@ -185,7 +197,7 @@ impl Finder<'_> {
                 || cited.contains(&source.id)
                 || !self.is_alike(episode.score)
                 // What its part says decides, but for words that may stand in another part.
-                || (!is_part && !self.condition.admits_source(&source, user))
+                || (!is_part && !self.condition.admits_source(&source, &self.owner))
             {
                 continue;
             }
@@ -210,8 +222,8 @@ impl Finder<'_> {
             }
         }
         Ok(FoundThere {
+            truncated: is_cut && memories.len() < limit,
             memories,
-            truncated: false,
         })
     }
 

@@ -7,12 +7,12 @@ use super::{
     shown::Source,
 };
 use crate::zep::{
-    Direction, Listing, OrderBy, Window, Zep,
+    Direction, Listing, OrderBy, ThreadId, Window, Zep,
     limits::{FILTER_UUIDS, PAGE_ITEMS},
 };
 
 /// How many of the newest episodes are read in search of those that meet a condition. Ours: 40
-/// requests.
+/// requests, or one of a session.
 pub(super) const MAX_READ: usize = 2_000;
 /// How many episodes a search is narrowed to. Ours: 4 requests of 256 ids.
 pub(super) const MAX_NARROWED: usize = 4 * FILTER_UUIDS;
@@ -33,27 +33,35 @@ pub(super) async fn matching(
 ) -> Result<Matching> {
     match &condition.session {
         // A session can be read for itself.
-        Some((_, thread)) if condition.agent.is_none() && condition.app.is_none() => {
-            let newest = Window::Last {
-                limit: u32::try_from(FILTER_UUIDS).unwrap_or(u32::MAX),
-            };
-            let page = zep.messages(thread, &newest).await?;
-            let total = page.total_count.unwrap_or(0);
-            let episodes: Vec<Uuid> = page.messages.into_iter().filter_map(|m| m.uuid).collect();
-            Ok(Matching {
-                truncated: total > episodes.len() as u64,
-                episodes,
-            })
-        }
-        _ => listed(zep, owner, condition).await,
+        Some((_, thread)) => of_session(zep, owner, thread, condition).await,
+        None => listed(zep, owner, condition).await,
     }
 }
 
-async fn listed(zep: &dyn Zep, owner: &Owner, condition: &Condition) -> Result<Matching> {
-    let user = match owner {
-        Owner::User(user) => Some(user.as_str()),
-        Owner::Graph(_) => None,
+async fn of_session(
+    zep: &dyn Zep,
+    owner: &Owner,
+    thread: &ThreadId,
+    condition: &Condition,
+) -> Result<Matching> {
+    let newest = Window::Last {
+        limit: MAX_READ as u32,
     };
+    let page = zep.messages(thread, &newest).await?;
+    let read = page.messages.len() as u64;
+    let mut found = Matching {
+        truncated: page.total_count.is_some_and(|total| total > read),
+        ..Matching::default()
+    };
+    let sources = page.messages.into_iter().rev();
+    for source in sources.filter_map(|message| Source::of_message(message, thread, owner)) {
+        found.admit(source, owner, condition);
+    }
+    found.cut();
+    Ok(found)
+}
+
+async fn listed(zep: &dyn Zep, owner: &Owner, condition: &Condition) -> Result<Matching> {
     let filter = condition.filter.as_ref();
     let earliest = filter.and_then(|filter| filter.created_between().0);
     let mut listing = Listing {
@@ -71,23 +79,35 @@ async fn listed(zep: &dyn Zep, owner: &Owner, condition: &Condition) -> Result<M
         for episode in page.items {
             let placed = episode.created_at;
             too_old = earliest.is_some() && placed.is_some() && placed < earliest;
-            let source = Source::of(episode, owner);
-            if !source.deleted && condition.admits_source(&source, user) {
-                found.episodes.push(source.id);
-            }
+            found.admit(Source::of(episode, owner), owner, condition);
         }
         let Some(cursor) = page.next_cursor else {
-            return Ok(found);
+            break;
         };
         // Downwards in time: what follows is older still.
         if too_old {
-            return Ok(found);
+            break;
         }
         if read >= MAX_READ || found.episodes.len() >= MAX_NARROWED {
             found.truncated = true;
-            found.episodes.truncate(MAX_NARROWED);
-            return Ok(found);
+            break;
         }
         listing.cursor = Some(cursor);
+    }
+    found.cut();
+    Ok(found)
+}
+
+impl Matching {
+    fn admit(&mut self, source: Source, owner: &Owner, condition: &Condition) {
+        if !source.deleted && condition.admits_source(&source, owner) {
+            self.episodes.push(source.id);
+        }
+    }
+
+    /// Leaves as many as a search can be narrowed to.
+    fn cut(&mut self) {
+        self.truncated |= self.episodes.len() > MAX_NARROWED;
+        self.episodes.truncate(MAX_NARROWED);
     }
 }

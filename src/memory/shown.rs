@@ -10,7 +10,7 @@ use super::{
     model::{AgentId, Owner, SessionId, TimeOrigin, Uuid},
     records::Assembled,
 };
-use crate::zep::{DataType, Entity, Episode, Fact};
+use crate::zep::{DataType, Entity, Episode, Fact, Message, ThreadId};
 
 /// In a fact's attributes: the fields that somebody gave it, as JSON text. Until then, it shows
 /// those of the episodes it was drawn from.
@@ -97,15 +97,20 @@ pub struct Memory {
 impl Memory {
     /// The user whose it is; none if it is an agent's own.
     pub fn user(&self) -> Option<&str> {
-        match &self.owner {
-            Owner::User(user) => Some(user.as_str()),
-            Owner::Graph(_) => None,
-        }
+        user_of(&self.owner)
     }
 
     /// Its categories, where its fields name some.
     pub fn categories(&self) -> Vec<&str> {
         categories(&self.metadata)
+    }
+}
+
+/// The user who an owner is; none of an agent's own graph.
+pub(super) fn user_of(owner: &Owner) -> Option<&str> {
+    match owner {
+        Owner::User(user) => Some(user.as_str()),
+        Owner::Graph(_) => None,
     }
 }
 
@@ -173,6 +178,24 @@ impl Source {
             text: episode.content,
         }
     }
+
+    /// What can be seen of this message of a thread of an owner's; nothing of one without an id.
+    pub(super) fn of_message(message: Message, thread: &ThreadId, owner: &Owner) -> Option<Self> {
+        let episode = Episode {
+            uuid: message.uuid?,
+            content: message.content,
+            created_at: message.created_at,
+            metadata: message.metadata,
+            processed: message.processed,
+            role: message.name,
+            role_type: Some(message.role),
+            source: Some(DataType::Message),
+            source_description: None,
+            thread_id: Some(thread.as_str().to_owned()),
+            score: None,
+        };
+        Some(Self::of(episode, owner))
+    }
 }
 
 /// The session that a thread of this owner is.
@@ -215,6 +238,11 @@ pub(super) fn fact(fact: Fact, sources: &HashMap<Uuid, Source>, owner: &Owner) -
         sources: fact.episodes,
         incomplete: false,
     }
+}
+
+/// Whether a fact is still true, as far as Zep knows.
+pub(super) fn is_in_force(fact: &Fact) -> bool {
+    fact.invalid_at.is_none() && fact.expired_at.is_none()
 }
 
 /// The sources of a fact that are known.

@@ -9,7 +9,7 @@ use crate::service::Service;
 use crate::{contents, is_valid, jane, migrate_all, turns};
 
 /// Waits until something of jane's is stored.
-fn has_begun(client: &mut Client) {
+fn has_begun(client: &mut crate::program::Client) {
     for _ in 0..600 {
         let sessions = client.call("list_sessions", json!({"user_id": "jane"}));
         if sessions["sessions"][0]["message_count"].as_u64() > Some(0) {

@@ -14,9 +14,11 @@ use crate::{
     memory::{Entity, MAX_ENTITIES},
 };
 
+// Some hosts refuse a schema without `properties`, even if there are none.
 /// Nothing to say.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("properties" = {}))]
 struct ListEntitiesArgs {}
 
 /// Whose memories there are.

@@ -89,7 +89,7 @@ impl Condition {
             Self::Run(asked) => asked.hold(candidate.run),
             Self::Memory(asked) => asked.hold(candidate.ids.iter().copied()),
             Self::Time(of, asked) => asked.hold(of.time(candidate)),
-            Self::Category(asked) => asked.hold(candidate.categories.iter().map(String::as_str)),
+            Self::Category(asked) => asked.hold(candidate.categories.iter().copied()),
             Self::CategoryContains(part) => candidate
                 .categories
                 .iter()

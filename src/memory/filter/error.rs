@@ -76,9 +76,9 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// The JSON of a value, shortened.
+/// The JSON of a value, shortened: a text stands in its own quotes, and needs no others.
 pub(super) fn quote(value: &Value) -> String {
-    format!("`{}`", shortened(&value.to_string(), QUOTED_CHARS))
+    shortened(&value.to_string(), QUOTED_CHARS)
 }
 
 pub(super) fn quote_key(key: &str) -> String {

@@ -31,7 +31,7 @@ impl Parser {
                 Asked::Operation(..) => {
                     return Err(wrong_operator(
                         path,
-                        "`eq`, `ne`, `in`, a plain id or `\"*\"`",
+                        "`eq`, `ne`, `in`, a plain id or \"*\"",
                     ));
                 }
             })))
@@ -69,7 +69,7 @@ impl Parser {
             let path = &path.item(index);
             if item.as_str() == Some(WILDCARD) {
                 return Err(path.refuse(
-                    "`\"*\"` stands in a list",
+                    "\"*\" stands in a list",
                     "write \"*\" in the place of the list to mean any value",
                 ));
             }
@@ -104,7 +104,7 @@ impl Parser {
                         Operator::In | Operator::Contains | Operator::Icontains => {
                             Err(wrong_operator(
                                 path,
-                                "`gt`, `gte`, `lt`, `lte`, `eq`, `ne`, `in`, a plain time or `\"*\"`",
+                                "`gt`, `gte`, `lt`, `lte`, `eq`, `ne`, `in`, a plain time or \"*\"",
                             ))
                         }
                     }?
@@ -136,7 +136,7 @@ impl Parser {
                 Asked::Operation(..) => {
                     return Err(wrong_operator(
                         path,
-                        "`in`, `contains`, `eq`, `ne`, a plain category or `\"*\"`",
+                        "`in`, `contains`, `eq`, `ne`, a plain category or \"*\"",
                     ));
                 }
             })))

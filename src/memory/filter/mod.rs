@@ -110,7 +110,7 @@ pub struct Candidate<'a> {
     /// When it was last changed.
     pub updated_at: Option<Timestamp>,
     /// What it was sorted into.
-    pub categories: &'a [String],
+    pub categories: &'a [&'a str],
     /// The caller's metadata, whole.
     pub metadata: &'a Map<String, Value>,
 }

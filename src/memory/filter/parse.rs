@@ -27,7 +27,7 @@ pub(super) const WILDCARD: &str = "*";
 const FIELDS: &str = "`user_id`, `agent_id`, `app_id`, `run_id` (or `session_id`), `created_at`, \
                       `updated_at`, `timestamp`, `expiration_date`, `categories`, `metadata`, \
                       `keywords`, `text`, `memory_ids`, or `AND`, `OR`, `NOT`";
-const OPERATORS: &str = "`eq`, `ne`, `in`, `gt`, `gte`, `lt`, `lte`, `contains`, `icontains`, or a plain value or `\"*\"`";
+const OPERATORS: &str = "`eq`, `ne`, `in`, `gt`, `gte`, `lt`, `lte`, `contains`, `icontains`, or a plain value or \"*\"";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operator {

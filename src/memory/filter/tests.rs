@@ -11,7 +11,7 @@ struct Memory {
     run: Option<&'static str>,
     text: &'static str,
     created_at: Option<&'static str>,
-    categories: Vec<String>,
+    categories: Vec<&'static str>,
     metadata: Value,
 }
 
@@ -24,7 +24,7 @@ impl Default for Memory {
             run: None,
             text: "Ada likes Pizza",
             created_at: Some("2024-07-31T10:00:00Z"),
-            categories: vec!["Finance".into(), "health".into()],
+            categories: vec!["Finance", "health"],
             metadata: json!({"source": "email", "n": 1, "tags": ["Red", "blue"], "nested": {"a": [1]}}),
         }
     }
