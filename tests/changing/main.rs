@@ -18,6 +18,7 @@ mod getting;
 mod interrupted;
 mod purging;
 mod scopes;
+mod stateless;
 mod stopped;
 mod updating;
 
