@@ -163,9 +163,11 @@ fn an_app_alone_is_the_default_users(world: &World) {
         client.call("delete_all_memories", json!({"app_id": "shop"}))["removed"],
         removed(3, 6, 3)
     );
+    let mut with_the_app = removed(3, 6, 3);
+    with_the_app["entity"] = json!(true);
     assert_eq!(
         client.call("delete_entities", json!({"app_id": "bank"}))["removed"],
-        removed(3, 6, 3)
+        with_the_app
     );
     assert_eq!(listed(&mut client, "mem0-mcp").len(), 9);
     assert_eq!(listed(&mut client, "ann").len(), 27);
