@@ -53,10 +53,8 @@ fn every_tool_is_described_for_agents_and_for_programs() {
     let ours = [
         "add_memory",
         "get_session",
-        "list_entities",
-        "list_events",
         "list_sessions",
-        "search_memories",
+        "migrate_user",
         "search_memory",
         "validate_migration",
     ];
