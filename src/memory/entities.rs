@@ -213,5 +213,5 @@ fn page(number: u32) -> PageNumber {
 }
 
 fn may_reach(caller: &Caller, owner: Option<Owner>) -> bool {
-    owner.is_some_and(|owner| caller.may_reach(&owner).is_ok())
+    owner.is_some_and(|owner| caller.reaches(&owner))
 }

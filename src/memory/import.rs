@@ -10,6 +10,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::{
     Result,
+    access::Right,
     fit::{self, PartNo, Speaker},
     model::{
         AgentId, AppId, Caller, MemoryKind, Owner, Place, RecordId, SessionId, TimeOrigin, UserId,
@@ -139,9 +140,9 @@ impl MemoryService {
     /// was dropped included.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`] if the caller may not reach the owner.
+    /// [`super::Error::Forbidden`] if the caller may not reach the owner.
     pub async fn import_turn(&self, caller: &Caller, owner: &Owner) -> Result<ImportTurn> {
-        caller.may_reach(owner)?;
+        caller.may(Right::Migrate, owner)?;
         let held = self.inner.imports.of(owner).lock_owned().await;
         Ok(ImportTurn {
             owner: owner.clone(),
@@ -152,9 +153,9 @@ impl MemoryService {
     /// The sessions that a user has; `None` if there is no such user. One request.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`] if the caller may not reach the user, [`super::Error::Zep`] if Zep fails.
+    /// [`super::Error::Forbidden`] if the caller may not reach the user, [`super::Error::Zep`] if Zep fails.
     pub async fn sessions_of(&self, caller: &Caller, user: &UserId) -> Result<Option<Sessions>> {
-        caller.may_reach(&Owner::User(user.clone()))?;
+        caller.may(Right::Migrate, &Owner::User(user.clone()))?;
         match self.zep().user_threads(user).await {
             Ok(threads) => Ok(Some(Sessions(Threads::of(threads)))),
             Err(error) if error.is_not_found() => Ok(None),
@@ -176,37 +177,37 @@ impl MemoryService {
     /// thread, and whether it was there after all.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`], [`super::Error::Zep`].
+    /// [`super::Error::Forbidden`], [`super::Error::Zep`].
     pub async fn make_session(
         &self,
         caller: &Caller,
         user: &UserId,
         session: &SessionId,
     ) -> Result<(ThreadId, bool)> {
-        caller.may_reach(&Owner::User(user.clone()))?;
+        caller.may(Right::Migrate, &Owner::User(user.clone()))?;
         self.inner.sessions.make(self.zep(), user, session).await
     }
 
     /// Reads what is stored in a session's thread.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`] if the caller may not reach it.
+    /// [`super::Error::Forbidden`] if the caller may not reach it.
     pub fn scan_thread<'a>(
         &'a self,
         caller: &Caller,
         user: &UserId,
         thread: &'a ThreadId,
     ) -> Result<Scan<'a>> {
-        caller.may_reach(&Owner::User(user.clone()))?;
+        caller.may(Right::Migrate, &Owner::User(user.clone()))?;
         Ok(Scan(Pages::Thread(ThreadPages::new(self.zep(), thread))))
     }
 
     /// Reads what is stored in an owner's graph outside of sessions.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`] if the caller may not reach it.
+    /// [`super::Error::Forbidden`] if the caller may not reach it.
     pub fn scan_graph<'a>(&'a self, caller: &Caller, owner: &'a Owner) -> Result<Scan<'a>> {
-        caller.may_reach(owner)?;
+        caller.may(Right::Migrate, owner)?;
         Ok(Scan(Pages::Episodes {
             zep: self.zep(),
             owner,
@@ -236,7 +237,7 @@ impl MemoryService {
         records: Vec<Imported>,
         stored: Option<StoredParts>,
     ) -> Result<()> {
-        caller.may_reach(&place.owner())?;
+        caller.may(Right::Migrate, &place.owner())?;
         assert_eq!(turn.owner, place.owner(), "it is another owner's turn");
         let Some(first) = records.first() else {
             return Ok(());
@@ -272,7 +273,7 @@ impl MemoryService {
         owner: &Owner,
         doubles: &[Uuid],
     ) -> Result<()> {
-        caller.may_reach(owner)?;
+        caller.may(Right::Migrate, owner)?;
         for double in doubles {
             match self.zep().delete_episode(double).await {
                 Err(error) if !error.is_not_found() => return Err(error.into()),

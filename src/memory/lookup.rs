@@ -1,7 +1,9 @@
 //! A memory by its id: what it is, and whose. Owners are looked up, not believed.
 
 use super::{
-    Error, Result, finder,
+    Error, Result,
+    access::Right,
+    finder,
     model::{Caller, Owner, Scope, UserId, Uuid},
     records::{Assembled, StoredPart, assemble},
     search::SIDE_BY_SIDE,
@@ -36,7 +38,7 @@ impl MemoryService {
     /// has it, or whatever the backend says.
     pub async fn get(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Memory> {
         let id = checked(id)?;
-        let thing = self.find(caller, &id, scope).await?;
+        let thing = self.find(caller, Right::Read, &id, scope).await?;
         let memory = self.shown(thing).await?;
         let memory = memory.ok_or_else(|| no_memory(&id))?;
         self.remember(&memory);
@@ -64,29 +66,56 @@ impl MemoryService {
         }
     }
 
-    /// What an id names, if the caller may reach it.
-    pub(super) async fn find(&self, caller: &Caller, id: &Uuid, scope: &Scope) -> Result<Thing> {
+    /// What an id names, if the caller may do this with it. What the caller does not reach is not
+    /// there.
+    pub(super) async fn find(
+        &self,
+        caller: &Caller,
+        right: Right,
+        id: &Uuid,
+        scope: &Scope,
+    ) -> Result<Thing> {
+        caller.may_at_all(right)?;
         if scope.user.is_some() || scope.agent.is_some() {
-            let owner = self.owner(caller, scope)?;
+            let owner = self.owner(caller, right, scope)?;
             let found = self.under(&owner, id).await?;
             return found.ok_or_else(|| no_memory(id));
         }
         // Whose it was when it was shown, and whose most are: one look tells whose it is and what.
-        let default = Owner::User(self.default_user().clone());
+        let default = Owner::User(self.default_user(caller).clone());
         for owner in [self.inner.shown.get(id), Some(default)]
             .into_iter()
             .flatten()
         {
-            if caller.may_reach(&owner).is_ok()
+            if caller.reaches(&owner)
                 && let Some(found) = self.under(&owner, id).await?
             {
                 return Ok(found);
             }
         }
-        let owner = self.owner_of(caller, id).await?;
-        caller.may_reach(&owner).map_err(|_| no_memory(id))?;
-        let found = self.under(&owner, id).await?;
+        let found = match caller.listed() {
+            // Whoever reaches these only is told nothing of others, not even that they are there.
+            Some(owners) => self.among(owners, id).await?,
+            None => {
+                let owner = self.owner_of(caller, id).await?;
+                caller.may(right, &owner).map_err(|_| no_memory(id))?;
+                self.under(&owner, id).await?
+            }
+        };
         found.ok_or_else(|| no_memory(id))
+    }
+
+    /// What an id names among the memories of these.
+    async fn among(&self, owners: Vec<Owner>, id: &Uuid) -> Result<Option<Thing>> {
+        let mut asked = stream::iter(owners)
+            .map(async |owner| self.under(&owner, id).await)
+            .buffered(SIDE_BY_SIDE);
+        while let Some(found) = asked.try_next().await? {
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// What an id names among an owner's memories.
@@ -186,16 +215,8 @@ impl MemoryService {
         }
         let everybody = self.everybody(caller).await?;
         let truncated = everybody.truncated;
-        let mut asked = stream::iter(everybody.owners)
-            .map(async |owner| {
-                let found = self.under(&owner, id).await?;
-                Ok::<_, Error>(found.map(|_| owner))
-            })
-            .buffered(SIDE_BY_SIDE);
-        while let Some(found) = asked.try_next().await? {
-            if let Some(owner) = found {
-                return Ok(owner);
-            }
+        if let Some(found) = self.among(everybody.owners, id).await? {
+            return Ok(found.owner);
         }
         Err(match truncated {
             true => Error::invalid(

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::{
     Error, Result,
+    access::Right,
     delete::gone,
     fit::{self, Ours},
     model::{AgentId, AppId, Caller, Owner, Scope, SessionId, UserId, Uuid},
@@ -84,7 +85,7 @@ impl MemoryService {
     /// sessions whole: then nothing is deleted. [`Error::NoSession`], or whatever the backend says
     /// before anything is deleted. Later failures are in [`Purged::failures`].
     pub async fn delete_all(&self, caller: &Caller, scope: &Scope) -> Result<Purged> {
-        let owner = self.owner(caller, scope)?;
+        let owner = self.owner(caller, Right::Delete, scope)?;
         let marks = Marked {
             // An agent's own graph needs no mark of the agent.
             agent: scope
@@ -151,7 +152,7 @@ impl MemoryService {
     }
 
     async fn delete_user(&self, caller: &Caller, user: &UserId) -> Result<Purged> {
-        caller.may_reach(&Owner::User(user.clone()))?;
+        caller.may(Right::Delete, &Owner::User(user.clone()))?;
         let no_entity = || Error::NoEntity {
             what: format!("user `{user}`"),
         };
@@ -173,7 +174,7 @@ impl MemoryService {
 
     async fn delete_agent(&self, caller: &Caller, agent: &AgentId) -> Result<Purged> {
         let graph = agent.graph();
-        caller.may_reach(&Owner::Graph(graph.clone()))?;
+        caller.may(Right::Delete, &Owner::Graph(graph.clone()))?;
         match self.zep().delete_graph(&graph).await {
             Err(error) if error.is_not_found() => {
                 return Err(Error::NoEntity {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Error, Result,
+    access::Right,
     fit::{self, Ours},
     lookup::{self, Thing, What},
     model::{Caller, Owner, Place, RecordId, Scope, Uuid},
@@ -63,7 +64,7 @@ impl MemoryService {
                 "is blank; to remove a memory use delete_memory",
             ));
         }
-        let Thing { owner, what } = self.find(caller, &id, scope).await?;
+        let Thing { owner, what } = self.find(caller, Right::Write, &id, scope).await?;
         let changed = match what {
             What::Fact(fact) => self.update_fact(owner, *fact, change).await?,
             What::Record(parts) => self.update_record(owner, &id, parts, change).await?,

@@ -16,7 +16,7 @@ use crate::{
         error::ToolError,
         server::MemoryServer,
     },
-    memory::{EntityId, model::Scope},
+    memory::{EntityId, access::Right, model::Scope},
 };
 
 /// Which one: exactly one of the four.
@@ -58,6 +58,8 @@ impl MemoryServer {
         let words = scope_in_words(&arguments);
         let args: DeleteEntitiesArgs = arguments::parse(arguments)?;
         let entity = args.entity()?;
+        // Whoever may not is not asked first.
+        self.caller().may_at_all(Right::Delete)?;
         let question = format!(
             "Delete {words} with all memories for good? They cannot be restored. (Backend: {})",
             self.memories().backend()
