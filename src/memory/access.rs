@@ -1,7 +1,7 @@
 //! Who may do what. Every method of the service takes a [`Caller`], so that no door can forget to
 //! say who asks; what they may is decided here and nowhere else.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
 use super::{
     Error, Result,
@@ -48,6 +48,17 @@ impl Role {
             Right::Write => self >= Self::Writer,
             Right::Delete | Right::Migrate => self >= Self::Operator,
         }
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(word: &str) -> std::result::Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|role| role.as_str() == word)
+            .ok_or_else(|| "must be `reader`, `writer` or `operator`".to_owned())
     }
 }
 
@@ -130,7 +141,10 @@ impl Grant {
                 if self.role == Role::Operator && self.users == Allowed::All {
                     return true;
                 }
-                let agent = AgentId::of_graph(graph).and_then(|id| AgentId::new(&id).ok());
+                // An id that is trimmed names another graph.
+                let agent = AgentId::of_graph(graph)
+                    .and_then(|id| AgentId::new(&id).ok())
+                    .filter(|agent| agent.graph() == *graph);
                 match &self.agents {
                     // Only agents' graphs: others are none of ours.
                     Allowed::All => agent.is_some(),
