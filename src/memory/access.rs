@@ -211,19 +211,9 @@ impl Caller {
         self.may(Right::Read, owner).is_ok()
     }
 
-    /// Whom this caller can reach, where that is a list.
-    pub(super) fn listed(&self) -> Option<Vec<Owner>> {
-        let Self::Granted(grant) = self else {
-            return None;
-        };
-        match (&grant.users, &grant.agents) {
-            (Allowed::These(users), Allowed::These(agents)) => {
-                let users = users.iter().cloned().map(Owner::User);
-                let agents = agents.iter().map(|agent| Owner::Graph(agent.graph()));
-                Some(users.chain(agents).collect())
-            }
-            _ => None,
-        }
+    /// Whether this caller reaches all users, and so may look at an id whosesoever it is.
+    pub(super) fn reaches_every_user(&self) -> bool {
+        self.listed_users().is_none()
     }
 
     /// The users whom this caller can reach, where that is a list.
@@ -249,7 +239,8 @@ impl Caller {
         }
     }
 
-    fn reaches_every_agent(&self) -> bool {
+    /// Whether this caller reaches all agents' own memories.
+    pub(super) fn reaches_every_agent(&self) -> bool {
         match self {
             Self::Operator => true,
             Self::Granted(grant) => {

@@ -1,16 +1,18 @@
 //! Listing whose memories there are.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::{
     Result, fit,
-    model::{AgentId, Caller, GraphId, Owner, SessionId, UserId},
+    lookup::or_nothing,
+    model::{AgentId, Caller, GraphId, SessionId, UserId},
+    owners::MAX_OWNERS,
     service::MemoryService,
 };
-use crate::zep::PageNumber;
+use crate::zep::{self, PageNumber};
 
 /// The most entities of each kind that are listed. Ours.
 pub const MAX_ENTITIES: usize = 1_000;
@@ -71,12 +73,14 @@ pub struct Entities {
     pub agents: u64,
     /// How many sessions there are.
     pub runs: u64,
-    /// Whether there are more than are listed: 1,000 of each kind.
+    /// Whether there are more than are listed: 1,000 of each kind, or, for a caller who reaches some
+    /// users or agents only, those of the first 100 of them.
     pub truncated: bool,
 }
 
 impl MemoryService {
-    /// The users, agents and sessions that there are. Apps are only named in memories, and so in no
+    /// The users, agents and sessions that there are, as far as the caller reaches them; nobody else
+    /// is asked about or counted. Apps are only named in memories, and so in no
     /// list of Zep's.
     ///
     /// # Errors
@@ -102,32 +106,20 @@ impl MemoryService {
     }
 
     async fn users(&self, caller: &Caller, all: &mut Entities) -> Result<Vec<Entity>> {
+        if let Some(listed) = caller.listed_users() {
+            let mut found = Vec::new();
+            for user in first(listed, all) {
+                found.extend(or_nothing(self.zep().user(user).await)?.and_then(of_user));
+            }
+            found.sort_by_key(|user| user.created_at);
+            all.users = found.len() as u64;
+            return Ok(found);
+        }
         let mut found = Vec::new();
         for number in 1.. {
             let page = self.zep().list_users(page(number)).await?;
             let last = page.users.len() < PAGE as usize;
-            for user in page.users {
-                let Some(id) = user.user_id else { continue };
-                if !may_reach(caller, UserId::new(&id).ok().map(Owner::User)) {
-                    continue;
-                }
-                let names = [user.first_name, user.last_name];
-                let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
-                found.push(Entity {
-                    kind: EntityKind::User,
-                    name: if name.is_empty() { id.clone() } else { name },
-                    id,
-                    user: None,
-                    sessions: None,
-                    metadata: user
-                        .metadata
-                        .as_ref()
-                        .map(fit::unpack_flat)
-                        .unwrap_or_default(),
-                    created_at: user.created_at,
-                    updated_at: user.updated_at,
-                });
-            }
+            found.extend(page.users.into_iter().filter_map(of_user));
             if last || found.len() >= MAX_ENTITIES {
                 all.truncated |= !last;
                 all.users = page.total_count.unwrap_or(0).max(found.len() as u64);
@@ -138,32 +130,21 @@ impl MemoryService {
     }
 
     async fn agents(&self, caller: &Caller, all: &mut Entities) -> Result<Vec<Entity>> {
+        if let Some(listed) = caller.listed_agents() {
+            let mut found = Vec::new();
+            for agent in first(listed, all) {
+                let graph = self.zep().graph(&agent.graph()).await;
+                found.extend(or_nothing(graph)?.and_then(of_graph));
+            }
+            found.sort_by_key(|agent| agent.created_at);
+            all.agents = found.len() as u64;
+            return Ok(found);
+        }
         let mut found = Vec::new();
         for number in 1.. {
             let graphs = self.zep().list_graphs(page(number)).await?.graphs;
             let last = graphs.len() < PAGE as usize;
-            for graph in graphs {
-                let id = graph.graph_id.and_then(|id| GraphId::new(&id).ok());
-                // Graphs of other programs are none of ours.
-                let Some((id, agent)) = id.and_then(|id| {
-                    let agent = AgentId::of_graph(&id)?;
-                    Some((id, agent))
-                }) else {
-                    continue;
-                };
-                if may_reach(caller, Some(Owner::Graph(id))) {
-                    found.push(Entity {
-                        kind: EntityKind::Agent,
-                        name: agent.clone(),
-                        id: agent,
-                        user: None,
-                        sessions: None,
-                        metadata: Map::new(),
-                        created_at: graph.created_at,
-                        updated_at: None,
-                    });
-                }
-            }
+            found.extend(graphs.into_iter().filter_map(of_graph));
             if last || found.len() >= MAX_ENTITIES {
                 all.truncated |= !last;
                 break;
@@ -174,30 +155,23 @@ impl MemoryService {
     }
 
     async fn runs(&self, caller: &Caller, all: &mut Entities) -> Result<Vec<Entity>> {
+        if let Some(listed) = caller.listed_users() {
+            let mut found = Vec::new();
+            for user in first(listed, all) {
+                let threads = or_nothing(self.zep().user_threads(user).await)?;
+                found.extend(threads.into_iter().flatten().filter_map(of_thread));
+            }
+            found.sort_by_key(|run| run.created_at);
+            all.truncated |= found.len() > MAX_ENTITIES;
+            all.runs = found.len() as u64;
+            found.truncate(MAX_ENTITIES);
+            return Ok(found);
+        }
         let mut found = Vec::new();
         for number in 1.. {
             let page = self.zep().list_threads(page(number)).await?;
             let last = page.threads.len() < PAGE as usize;
-            for thread in page.threads {
-                let user = thread.user_id.and_then(|id| UserId::new(&id).ok());
-                // A thread whose owner Zep does not tell is nobody's.
-                let (Some(id), Some(user)) = (thread.thread_id, user) else {
-                    continue;
-                };
-                if may_reach(caller, Some(Owner::User(user.clone()))) {
-                    let session = SessionId::of_thread(&id, &user);
-                    found.push(Entity {
-                        kind: EntityKind::Run,
-                        name: session.clone(),
-                        id: session,
-                        user: Some(user.to_string()),
-                        sessions: None,
-                        metadata: Map::new(),
-                        created_at: thread.created_at,
-                        updated_at: None,
-                    });
-                }
-            }
+            found.extend(page.threads.into_iter().filter_map(of_thread));
             if last || found.len() >= MAX_ENTITIES {
                 all.truncated |= !last;
                 all.runs = page.total_count.unwrap_or(0).max(found.len() as u64);
@@ -208,10 +182,67 @@ impl MemoryService {
     }
 }
 
-fn page(number: u32) -> PageNumber {
-    PageNumber { number, size: PAGE }
+/// As many of these as are asked about.
+fn first<'a, T>(
+    listed: &'a BTreeSet<T>,
+    all: &mut Entities,
+) -> impl Iterator<Item = &'a T> + use<'a, T> {
+    all.truncated |= listed.len() > MAX_OWNERS;
+    listed.iter().take(MAX_OWNERS)
 }
 
-fn may_reach(caller: &Caller, owner: Option<Owner>) -> bool {
-    owner.is_some_and(|owner| caller.reaches(&owner))
+fn of_user(user: zep::User) -> Option<Entity> {
+    let id = user.user_id?;
+    let names = [user.first_name, user.last_name];
+    let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Some(Entity {
+        kind: EntityKind::User,
+        name: if name.is_empty() { id.clone() } else { name },
+        id,
+        user: None,
+        sessions: None,
+        metadata: user
+            .metadata
+            .as_ref()
+            .map(fit::unpack_flat)
+            .unwrap_or_default(),
+        created_at: user.created_at,
+        updated_at: user.updated_at,
+    })
+}
+
+/// `None` for graphs of other programs, which are none of ours.
+fn of_graph(graph: zep::Graph) -> Option<Entity> {
+    let id = GraphId::new(&graph.graph_id?).ok()?;
+    let agent = AgentId::of_graph(&id)?;
+    Some(Entity {
+        kind: EntityKind::Agent,
+        name: agent.clone(),
+        id: agent,
+        user: None,
+        sessions: None,
+        metadata: Map::new(),
+        created_at: graph.created_at,
+        updated_at: None,
+    })
+}
+
+/// `None` for a thread whose owner Zep does not tell: it is nobody's.
+fn of_thread(thread: zep::Thread) -> Option<Entity> {
+    let user = UserId::new(&thread.user_id?).ok()?;
+    let session = SessionId::of_thread(&thread.thread_id?, &user);
+    Some(Entity {
+        kind: EntityKind::Run,
+        name: session.clone(),
+        id: session,
+        user: Some(user.to_string()),
+        sessions: None,
+        metadata: Map::new(),
+        created_at: thread.created_at,
+        updated_at: None,
+    })
+}
+
+fn page(number: u32) -> PageNumber {
+    PageNumber { number, size: PAGE }
 }

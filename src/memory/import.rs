@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Result,
+    Error, Result,
     access::Right,
+    finder,
     fit::{self, PartNo, Speaker},
     model::{
         AgentId, AppId, Caller, MemoryKind, Owner, Place, RecordId, SessionId, TimeOrigin, UserId,
@@ -93,7 +94,7 @@ pub struct Scan<'a>(Pages<'a>);
 
 #[derive(Debug)]
 enum Pages<'a> {
-    Thread(ThreadPages<'a, dyn Zep + 'a>),
+    Thread(ThreadPages<'a, dyn Zep + 'a>, Owner),
     Episodes {
         zep: &'a dyn Zep,
         owner: &'a Owner,
@@ -108,10 +109,18 @@ impl Scan<'_> {
     /// [`super::Error::Zep`] if the place cannot be read whole.
     pub async fn next(&mut self) -> Result<Option<Vec<StoredPart>>> {
         match &mut self.0 {
-            Pages::Thread(pages) => Ok(pages
-                .next()
-                .await?
-                .map(|page| page.messages.into_iter().map(StoredPart::from).collect())),
+            Pages::Thread(pages, owner) => {
+                let Some(page) = pages.next().await? else {
+                    return Ok(None);
+                };
+                if !page.is_of(owner) {
+                    return Err(Error::NotYours {
+                        what: "this session".into(),
+                    });
+                }
+                let parts = page.messages.into_iter().map(StoredPart::from);
+                Ok(Some(parts.collect()))
+            }
             Pages::Episodes {
                 zep,
                 owner,
@@ -191,15 +200,18 @@ impl MemoryService {
     /// Reads what is stored in a session's thread.
     ///
     /// # Errors
-    /// [`super::Error::Forbidden`] if the caller may not reach it.
+    /// [`super::Error::Forbidden`] if the caller may not reach it. Reading it ends with
+    /// [`super::Error::NotYours`] if the thread is not this user's.
     pub fn scan_thread<'a>(
         &'a self,
         caller: &Caller,
         user: &UserId,
         thread: &'a ThreadId,
     ) -> Result<Scan<'a>> {
-        caller.may(Right::Migrate, &Owner::User(user.clone()))?;
-        Ok(Scan(Pages::Thread(ThreadPages::new(self.zep(), thread))))
+        let owner = Owner::User(user.clone());
+        caller.may(Right::Migrate, &owner)?;
+        let pages = ThreadPages::new(self.zep(), thread);
+        Ok(Scan(Pages::Thread(pages, owner)))
     }
 
     /// Reads what is stored in an owner's graph outside of sessions.
@@ -263,7 +275,7 @@ impl MemoryService {
         write.finish_even_if_dropped().await.map(drop)
     }
 
-    /// Deletes stored doubles: parts of which an equal one is kept.
+    /// Deletes stored doubles: parts of which an equal one is kept. What is not this owner's is left.
     ///
     /// # Errors
     /// [`super::Error::Zep`] if Zep fails; what was deleted before stays deleted.
@@ -274,10 +286,14 @@ impl MemoryService {
         doubles: &[Uuid],
     ) -> Result<()> {
         caller.may(Right::Migrate, owner)?;
-        for double in doubles {
-            match self.zep().delete_episode(double).await {
-                Err(error) if !error.is_not_found() => return Err(error.into()),
-                _ => {}
+        for asked in doubles.chunks(limits::FILTER_UUIDS) {
+            // Zep deletes an episode whosesoever it is.
+            let theirs = finder::sources(self.zep(), owner, asked.to_vec()).await?;
+            for double in asked.iter().filter(|double| theirs.contains_key(*double)) {
+                match self.zep().delete_episode(double).await {
+                    Err(error) if !error.is_not_found() => return Err(error.into()),
+                    _ => {}
+                }
             }
         }
         Ok(())

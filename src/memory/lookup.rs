@@ -93,16 +93,22 @@ impl MemoryService {
                 return Ok(found);
             }
         }
-        let found = match caller.listed() {
-            // Whoever reaches these only is told nothing of others, not even that they are there.
-            Some(owners) => self.among(owners, id).await?,
-            None => {
-                let owner = self.owner_of(caller, id).await?;
-                caller.may(right, &owner).map_err(|_| no_memory(id))?;
-                self.under(&owner, id).await?
-            }
-        };
-        found.ok_or_else(|| no_memory(id))
+        // Whoever reaches some users only is told nothing of others, not even that they are there,
+        // and nobody is asked about them.
+        if caller.reaches_every_user()
+            && let Some(owner) = self.owner_by_id(caller, id).await?
+        {
+            caller.may(right, &owner).map_err(|_| no_memory(id))?;
+            let found = self.under(&owner, id).await?;
+            return found.ok_or_else(|| no_memory(id));
+        }
+        let everybody = self.everybody(caller).await?;
+        let truncated = everybody.truncated;
+        match (self.among(everybody.owners, id).await?, truncated) {
+            (Some(found), _) => Ok(found),
+            (None, true) => Err(too_many_to_look()),
+            (None, false) => Err(no_memory(id)),
+        }
     }
 
     /// What an id names among the memories of these.
@@ -191,12 +197,18 @@ impl MemoryService {
     }
 
     /// Whose an id is of which nothing is known: a turn is its thread's owner's, a fact is whose the
-    /// episodes are that it was drawn from. Zep names no owner of anything else, so all owners are
-    /// asked, at most 100.
-    async fn owner_of(&self, caller: &Caller, id: &Uuid) -> Result<Owner> {
+    /// episodes are that it was drawn from. Zep names no owner of anything else: then it is `None`,
+    /// and all owners must be asked.
+    async fn owner_by_id(&self, caller: &Caller, id: &Uuid) -> Result<Option<Owner>> {
         let (episode, fact) = futures::join!(self.zep().episode(id), self.zep().fact(id));
         let thread = match (or_nothing(episode)?, or_nothing(fact)?) {
-            (None, None) => return Err(no_memory(id)),
+            (None, None) if caller.reaches_every_agent() => return Err(no_memory(id)),
+            // An agent's that this caller does not reach, and one that is not there, are answered
+            // alike.
+            (None, None) => match self.everybody(caller).await?.truncated {
+                true => return Err(too_many_to_look()),
+                false => return Err(no_memory(id)),
+            },
             (Some(episode), _) => episode.thread_id,
             (None, Some(fact)) => match fact.episodes.first() {
                 Some(source) => or_nothing(self.zep().episode(source).await)?
@@ -204,28 +216,14 @@ impl MemoryService {
                 None => None,
             },
         };
-        if let Some(thread) = thread {
-            let newest = Window::Last { limit: 1 };
-            let page = self
-                .zep()
-                .messages(&ThreadId::new(&thread)?, &newest)
-                .await?;
-            let user = page.user_id.ok_or_else(|| no_memory(id))?;
-            return Ok(Owner::User(UserId::new(&user)?));
-        }
-        let everybody = self.everybody(caller).await?;
-        let truncated = everybody.truncated;
-        if let Some(found) = self.among(everybody.owners, id).await? {
-            return Ok(found.owner);
-        }
-        Err(match truncated {
-            true => Error::invalid(
-                "user_id",
-                "is needed here: there are too many users to look for the owner of this memory; \
-                 pass the `user_id` (or `agent_id`) whose it is",
-            ),
-            false => no_memory(id),
-        })
+        let Some(thread) = thread else {
+            return Ok(None);
+        };
+        let newest = Window::Last { limit: 1 };
+        let page = self.zep().messages(&ThreadId::new(&thread)?, &newest).await;
+        let page = or_nothing(page)?.ok_or_else(|| no_memory(id))?;
+        let user = page.user_id.ok_or_else(|| no_memory(id))?;
+        Ok(Some(Owner::User(UserId::new(&user)?)))
     }
 
     /// Remembers whose a memory is that is shown, so that its id alone finds it again.
@@ -253,6 +251,14 @@ pub(super) fn no_memory(id: &Uuid) -> Error {
     Error::NoMemory { id: id.to_string() }
 }
 
+fn too_many_to_look() -> Error {
+    Error::invalid(
+        "user_id",
+        "is needed here: there are too many users and agents to look for a memory by its id alone; \
+         pass the `user_id` (or `agent_id`) whose it is",
+    )
+}
+
 /// The whole record that these episodes are the parts of; `None` if it is deleted as far as Zep
 /// allows, or its first part is missing.
 pub(super) fn whole(parts: Vec<Episode>) -> Option<Assembled> {
@@ -277,7 +283,8 @@ fn part_number(part: &Episode) -> u32 {
         .map_or(1, |part| part.number)
 }
 
-fn or_nothing<T>(answer: zep::Result<T>) -> Result<Option<T>> {
+/// What is there, if it is.
+pub(super) fn or_nothing<T>(answer: zep::Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_not_found() => Ok(None),

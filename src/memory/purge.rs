@@ -31,6 +31,17 @@ pub enum EntityId {
     Run(SessionId),
 }
 
+impl EntityId {
+    /// Whose memories go with it.
+    pub fn owner(&self, default_user: &UserId) -> Owner {
+        match self {
+            Self::User(user) => Owner::User(user.clone()),
+            Self::Agent(agent) => Owner::Graph(agent.graph()),
+            Self::App(_) | Self::Run(_) => Owner::User(default_user.clone()),
+        }
+    }
+}
+
 /// What was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purged {
@@ -101,6 +112,8 @@ impl MemoryService {
         };
         match (&purge.owner, &scope.session) {
             (Owner::User(user), Some(session)) => {
+                // What was believed a minute ago is not enough: the thread is deleted whole.
+                self.inner.sessions.forget(user, session);
                 let thread = self.inner.sessions.find(self.zep(), user, session).await?;
                 let thread = thread.ok_or_else(|| Error::NoSession {
                     user: user.to_string(),
@@ -356,8 +369,12 @@ impl Purge<'_> {
                 .zep()
                 .messages(&thread, &Window::Last { limit: 1 })
                 .await;
-            match page?.total_count {
-                Some(total) if total == marked => whole.push((thread, total)),
+            let page = page?;
+            match page.total_count {
+                // In doubt whether the thread is still this user's, it stays.
+                Some(total) if total == marked && page.is_of(&self.owner) => {
+                    whole.push((thread, total));
+                }
                 _ => shared.push(thread),
             }
         }

@@ -146,10 +146,15 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What the token allows.
+    /// Checks the ids in it.
     ///
     /// # Errors
     /// Names the field that is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        self.grant().map(drop)
+    }
+
+    /// What the token allows.
     fn grant(&self) -> Result<Grant, String> {
         let grant = Grant {
             role: self.role,
@@ -256,6 +261,13 @@ impl TryFrom<Value> for Reach {
 #[serde(try_from = "String")]
 pub struct Expiry(pub Timestamp);
 
+impl Expiry {
+    /// Whether it was before now.
+    pub fn is_past(&self) -> bool {
+        self.0 <= Timestamp::now()
+    }
+}
+
 impl FromStr for Expiry {
     type Err = String;
 
@@ -310,7 +322,7 @@ mod as_text {
 pub(super) struct Known {
     hash: TokenHash,
     pub(super) caller: Caller,
-    expires: Option<Timestamp>,
+    expires: Option<Expiry>,
 }
 
 impl Known {
@@ -334,7 +346,7 @@ impl Known {
 
     /// Whether it is good now.
     pub(super) fn is_good(&self) -> bool {
-        self.expires.is_none_or(|end| Timestamp::now() < end)
+        self.expires.is_none_or(|end| !end.is_past())
     }
 }
 
@@ -379,7 +391,7 @@ impl Table {
             known.push(Known {
                 hash: entry.hash,
                 caller: Caller::Granted(Arc::new(grant)),
-                expires: entry.expires.map(|expiry| expiry.0),
+                expires: entry.expires,
             });
         }
         Ok(Self(known))

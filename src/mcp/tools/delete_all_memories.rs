@@ -103,8 +103,8 @@ impl MemoryServer {
         .scope_of_deletion()?;
         // Whoever may not is not asked first.
         let caller = self.caller();
-        caller.may_at_all(Right::Delete)?;
         let default_user = self.memories().default_user(&caller);
+        caller.may(Right::Delete, &scope.owner(default_user))?;
         let whose = match words.is_empty() {
             true => format!("the default user “{default_user}”"),
             false => words.clone(),

@@ -59,7 +59,11 @@ impl MemoryServer {
         let args: DeleteEntitiesArgs = arguments::parse(arguments)?;
         let entity = args.entity()?;
         // Whoever may not is not asked first.
-        self.caller().may_at_all(Right::Delete)?;
+        let caller = self.caller();
+        caller.may(
+            Right::Delete,
+            &entity.owner(self.memories().default_user(&caller)),
+        )?;
         let question = format!(
             "Delete {words} with all memories for good? They cannot be restored. (Backend: {})",
             self.memories().backend()
@@ -68,10 +72,7 @@ impl MemoryServer {
             return Ok(Answered::Asking(response));
         }
         let as_a_whole = matches!(entity, EntityId::User(_) | EntityId::Agent(_));
-        let purged = self
-            .memories()
-            .delete_entity(&self.caller(), entity)
-            .await?;
+        let purged = self.memories().delete_entity(&caller, entity).await?;
         let deletion = DeletionAnswer::new(purged, as_a_whole, self.memories().backend());
         Ok(Answered::Done(answer(deletion)?))
     }
