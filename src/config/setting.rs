@@ -69,6 +69,17 @@ impl Setting {
         Self::LogFormat,
     ];
 
+    /// Those that say who is let in over the network: [`super::AccessSettings`] has them.
+    pub const OF_ACCESS: [Self; 7] = [
+        Self::AuthToken,
+        Self::AuthTokensFile,
+        Self::OauthIssuer,
+        Self::OauthAudience,
+        Self::OauthResource,
+        Self::OauthJwksUrl,
+        Self::OauthUserClaim,
+    ];
+
     /// Its name in the environment and in `.env`.
     pub fn name(self) -> &'static str {
         match self {

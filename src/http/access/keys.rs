@@ -65,10 +65,19 @@ struct State {
     tried: Option<Instant>,
 }
 
+/// How often the issuer is asked.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    fresh_for: Duration,
+    between: Duration,
+    between_first: Duration,
+}
+
 /// The issuer's keys.
 #[derive(Debug)]
 pub(super) struct Keys {
     client: Client,
+    pace: Pace,
     issuer: String,
     /// Where they are, if that need not be looked up.
     url: Option<Url>,
@@ -94,6 +103,11 @@ impl Keys {
             .build()?;
         Ok(Self {
             client,
+            pace: Pace {
+                fresh_for: FRESH_FOR,
+                between: BETWEEN,
+                between_first: BETWEEN_FIRST,
+            },
             issuer: issuer.to_owned(),
             url,
             state: RwLock::default(),
@@ -111,10 +125,10 @@ impl Keys {
         if let Some(fetched) = &before
             && let Some(key) = among(&fetched.keys, id, algorithm)
         {
-            if fetched.at.elapsed() > FRESH_FOR && self.may_try() {
+            if fetched.at.elapsed() > self.pace.fresh_for && self.may_try() {
                 // Nobody waits for it.
-                let keys = self.clone();
-                tokio::spawn(async move { keys.fetch_after(Some(fetched_at(&keys))).await });
+                let (keys, seen) = (self.clone(), fetched.at);
+                tokio::spawn(async move { keys.fetch_after(Some(seen)).await });
             }
             return Ok(key);
         }
@@ -134,8 +148,8 @@ impl Keys {
     fn may_try(&self) -> bool {
         let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
         let between = match state.fetched {
-            Some(_) => BETWEEN,
-            None => BETWEEN_FIRST,
+            Some(_) => self.pace.between,
+            None => self.pace.between_first,
         };
         state.tried.is_none_or(|tried| tried.elapsed() >= between)
     }
@@ -225,10 +239,6 @@ impl Keys {
     }
 }
 
-fn fetched_at(keys: &Keys) -> Instant {
-    keys.good().map_or_else(Instant::now, |fetched| fetched.at)
-}
-
 #[derive(Deserialize)]
 struct Metadata {
     issuer: String,
@@ -290,4 +300,146 @@ fn discovery_urls(issuer: &str) -> Vec<Url> {
         .collect();
     urls.dedup();
     urls
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+    use serde_json::json;
+
+    use super::*;
+
+    /// An issuer whose keys are called after how often they were asked for.
+    #[derive(Debug, Default)]
+    struct Issuer {
+        asked: AtomicU32,
+        down: AtomicBool,
+    }
+
+    async fn answer(State(issuer): State<Arc<Issuer>>) -> Result<Json<Value>, StatusCode> {
+        let asked = issuer.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        if issuer.down.load(Ordering::SeqCst) {
+            return Err(StatusCode::BAD_GATEWAY);
+        }
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        Ok(Json(json!({"keys": [
+            {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": format!("key-{asked}")},
+            {"kty": "oct", "k": "c2VjcmV0", "kid": "shared"},
+            {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": "enc", "use": "enc"},
+            {"kty": "new", "kid": "unheard-of"},
+        ]})))
+    }
+
+    async fn keys(pace: Pace) -> (Arc<Issuer>, Arc<Keys>) {
+        let issuer = Arc::new(Issuer::default());
+        let app = Router::new()
+            .route("/keys", get(answer))
+            .with_state(issuer.clone());
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        let mut keys = Keys::new("https://issuer.example", Url::parse(&url).ok()).unwrap();
+        keys.pace = pace;
+        (issuer, Arc::new(keys))
+    }
+
+    async fn find(keys: &Arc<Keys>, id: &str) -> Option<NoKey> {
+        keys.find(Some(id), Algorithm::EdDSA).await.err()
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn an_unknown_key_is_asked_for_and_not_without_end() {
+        let between = Duration::from_millis(400);
+        let (issuer, keys) = keys(Pace {
+            fresh_for: HOUR,
+            between,
+            between_first: Duration::ZERO,
+        })
+        .await;
+        assert_eq!(find(&keys, "key-1").await, None);
+        for _ in 0..50 {
+            assert_eq!(find(&keys, "key-2").await, Some(NoKey::Unknown));
+        }
+        assert_eq!(issuer.asked.load(Ordering::SeqCst), 1);
+        tokio::time::sleep(between).await;
+        assert_eq!(find(&keys, "key-2").await, None);
+        // It took the first one back.
+        assert_eq!(find(&keys, "key-1").await, Some(NoKey::Unknown));
+        assert_eq!(issuer.asked.load(Ordering::SeqCst), 2);
+        for never in ["shared", "enc", "unheard-of"] {
+            assert_eq!(find(&keys, never).await, Some(NoKey::Unknown), "{never}");
+        }
+    }
+
+    #[tokio::test]
+    async fn many_who_come_at_once_ask_once() {
+        let (issuer, keys) = keys(Pace {
+            fresh_for: HOUR,
+            between: HOUR,
+            between_first: HOUR,
+        })
+        .await;
+        let all = futures::future::join_all((0..50).map(|_| find(&keys, "key-1"))).await;
+        assert!(all.iter().all(Option::is_none), "{all:?}");
+        assert_eq!(issuer.asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn old_keys_serve_while_the_issuer_is_down_and_new_ones_come_by_themselves() {
+        let (issuer, keys) = keys(Pace {
+            fresh_for: Duration::ZERO,
+            between: Duration::from_millis(50),
+            between_first: Duration::ZERO,
+        })
+        .await;
+        issuer.down.store(true, Ordering::SeqCst);
+        assert_eq!(find(&keys, "key-2").await, Some(NoKey::Unavailable));
+        issuer.down.store(false, Ordering::SeqCst);
+        assert_eq!(find(&keys, "key-2").await, None);
+        issuer.down.store(true, Ordering::SeqCst);
+        for _ in 0..5 {
+            assert_eq!(find(&keys, "key-2").await, None);
+            tokio::time::sleep(Duration::from_millis(60)).await;
+        }
+        assert!(issuer.asked.load(Ordering::SeqCst) > 3);
+        issuer.down.store(false, Ordering::SeqCst);
+        let begun = Instant::now();
+        // Behind the back of whoever shows the old one.
+        while find(&keys, "key-2").await.is_none() {
+            assert!(begun.elapsed() < Duration::from_secs(10));
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    #[test]
+    fn metadata_is_looked_for_where_the_standards_say() {
+        let of = |issuer| {
+            discovery_urls(issuer)
+                .into_iter()
+                .map(String::from)
+                .collect::<Vec<_>>()
+        };
+        let at = "https://login.example.com";
+        assert_eq!(
+            of("https://login.example.com/tenant/"),
+            [
+                format!("{at}/.well-known/oauth-authorization-server/tenant"),
+                format!("{at}/.well-known/openid-configuration/tenant"),
+                format!("{at}/tenant/.well-known/openid-configuration"),
+            ]
+        );
+        assert_eq!(
+            of(at),
+            [
+                format!("{at}/.well-known/oauth-authorization-server"),
+                format!("{at}/.well-known/openid-configuration"),
+            ]
+        );
+    }
 }

@@ -78,8 +78,10 @@ impl Issuer {
         let grant = claims::grant(&claims, &self.settings.user_claim).ok_or(Refusal::Nothing)?;
         let subject = claims.get("sub").and_then(Value::as_str);
         let until = claims.get("exp").and_then(Value::as_f64);
-        let until =
-            until.and_then(|until| Timestamp::from_second(until as i64 + LEEWAY as i64).ok());
+        let until = until.and_then(|until| {
+            let end = (until as i64).saturating_add(LEEWAY as i64);
+            Timestamp::from_second(end).ok()
+        });
         let (Some(subject), Some(until)) = (subject, until) else {
             return Err(Refusal::Invalid);
         };
