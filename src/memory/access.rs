@@ -19,7 +19,7 @@ pub enum Caller {
 }
 
 /// What somebody may do with what is theirs to reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Read.
     Reader,

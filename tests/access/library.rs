@@ -77,7 +77,8 @@ async fn everything(memories: &MemoryService, caller: &Caller, owner: &Owner) ->
     note(memories.scan_graph(caller, owner).map(drop));
     note(memories.delete_doubles(caller, owner, &[]).await);
     let turn = memories.import_turn(caller, owner).await;
-    note(turn.as_ref().map(drop).map_err(Clone::clone));
+    // Held no longer: the next one waits for it.
+    note(turn.map(drop));
     let turn = memories
         .import_turn(&Caller::Operator, owner)
         .await
