@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
@@ -292,7 +292,7 @@ pub async fn listen_with(app: Router) -> String {
     format!("http://{address}")
 }
 
-fn tokens(file: &PathBuf) -> HashMap<Who, String> {
+fn tokens(file: &Path) -> HashMap<Who, String> {
     let mut tokens = HashMap::new();
     for who in Who::WITH_TOKENS {
         let token = fresh().unwrap().expose_secret().to_owned();

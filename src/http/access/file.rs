@@ -2,13 +2,13 @@
 
 use std::{
     fs::{File, Metadata},
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
-use super::tokens::Table;
+use super::{table::Table, tokens::Entry};
 
 /// The largest file that is read, in bytes. Ours: thousands of tokens.
 const MAX_BYTES: u64 = 4 << 20;
@@ -235,9 +235,7 @@ pub(super) fn check(metadata: &Metadata) -> Result<(), String> {
 ///
 /// # Errors
 /// [`TokensFileError`] if the file cannot be used or written, or has an entry of that name.
-pub fn append(path: &Path, entry: &super::tokens::Entry) -> Result<(), TokensFileError> {
-    use std::io::{Seek, SeekFrom, Write};
-
+pub fn append(path: &Path, entry: &Entry) -> Result<(), TokensFileError> {
     let wrong = |problem: String| TokensFileError {
         path: path.to_owned(),
         problem,

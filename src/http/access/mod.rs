@@ -1,7 +1,7 @@
 //! Who is let in at the door, and as whom.
 //!
 //! A request shows a bearer token: the one of `MCP_AUTH_TOKEN`, one of a file (`tokens.rs`,
-//! `file.rs`), or one that a configured issuer signed (`oauth.rs`, `keys.rs`, `claims.rs`). It
+//! `table.rs`, `file.rs`), or one that a configured issuer signed (`oauth.rs`, `keys.rs`, `claims.rs`). It
 //! becomes a [`Caller`] for the memory layer, which decides what that one may do, and a [`Subject`],
 //! to whom a session belongs. Whoever shows wrong ones is slowed down (`throttle.rs`).
 
@@ -13,6 +13,7 @@ mod oauth;
 mod refusal;
 mod signatures;
 mod subject;
+mod table;
 mod throttle;
 mod tokens;
 
@@ -44,8 +45,9 @@ pub use tokens::{Entry, Expiry, Name, NoRandomness, Reach, TokenHash, fresh};
 use file::TokensFile;
 use oauth::Issuer;
 use refusal::Refusal;
+use table::Known;
 use throttle::Throttle;
-use tokens::{Known, is_of_our_making};
+use tokens::is_of_our_making;
 
 /// Where a request comes from whose connection is not known: all such are one.
 const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
