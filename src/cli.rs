@@ -3,6 +3,7 @@
 mod emulate;
 mod install;
 mod migrate;
+mod token;
 
 use clap::{Args, Parser, Subcommand};
 use zep_mcp_server::config::Flags;
@@ -10,6 +11,7 @@ use zep_mcp_server::config::Flags;
 pub use emulate::EmulateArgs;
 pub use install::InstallArgs;
 pub use migrate::{MigrateArgs, MovingArgs, ValidateArgs};
+pub use token::{NewTokenArgs, TokenArgs, TokenCommand};
 
 /// Memory for AI agents over MCP, kept in Zep Cloud or in one file on this machine
 ///
@@ -79,6 +81,9 @@ pub enum Command {
     /// Compare what is stored with an export, record by record, and say what differs
     #[command(after_long_help = migrate::VALIDATING)]
     Validate(Box<ValidateArgs>),
+
+    /// Make tokens that let clients in over the network
+    Token(TokenArgs),
 }
 
 /// How `doctor` reports.
@@ -113,6 +118,19 @@ Environment:
                         Default: all. core: the five of our own.
   ZEP_MCP_CONFIRM       elicit | never. Whether the person is asked before all memories of somebody
                         are deleted, where the host can ask. Default: elicit. Not from .env.
+
+  Over the network (none of these counts from .env):
+  MCP_AUTH_TOKEN        The one token that may do everything for everybody, 16 characters at least:
+                        \"$(zep-mcp-server token new)\". It has no flag.
+  MCP_AUTH_TOKENS_FILE  The file of tokens, each for some users and a role: see `token new --help`.
+  MCP_OAUTH_ISSUER      Who signs tokens, as in their `iss`. Their scope (memory:read, memory:write,
+                        memory:operate) or `role` says what they allow, `sub` for whom, `zep_users`
+                        ([\"id\", …] or \"*\") for whom besides, `zep_agents` with which agents.
+  MCP_OAUTH_AUDIENCE    What they are made out to, as in their `aud`. Needed with an issuer.
+  MCP_OAUTH_RESOURCE    This server's address for its clients. Default: the audience.
+  MCP_OAUTH_JWKS_URL    Where the issuer's keys are. Default: where its metadata says.
+  MCP_OAUTH_USER_CLAIM  The claim that names the user. Default: sub.
+
   LOG_LEVEL             error | warn | info | debug | trace. Default: info. Logs go to stderr, and
                         from info up hold nothing that anybody said.
   LOG_FORMAT            text | json. Default: text.

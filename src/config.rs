@@ -3,6 +3,7 @@
 //! Nothing else in the program reads the environment. A [`Config`] is whole or it is not there:
 //! every wrong value is found in one go and named in [`ConfigError`].
 
+mod access;
 mod dotenv;
 mod error;
 mod flags;
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 use crate::zep::{Connection, UserId};
 
+pub(crate) use access::is_safe;
+pub use access::{AccessSettings, OauthSettings};
 pub use error::{ConfigError, Problem};
 pub use flags::Flags;
 pub use setting::{Origin, Setting};

@@ -28,6 +28,7 @@ fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Migrate(args) => commands::migrate::run(settings, &args),
         Command::Validate(args) => commands::validate::run(settings, &args),
+        Command::Token(args) => commands::token::run(args),
     }
 }
 

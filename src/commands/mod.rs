@@ -6,6 +6,7 @@ pub mod install;
 pub mod migrate;
 mod moving;
 pub mod serve;
+pub mod token;
 pub mod try_it;
 pub mod validate;
 

@@ -194,6 +194,11 @@ impl Reader {
         }
     }
 
+    /// Notes that a setting is not set that is needed.
+    pub fn missing(&mut self, setting: Setting, message: &str) {
+        self.problem(setting, Origin::Default, message.to_owned());
+    }
+
     /// What was found.
     ///
     /// # Errors

@@ -25,6 +25,20 @@ pub enum Setting {
     Tools,
     /// `ZEP_MCP_CONFIRM`
     Confirm,
+    /// `MCP_AUTH_TOKEN`
+    AuthToken,
+    /// `MCP_AUTH_TOKENS_FILE`
+    AuthTokensFile,
+    /// `MCP_OAUTH_ISSUER`
+    OauthIssuer,
+    /// `MCP_OAUTH_AUDIENCE`
+    OauthAudience,
+    /// `MCP_OAUTH_RESOURCE`
+    OauthResource,
+    /// `MCP_OAUTH_JWKS_URL`
+    OauthJwksUrl,
+    /// `MCP_OAUTH_USER_CLAIM`
+    OauthUserClaim,
     /// `LOG_LEVEL`
     LogLevel,
     /// `LOG_FORMAT`
@@ -33,7 +47,7 @@ pub enum Setting {
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 19] = [
         Self::Backend,
         Self::ApiKey,
         Self::ApiUrl,
@@ -44,8 +58,26 @@ impl Setting {
         Self::ImportDir,
         Self::Tools,
         Self::Confirm,
+        Self::AuthToken,
+        Self::AuthTokensFile,
+        Self::OauthIssuer,
+        Self::OauthAudience,
+        Self::OauthResource,
+        Self::OauthJwksUrl,
+        Self::OauthUserClaim,
         Self::LogLevel,
         Self::LogFormat,
+    ];
+
+    /// Those that say who is let in over the network: [`super::AccessSettings`] has them.
+    pub const OF_ACCESS: [Self; 7] = [
+        Self::AuthToken,
+        Self::AuthTokensFile,
+        Self::OauthIssuer,
+        Self::OauthAudience,
+        Self::OauthResource,
+        Self::OauthJwksUrl,
+        Self::OauthUserClaim,
     ];
 
     /// Its name in the environment and in `.env`.
@@ -61,6 +93,13 @@ impl Setting {
             Self::ImportDir => "ZEP_MCP_IMPORT_DIR",
             Self::Tools => "ZEP_MCP_TOOLS",
             Self::Confirm => "ZEP_MCP_CONFIRM",
+            Self::AuthToken => "MCP_AUTH_TOKEN",
+            Self::AuthTokensFile => "MCP_AUTH_TOKENS_FILE",
+            Self::OauthIssuer => "MCP_OAUTH_ISSUER",
+            Self::OauthAudience => "MCP_OAUTH_AUDIENCE",
+            Self::OauthResource => "MCP_OAUTH_RESOURCE",
+            Self::OauthJwksUrl => "MCP_OAUTH_JWKS_URL",
+            Self::OauthUserClaim => "MCP_OAUTH_USER_CLAIM",
             Self::LogLevel => "LOG_LEVEL",
             Self::LogFormat => "LOG_FORMAT",
         }

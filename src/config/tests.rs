@@ -53,7 +53,10 @@ fn without_any_setting_memories_stay_on_this_machine() {
     let config = from_environment(&[]).unwrap();
     assert_eq!(config.backend.name(), "local");
     assert_eq!(config.default_user.as_str(), "mem0-mcp");
-    assert_eq!(config.in_force.len(), Setting::ALL.len());
+    assert_eq!(
+        config.in_force.len(),
+        Setting::ALL.len() - Setting::OF_ACCESS.len()
+    );
     assert!(
         config
             .in_force
@@ -388,4 +391,79 @@ fn a_value_that_is_no_text_is_named() {
 fn the_key_is_in_no_debug_print() {
     let config = from_environment(&[(Setting::ApiKey, "z_very_secret")]).unwrap();
     assert!(!format!("{config:?}").contains("very_secret"));
+}
+
+fn access(
+    flags: Flags,
+    environment: &[(Setting, &str)],
+    dotenv: &str,
+) -> Result<AccessSettings, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(".env");
+    fs::write(&file, dotenv).unwrap();
+    let environment = environment
+        .iter()
+        .map(|(setting, value)| (*setting, OsString::from(value)));
+    AccessSettings::from_sources(Sources::new(flags, environment, DotEnv::read(&file)))
+}
+
+#[test]
+fn who_is_let_in_never_comes_from_a_foreign_file() {
+    let lines: Vec<String> = Setting::OF_ACCESS
+        .iter()
+        .map(|setting| format!("{setting}=https://login.example.com/long-enough"))
+        .collect();
+    let settings = access(Flags::default(), &[], &lines.join("\n")).unwrap();
+    assert!(settings.token.is_none() && settings.tokens_file.is_none() && settings.oauth.is_none());
+    assert_eq!(settings.warnings.len(), Setting::OF_ACCESS.len());
+    assert_eq!(settings.in_force.len(), Setting::OF_ACCESS.len());
+}
+
+#[test]
+fn a_token_that_could_be_guessed_is_refused_and_none_is_repeated() {
+    let wrong = [(Setting::AuthToken, "fifteen-letters")];
+    let error = access(Flags::default(), &wrong, "")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("16") && !error.contains("fifteen-letters"),
+        "{error}"
+    );
+    let right = [(Setting::AuthToken, "sixteen--letters")];
+    let settings = access(Flags::default(), &right, "").unwrap();
+    assert!(settings.token.is_some());
+    assert!(!format!("{settings:?}").contains("sixteen--letters"));
+}
+
+#[test]
+fn an_issuer_needs_an_audience_and_keys_come_over_https() {
+    let of = |environment: &[(Setting, &str)]| access(Flags::default(), environment, "");
+    let issuer = (Setting::OauthIssuer, "https://login.example.com/");
+    let error = of(&[issuer]).unwrap_err();
+    assert_eq!(error.problems[0].setting, Setting::OauthAudience);
+    let error = of(&[issuer, (Setting::OauthAudience, "memory")]).unwrap_err();
+    assert_eq!(error.problems[0].setting, Setting::OauthResource);
+    let audience = (Setting::OauthAudience, "https://memory.example.com/mcp");
+    let oauth = of(&[issuer, audience]).unwrap().oauth.unwrap();
+    assert_eq!(oauth.issuer, "https://login.example.com/");
+    assert_eq!(oauth.resource.as_str(), "https://memory.example.com/mcp");
+    assert_eq!(oauth.user_claim, "sub");
+    for (url, good) in [
+        ("https://login.example.com", true),
+        ("http://127.0.0.1:9000", true),
+        ("http://localhost/x", true),
+        ("http://login.example.com", false),
+        ("https://user:secret@login.example.com", false),
+        ("login.example.com", false),
+        ("file:///etc/passwd", false),
+    ] {
+        let issuer = of(&[(Setting::OauthIssuer, url), audience]);
+        assert_eq!(issuer.is_ok(), good, "{url}");
+        let keys = of(&[issuer_of_tests(), audience, (Setting::OauthJwksUrl, url)]);
+        assert_eq!(keys.is_ok(), good, "{url}");
+    }
+}
+
+fn issuer_of_tests() -> (Setting, &'static str) {
+    (Setting::OauthIssuer, "https://login.example.com")
 }

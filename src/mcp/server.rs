@@ -57,6 +57,9 @@ pub struct MemoryServer {
     memories: MemoryService,
     import_dir: Option<Arc<Path>>,
     confirm: Confirm,
+    /// Who asks: over stdio, the one who started this process. On a network, it is known of each
+    /// request only.
+    caller: Option<Caller>,
     tools: Arc<ToolRouter<Self>>,
     prompts: Arc<PromptRouter<Self>>,
 }
@@ -68,6 +71,7 @@ impl MemoryServer {
             memories,
             import_dir: None,
             confirm: Confirm::Elicit,
+            caller: Some(Caller::Operator),
             // Built once: making the schemas is the only cost of starting up.
             tools: Arc::new(tools::router()),
             prompts: Arc::new(prompts::router()),
@@ -110,9 +114,35 @@ impl MemoryServer {
         &self.memories
     }
 
-    /// Who asks: over stdio, the one who started this process.
+    /// The same for a network: who asks is known of each request only, from the [`Caller`] that the
+    /// door put into its extensions. A request without one is refused.
+    #[must_use]
+    pub fn on_a_network(mut self) -> Self {
+        self.caller = None;
+        self
+    }
+
+    /// Who asks.
     pub(super) fn caller(&self) -> Caller {
-        Caller::Operator
+        self.caller.clone().unwrap_or_else(Caller::nobody)
+    }
+
+    /// This server as it stands before whoever made a request.
+    fn before(&self, context: &RequestContext<RoleServer>) -> Result<Self, ErrorData> {
+        if self.caller.is_some() {
+            return Ok(self.clone());
+        }
+        let caller = context
+            .extensions
+            .get::<http::request::Parts>()
+            .and_then(|parts| parts.extensions.get::<Caller>());
+        match caller {
+            Some(caller) => Ok(Self {
+                caller: Some(caller.clone()),
+                ..self.clone()
+            }),
+            None => Err(ErrorData::invalid_request("who asks is not known", None)),
+        }
     }
 
     fn instructions(&self) -> String {
@@ -139,7 +169,7 @@ impl MemoryServer {
         );
         lines.push(format!(
             "Name the `user_id` whenever you know whose memory it is; without one `{}` is meant.",
-            self.memories.default_user()
+            self.memories.default_user(&self.caller())
         ));
         lines.join("\n")
     }
@@ -171,12 +201,13 @@ impl ServerHandler for MemoryServer {
             let state = request.request_state.take();
             context.extensions.insert(Answers { responses, state });
         }
+        let server = self.before(&context)?;
         let name = request.name.clone();
         let begun = Instant::now();
         let cancelled = context.ct.clone();
         let call = self
             .tools
-            .call(ToolCallContext::new(self, request, context));
+            .call(ToolCallContext::new(&server, request, context));
         let outcome = tokio::select! {
             outcome = AssertUnwindSafe(call).catch_unwind() => outcome,
             () = cancelled.cancelled() => {

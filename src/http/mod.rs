@@ -1,0 +1,3 @@
+//! The door for agents on a network.
+
+pub mod access;
