@@ -5,7 +5,7 @@ mod install;
 mod migrate;
 
 use clap::{Args, Parser, Subcommand};
-use zep_mcp_server::config::Flags;
+use zep_mcp_server::config::{Flags, HttpFlags};
 
 pub use emulate::EmulateArgs;
 pub use install::InstallArgs;
@@ -32,13 +32,14 @@ pub struct Cli {
 }
 
 /// What the program can do.
-#[derive(Debug, Default, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve MCP over stdin and stdout (as without a command)
+    /// Serve MCP over stdin and stdout (as without a command), or on a network with --http
     ///
-    /// Logs go to stderr. The server ends when its stdin ends.
-    #[default]
-    Serve,
+    /// Logs go to stderr. Over stdin and stdout the server ends when its stdin ends. On a network
+    /// it answers Streamable HTTP at /mcp and the older HTTP with SSE at /sse, /health and /ready,
+    /// until SIGTERM or Ctrl-C: it then finishes what is in flight; a second one does not wait.
+    Serve(Box<ServeArgs>),
 
     /// See it work: an agent's day with a real server on a throw-away store
     ///
@@ -81,6 +82,24 @@ pub enum Command {
     Validate(Box<ValidateArgs>),
 }
 
+impl Default for Command {
+    fn default() -> Self {
+        Self::Serve(Box::default())
+    }
+}
+
+/// Through which door `serve` lets agents in.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Serve on a network instead of stdin and stdout
+    #[arg(long)]
+    pub http: bool,
+
+    /// How.
+    #[command(flatten)]
+    pub flags: HttpFlags,
+}
+
 /// How `doctor` reports.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
@@ -116,6 +135,18 @@ Environment:
   LOG_LEVEL             error | warn | info | debug | trace. Default: info. Logs go to stderr, and
                         from info up hold nothing that anybody said.
   LOG_FORMAT            text | json. Default: text.
+
+On a network (serve --http; all but MCP_AUTH_TOKEN not from .env):
+  HOST                  The address or name to listen on. Default: 127.0.0.1, this machine only.
+                        Anything else needs MCP_AUTH_TOKEN.
+  PORT                  The port. Default: 8081.
+  MCP_AUTH_TOKEN        The token that lets in, as `Authorization: Bearer <token>`. It has no flag.
+  ZEP_MCP_ALLOWED_HOSTS    Names under which the server is reached, separated by commas.
+  ZEP_MCP_ALLOWED_ORIGINS  Origins whose web pages may call it, separated by commas. Default: none.
+  ZEP_MCP_TLS_CERT      The certificate and its chain, in PEM, and
+  ZEP_MCP_TLS_KEY       its key, in PEM: https instead of http.
+  ZEP_MCP_MAX_SESSIONS  Sessions that may be open at once. Default: 2048.
+  ZEP_MCP_GRACE_SECS    Seconds that calls in flight have when the server stops. Default: 10.
 
   HTTPS_PROXY and NO_PROXY are honoured for calls to Zep, NO_COLOR for what you read.
   In .env, a value is taken as it stands: `$` is not replaced.

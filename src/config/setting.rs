@@ -29,11 +29,29 @@ pub enum Setting {
     LogLevel,
     /// `LOG_FORMAT`
     LogFormat,
+    /// `HOST`, as in mem0-mcp-server
+    Host,
+    /// `PORT`, as in mem0-mcp-server
+    Port,
+    /// `MCP_AUTH_TOKEN`
+    AuthToken,
+    /// `ZEP_MCP_ALLOWED_HOSTS`
+    AllowedHosts,
+    /// `ZEP_MCP_ALLOWED_ORIGINS`
+    AllowedOrigins,
+    /// `ZEP_MCP_TLS_CERT`
+    TlsCert,
+    /// `ZEP_MCP_TLS_KEY`
+    TlsKey,
+    /// `ZEP_MCP_MAX_SESSIONS`
+    MaxSessions,
+    /// `ZEP_MCP_GRACE_SECS`
+    GraceSecs,
 }
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 21] = [
         Self::Backend,
         Self::ApiKey,
         Self::ApiUrl,
@@ -46,6 +64,28 @@ impl Setting {
         Self::Confirm,
         Self::LogLevel,
         Self::LogFormat,
+        Self::Host,
+        Self::Port,
+        Self::AuthToken,
+        Self::AllowedHosts,
+        Self::AllowedOrigins,
+        Self::TlsCert,
+        Self::TlsKey,
+        Self::MaxSessions,
+        Self::GraceSecs,
+    ];
+
+    /// Those that only `serve --http` reads.
+    pub const HTTP: [Self; 9] = [
+        Self::Host,
+        Self::Port,
+        Self::AuthToken,
+        Self::AllowedHosts,
+        Self::AllowedOrigins,
+        Self::TlsCert,
+        Self::TlsKey,
+        Self::MaxSessions,
+        Self::GraceSecs,
     ];
 
     /// Its name in the environment and in `.env`.
@@ -63,6 +103,15 @@ impl Setting {
             Self::Confirm => "ZEP_MCP_CONFIRM",
             Self::LogLevel => "LOG_LEVEL",
             Self::LogFormat => "LOG_FORMAT",
+            Self::Host => "HOST",
+            Self::Port => "PORT",
+            Self::AuthToken => "MCP_AUTH_TOKEN",
+            Self::AllowedHosts => "ZEP_MCP_ALLOWED_HOSTS",
+            Self::AllowedOrigins => "ZEP_MCP_ALLOWED_ORIGINS",
+            Self::TlsCert => "ZEP_MCP_TLS_CERT",
+            Self::TlsKey => "ZEP_MCP_TLS_KEY",
+            Self::MaxSessions => "ZEP_MCP_MAX_SESSIONS",
+            Self::GraceSecs => "ZEP_MCP_GRACE_SECS",
         }
     }
 

@@ -19,7 +19,10 @@ fn load(
     let environment = environment
         .iter()
         .map(|(setting, value)| (*setting, OsString::from(value)));
-    Config::from_sources(Sources::new(flags, environment, DotEnv::read(&file)))
+    Config::from_sources(
+        Sources::new(flags, environment, DotEnv::read(&file)),
+        Door::Stdio,
+    )
 }
 
 fn from_environment(environment: &[(Setting, &str)]) -> Result<Config, ConfigError> {
@@ -53,7 +56,11 @@ fn without_any_setting_memories_stay_on_this_machine() {
     let config = from_environment(&[]).unwrap();
     assert_eq!(config.backend.name(), "local");
     assert_eq!(config.default_user.as_str(), "mem0-mcp");
-    assert_eq!(config.in_force.len(), Setting::ALL.len());
+    assert_eq!(
+        config.in_force.len(),
+        Setting::ALL.len() - Setting::HTTP.len()
+    );
+    assert!(config.http.is_none());
     assert!(
         config
             .in_force

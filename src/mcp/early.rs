@@ -20,7 +20,7 @@ const MOST_WAITING: usize = 256;
 const WAITS_FOR: Duration = Duration::from_secs(10);
 
 /// A transport that delivers `initialize` first.
-pub(super) struct InitializeFirst<T> {
+pub(crate) struct InitializeFirst<T> {
     inner: T,
     waiting: VecDeque<ClientJsonRpcMessage>,
     deadline: Option<Instant>,
@@ -28,7 +28,7 @@ pub(super) struct InitializeFirst<T> {
 }
 
 impl<T> InitializeFirst<T> {
-    pub(super) fn new(inner: T) -> Self {
+    pub(crate) fn new(inner: T) -> Self {
         Self {
             inner,
             waiting: VecDeque::new(),
