@@ -12,6 +12,7 @@ use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 
 use super::sessions::{Call, Session};
+use crate::mcp::answered;
 
 /// The most calls of one session that are answered at once: more than any agent makes, and less
 /// than would keep others waiting.
@@ -32,14 +33,6 @@ impl<T> Counted<T> {
             session,
             calls: Arc::default(),
         }
-    }
-}
-
-fn answered(message: &ServerJsonRpcMessage) -> Option<&RequestId> {
-    match message {
-        ServerJsonRpcMessage::Response(response) => Some(&response.id),
-        ServerJsonRpcMessage::Error(error) => error.id.as_ref(),
-        _ => None,
     }
 }
 

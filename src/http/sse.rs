@@ -101,7 +101,8 @@ pub(super) async fn open(
         door: Arc::clone(&door),
         id: Arc::clone(&id),
     };
-    let transport = Counted::new(InitializeFirst::new(Wire { outbox, calls }), session);
+    let wire = InitializeFirst::new(Wire { outbox, calls }).letting_return();
+    let transport = Counted::new(wire, session);
     let server = door.server.clone();
     tokio::spawn(async move {
         match server.serve(transport).await {
