@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::{StreamExt, stream};
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -182,14 +183,17 @@ async fn there_are_only_so_many_sessions_and_unused_ones_make_room() {
 
 #[tokio::test]
 async fn a_session_takes_only_so_many_calls_at_once() {
-    let world = World::emulated_with(&["--latency", "3000"]);
+    let world = World::emulated_with(&["--latency", "8000"]);
     let server = Server::start(&world);
     let mut sse = Sse::connect(&server.url, "2024-11-05").await;
     let arguments = json!({"query": "tea", "user_id": "ann"});
-    for id in 2..1202 {
-        sse.send(&call(id, "search_memory", arguments.clone()))
-            .await;
-    }
+    let posts = (2..1202).map(|id| {
+        let message = call(id, "search_memory", arguments.clone());
+        let sse = &sse;
+        async move { sse.send(&message).await }
+    });
+    let posted: Vec<()> = stream::iter(posts).buffer_unordered(16).collect().await;
+    assert_eq!(posted.len(), 1200);
     let mut refused = 0;
     for _ in 2..1202 {
         let answer = sse.events.message().await.unwrap();

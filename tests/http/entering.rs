@@ -226,7 +226,7 @@ async fn settings_that_are_wrong_are_named_and_nothing_is_served() {
     let world = World::embedded();
     for (name, value) in [
         ("PORT", "80a"),
-        ("MCP_AUTH_TOKEN", "short"),
+        ("MCP_AUTH_TOKEN", "xyzzy"),
         ("MCP_AUTH_TOKEN", "with spaces in it, and long"),
         ("ZEP_MCP_ALLOWED_HOSTS", "https://a.example"),
         ("ZEP_MCP_ALLOWED_ORIGINS", "app.example.com"),

@@ -83,6 +83,7 @@ async fn a_server_whose_backend_does_not_answer_is_alive_and_says_why_it_is_not_
         json!({"status": "unavailable", "backend": "zep", "reason": "unauthorized"})
     );
 
+    // Nobody listens there; it is tried for as long as whoever asks can be kept waiting.
     let gone = World::embedded();
     let mut nobody = command(&gone, &["--port", "0"]);
     nobody
@@ -90,8 +91,7 @@ async fn a_server_whose_backend_does_not_answer_is_alive_and_says_why_it_is_not_
         .env("ZEP_API_KEY", "z_k");
     let server = Server::run(&mut nobody);
     let (status, said) = ask(&server, "/ready").await;
-    assert_eq!(
-        (status, &said["reason"]),
-        (StatusCode::SERVICE_UNAVAILABLE, &json!("connect_failed"))
-    );
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let reason = said["reason"].as_str().unwrap();
+    assert!(["connect_failed", "no_answer"].contains(&reason), "{said}");
 }

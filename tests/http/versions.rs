@@ -32,7 +32,8 @@ async fn every_version_stores_and_finds_at_mcp() {
     }
     let client = Mcp::connect(&server.url, STATELESS).await;
     let hello = client.request(1, "server/discover", json!({})).await;
-    assert_eq!(hello["result"]["serverInfo"]["name"], "zep-mcp-server");
+    let server_info = &hello["result"]["_meta"]["io.modelcontextprotocol/serverInfo"];
+    assert_eq!(server_info["name"], "zep-mcp-server", "{hello}");
     client.tool("add_memory", statement(STATELESS)).await;
     let found = client.tool("search_memory", question(STATELESS)).await;
     assert_eq!(found["results"].as_array().unwrap().len(), 1);
