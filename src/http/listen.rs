@@ -90,7 +90,7 @@ fn places() -> usize {
         Ok(files) => usize::try_from(files)
             .unwrap_or(usize::MAX)
             .saturating_sub(OTHER_FILES)
-            .clamp(1, MOST_CONNECTIONS),
+            .clamp(2, MOST_CONNECTIONS),
         // Where there is no such limit, or nobody tells.
         Err(_) => MOST_CONNECTIONS,
     }
@@ -111,11 +111,13 @@ pub(super) struct Door {
 
 impl Door {
     pub fn new(app: Router, tls: Option<TlsAcceptor>) -> Arc<Self> {
+        let places = places();
         Arc::new(Self {
             app,
             tls,
-            places: Arc::new(Semaphore::new(places())),
-            waiting: Arc::default(),
+            places: Arc::new(Semaphore::new(places)),
+            // Some places are always for those who have something to say.
+            waiting: Waiting::new(MOST_WAITING.min(places / 2)),
             closing: CancellationToken::new(),
             closed: CancellationToken::new(),
             open: TaskTracker::new(),
@@ -252,20 +254,29 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Connections that have not sent a request yet, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Waiting {
     waiters: Mutex<BTreeMap<u64, CancellationToken>>,
     next: AtomicU64,
+    most: usize,
 }
 
 impl Waiting {
+    fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            waiters: Mutex::default(),
+            next: AtomicU64::new(0),
+            most,
+        })
+    }
+
     /// One more. The oldest goes if there are too many.
     fn enter(self: &Arc<Self>) -> Waiter {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let unwanted = CancellationToken::new();
         let mut waiters = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
         waiters.insert(id, unwanted.clone());
-        if waiters.len() > MOST_WAITING
+        if waiters.len() > self.most
             && let Some((_, oldest)) = waiters.pop_first()
         {
             oldest.cancel();
@@ -330,12 +341,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_of_silent_connections_only_ends_silent_ones() {
-        let waiting = Arc::<Waiting>::default();
+        let waiting = Waiting::new(3);
         let far = Instant::now() + Duration::from_secs(3600);
         let speaking = waiting.enter();
         let silent = waiting.enter();
         speaking.passes();
-        let flood: Vec<_> = (0..MOST_WAITING).map(|_| waiting.enter()).collect();
+        let flood: Vec<_> = (0..3).map(|_| waiting.enter()).collect();
         silent.is_unwanted(far).await;
         assert!(!speaking.unwanted.is_cancelled());
         assert!(flood.iter().all(|waiter| !waiter.unwanted.is_cancelled()));

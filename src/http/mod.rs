@@ -140,12 +140,14 @@ pub async fn serve(
     let sessions = sessions::Sessions::new(config.max_sessions);
     let end = CancellationToken::new();
     let app = app::router(app::Parts {
-        server: server.on_a_network(),
-        sessions: Arc::clone(&sessions),
+        doors: app::Doors {
+            server: server.on_a_network(),
+            sessions: Arc::clone(&sessions),
+            end: end.clone(),
+        },
         access,
         hosts: Arc::new(hosts::Hosts::new(names, beyond, config.allowed_origins)),
         health: health::Health::new(zep),
-        end: end.clone(),
     });
     let door = listen::Door::new(app, tls);
     door.listen(listeners);

@@ -55,10 +55,15 @@ pub(super) fn service(
 
 /// Answers a call.
 pub(super) async fn serve(State(service): State<Service>, request: Request) -> Response {
-    let posted = request.method() == Method::POST;
+    let method = request.method().clone();
     let answer = async move { service.handle(request).await.map(Body::new) };
-    if !posted {
-        return answer.await;
+    if method != Method::POST {
+        let mut answer = answer.await;
+        // rmcp says 202 on the end of a session, which the Python SDK takes for a failure.
+        if method == Method::DELETE && answer.status() == StatusCode::ACCEPTED {
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+        }
+        return answer;
     }
     let mut answer: Answer = Box::pin(answer);
     tokio::select! {

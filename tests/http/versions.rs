@@ -107,7 +107,7 @@ async fn a_session_that_was_ended_is_over() {
     let client = Mcp::connect(&server.url, "2025-11-25").await;
     let mut stream = Events::of(client.listen().await);
     let deleted = client.ask(reqwest::Method::DELETE).send().await.unwrap();
-    assert_eq!(deleted.status(), StatusCode::ACCEPTED);
+    assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
     let list = request(2, "tools/list", json!({}));
     assert_eq!(client.post(&list).await.status(), StatusCode::NOT_FOUND);
     assert!(stream.message().await.is_none(), "its stream ends");
