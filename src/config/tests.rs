@@ -241,7 +241,7 @@ fn a_dotenv_that_cannot_be_read_is_an_error_only_if_it_could_decide_the_backend(
             environment.into_iter(),
             DotEnv::read(&file),
         );
-        Config::from_sources(sources)
+        Config::from_sources(sources, Door::Stdio)
     };
     let problem = problem(with(&[]));
     assert!(problem.message.contains("not UTF-8"), "{problem}");
@@ -384,7 +384,7 @@ fn a_value_that_is_no_text_is_named() {
     let value = OsString::from_vec(b"z_\xff".to_vec());
     let environment = [(Setting::ApiKey, value)].into_iter();
     let sources = Sources::new(Flags::default(), environment, DotEnv::default());
-    let problem = problem(Config::from_sources(sources));
+    let problem = problem(Config::from_sources(sources, Door::Stdio));
     assert!(
         problem.to_string().starts_with("ZEP_API_KEY (environment)"),
         "{problem}"
