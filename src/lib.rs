@@ -11,7 +11,8 @@
 //!   memories.
 //! - [`mcp`]: the door for agents. The server, and in `mcp/tools/` one file a tool, all of one shape:
 //!   typed arguments, one call to the service, a shaped answer. A tool decides nothing.
-//! - [`http`]: the door for agents on a network; `http/access/` says who is let in and as whom.
+//! - [`http`]: the same door on a network, for many at once: Streamable HTTP and SSE, and what bounds
+//!   them; `http/access/` says who is let in and as whom.
 //! - [`emulator`]: the embedded store behind Zep's own HTTP API, for tests and rehearsals.
 //! - [`migration`]: moving memories over, and proving that they arrived: source, plan, write,
 //!   validate, report.

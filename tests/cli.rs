@@ -150,9 +150,12 @@ fn everything_that_is_wrong_is_said_at_once() {
             wrong.stderr
         );
     }
-    // Those that say who is let in concern only who serves a network.
-    let concerned = Setting::ALL.len() - Setting::OF_ACCESS.len();
-    assert_eq!(lines.len(), concerned, "{}", wrong.stderr);
+    assert_eq!(
+        lines.len(),
+        Setting::ALL.len() - Setting::HTTP.len(),
+        "{}",
+        wrong.stderr
+    );
     assert!(!wrong.stderr.contains("z_a"));
 }
 

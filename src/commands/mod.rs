@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod emulate;
+pub mod health;
 pub mod install;
 pub mod migrate;
 mod moving;

@@ -1,13 +1,12 @@
 //! The settings that say who is let in over the network.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use reqwest::Url;
 use secrecy::SecretString;
 
 use super::reader::Reader;
-use super::sources::Sources;
-use super::{ConfigError, Flags, InForce, Setting};
+use super::{Setting, parse_file};
 use crate::zep::is_this_machine;
 
 /// The shortest token, in characters: shorter ones can be guessed.
@@ -25,10 +24,6 @@ pub struct AccessSettings {
     pub tokens_file: Option<PathBuf>,
     /// Who signs tokens.
     pub oauth: Option<OauthSettings>,
-    /// Every one of these settings as it is in force. Never holds a token.
-    pub in_force: Vec<InForce>,
-    /// What was found but does not count, and why. Never holds a value.
-    pub warnings: Vec<String>,
 }
 
 /// Who signs tokens, and for whom.
@@ -46,33 +41,19 @@ pub struct OauthSettings {
     pub user_claim: String,
 }
 
-impl AccessSettings {
-    /// The settings from `flags` and the environment, in this order.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every value that is wrong.
-    pub fn load(flags: Flags) -> Result<Self, ConfigError> {
-        Self::from_sources(Sources::read(flags))
-    }
-
-    pub(super) fn from_sources(sources: Sources) -> Result<Self, ConfigError> {
-        let mut reader = Reader::new(sources);
-        let token = optional(&mut reader, Setting::AuthToken, parse_token, |_| {
-            "set".into()
-        });
-        let tokens_file = optional(&mut reader, Setting::AuthTokensFile, parse_file, |path| {
-            path.display().to_string()
-        });
-        let oauth = oauth(&mut reader);
-        let findings = reader.finish()?;
-        Ok(Self {
-            token: token.flatten(),
-            tokens_file: tokens_file.flatten(),
-            oauth,
-            in_force: findings.in_force,
-            warnings: findings.warnings,
-        })
-    }
+/// Reads them all.
+pub(super) fn read(reader: &mut Reader) -> Option<AccessSettings> {
+    let token = optional(reader, Setting::AuthToken, parse_token, |_| "set".into());
+    let tokens_file = optional(reader, Setting::AuthTokensFile, parse_file, |path| {
+        path.display().to_string()
+    });
+    let oauth = oauth(reader);
+    Some(AccessSettings {
+        token: token?,
+        tokens_file: tokens_file?,
+        // What is wrong with it was reported.
+        oauth,
+    })
 }
 
 fn oauth(reader: &mut Reader) -> Option<OauthSettings> {
@@ -144,16 +125,6 @@ fn parse_token(raw: &str) -> Result<SecretString, String> {
         );
     }
     Ok(raw.into())
-}
-
-fn parse_file(raw: &str) -> Result<PathBuf, String> {
-    if raw.starts_with('~') {
-        return Err(
-            "begins with `~`, which only a shell replaces; write the whole path".to_owned(),
-        );
-    }
-    std::path::absolute(Path::new(raw))
-        .map_err(|error| format!("cannot be made an absolute path: {error}"))
 }
 
 fn parse_word(raw: &str) -> Result<String, String> {

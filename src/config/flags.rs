@@ -50,35 +50,6 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "HOW")]
     pub confirm: Option<String>,
 
-    /// The file of tokens that let clients in over the network, made by `token new`
-    /// [MCP_AUTH_TOKENS_FILE; default: none]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub auth_tokens_file: Option<String>,
-
-    /// Who signs tokens for clients on the network: the OAuth issuer, as it stands in them
-    /// [MCP_OAUTH_ISSUER; default: none]
-    #[arg(long, global = true, value_name = "URL")]
-    pub oauth_issuer: Option<String>,
-
-    /// What signed tokens for this server are made out to (`aud`); needed with an issuer
-    /// [MCP_OAUTH_AUDIENCE]
-    #[arg(long, global = true, value_name = "AUDIENCE")]
-    pub oauth_audience: Option<String>,
-
-    /// The address by which clients know this server
-    /// [MCP_OAUTH_RESOURCE; default: the audience, where that is an address]
-    #[arg(long, global = true, value_name = "URL")]
-    pub oauth_resource: Option<String>,
-
-    /// Where the issuer's keys are [MCP_OAUTH_JWKS_URL; default: where its metadata says]
-    #[arg(long, global = true, value_name = "URL")]
-    pub oauth_jwks_url: Option<String>,
-
-    /// The claim of signed tokens that names the user they act for
-    /// [MCP_OAUTH_USER_CLAIM; default: sub]
-    #[arg(long, global = true, value_name = "CLAIM")]
-    pub oauth_user_claim: Option<String>,
-
     /// How much to log to stderr: `error`, `warn`, `info`, `debug` or `trace`
     /// [LOG_LEVEL; default: info]
     #[arg(long, global = true, value_name = "LEVEL")]
@@ -104,14 +75,7 @@ impl Flags {
             Setting::Confirm => self.confirm.as_deref(),
             Setting::LogLevel => self.log_level.as_deref(),
             Setting::LogFormat => self.log_format.as_deref(),
-            Setting::AuthTokensFile => self.auth_tokens_file.as_deref(),
-            Setting::OauthIssuer => self.oauth_issuer.as_deref(),
-            Setting::OauthAudience => self.oauth_audience.as_deref(),
-            Setting::OauthResource => self.oauth_resource.as_deref(),
-            Setting::OauthJwksUrl => self.oauth_jwks_url.as_deref(),
-            Setting::OauthUserClaim => self.oauth_user_claim.as_deref(),
-            // Everybody on this machine can read command lines.
-            Setting::ApiKey | Setting::AuthToken | Setting::Mem0DefaultUserId => None,
+            _ => None,
         }
     }
 }

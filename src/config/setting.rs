@@ -43,11 +43,27 @@ pub enum Setting {
     LogLevel,
     /// `LOG_FORMAT`
     LogFormat,
+    /// `HOST`, as in mem0-mcp-server
+    Host,
+    /// `PORT`, as in mem0-mcp-server
+    Port,
+    /// `ZEP_MCP_ALLOWED_HOSTS`
+    AllowedHosts,
+    /// `ZEP_MCP_ALLOWED_ORIGINS`
+    AllowedOrigins,
+    /// `ZEP_MCP_TLS_CERT`
+    TlsCert,
+    /// `ZEP_MCP_TLS_KEY`
+    TlsKey,
+    /// `ZEP_MCP_MAX_SESSIONS`
+    MaxSessions,
+    /// `ZEP_MCP_GRACE_SECS`
+    GraceSecs,
 }
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 27] = [
         Self::Backend,
         Self::ApiKey,
         Self::ApiUrl,
@@ -58,19 +74,10 @@ impl Setting {
         Self::ImportDir,
         Self::Tools,
         Self::Confirm,
-        Self::AuthToken,
-        Self::AuthTokensFile,
-        Self::OauthIssuer,
-        Self::OauthAudience,
-        Self::OauthResource,
-        Self::OauthJwksUrl,
-        Self::OauthUserClaim,
         Self::LogLevel,
         Self::LogFormat,
-    ];
-
-    /// Those that say who is let in over the network: [`super::AccessSettings`] has them.
-    pub const OF_ACCESS: [Self; 7] = [
+        Self::Host,
+        Self::Port,
         Self::AuthToken,
         Self::AuthTokensFile,
         Self::OauthIssuer,
@@ -78,6 +85,31 @@ impl Setting {
         Self::OauthResource,
         Self::OauthJwksUrl,
         Self::OauthUserClaim,
+        Self::AllowedHosts,
+        Self::AllowedOrigins,
+        Self::TlsCert,
+        Self::TlsKey,
+        Self::MaxSessions,
+        Self::GraceSecs,
+    ];
+
+    /// Those that only `serve --http` reads.
+    pub const HTTP: [Self; 15] = [
+        Self::Host,
+        Self::Port,
+        Self::AuthToken,
+        Self::AuthTokensFile,
+        Self::OauthIssuer,
+        Self::OauthAudience,
+        Self::OauthResource,
+        Self::OauthJwksUrl,
+        Self::OauthUserClaim,
+        Self::AllowedHosts,
+        Self::AllowedOrigins,
+        Self::TlsCert,
+        Self::TlsKey,
+        Self::MaxSessions,
+        Self::GraceSecs,
     ];
 
     /// Its name in the environment and in `.env`.
@@ -102,6 +134,14 @@ impl Setting {
             Self::OauthUserClaim => "MCP_OAUTH_USER_CLAIM",
             Self::LogLevel => "LOG_LEVEL",
             Self::LogFormat => "LOG_FORMAT",
+            Self::Host => "HOST",
+            Self::Port => "PORT",
+            Self::AllowedHosts => "ZEP_MCP_ALLOWED_HOSTS",
+            Self::AllowedOrigins => "ZEP_MCP_ALLOWED_ORIGINS",
+            Self::TlsCert => "ZEP_MCP_TLS_CERT",
+            Self::TlsKey => "ZEP_MCP_TLS_KEY",
+            Self::MaxSessions => "ZEP_MCP_MAX_SESSIONS",
+            Self::GraceSecs => "ZEP_MCP_GRACE_SECS",
         }
     }
 

@@ -202,7 +202,11 @@ impl ServerHandler for MemoryServer {
             context.extensions.insert(Answers { responses, state });
         }
         let server = self.before(&context)?;
-        let name = request.name.clone();
+        // A name that is none of ours may be anything, and is not logged.
+        let mut known = Tools::known().iter().map(|tool| tool.as_str());
+        let name = known
+            .find(|name| *name == request.name)
+            .unwrap_or("unknown");
         let begun = Instant::now();
         let cancelled = context.ct.clone();
         let call = self
@@ -211,7 +215,7 @@ impl ServerHandler for MemoryServer {
         let outcome = tokio::select! {
             outcome = AssertUnwindSafe(call).catch_unwind() => outcome,
             () = cancelled.cancelled() => {
-                tracing::info!(tool = %name, ms = begun.elapsed().as_millis(), "cancelled");
+                tracing::info!(tool = name, ms = begun.elapsed().as_millis(), "cancelled");
                 return Err(ErrorData::internal_error("the call was cancelled", None));
             }
         };
@@ -223,11 +227,11 @@ impl ServerHandler for MemoryServer {
                     Ok(_) => false,
                     Err(_) => true,
                 };
-                tracing::info!(tool = %name, ms, failed, "called");
+                tracing::info!(tool = name, ms, failed, "called");
                 answer
             }
             Err(_) => {
-                tracing::error!(tool = %name, ms, "panicked");
+                tracing::error!(tool = name, ms, "panicked");
                 Ok(ToolError::internal().into_result().into())
             }
         }
