@@ -140,23 +140,32 @@ async fn lists_of_entities_name_and_count_only_who_is_reached() {
         for (who, names, counts) in [
             (
                 Who::Alices(Role::Reader),
-                vec!["alice", "alice-talk", "coach"],
-                [1, 1, 1],
+                vec!["alice", "alice-talk", "coach", "journal"],
+                [1, 1, 1, 1],
             ),
             (
                 Who::AllUsers,
                 vec!["alice", "alice-talk", "bob", "bob-talk"],
-                [2, 0, 2],
+                [2, 0, 0, 2],
             ),
             (
                 Who::AllAgents,
                 vec!["alice", "alice-talk", "coach", "spy"],
-                [1, 2, 1],
+                [1, 2, 0, 1],
             ),
             (
                 Who::Everybodys,
-                vec!["alice", "alice-talk", "bob", "bob-talk", "coach", "spy"],
-                [2, 2, 2],
+                vec![
+                    "alice",
+                    "alice-talk",
+                    "bob",
+                    "bob-talk",
+                    "coach",
+                    "journal",
+                    "ledger",
+                    "spy",
+                ],
+                [2, 2, 2, 2],
             ),
         ] {
             world.listen();
@@ -170,7 +179,7 @@ async fn lists_of_entities_name_and_count_only_who_is_reached() {
                 .collect();
             found.sort_unstable();
             assert_eq!(found, names, "{who:?}");
-            for (total, count) in ["total_users", "total_agents", "total_runs"]
+            for (total, count) in ["total_users", "total_agents", "total_apps", "total_runs"]
                 .iter()
                 .zip(counts)
             {

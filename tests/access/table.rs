@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use zep_mcp_server::memory::access::Role;
 
-use crate::world::{Backend, Who, World, secret};
+use crate::world::{Backend, Door, OldClient, Who, World, client, secret};
 
 /// What a tool needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -289,10 +289,10 @@ async fn others(world: &World) -> [String; 2] {
     ]
 }
 
-async fn each_cell_is_as_designed(backend: Backend) {
+async fn each_cell_is_as_designed(door: Door, backend: Backend) {
     for role in Role::ALL {
         let who = Who::Alices(role);
-        let mut world = World::new(backend).await;
+        let mut world = World::behind(door, backend).await;
         let mut before = others(&world).await;
         let mut number = 0;
         loop {
@@ -332,7 +332,7 @@ async fn each_cell_is_as_designed(backend: Backend) {
             if expected.is_none() && row.needs == Needs::Operating {
                 // What the next row is about may be gone.
                 assert_eq!(others(&world).await, before, "{cell}");
-                world = World::new(backend).await;
+                world = World::behind(door, backend).await;
                 before = others(&world).await;
             }
         }
@@ -343,12 +343,17 @@ async fn each_cell_is_as_designed(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_cell_is_as_designed_in_the_embedded_store() {
-    each_cell_is_as_designed(Backend::Embedded).await;
+    each_cell_is_as_designed(Door::Streamable, Backend::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_cell_is_as_designed_through_the_older_door() {
+    each_cell_is_as_designed(Door::Sse, Backend::Embedded).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_cell_is_as_designed_at_zep_and_zep_is_asked_nothing_about_others() {
-    each_cell_is_as_designed(Backend::Zep).await;
+    each_cell_is_as_designed(Door::Streamable, Backend::Zep).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -369,7 +374,13 @@ async fn what_is_not_hers_is_as_it_was_after_everything_was_tried() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_good_token_no_tool_answers() {
-    let world = World::new(Backend::Embedded).await;
+    for door in Door::BOTH {
+        without_a_good_token(door).await;
+    }
+}
+
+async fn without_a_good_token(door: Door) {
+    let world = World::behind(door, Backend::Embedded).await;
     let before = world.everything_of("alice").await;
     for row in rows(&world) {
         let outcome = world.call(Who::Nobody, row.tool, &row.arguments).await;
@@ -441,6 +452,72 @@ async fn an_id_alone_leads_to_what_a_caller_reaches_and_to_nothing_else() {
             }
         }
     }
+}
+
+/// Who has the id of a session and a token of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_opens_nothing_for_another_token_than_the_one_that_opened_it() {
+    let world = World::new(Backend::Embedded).await;
+    let client = client();
+    let hers = world.token(Who::Alices(Role::Operator));
+    let others = [
+        (Some(world.token(Who::Everybodys)), 404),
+        (Some(world.token(Who::Alices(Role::Reader))), 404),
+        (None, 401),
+    ];
+    let old = OldClient::open(&client, &world.url, Some(&hers));
+    let Ok(old) = old.await else {
+        panic!("she is let in");
+    };
+    let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}).to_string();
+    let hello = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "tests", "version": "1"},
+        },
+    });
+    let mcp = |method: &str, session: Option<&str>, token: Option<&str>, body: String| {
+        let mut request = client
+            .request(method.parse().unwrap(), format!("{}/mcp", world.url))
+            .header("accept", "application/json, text/event-stream")
+            .header("content-type", "application/json")
+            .body(body);
+        if let Some(session) = session {
+            request = request.header("mcp-session-id", session);
+        }
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        request.send()
+    };
+    let opened = mcp("POST", None, Some(&hers), hello.to_string());
+    let opened = opened.await.unwrap();
+    let session = opened.headers()["mcp-session-id"].to_str().unwrap();
+    for (token, status) in &others {
+        for method in ["POST", "GET", "DELETE"] {
+            let answer = mcp(method, Some(session), token.as_deref(), list.clone());
+            assert_eq!(answer.await.unwrap().status(), *status, "{method}");
+        }
+        let mut request = client
+            .post(&old.endpoint)
+            .header("content-type", "application/json")
+            .body(list.clone());
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        assert_eq!(request.send().await.unwrap().status(), *status);
+    }
+    // Nobody ended them.
+    let answer = mcp("POST", Some(session), Some(&hers), list.clone()).await;
+    assert_eq!(answer.unwrap().status(), 200);
+    let request = client
+        .post(&old.endpoint)
+        .header("content-type", "application/json")
+        .bearer_auth(&hers)
+        .body(list);
+    assert_eq!(request.send().await.unwrap().status(), 202);
 }
 
 /// What one caller was shown must not be shown to the next.

@@ -6,21 +6,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, Once};
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use axum::{Router, middleware};
-use rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService, session::local::LocalSessionManager,
-};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use zep_mcp_server::config::{AccessSettings, Confirm};
+use zep_mcp_server::config::{AccessSettings, Confirm, HttpConfig};
 use zep_mcp_server::emulator;
-use zep_mcp_server::http::access::{
-    Access, Entry, Name, Reach, TokenHash, append, authenticate, fresh, protected_resource,
-};
+use zep_mcp_server::http::access::{Entry, Name, Reach, TokenHash, append, fresh};
+use zep_mcp_server::http::{self, Serving, Stop};
 use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::mcp::MemoryServer;
 use zep_mcp_server::memory::access::Role;
@@ -50,6 +46,19 @@ pub fn secret(of: &str) -> &'static str {
 pub enum Backend {
     Embedded,
     Zep,
+}
+
+/// Through which door calls come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// `/mcp`
+    Streamable,
+    /// `/sse` and `/messages`
+    Sse,
+}
+
+impl Door {
+    pub const BOTH: [Self; 2] = [Self::Streamable, Self::Sse];
 }
 
 /// Who calls.
@@ -129,7 +138,8 @@ pub struct World {
     pub memories: MemoryService,
     pub ids: HashMap<&'static str, Ids>,
     /// Where MCP is served.
-    url: String,
+    pub url: String,
+    door: Door,
     tokens: HashMap<Who, String>,
     /// What Zep was asked since [`World::listen`], where it is asked over HTTP.
     asked: Arc<Mutex<Vec<String>>>,
@@ -146,6 +156,10 @@ impl Drop for World {
 
 impl World {
     pub async fn new(backend: Backend) -> Self {
+        Self::behind(Door::Streamable, backend).await
+    }
+
+    pub async fn behind(door: Door, backend: Backend) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let stop = CancellationToken::new();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -168,18 +182,19 @@ impl World {
         for (who, app) in [("alice", "journal"), ("bob", "ledger")] {
             seed_app(&seeding, who, app).await;
         }
-        let memories = MemoryService::new(zep, UserId::new("alice").unwrap());
+        let memories = MemoryService::new(zep.clone(), UserId::new("alice").unwrap());
         let file = directory.path().join("tokens.jsonl");
         let tokens = tokens(&file);
-        let access = Access::new(AccessSettings {
+        let access = AccessSettings {
             tokens_file: Some(file),
             ..AccessSettings::default()
-        });
-        let url = serve(memories.clone(), Arc::new(access.unwrap())).await;
+        };
+        let url = serve(zep, memories.clone(), access, stop.clone()).await;
         Self {
             memories,
             ids,
             url,
+            door,
             tokens,
             asked,
             client: client(),
@@ -203,9 +218,26 @@ impl World {
         let token = match who {
             Who::Nobody => None,
             Who::Stranger => Some(fresh().unwrap().expose_secret().to_owned()),
-            who => Some(self.tokens[&who].clone()),
+            who => Some(self.token(who)),
         };
-        call(&self.client, &self.url, token.as_deref(), tool, arguments).await
+        let token = token.as_deref();
+        let message = json!({
+            "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+            "params": {"name": tool, "arguments": arguments},
+        });
+        let (status, text) = match self.door {
+            Door::Streamable => post_to_mcp(&self.client, &self.url, token, message).await,
+            Door::Sse => match OldClient::open(&self.client, &self.url, token).await {
+                Ok(client) => client.call(&message).await,
+                Err(refused) => refused,
+            },
+        };
+        outcome(status, text)
+    }
+
+    /// The token of somebody.
+    pub fn token(&self, who: Who) -> String {
+        self.tokens[&who].clone()
     }
 
     /// Everything that is stored of somebody, as the operator of the process sees it.
@@ -226,29 +258,132 @@ pub fn client() -> reqwest::Client {
         .unwrap()
 }
 
-pub async fn call(
+/// Posts a message as a client of the version without sessions does. Gives the status and the answer.
+async fn post_to_mcp(
     client: &reqwest::Client,
     url: &str,
     token: Option<&str>,
-    tool: &str,
-    arguments: &Value,
-) -> Outcome {
-    let body = json!({
-        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-        "params": {"name": tool, "arguments": arguments},
+    mut message: Value,
+) -> (u16, String) {
+    let version = "2026-07-28";
+    message["params"]["_meta"] = json!({
+        "io.modelcontextprotocol/protocolVersion": version,
+        "io.modelcontextprotocol/clientCapabilities": {},
     });
-    let mut request = client
+    let request = client
         .post(format!("{url}/mcp"))
         .header("accept", "application/json, text/event-stream")
         .header("content-type", "application/json")
-        .header("mcp-protocol-version", "2025-06-18")
-        .body(body.to_string());
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    let response = request.send().await.unwrap();
+        .header("mcp-protocol-version", version)
+        .header("mcp-method", "tools/call")
+        .header("mcp-name", message["params"]["name"].as_str().unwrap())
+        .body(message.to_string());
+    let response = showing(request, token).send().await.unwrap();
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
+    match text.lines().find_map(|line| line.strip_prefix("data: {")) {
+        Some(rest) => (status, format!("{{{rest}")),
+        None => (status, text),
+    }
+}
+
+fn showing(request: reqwest::RequestBuilder, token: Option<&str>) -> reqwest::RequestBuilder {
+    match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    }
+}
+
+/// A client of `/sse` that has shaken hands.
+pub struct OldClient {
+    client: reqwest::Client,
+    /// Where it posts to.
+    pub endpoint: String,
+    token: Option<String>,
+    stream: reqwest::Response,
+    read: String,
+}
+
+impl OldClient {
+    /// The status and what was said, if it is not let in.
+    pub async fn open(
+        client: &reqwest::Client,
+        url: &str,
+        token: Option<&str>,
+    ) -> Result<Self, (u16, String)> {
+        let stream = showing(client.get(format!("{url}/sse")), token);
+        let stream = stream.send().await.unwrap();
+        if stream.status() != 200 {
+            return Err((stream.status().as_u16(), stream.text().await.unwrap()));
+        }
+        let mut opened = Self {
+            client: client.clone(),
+            endpoint: String::new(),
+            token: token.map(str::to_owned),
+            stream,
+            read: String::new(),
+        };
+        opened.endpoint = format!("{url}{}", opened.data().await);
+        let hello = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "initialize",
+            "params": {
+                "protocolVersion": "2024-11-05",
+                "capabilities": {},
+                "clientInfo": {"name": "tests", "version": "1"},
+            },
+        });
+        let done = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        for message in [hello, done] {
+            assert_eq!(opened.post(&message).await.0, 202);
+        }
+        Ok(opened)
+    }
+
+    /// Posts a message; gives the status and what was said.
+    async fn post(&self, message: &Value) -> (u16, String) {
+        let request = self.client.post(&self.endpoint);
+        let request = request
+            .header("content-type", "application/json")
+            .body(message.to_string());
+        let response = showing(request, self.token.as_deref());
+        let response = response.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// The data of the next event.
+    async fn data(&mut self) -> String {
+        loop {
+            if let Some((event, rest)) = self.read.split_once("\n\n") {
+                let data = event.lines().find_map(|line| line.strip_prefix("data: "));
+                let data = data.map(str::to_owned);
+                self.read = rest.to_owned();
+                match data {
+                    Some(data) => return data,
+                    None => continue,
+                }
+            }
+            let chunk = self.stream.chunk().await.unwrap().expect("it goes on");
+            self.read.push_str(str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// Calls a tool; gives the status and the answer.
+    async fn call(mut self, message: &Value) -> (u16, String) {
+        let (status, said) = self.post(message).await;
+        if status != 202 {
+            return (status, said);
+        }
+        loop {
+            let data = self.data().await;
+            let answer: Value = serde_json::from_str(&data).unwrap();
+            if answer["id"] == message["id"] {
+                return (200, data);
+            }
+        }
+    }
+}
+
+fn outcome(status: u16, text: String) -> Outcome {
     let json: Value = serde_json::from_str(&text).unwrap_or_default();
     let result = &json["result"];
     let said = result["content"][0]["text"].as_str().unwrap_or_default();
@@ -256,10 +391,7 @@ pub async fn call(
         let error: Value = serde_json::from_str(said).unwrap_or_default();
         error["error"].as_str().unwrap_or("unreadable").to_owned()
     });
-    assert!(
-        status != 200 || result.is_object(),
-        "{tool} {arguments}: {text}"
-    );
+    assert!(status != 200 || result.is_object(), "{text}");
     Outcome {
         status,
         error,
@@ -268,24 +400,40 @@ pub async fn call(
     }
 }
 
-/// Serves these memories to whom the door lets in.
-pub async fn serve(memories: MemoryService, access: Arc<Access>) -> String {
-    let server = MemoryServer::new(memories)
-        .on_a_network()
-        .confirming(Confirm::Never);
-    let mut config = StreamableHttpServerConfig::default();
-    config.legacy_session_mode = false;
-    config.json_response = true;
-    let mcp = StreamableHttpService::new(
-        move || Ok(server.clone()),
-        Arc::new(LocalSessionManager::default()),
-        config,
-    );
-    let app = Router::new()
-        .route_service("/mcp", mcp)
-        .layer(middleware::from_fn_with_state(access.clone(), authenticate))
-        .merge(protected_resource(access));
-    listen_with(app).await
+/// Serves these memories to whom the file lets in, as the program does.
+async fn serve(
+    zep: Arc<dyn Zep>,
+    memories: MemoryService,
+    access: AccessSettings,
+    stop: CancellationToken,
+) -> String {
+    let serving = Serving {
+        config: HttpConfig {
+            host: "127.0.0.1".to_owned(),
+            port: 0,
+            access,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            tls: None,
+            max_sessions: 100,
+            grace: Duration::ZERO,
+        },
+        server: MemoryServer::new(memories).confirming(Confirm::Never),
+        zep,
+    };
+    let stop = Stop {
+        asked: stop.clone(),
+        hurry: stop,
+    };
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        http::serve(serving, stop, |addresses| {
+            sender.send(addresses[0]).unwrap();
+        })
+        .await
+        .unwrap();
+    });
+    format!("http://{}", receiver.await.unwrap())
 }
 
 /// Serves an app that knows where its requests come from.

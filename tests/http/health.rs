@@ -54,11 +54,11 @@ async fn a_server_whose_backend_does_not_answer_is_alive_and_says_why_it_is_not_
         (StatusCode::SERVICE_UNAVAILABLE, &json!("no_answer"))
     );
     assert!(
-        begun.elapsed() < Duration::from_secs(8),
+        begun.elapsed() < Duration::from_secs(15),
         "{:?}",
         begun.elapsed()
     );
-    // It is not asked each time.
+    // It is not asked each time, which would take a minute.
     let begun = Instant::now();
     for _ in 0..20 {
         assert_eq!(
@@ -67,7 +67,7 @@ async fn a_server_whose_backend_does_not_answer_is_alive_and_says_why_it_is_not_
         );
     }
     assert!(
-        begun.elapsed() < Duration::from_secs(3),
+        begun.elapsed() < Duration::from_secs(20),
         "{:?}",
         begun.elapsed()
     );
