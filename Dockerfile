@@ -24,14 +24,15 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --locked --release --bin zep-mcp-server \
     && install -D target/release/zep-mcp-server /out/usr/local/bin/zep-mcp-server \
-    && install -d -m 0700 -o 65532 -g 65532 /out/data
+    && mkdir /data
 COPY LICENSE /out/usr/share/doc/zep-mcp-server/LICENSE
 
-FROM gcr.io/distroless/static-debian12:nonroot
+FROM gcr.io/distroless/static-debian13:nonroot
 LABEL org.opencontainers.image.title="zep-mcp-server" \
       org.opencontainers.image.description="MCP memory server on Zep Cloud or one SQLite file, in the place of mem0-mcp-server" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /out/ /
+COPY --from=build --chown=65532:65532 /data/ /data/
 # By number, so that Kubernetes can see that it is not root.
 USER 65532:65532
 WORKDIR /
