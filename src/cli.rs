@@ -3,13 +3,15 @@
 mod emulate;
 mod install;
 mod migrate;
+mod token;
 
 use clap::{Args, Parser, Subcommand};
-use zep_mcp_server::config::Flags;
+use zep_mcp_server::config::{Flags, HttpFlags};
 
 pub use emulate::EmulateArgs;
 pub use install::InstallArgs;
 pub use migrate::{MigrateArgs, MovingArgs, ValidateArgs};
+pub use token::{NewTokenArgs, TokenArgs, TokenCommand};
 
 /// Memory for AI agents over MCP, kept in Zep Cloud or in one file on this machine
 ///
@@ -32,13 +34,14 @@ pub struct Cli {
 }
 
 /// What the program can do.
-#[derive(Debug, Default, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve MCP over stdin and stdout (as without a command)
+    /// Serve MCP over stdin and stdout (as without a command), or on a network with --http
     ///
-    /// Logs go to stderr. The server ends when its stdin ends.
-    #[default]
-    Serve,
+    /// Logs go to stderr. Over stdin and stdout the server ends when its stdin ends. On a network
+    /// it answers Streamable HTTP at /mcp and the older HTTP with SSE at /sse, /health and /ready,
+    /// until SIGTERM or Ctrl-C: it then finishes what is in flight; a second one does not wait.
+    Serve(Box<ServeArgs>),
 
     /// See it work: an agent's day with a real server on a throw-away store
     ///
@@ -79,6 +82,34 @@ pub enum Command {
     /// Compare what is stored with an export, record by record, and say what differs
     #[command(after_long_help = migrate::VALIDATING)]
     Validate(Box<ValidateArgs>),
+
+    /// Make tokens that let clients in over the network
+    Token(TokenArgs),
+
+    /// Ask a server on a network whether it is alive (its /health): for container engines and
+    /// monitors
+    ///
+    /// Asks the one on this machine that has these settings, or that of --url. Ends with exit code 0
+    /// if all is well, and 1 if not.
+    Health(HealthArgs),
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Serve(Box::default())
+    }
+}
+
+/// Through which door `serve` lets agents in.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// Serve on a network instead of stdin and stdout
+    #[arg(long)]
+    pub http: bool,
+
+    /// How.
+    #[command(flatten)]
+    pub flags: HttpFlags,
 }
 
 /// How `doctor` reports.
@@ -87,6 +118,18 @@ pub struct DoctorArgs {
     /// Report as one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `health` asks.
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Ask whether it can do its work (its /ready): whether the backend answers, too
+    #[arg(long)]
+    pub ready: bool,
+
+    /// The server's address, without a path [default: http://127.0.0.1 and PORT]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
 }
 
 const ENVIRONMENT: &str = "\
@@ -113,9 +156,38 @@ Environment:
                         Default: all. core: the five of our own.
   ZEP_MCP_CONFIRM       elicit | never. Whether the person is asked before all memories of somebody
                         are deleted, where the host can ask. Default: elicit. Not from .env.
+
+  Over the network (none of these counts from .env):
+  MCP_AUTH_TOKEN        The one token that may do everything for everybody, 16 characters at least:
+                        \"$(zep-mcp-server token new)\". It has no flag.
+  MCP_AUTH_TOKENS_FILE  The file of tokens, each for some users and a role: see `token new --help`.
+  MCP_OAUTH_ISSUER      Who signs tokens, as in their `iss`. Their scope (memory:read, memory:write,
+                        memory:operate) or `role` says what they allow, `sub` for whom, `zep_users`
+                        ([\"id\", …] or \"*\") for whom besides, `zep_agents` with which agents.
+  MCP_OAUTH_AUDIENCE    What they are made out to, as in their `aud`. Needed with an issuer.
+  MCP_OAUTH_RESOURCE    This server's address for its clients. Default: the audience.
+  MCP_OAUTH_JWKS_URL    Where the issuer's keys are. Default: where its metadata says.
+  MCP_OAUTH_USER_CLAIM  The claim that names the user. Default: sub.
+
   LOG_LEVEL             error | warn | info | debug | trace. Default: info. Logs go to stderr, and
                         from info up hold nothing that anybody said.
   LOG_FORMAT            text | json. Default: text.
+
+On a network (serve --http; none of it from .env):
+  HOST                  The address or name to listen on. Default: 127.0.0.1, this machine only.
+                        Anything else needs one of the next three.
+  PORT                  The port. Default: 8081.
+  MCP_AUTH_TOKEN        A token that may do everything for everybody, shown as
+                        `Authorization: Bearer <token>`. It has no flag. `token new` makes one.
+  MCP_AUTH_TOKENS_FILE  A file of tokens for some users each, with a role: see `token new --help`.
+  MCP_OAUTH_ISSUER      Who signs tokens (JWT), MCP_OAUTH_AUDIENCE for whom. Beside them, where
+                        needed: MCP_OAUTH_RESOURCE, MCP_OAUTH_JWKS_URL, MCP_OAUTH_USER_CLAIM.
+  ZEP_MCP_ALLOWED_HOSTS    Names under which the server is reached, separated by commas.
+  ZEP_MCP_ALLOWED_ORIGINS  Origins whose web pages may call it, separated by commas. Default: none.
+  ZEP_MCP_TLS_CERT      The certificate and its chain, in PEM, and
+  ZEP_MCP_TLS_KEY       its key, in PEM: https instead of http.
+  ZEP_MCP_MAX_SESSIONS  Sessions that may be open at once. Default: 2048.
+  ZEP_MCP_GRACE_SECS    Seconds that calls in flight have when the server stops. Default: 10.
 
   HTTPS_PROXY and NO_PROXY are honoured for calls to Zep, NO_COLOR for what you read.
   In .env, a value is taken as it stands: `$` is not replaced.

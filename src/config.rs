@@ -3,9 +3,11 @@
 //! Nothing else in the program reads the environment. A [`Config`] is whole or it is not there:
 //! every wrong value is found in one go and named in [`ConfigError`].
 
+mod access;
 mod dotenv;
 mod error;
 mod flags;
+mod http;
 mod reader;
 mod setting;
 mod sources;
@@ -18,8 +20,11 @@ use std::time::Duration;
 
 use crate::zep::{Connection, UserId};
 
+pub(crate) use access::is_safe;
+pub use access::{AccessSettings, OauthSettings};
 pub use error::{ConfigError, Problem};
 pub use flags::Flags;
+pub use http::{HttpConfig, HttpFlags, Tls};
 pub use setting::{Origin, Setting};
 pub use tools::Tools;
 
@@ -51,6 +56,8 @@ pub struct Config {
     pub tools: Tools,
     /// Whether people are asked before memories are deleted in bulk.
     pub confirm: Confirm,
+    /// How to serve on a network; `None` where that was not asked for.
+    pub http: Option<HttpConfig>,
     /// What is logged, and how.
     pub logging: Logging,
     /// Every setting as it is in force, and where its value comes from. Never holds the key.
@@ -235,10 +242,18 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with every value that is wrong.
     pub fn load(flags: Flags) -> Result<Self, ConfigError> {
-        Self::from_sources(Sources::read(flags))
+        Self::from_sources(Sources::read(flags), Door::Stdio)
     }
 
-    fn from_sources(sources: Sources) -> Result<Self, ConfigError> {
+    /// The same with what serving on a network needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every value that is wrong.
+    pub fn load_for_http(flags: Flags, http: HttpFlags) -> Result<Self, ConfigError> {
+        Self::from_sources(Sources::read(flags).with_http(http), Door::Http)
+    }
+
+    fn from_sources(sources: Sources, door: Door) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(sources);
         let backend = backend(&mut reader);
         let default_user = default_user(&mut reader);
@@ -246,8 +261,20 @@ impl Config {
         let tools = tools(&mut reader);
         let confirm = confirm(&mut reader);
         let logging = logging(&mut reader);
+        let http = match door {
+            Door::Stdio => Some(None),
+            Door::Http => http::read(&mut reader).map(Some),
+        };
         let findings = reader.finish()?;
-        match (backend, default_user, import_dir, tools, confirm, logging) {
+        match (
+            backend,
+            default_user,
+            import_dir,
+            tools,
+            confirm,
+            logging,
+            http,
+        ) {
             (
                 Some(backend),
                 Some(default_user),
@@ -255,12 +282,14 @@ impl Config {
                 Some(tools),
                 Some(confirm),
                 Some(logging),
+                Some(http),
             ) => Ok(Self {
                 backend,
                 default_user,
                 import_dir,
                 tools,
                 confirm,
+                http,
                 logging,
                 in_force: findings.in_force,
                 warnings: findings.warnings,
@@ -269,6 +298,13 @@ impl Config {
             _ => unreachable!("a value is absent only where a problem was reported"),
         }
     }
+}
+
+/// Through which door agents come.
+#[derive(Debug, Clone, Copy)]
+enum Door {
+    Stdio,
+    Http,
 }
 
 impl Logging {
@@ -454,14 +490,26 @@ fn parse_timeout(raw: &str) -> Result<Duration, String> {
     }
 }
 
-fn parse_dir(raw: &str) -> Result<PathBuf, String> {
+fn parse_path(raw: &str) -> Result<PathBuf, String> {
     if raw.starts_with('~') {
         return Err(
             "begins with `~`, which only a shell replaces; write the whole path".to_owned(),
         );
     }
-    let dir = std::path::absolute(Path::new(raw))
-        .map_err(|error| format!("cannot be made an absolute path: {error}"))?;
+    std::path::absolute(Path::new(raw))
+        .map_err(|error| format!("cannot be made an absolute path: {error}"))
+}
+
+fn parse_file(raw: &str) -> Result<PathBuf, String> {
+    let file = parse_path(raw)?;
+    if file.is_dir() {
+        return Err("is a directory; it must be a file".to_owned());
+    }
+    Ok(file)
+}
+
+fn parse_dir(raw: &str) -> Result<PathBuf, String> {
+    let dir = parse_path(raw)?;
     if dir.exists() && !dir.is_dir() {
         return Err("is a file; it must be a directory".to_owned());
     }

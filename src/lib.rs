@@ -11,6 +11,8 @@
 //!   memories.
 //! - [`mcp`]: the door for agents. The server, and in `mcp/tools/` one file a tool, all of one shape:
 //!   typed arguments, one call to the service, a shaped answer. A tool decides nothing.
+//! - [`http`]: the same door on a network, for many at once: Streamable HTTP and SSE, and what bounds
+//!   them; `http/access/` says who is let in and as whom.
 //! - [`emulator`]: the embedded store behind Zep's own HTTP API, for tests and rehearsals.
 //! - [`migration`]: moving memories over, and proving that they arrived: source, plan, write,
 //!   validate, report.
@@ -31,6 +33,7 @@
 pub mod config;
 pub mod emulator;
 pub mod hosts;
+pub mod http;
 pub mod local;
 pub mod mcp;
 pub mod mem0;

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
 
 fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
     match command.unwrap_or_default() {
-        Command::Serve => commands::serve::run(configured(settings)?),
+        Command::Serve(args) => commands::serve::run(settings, *args),
         Command::Doctor(args) => commands::doctor::run(&configured(settings)?, &args),
         Command::Try => commands::try_it::run(),
         Command::Install(args) => commands::install::run(&settings, &args),
@@ -28,6 +28,8 @@ fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Migrate(args) => commands::migrate::run(settings, &args),
         Command::Validate(args) => commands::validate::run(settings, &args),
+        Command::Health(args) => commands::health::run(settings, &args),
+        Command::Token(args) => commands::token::run(args),
     }
 }
 

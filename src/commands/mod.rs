@@ -2,10 +2,12 @@
 
 pub mod doctor;
 pub mod emulate;
+pub mod health;
 pub mod install;
 pub mod migrate;
 mod moving;
 pub mod serve;
+pub mod token;
 pub mod try_it;
 pub mod validate;
 

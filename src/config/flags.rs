@@ -75,7 +75,7 @@ impl Flags {
             Setting::Confirm => self.confirm.as_deref(),
             Setting::LogLevel => self.log_level.as_deref(),
             Setting::LogFormat => self.log_format.as_deref(),
-            Setting::ApiKey | Setting::Mem0DefaultUserId => None,
+            _ => None,
         }
     }
 }

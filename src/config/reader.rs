@@ -133,6 +133,11 @@ impl Reader {
         }
     }
 
+    /// Says that a setting is needed that nobody set.
+    pub fn missing(&mut self, setting: Setting, why: &str) {
+        self.problem(setting, Origin::Default, why.to_owned());
+    }
+
     /// Zep's address. One from `.env` counts only if the key stands there too: whoever wrote the
     /// file could otherwise have somebody else's key sent to a host of theirs.
     pub fn url(&mut self, key: Option<Origin>) -> Option<String> {

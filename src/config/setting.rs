@@ -25,15 +25,45 @@ pub enum Setting {
     Tools,
     /// `ZEP_MCP_CONFIRM`
     Confirm,
+    /// `MCP_AUTH_TOKEN`
+    AuthToken,
+    /// `MCP_AUTH_TOKENS_FILE`
+    AuthTokensFile,
+    /// `MCP_OAUTH_ISSUER`
+    OauthIssuer,
+    /// `MCP_OAUTH_AUDIENCE`
+    OauthAudience,
+    /// `MCP_OAUTH_RESOURCE`
+    OauthResource,
+    /// `MCP_OAUTH_JWKS_URL`
+    OauthJwksUrl,
+    /// `MCP_OAUTH_USER_CLAIM`
+    OauthUserClaim,
     /// `LOG_LEVEL`
     LogLevel,
     /// `LOG_FORMAT`
     LogFormat,
+    /// `HOST`, as in mem0-mcp-server
+    Host,
+    /// `PORT`, as in mem0-mcp-server
+    Port,
+    /// `ZEP_MCP_ALLOWED_HOSTS`
+    AllowedHosts,
+    /// `ZEP_MCP_ALLOWED_ORIGINS`
+    AllowedOrigins,
+    /// `ZEP_MCP_TLS_CERT`
+    TlsCert,
+    /// `ZEP_MCP_TLS_KEY`
+    TlsKey,
+    /// `ZEP_MCP_MAX_SESSIONS`
+    MaxSessions,
+    /// `ZEP_MCP_GRACE_SECS`
+    GraceSecs,
 }
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 27] = [
         Self::Backend,
         Self::ApiKey,
         Self::ApiUrl,
@@ -46,6 +76,40 @@ impl Setting {
         Self::Confirm,
         Self::LogLevel,
         Self::LogFormat,
+        Self::Host,
+        Self::Port,
+        Self::AuthToken,
+        Self::AuthTokensFile,
+        Self::OauthIssuer,
+        Self::OauthAudience,
+        Self::OauthResource,
+        Self::OauthJwksUrl,
+        Self::OauthUserClaim,
+        Self::AllowedHosts,
+        Self::AllowedOrigins,
+        Self::TlsCert,
+        Self::TlsKey,
+        Self::MaxSessions,
+        Self::GraceSecs,
+    ];
+
+    /// Those that only `serve --http` reads.
+    pub const HTTP: [Self; 15] = [
+        Self::Host,
+        Self::Port,
+        Self::AuthToken,
+        Self::AuthTokensFile,
+        Self::OauthIssuer,
+        Self::OauthAudience,
+        Self::OauthResource,
+        Self::OauthJwksUrl,
+        Self::OauthUserClaim,
+        Self::AllowedHosts,
+        Self::AllowedOrigins,
+        Self::TlsCert,
+        Self::TlsKey,
+        Self::MaxSessions,
+        Self::GraceSecs,
     ];
 
     /// Its name in the environment and in `.env`.
@@ -61,8 +125,23 @@ impl Setting {
             Self::ImportDir => "ZEP_MCP_IMPORT_DIR",
             Self::Tools => "ZEP_MCP_TOOLS",
             Self::Confirm => "ZEP_MCP_CONFIRM",
+            Self::AuthToken => "MCP_AUTH_TOKEN",
+            Self::AuthTokensFile => "MCP_AUTH_TOKENS_FILE",
+            Self::OauthIssuer => "MCP_OAUTH_ISSUER",
+            Self::OauthAudience => "MCP_OAUTH_AUDIENCE",
+            Self::OauthResource => "MCP_OAUTH_RESOURCE",
+            Self::OauthJwksUrl => "MCP_OAUTH_JWKS_URL",
+            Self::OauthUserClaim => "MCP_OAUTH_USER_CLAIM",
             Self::LogLevel => "LOG_LEVEL",
             Self::LogFormat => "LOG_FORMAT",
+            Self::Host => "HOST",
+            Self::Port => "PORT",
+            Self::AllowedHosts => "ZEP_MCP_ALLOWED_HOSTS",
+            Self::AllowedOrigins => "ZEP_MCP_ALLOWED_ORIGINS",
+            Self::TlsCert => "ZEP_MCP_TLS_CERT",
+            Self::TlsKey => "ZEP_MCP_TLS_KEY",
+            Self::MaxSessions => "ZEP_MCP_MAX_SESSIONS",
+            Self::GraceSecs => "ZEP_MCP_GRACE_SECS",
         }
     }
 

@@ -7,11 +7,12 @@ use std::path::Path;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::dotenv::DotEnv;
-use super::{Flags, Origin, Setting};
+use super::{Flags, HttpFlags, Origin, Setting};
 
 /// What each source says.
 pub(super) struct Sources {
     flags: Flags,
+    http: HttpFlags,
     environment: HashMap<Setting, Result<SecretString, NotText>>,
     /// The `.env` of the working directory.
     pub dotenv: DotEnv,
@@ -51,9 +52,16 @@ impl Sources {
             .collect();
         Self {
             flags,
+            http: HttpFlags::default(),
             environment,
             dotenv,
         }
+    }
+
+    /// The same with these flags of `serve --http`.
+    pub fn with_http(mut self, http: HttpFlags) -> Self {
+        self.http = http;
+        self
     }
 
     /// What is said of a setting; empty values say nothing.
@@ -64,7 +72,8 @@ impl Sources {
     }
 
     fn flag(&self, setting: Setting) -> Option<Stated> {
-        stated(Origin::Flag, self.flags.get(setting)?)
+        let flag = self.flags.get(setting).or_else(|| self.http.get(setting));
+        stated(Origin::Flag, flag?)
     }
 
     fn variable(&self, setting: Setting) -> Option<Stated> {

@@ -19,7 +19,10 @@ fn load(
     let environment = environment
         .iter()
         .map(|(setting, value)| (*setting, OsString::from(value)));
-    Config::from_sources(Sources::new(flags, environment, DotEnv::read(&file)))
+    Config::from_sources(
+        Sources::new(flags, environment, DotEnv::read(&file)),
+        Door::Stdio,
+    )
 }
 
 fn from_environment(environment: &[(Setting, &str)]) -> Result<Config, ConfigError> {
@@ -53,7 +56,11 @@ fn without_any_setting_memories_stay_on_this_machine() {
     let config = from_environment(&[]).unwrap();
     assert_eq!(config.backend.name(), "local");
     assert_eq!(config.default_user.as_str(), "mem0-mcp");
-    assert_eq!(config.in_force.len(), Setting::ALL.len());
+    assert_eq!(
+        config.in_force.len(),
+        Setting::ALL.len() - Setting::HTTP.len()
+    );
+    assert!(config.http.is_none());
     assert!(
         config
             .in_force
@@ -234,7 +241,7 @@ fn a_dotenv_that_cannot_be_read_is_an_error_only_if_it_could_decide_the_backend(
             environment.into_iter(),
             DotEnv::read(&file),
         );
-        Config::from_sources(sources)
+        Config::from_sources(sources, Door::Stdio)
     };
     let problem = problem(with(&[]));
     assert!(problem.message.contains("not UTF-8"), "{problem}");
@@ -377,7 +384,7 @@ fn a_value_that_is_no_text_is_named() {
     let value = OsString::from_vec(b"z_\xff".to_vec());
     let environment = [(Setting::ApiKey, value)].into_iter();
     let sources = Sources::new(Flags::default(), environment, DotEnv::default());
-    let problem = problem(Config::from_sources(sources));
+    let problem = problem(Config::from_sources(sources, Door::Stdio));
     assert!(
         problem.to_string().starts_with("ZEP_API_KEY (environment)"),
         "{problem}"
@@ -388,4 +395,90 @@ fn a_value_that_is_no_text_is_named() {
 fn the_key_is_in_no_debug_print() {
     let config = from_environment(&[(Setting::ApiKey, "z_very_secret")]).unwrap();
     assert!(!format!("{config:?}").contains("very_secret"));
+}
+
+fn for_http(
+    flags: Flags,
+    environment: &[(Setting, &str)],
+    dotenv: &str,
+) -> Result<HttpConfig, ConfigError> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(".env");
+    fs::write(&file, dotenv).unwrap();
+    let environment = environment
+        .iter()
+        .map(|(setting, value)| (*setting, OsString::from(value)));
+    let sources = Sources::new(flags, environment, DotEnv::read(&file));
+    let config = Config::from_sources(sources, Door::Http)?;
+    assert_eq!(config.in_force.len(), Setting::ALL.len());
+    Ok(config.http.unwrap())
+}
+
+#[test]
+fn nothing_about_a_network_comes_from_a_foreign_file() {
+    let lines: Vec<String> = Setting::HTTP
+        .iter()
+        .map(|setting| format!("{setting}=https://login.example.com/long-enough"))
+        .collect();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(".env");
+    fs::write(&file, lines.join("\n")).unwrap();
+    let sources = Sources::new(Flags::default(), std::iter::empty(), DotEnv::read(&file));
+    let config = Config::from_sources(sources, Door::Http).unwrap();
+    let http = config.http.unwrap();
+    let access = http.access;
+    assert!(access.token.is_none() && access.tokens_file.is_none() && access.oauth.is_none());
+    assert_eq!((http.host.as_str(), http.port), ("127.0.0.1", 8081));
+    assert_eq!(config.warnings.len(), Setting::HTTP.len());
+}
+
+#[test]
+fn a_token_that_could_be_guessed_is_refused_and_none_is_repeated() {
+    let wrong = [(Setting::AuthToken, "fifteen-letters")];
+    let error = for_http(Flags::default(), &wrong, "")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("16") && !error.contains("fifteen-letters"),
+        "{error}"
+    );
+    let right = [(Setting::AuthToken, "sixteen--letters")];
+    let settings = for_http(Flags::default(), &right, "").unwrap().access;
+    assert!(settings.token.is_some());
+    assert!(!format!("{settings:?}").contains("sixteen--letters"));
+}
+
+#[test]
+fn an_issuer_needs_an_audience_and_keys_come_over_https() {
+    let of = |environment: &[(Setting, &str)]| {
+        for_http(Flags::default(), environment, "").map(|http| http.access)
+    };
+    let issuer = (Setting::OauthIssuer, "https://login.example.com/");
+    let error = of(&[issuer]).unwrap_err();
+    assert_eq!(error.problems[0].setting, Setting::OauthAudience);
+    let error = of(&[issuer, (Setting::OauthAudience, "memory")]).unwrap_err();
+    assert_eq!(error.problems[0].setting, Setting::OauthResource);
+    let audience = (Setting::OauthAudience, "https://memory.example.com/mcp");
+    let oauth = of(&[issuer, audience]).unwrap().oauth.unwrap();
+    assert_eq!(oauth.issuer, "https://login.example.com/");
+    assert_eq!(oauth.resource.as_str(), "https://memory.example.com/mcp");
+    assert_eq!(oauth.user_claim, "sub");
+    for (url, good) in [
+        ("https://login.example.com", true),
+        ("http://127.0.0.1:9000", true),
+        ("http://localhost/x", true),
+        ("http://login.example.com", false),
+        ("https://user:secret@login.example.com", false),
+        ("login.example.com", false),
+        ("file:///etc/passwd", false),
+    ] {
+        let issuer = of(&[(Setting::OauthIssuer, url), audience]);
+        assert_eq!(issuer.is_ok(), good, "{url}");
+        let keys = of(&[issuer_of_tests(), audience, (Setting::OauthJwksUrl, url)]);
+        assert_eq!(keys.is_ok(), good, "{url}");
+    }
+}
+
+fn issuer_of_tests() -> (Setting, &'static str) {
+    (Setting::OauthIssuer, "https://login.example.com")
 }

@@ -8,7 +8,11 @@ use std::{collections::VecDeque, time::Duration};
 
 use rmcp::{
     RoleServer,
-    model::{ClientJsonRpcMessage, ClientRequest, GetMeta},
+    model::{
+        ClientCapabilities, ClientJsonRpcMessage, ClientRequest, GetMeta, Implementation,
+        InitializeRequest, InitializeRequestParams, ProtocolVersion, RequestId,
+        ServerJsonRpcMessage,
+    },
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
     transport::Transport,
 };
@@ -18,23 +22,61 @@ use tokio::time::{Instant, sleep_until};
 const MOST_WAITING: usize = 256;
 /// How long the first of them waits. A client that never initializes then gets rmcp's error.
 const WAITS_FOR: Duration = Duration::from_secs(10);
+/// How long it waits where clients come back without a handshake.
+const WAITS_FOR_THE_RETURNED: Duration = Duration::from_secs(1);
+/// The id of the handshake that is made for those.
+const IN_THEIR_NAME: &str = "zep-mcp-server: returned without a handshake";
 
 /// A transport that delivers `initialize` first.
-pub(super) struct InitializeFirst<T> {
+pub(crate) struct InitializeFirst<T> {
     inner: T,
     waiting: VecDeque<ClientJsonRpcMessage>,
     deadline: Option<Instant>,
     open: bool,
+    /// Whether clients come back without a handshake.
+    returning: bool,
+    /// The answer to the handshake that was made in the client's name, which it does not expect.
+    unexpected: Option<RequestId>,
 }
 
 impl<T> InitializeFirst<T> {
-    pub(super) fn new(inner: T) -> Self {
+    pub(crate) fn new(inner: T) -> Self {
         Self {
             inner,
             waiting: VecDeque::new(),
             deadline: None,
             open: false,
+            returning: false,
+            unexpected: None,
         }
+    }
+
+    /// The same for clients that open their stream anew when it broke and go on as if nothing had
+    /// happened, as event sources do: the handshake is then made in their name.
+    pub(crate) fn letting_return(mut self) -> Self {
+        self.returning = true;
+        self
+    }
+
+    fn waits_for(&self) -> Duration {
+        if self.returning {
+            WAITS_FOR_THE_RETURNED
+        } else {
+            WAITS_FOR
+        }
+    }
+
+    fn handshake_in_their_name(&mut self) -> ClientJsonRpcMessage {
+        let id = RequestId::String(IN_THEIR_NAME.into());
+        self.unexpected = Some(id.clone());
+        let params = InitializeRequestParams::new(
+            // What they can do was told to a server that is gone.
+            ClientCapabilities::default(),
+            Implementation::new("unknown", "unknown"),
+        );
+        let params = params.with_protocol_version(ProtocolVersion::V_2024_11_05);
+        let request = ClientRequest::InitializeRequest(InitializeRequest::new(params));
+        ClientJsonRpcMessage::request(request, id)
     }
 }
 
@@ -65,6 +107,15 @@ fn opens(message: &ClientJsonRpcMessage) -> bool {
     }
 }
 
+/// The request that a message answers.
+pub(crate) fn answered(message: &ServerJsonRpcMessage) -> Option<&RequestId> {
+    match message {
+        ServerJsonRpcMessage::Response(response) => Some(&response.id),
+        ServerJsonRpcMessage::Error(error) => error.id.as_ref(),
+        _ => None,
+    }
+}
+
 impl<T: Transport<RoleServer>> Transport<RoleServer> for InitializeFirst<T> {
     type Error = T::Error;
 
@@ -72,7 +123,17 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for InitializeFirst<T> {
         &mut self,
         item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        self.inner.send(item)
+        let unexpected = self.unexpected.is_some() && answered(&item) == self.unexpected.as_ref();
+        if unexpected {
+            self.unexpected = None;
+        }
+        let sent = (!unexpected).then(|| self.inner.send(item));
+        async move {
+            match sent {
+                Some(sent) => sent.await,
+                None => Ok(()),
+            }
+        }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
@@ -83,6 +144,9 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for InitializeFirst<T> {
                     message = self.inner.receive() => message,
                     () = sleep_until(deadline) => {
                         self.open = true;
+                        if self.returning {
+                            return Some(self.handshake_in_their_name());
+                        }
                         break;
                     }
                 },
@@ -97,8 +161,9 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for InitializeFirst<T> {
             }
             // Before the handshake there is nothing that a notification or an answer could mean.
             if matches!(message, ClientJsonRpcMessage::Request(_)) {
+                let waits_for = self.waits_for();
                 self.deadline
-                    .get_or_insert_with(|| Instant::now() + WAITS_FOR);
+                    .get_or_insert_with(|| Instant::now() + waits_for);
                 self.waiting.push_back(message);
                 if self.waiting.len() == MOST_WAITING {
                     self.open = true;

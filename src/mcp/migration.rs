@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 use super::{error::ToolError, server::MemoryServer};
 use crate::config::Setting;
 use crate::mem0::SourceUser;
-use crate::memory::model::{SessionId, UserId};
+use crate::memory::access::Right;
+use crate::memory::model::{Owner, SessionId, UserId};
 use crate::migration::{
     self, ImportDir, Migrator, Phase, Progress, Request, Selection, Source, Watch,
 };
@@ -61,10 +62,14 @@ pub(super) struct UserArg {
 }
 
 impl UserArg {
+    fn checked_id(&self) -> Result<UserId, ToolError> {
+        UserId::new(&self.id)
+            .map_err(|error| ToolError::argument(format!("`user.id`: {}", error.problem)))
+    }
+
     /// What is asked for, and of whom.
     pub(super) fn request(self, sessions: &[String]) -> Result<Request, ToolError> {
-        let id = UserId::new(&self.id)
-            .map_err(|error| ToolError::argument(format!("`user.id`: {}", error.problem)))?;
+        let id = self.checked_id()?;
         let sessions = sessions
             .iter()
             .map(|session| SessionId::new(session))
@@ -129,6 +134,12 @@ impl MemoryServer {
                 }
             }
         }
+    }
+
+    /// Checks whether the caller may migrate this user's memories, before anything is read.
+    pub(super) fn may_migrate(&self, user: &UserArg) -> Result<(), ToolError> {
+        let owner = Owner::User(user.checked_id()?);
+        Ok(self.caller().may(Right::Migrate, &owner)?)
     }
 
     /// Whoever migrates for this caller.

@@ -11,5 +11,6 @@ mod server;
 mod stdio;
 mod tools;
 
+pub(crate) use early::{InitializeFirst, answered};
 pub use server::MemoryServer;
 pub use stdio::serve_stdio;

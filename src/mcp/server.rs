@@ -57,6 +57,9 @@ pub struct MemoryServer {
     memories: MemoryService,
     import_dir: Option<Arc<Path>>,
     confirm: Confirm,
+    /// Who asks: over stdio, the one who started this process. On a network, it is known of each
+    /// request only.
+    caller: Option<Caller>,
     tools: Arc<ToolRouter<Self>>,
     prompts: Arc<PromptRouter<Self>>,
 }
@@ -68,6 +71,7 @@ impl MemoryServer {
             memories,
             import_dir: None,
             confirm: Confirm::Elicit,
+            caller: Some(Caller::Operator),
             // Built once: making the schemas is the only cost of starting up.
             tools: Arc::new(tools::router()),
             prompts: Arc::new(prompts::router()),
@@ -110,9 +114,35 @@ impl MemoryServer {
         &self.memories
     }
 
-    /// Who asks: over stdio, the one who started this process.
+    /// The same for a network: who asks is known of each request only, from the [`Caller`] that the
+    /// door put into its extensions. A request without one is refused.
+    #[must_use]
+    pub fn on_a_network(mut self) -> Self {
+        self.caller = None;
+        self
+    }
+
+    /// Who asks.
     pub(super) fn caller(&self) -> Caller {
-        Caller::Operator
+        self.caller.clone().unwrap_or_else(Caller::nobody)
+    }
+
+    /// This server as it stands before whoever made a request.
+    fn before(&self, context: &RequestContext<RoleServer>) -> Result<Self, ErrorData> {
+        if self.caller.is_some() {
+            return Ok(self.clone());
+        }
+        let caller = context
+            .extensions
+            .get::<http::request::Parts>()
+            .and_then(|parts| parts.extensions.get::<Caller>());
+        match caller {
+            Some(caller) => Ok(Self {
+                caller: Some(caller.clone()),
+                ..self.clone()
+            }),
+            None => Err(ErrorData::invalid_request("who asks is not known", None)),
+        }
     }
 
     fn instructions(&self) -> String {
@@ -139,7 +169,7 @@ impl MemoryServer {
         );
         lines.push(format!(
             "Name the `user_id` whenever you know whose memory it is; without one `{}` is meant.",
-            self.memories.default_user()
+            self.memories.default_user(&self.caller())
         ));
         lines.join("\n")
     }
@@ -171,16 +201,21 @@ impl ServerHandler for MemoryServer {
             let state = request.request_state.take();
             context.extensions.insert(Answers { responses, state });
         }
-        let name = request.name.clone();
+        let server = self.before(&context)?;
+        // A name that is none of ours may be anything, and is not logged.
+        let mut known = Tools::known().iter().map(|tool| tool.as_str());
+        let name = known
+            .find(|name| *name == request.name)
+            .unwrap_or("unknown");
         let begun = Instant::now();
         let cancelled = context.ct.clone();
         let call = self
             .tools
-            .call(ToolCallContext::new(self, request, context));
+            .call(ToolCallContext::new(&server, request, context));
         let outcome = tokio::select! {
             outcome = AssertUnwindSafe(call).catch_unwind() => outcome,
             () = cancelled.cancelled() => {
-                tracing::info!(tool = %name, ms = begun.elapsed().as_millis(), "cancelled");
+                tracing::info!(tool = name, ms = begun.elapsed().as_millis(), "cancelled");
                 return Err(ErrorData::internal_error("the call was cancelled", None));
             }
         };
@@ -192,11 +227,11 @@ impl ServerHandler for MemoryServer {
                     Ok(_) => false,
                     Err(_) => true,
                 };
-                tracing::info!(tool = %name, ms, failed, "called");
+                tracing::info!(tool = name, ms, failed, "called");
                 answer
             }
             Err(_) => {
-                tracing::error!(tool = %name, ms, "panicked");
+                tracing::error!(tool = name, ms, "panicked");
                 Ok(ToolError::internal().into_result().into())
             }
         }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Result,
+    access::Right,
     model::{Caller, MemoryKind, Owner, Place, RecordId, Scope, SessionId, Uuid},
     outgoing::Outgoing,
     service::MemoryService,
@@ -78,7 +79,7 @@ impl MemoryService {
     /// [`super::Error::Invalid`] names the argument, and nothing is written.
     /// [`super::Error::PartlyStored`] says what is stored and how to go on.
     pub async fn add(&self, caller: &Caller, new: NewMemories) -> Result<Added> {
-        let owner = self.owner(caller, &new.scope)?;
+        let owner = self.owner(caller, Right::Write, &new.scope)?;
         let conversation = !new.messages.is_empty();
         let text_ignored = conversation && new.text.is_some();
         let place = match (&owner, new.scope.session.clone()) {

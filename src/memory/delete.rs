@@ -5,6 +5,7 @@ use serde_json::Map;
 
 use super::{
     Error, Result,
+    access::Right,
     fit::{self, Ours},
     lookup::{self, Thing, What},
     model::{Caller, Owner, RecordId, Scope, Uuid},
@@ -53,7 +54,7 @@ impl MemoryService {
     /// says.
     pub async fn delete(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Deleted> {
         let id = lookup::checked(id)?;
-        let Thing { owner, what } = self.find(caller, &id, scope).await?;
+        let Thing { owner, what } = self.find(caller, Right::Delete, &id, scope).await?;
         let (form, removed) = match what {
             What::Fact(fact) => (Form::Fact, self.delete_fact(*fact).await?),
             What::Record(parts) => {

@@ -7,10 +7,12 @@ use serde_json::{Map, Value};
 
 use super::{
     Result, fit,
+    lookup::or_nothing,
     model::{AgentId, AppId, Caller, GraphId, Owner, SessionId, UserId},
+    owners::MAX_OWNERS,
     service::MemoryService,
 };
-use crate::zep::PageNumber;
+use crate::zep::{self, PageNumber};
 
 /// The most entities of each kind that are listed. Ours.
 pub const MAX_ENTITIES: usize = 1_000;
@@ -76,13 +78,15 @@ pub struct Entities {
     pub apps: u64,
     /// How many sessions there are.
     pub runs: u64,
-    /// Whether there are more than are listed: 1,000 of each kind.
+    /// Whether there are more than are listed: 1,000 of each kind, or, for a caller who reaches some
+    /// users or agents only, those of the first 100 of them.
     pub truncated: bool,
 }
 
 impl MemoryService {
-    /// The users, agents, apps and sessions that there are. An agent or app is known by its graph, which
-    /// is made with the first memory that names it, and may be empty: then its memories are users'.
+    /// The users, agents, apps and sessions that there are, as far as the caller reaches them; nobody
+    /// else is asked about or counted. An agent or app is known by its graph, which is made with the
+    /// first memory that names it, and may be empty: then its memories are users'.
     ///
     /// # Errors
     /// Whatever the backend says.
@@ -107,32 +111,20 @@ impl MemoryService {
     }
 
     async fn users(&self, caller: &Caller, all: &mut Entities) -> Result<Vec<Entity>> {
+        if let Some(listed) = caller.listed_users() {
+            let mut found = Vec::new();
+            for user in first(listed, all) {
+                found.extend(or_nothing(self.zep().user(user).await)?.and_then(of_user));
+            }
+            found.sort_by_key(|user| user.created_at);
+            all.users = found.len() as u64;
+            return Ok(found);
+        }
         let mut found = Vec::new();
         for number in 1.. {
             let page = self.zep().list_users(page(number)).await?;
             let last = page.users.len() < PAGE as usize;
-            for user in page.users {
-                let Some(id) = user.user_id else { continue };
-                if !may_reach(caller, UserId::new(&id).ok().map(Owner::User)) {
-                    continue;
-                }
-                let names = [user.first_name, user.last_name];
-                let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
-                found.push(Entity {
-                    kind: EntityKind::User,
-                    name: if name.is_empty() { id.clone() } else { name },
-                    id,
-                    user: None,
-                    sessions: None,
-                    metadata: user
-                        .metadata
-                        .as_ref()
-                        .map(fit::unpack_flat)
-                        .unwrap_or_default(),
-                    created_at: user.created_at,
-                    updated_at: user.updated_at,
-                });
-            }
+            found.extend(page.users.into_iter().filter_map(of_user));
             if last || found.len() >= MAX_ENTITIES {
                 all.truncated |= !last;
                 all.users = page.total_count.unwrap_or(0).max(found.len() as u64);
@@ -143,75 +135,72 @@ impl MemoryService {
     }
 
     async fn agents_and_apps(&self, caller: &Caller, all: &mut Entities) -> Result<Vec<Entity>> {
-        let mut agents = Vec::new();
-        let mut apps = Vec::new();
-        for number in 1.. {
-            let graphs = self.zep().list_graphs(page(number)).await?.graphs;
-            let last = graphs.len() < PAGE as usize;
-            for graph in graphs {
-                let Some(id) = graph.graph_id.and_then(|id| GraphId::new(&id).ok()) else {
-                    continue;
-                };
-                let (kind, name) = match (AgentId::of_graph(&id), AppId::of_graph(&id)) {
-                    (Some(agent), _) => (EntityKind::Agent, agent),
-                    (None, Some(app)) => (EntityKind::App, app),
-                    // Graphs of other programs are none of ours.
-                    (None, None) => continue,
-                };
-                if !may_reach(caller, Some(Owner::Graph(id))) {
-                    continue;
+        let mut found = Vec::new();
+        match caller.listed_graphs() {
+            Some(listed) => {
+                for graph in first(&listed, all) {
+                    let graph = self.zep().graph(graph).await;
+                    found.extend(or_nothing(graph)?.and_then(of_graph));
                 }
-                let of_kind = match kind {
-                    EntityKind::Agent => &mut agents,
-                    _ => &mut apps,
-                };
-                of_kind.push(Entity {
-                    kind,
-                    id: name.clone(),
-                    name,
-                    user: None,
-                    sessions: None,
-                    metadata: Map::new(),
-                    created_at: graph.created_at,
-                    updated_at: None,
-                });
+                found.sort_by_key(|entity| entity.created_at);
             }
-            if last || agents.len() >= MAX_ENTITIES || apps.len() >= MAX_ENTITIES {
-                all.truncated |= !last;
-                break;
-            }
+            None => self.reached_graphs(caller, all, &mut found).await?,
         }
+        let (mut agents, apps): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|entity| entity.kind == EntityKind::Agent);
         all.agents = agents.len() as u64;
         all.apps = apps.len() as u64;
         agents.extend(apps);
         Ok(agents)
     }
 
+    /// Those of all agents' and apps' graphs that the caller reaches.
+    async fn reached_graphs(
+        &self,
+        caller: &Caller,
+        all: &mut Entities,
+        found: &mut Vec<Entity>,
+    ) -> Result<()> {
+        for number in 1.. {
+            let graphs = self.zep().list_graphs(page(number)).await?.graphs;
+            let last = graphs.len() < PAGE as usize;
+            let reached = |graph: &zep::Graph| {
+                let id = graph.graph_id.as_deref();
+                let id = id.and_then(|id| GraphId::new(id).ok());
+                id.is_some_and(|id| caller.reaches(&Owner::Graph(id)))
+            };
+            found.extend(graphs.into_iter().filter(reached).filter_map(of_graph));
+            let most = |kind| {
+                let of_kind = found.iter().filter(|entity| entity.kind == kind);
+                of_kind.count() >= MAX_ENTITIES
+            };
+            if last || most(EntityKind::Agent) || most(EntityKind::App) {
+                all.truncated |= !last;
+                break;
+            }
+        }
+        Ok(())
+    }
+
     async fn runs(&self, caller: &Caller, all: &mut Entities) -> Result<Vec<Entity>> {
+        if let Some(listed) = caller.listed_users() {
+            let mut found = Vec::new();
+            for user in first(listed, all) {
+                let threads = or_nothing(self.zep().user_threads(user).await)?;
+                found.extend(threads.into_iter().flatten().filter_map(of_thread));
+            }
+            found.sort_by_key(|run| run.created_at);
+            all.truncated |= found.len() > MAX_ENTITIES;
+            all.runs = found.len() as u64;
+            found.truncate(MAX_ENTITIES);
+            return Ok(found);
+        }
         let mut found = Vec::new();
         for number in 1.. {
             let page = self.zep().list_threads(page(number)).await?;
             let last = page.threads.len() < PAGE as usize;
-            for thread in page.threads {
-                let user = thread.user_id.and_then(|id| UserId::new(&id).ok());
-                // A thread whose owner Zep does not tell is nobody's.
-                let (Some(id), Some(user)) = (thread.thread_id, user) else {
-                    continue;
-                };
-                if may_reach(caller, Some(Owner::User(user.clone()))) {
-                    let session = SessionId::of_thread(&id, &user);
-                    found.push(Entity {
-                        kind: EntityKind::Run,
-                        name: session.clone(),
-                        id: session,
-                        user: Some(user.to_string()),
-                        sessions: None,
-                        metadata: Map::new(),
-                        created_at: thread.created_at,
-                        updated_at: None,
-                    });
-                }
-            }
+            found.extend(page.threads.into_iter().filter_map(of_thread));
             if last || found.len() >= MAX_ENTITIES {
                 all.truncated |= !last;
                 all.runs = page.total_count.unwrap_or(0).max(found.len() as u64);
@@ -247,10 +236,71 @@ impl MemoryService {
     }
 }
 
-fn page(number: u32) -> PageNumber {
-    PageNumber { number, size: PAGE }
+/// As many of these as are asked about.
+fn first<'a, T>(
+    listed: &'a BTreeSet<T>,
+    all: &mut Entities,
+) -> impl Iterator<Item = &'a T> + use<'a, T> {
+    all.truncated |= listed.len() > MAX_OWNERS;
+    listed.iter().take(MAX_OWNERS)
 }
 
-fn may_reach(caller: &Caller, owner: Option<Owner>) -> bool {
-    owner.is_some_and(|owner| caller.may_reach(&owner).is_ok())
+fn of_user(user: zep::User) -> Option<Entity> {
+    let id = user.user_id?;
+    let names = [user.first_name, user.last_name];
+    let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Some(Entity {
+        kind: EntityKind::User,
+        name: if name.is_empty() { id.clone() } else { name },
+        id,
+        user: None,
+        sessions: None,
+        metadata: user
+            .metadata
+            .as_ref()
+            .map(fit::unpack_flat)
+            .unwrap_or_default(),
+        created_at: user.created_at,
+        updated_at: user.updated_at,
+    })
+}
+
+/// `None` for graphs of other programs, which are none of ours.
+fn of_graph(graph: zep::Graph) -> Option<Entity> {
+    let id = GraphId::new(&graph.graph_id?).ok()?;
+    let (kind, name) = match (AgentId::of_graph(&id), AppId::of_graph(&id)) {
+        (Some(agent), _) => (EntityKind::Agent, agent),
+        (None, Some(app)) => (EntityKind::App, app),
+        (None, None) => return None,
+    };
+    Some(Entity {
+        kind,
+        id: name.clone(),
+        name,
+        user: None,
+        sessions: None,
+        metadata: Map::new(),
+        created_at: graph.created_at,
+        updated_at: None,
+    })
+}
+
+/// `None` for a thread whose owner Zep does not tell: it is nobody's.
+fn of_thread(thread: zep::Thread) -> Option<Entity> {
+    let user = UserId::new(&thread.user_id?).ok()?;
+    let session = SessionId::of_thread(&thread.thread_id?, &user);
+    Some(Entity {
+        kind: EntityKind::Run,
+        name: session.clone(),
+        id: session,
+        user: Some(user.to_string()),
+        sessions: None,
+        metadata: Map::new(),
+        created_at: thread.created_at,
+        updated_at: None,
+    })
+}
+
+fn page(number: u32) -> PageNumber {
+    PageNumber { number, size: PAGE }
 }

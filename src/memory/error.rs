@@ -21,6 +21,12 @@ pub enum Error {
         /// What was asked for.
         what: String,
     },
+    /// The caller may not do this, or not with this user's or agent's memories.
+    #[error("not allowed: {reason}; whoever runs this server gives out tokens")]
+    Forbidden {
+        /// What the caller lacks.
+        reason: String,
+    },
     /// The user has no such session.
     #[error(
         "user `{user}` has no session `{session}`; list_sessions names the sessions that exist"
@@ -118,6 +124,7 @@ impl Error {
         match self {
             Self::Invalid { .. } => "invalid_argument",
             Self::NotYours { .. } => "not_yours",
+            Self::Forbidden { .. } => "forbidden",
             Self::NoSession { .. } => "no_such_session",
             Self::NoMemory { .. } => "not_found",
             Self::NoEntity { .. } => "not_found",
@@ -136,6 +143,7 @@ impl Error {
             Self::Unfinished { cause, .. } => Some(cause),
             Self::Invalid { .. }
             | Self::NotYours { .. }
+            | Self::Forbidden { .. }
             | Self::NoSession { .. }
             | Self::NoMemory { .. }
             | Self::NoEntity { .. }

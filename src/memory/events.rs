@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    Result, fit,
+    Result,
+    access::Right,
+    fit,
     lookup::{self, What},
     model::{Caller, Owner, Scope, Uuid},
     service::MemoryService,
@@ -48,7 +50,7 @@ impl MemoryService {
     /// # Errors
     /// Whatever the backend says.
     pub async fn events(&self, caller: &Caller, scope: &Scope, limit: usize) -> Result<Vec<Event>> {
-        let owner = self.owner(caller, scope)?;
+        let owner = self.owner(caller, Right::Read, scope)?;
         let mut listing = Listing {
             limit: Some(u32::try_from(limit).unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS)),
             order_by: Some(OrderBy::CreatedAt),
@@ -83,7 +85,7 @@ impl MemoryService {
     /// [`super::Error::NoMemory`], or whatever the backend says.
     pub async fn event(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Event> {
         let id = lookup::checked(id)?;
-        let thing = self.find(caller, &id, scope).await?;
+        let thing = self.find(caller, Right::Read, &id, scope).await?;
         match thing.what {
             What::Fact(fact) => Ok(Event {
                 id,

@@ -16,7 +16,7 @@ use super::{
     shown::{self, Form, Memory, Source},
 };
 use crate::zep::{
-    Fact, Filters, Found, Listing, Reranker, Search, SearchScope, Zep,
+    Fact, Filters, Found, Listing, Reranker, Search, SearchScope, Window, Zep,
     limits::{FILTER_UUIDS, SEARCH_RESULTS},
 };
 
@@ -247,7 +247,18 @@ impl Finder<'_> {
 
     pub(super) async fn context(&self) -> Result<Option<String>> {
         let context = match &self.condition.session {
-            Some((_, thread)) => self.zep().thread_context(thread).await?.context,
+            Some((_, thread)) => {
+                // It may have changed hands since it was resolved, and the context tells of whoever
+                // has it now.
+                let page = self
+                    .zep()
+                    .messages(thread, &Window::Last { limit: 1 })
+                    .await?;
+                if !page.is_of(&self.owner) {
+                    return Ok(None);
+                }
+                self.zep().thread_context(thread).await?.context
+            }
             None => {
                 self.run(SearchScope::Auto, Filters::default())
                     .await?

@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use tokio::sync::OwnedMutexGuard;
 
 use super::{
-    Result,
+    Error, Result,
+    access::Right,
+    finder,
     fit::{self, PartNo, Speaker},
     model::{
         AgentId, AppId, Caller, MemoryKind, Owner, Place, RecordId, SessionId, TimeOrigin, UserId,
@@ -92,7 +94,7 @@ pub struct Scan<'a>(Pages<'a>);
 
 #[derive(Debug)]
 enum Pages<'a> {
-    Thread(ThreadPages<'a, dyn Zep + 'a>),
+    Thread(ThreadPages<'a, dyn Zep + 'a>, Owner),
     Episodes {
         zep: &'a dyn Zep,
         owner: &'a Owner,
@@ -107,10 +109,18 @@ impl Scan<'_> {
     /// [`super::Error::Zep`] if the place cannot be read whole.
     pub async fn next(&mut self) -> Result<Option<Vec<StoredPart>>> {
         match &mut self.0 {
-            Pages::Thread(pages) => Ok(pages
-                .next()
-                .await?
-                .map(|page| page.messages.into_iter().map(StoredPart::from).collect())),
+            Pages::Thread(pages, owner) => {
+                let Some(page) = pages.next().await? else {
+                    return Ok(None);
+                };
+                if !page.is_of(owner) {
+                    return Err(Error::NotYours {
+                        what: "this session".into(),
+                    });
+                }
+                let parts = page.messages.into_iter().map(StoredPart::from);
+                Ok(Some(parts.collect()))
+            }
             Pages::Episodes {
                 zep,
                 owner,
@@ -139,9 +149,9 @@ impl MemoryService {
     /// was dropped included.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`] if the caller may not reach the owner.
+    /// [`super::Error::Forbidden`] if the caller may not reach the owner.
     pub async fn import_turn(&self, caller: &Caller, owner: &Owner) -> Result<ImportTurn> {
-        caller.may_reach(owner)?;
+        caller.may(Right::Migrate, owner)?;
         let held = self.inner.imports.of(owner).lock_owned().await;
         Ok(ImportTurn {
             owner: owner.clone(),
@@ -152,9 +162,9 @@ impl MemoryService {
     /// The sessions that a user has; `None` if there is no such user. One request.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`] if the caller may not reach the user, [`super::Error::Zep`] if Zep fails.
+    /// [`super::Error::Forbidden`] if the caller may not reach the user, [`super::Error::Zep`] if Zep fails.
     pub async fn sessions_of(&self, caller: &Caller, user: &UserId) -> Result<Option<Sessions>> {
-        caller.may_reach(&Owner::User(user.clone()))?;
+        caller.may(Right::Migrate, &Owner::User(user.clone()))?;
         match self.zep().user_threads(user).await {
             Ok(threads) => Ok(Some(Sessions(Threads::of(threads)))),
             Err(error) if error.is_not_found() => Ok(None),
@@ -176,37 +186,40 @@ impl MemoryService {
     /// thread, and whether it was there after all.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`], [`super::Error::Zep`].
+    /// [`super::Error::Forbidden`], [`super::Error::Zep`].
     pub async fn make_session(
         &self,
         caller: &Caller,
         user: &UserId,
         session: &SessionId,
     ) -> Result<(ThreadId, bool)> {
-        caller.may_reach(&Owner::User(user.clone()))?;
+        caller.may(Right::Migrate, &Owner::User(user.clone()))?;
         self.inner.sessions.make(self.zep(), user, session).await
     }
 
     /// Reads what is stored in a session's thread.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`] if the caller may not reach it.
+    /// [`super::Error::Forbidden`] if the caller may not reach it. Reading it ends with
+    /// [`super::Error::NotYours`] if the thread is not this user's.
     pub fn scan_thread<'a>(
         &'a self,
         caller: &Caller,
         user: &UserId,
         thread: &'a ThreadId,
     ) -> Result<Scan<'a>> {
-        caller.may_reach(&Owner::User(user.clone()))?;
-        Ok(Scan(Pages::Thread(ThreadPages::new(self.zep(), thread))))
+        let owner = Owner::User(user.clone());
+        caller.may(Right::Migrate, &owner)?;
+        let pages = ThreadPages::new(self.zep(), thread);
+        Ok(Scan(Pages::Thread(pages, owner)))
     }
 
     /// Reads what is stored in an owner's graph outside of sessions.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`] if the caller may not reach it.
+    /// [`super::Error::Forbidden`] if the caller may not reach it.
     pub fn scan_graph<'a>(&'a self, caller: &Caller, owner: &'a Owner) -> Result<Scan<'a>> {
-        caller.may_reach(owner)?;
+        caller.may(Right::Migrate, owner)?;
         Ok(Scan(Pages::Episodes {
             zep: self.zep(),
             owner,
@@ -236,7 +249,7 @@ impl MemoryService {
         records: Vec<Imported>,
         stored: Option<StoredParts>,
     ) -> Result<()> {
-        caller.may_reach(&place.owner())?;
+        caller.may(Right::Migrate, &place.owner())?;
         assert_eq!(turn.owner, place.owner(), "it is another owner's turn");
         let Some(first) = records.first() else {
             return Ok(());
@@ -262,7 +275,7 @@ impl MemoryService {
         write.finish_even_if_dropped().await.map(drop)
     }
 
-    /// Deletes stored doubles: parts of which an equal one is kept.
+    /// Deletes stored doubles: parts of which an equal one is kept. What is not this owner's is left.
     ///
     /// # Errors
     /// [`super::Error::Zep`] if Zep fails; what was deleted before stays deleted.
@@ -272,11 +285,15 @@ impl MemoryService {
         owner: &Owner,
         doubles: &[Uuid],
     ) -> Result<()> {
-        caller.may_reach(owner)?;
-        for double in doubles {
-            match self.zep().delete_episode(double).await {
-                Err(error) if !error.is_not_found() => return Err(error.into()),
-                _ => {}
+        caller.may(Right::Migrate, owner)?;
+        for asked in doubles.chunks(limits::FILTER_UUIDS) {
+            // Zep deletes an episode whosesoever it is.
+            let theirs = finder::sources(self.zep(), owner, asked.to_vec()).await?;
+            for double in asked.iter().filter(|double| theirs.contains_key(*double)) {
+                match self.zep().delete_episode(double).await {
+                    Err(error) if !error.is_not_found() => return Err(error.into()),
+                    _ => {}
+                }
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     Error, Result,
+    access::Right,
     model::{Caller, Owner, Scope, SessionId, UserId},
     service::MemoryService,
 };
@@ -50,7 +51,7 @@ impl MemoryService {
         offset: usize,
         limit: usize,
     ) -> Result<SessionList> {
-        let owner = self.owner(caller, scope)?;
+        let owner = self.owner(caller, Right::Read, scope)?;
         let Owner::User(user) = owner else {
             return Err(Error::invalid(
                 "user_id",

@@ -1,7 +1,9 @@
 //! A memory by its id: what it is, and whose. Owners are looked up, not believed.
 
 use super::{
-    Error, Result, finder,
+    Error, Result,
+    access::Right,
+    finder,
     model::{Caller, Owner, Scope, UserId, Uuid},
     records::{Assembled, StoredPart, assemble},
     search::SIDE_BY_SIDE,
@@ -36,7 +38,7 @@ impl MemoryService {
     /// has it, or whatever the backend says.
     pub async fn get(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Memory> {
         let id = checked(id)?;
-        let thing = self.find(caller, &id, scope).await?;
+        let thing = self.find(caller, Right::Read, &id, scope).await?;
         let memory = self.shown(thing).await?;
         let memory = memory.ok_or_else(|| no_memory(&id))?;
         self.remember(&memory);
@@ -64,29 +66,62 @@ impl MemoryService {
         }
     }
 
-    /// What an id names, if the caller may reach it.
-    pub(super) async fn find(&self, caller: &Caller, id: &Uuid, scope: &Scope) -> Result<Thing> {
+    /// What an id names, if the caller may do this with it. What the caller does not reach is not
+    /// there.
+    pub(super) async fn find(
+        &self,
+        caller: &Caller,
+        right: Right,
+        id: &Uuid,
+        scope: &Scope,
+    ) -> Result<Thing> {
+        caller.may_at_all(right)?;
         if scope.user.is_some() || scope.agent.is_some() {
-            let owner = self.owner(caller, scope)?;
+            let owner = self.owner(caller, right, scope)?;
             let found = self.under(&owner, id).await?;
             return found.ok_or_else(|| no_memory(id));
         }
         // Whose it was when it was shown, and whose most are: one look tells whose it is and what.
-        let default = Owner::User(self.default_user().clone());
+        let default = Owner::User(self.default_user(caller).clone());
         for owner in [self.inner.shown.get(id), Some(default)]
             .into_iter()
             .flatten()
         {
-            if caller.may_reach(&owner).is_ok()
+            if caller.reaches(&owner)
                 && let Some(found) = self.under(&owner, id).await?
             {
                 return Ok(found);
             }
         }
-        let owner = self.owner_of(caller, id).await?;
-        caller.may_reach(&owner).map_err(|_| no_memory(id))?;
-        let found = self.under(&owner, id).await?;
-        found.ok_or_else(|| no_memory(id))
+        // Whoever reaches some users only is told nothing of others, not even that they are there,
+        // and nobody is asked about them.
+        if caller.reaches_every_user()
+            && let Some(owner) = self.owner_by_id(caller, id).await?
+        {
+            caller.may(right, &owner).map_err(|_| no_memory(id))?;
+            let found = self.under(&owner, id).await?;
+            return found.ok_or_else(|| no_memory(id));
+        }
+        let everybody = self.everybody(caller).await?;
+        let truncated = everybody.truncated;
+        match (self.among(everybody.owners, id).await?, truncated) {
+            (Some(found), _) => Ok(found),
+            (None, true) => Err(too_many_to_look()),
+            (None, false) => Err(no_memory(id)),
+        }
+    }
+
+    /// What an id names among the memories of these.
+    async fn among(&self, owners: Vec<Owner>, id: &Uuid) -> Result<Option<Thing>> {
+        let mut asked = stream::iter(owners)
+            .map(async |owner| self.under(&owner, id).await)
+            .buffered(SIDE_BY_SIDE);
+        while let Some(found) = asked.try_next().await? {
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// What an id names among an owner's memories.
@@ -162,12 +197,18 @@ impl MemoryService {
     }
 
     /// Whose an id is of which nothing is known: a turn is its thread's owner's, a fact is whose the
-    /// episodes are that it was drawn from. Zep names no owner of anything else, so all owners are
-    /// asked, at most 100.
-    async fn owner_of(&self, caller: &Caller, id: &Uuid) -> Result<Owner> {
+    /// episodes are that it was drawn from. Zep names no owner of anything else: then it is `None`,
+    /// and all owners must be asked.
+    async fn owner_by_id(&self, caller: &Caller, id: &Uuid) -> Result<Option<Owner>> {
         let (episode, fact) = futures::join!(self.zep().episode(id), self.zep().fact(id));
         let thread = match (or_nothing(episode)?, or_nothing(fact)?) {
-            (None, None) => return Err(no_memory(id)),
+            (None, None) if caller.reaches_every_agent() => return Err(no_memory(id)),
+            // An agent's that this caller does not reach, and one that is not there, are answered
+            // alike.
+            (None, None) => match self.everybody(caller).await?.truncated {
+                true => return Err(too_many_to_look()),
+                false => return Err(no_memory(id)),
+            },
             (Some(episode), _) => episode.thread_id,
             (None, Some(fact)) => match fact.episodes.first() {
                 Some(source) => or_nothing(self.zep().episode(source).await)?
@@ -175,36 +216,14 @@ impl MemoryService {
                 None => None,
             },
         };
-        if let Some(thread) = thread {
-            let newest = Window::Last { limit: 1 };
-            let page = self
-                .zep()
-                .messages(&ThreadId::new(&thread)?, &newest)
-                .await?;
-            let user = page.user_id.ok_or_else(|| no_memory(id))?;
-            return Ok(Owner::User(UserId::new(&user)?));
-        }
-        let everybody = self.everybody(caller).await?;
-        let truncated = everybody.truncated;
-        let mut asked = stream::iter(everybody.owners)
-            .map(async |owner| {
-                let found = self.under(&owner, id).await?;
-                Ok::<_, Error>(found.map(|_| owner))
-            })
-            .buffered(SIDE_BY_SIDE);
-        while let Some(found) = asked.try_next().await? {
-            if let Some(owner) = found {
-                return Ok(owner);
-            }
-        }
-        Err(match truncated {
-            true => Error::invalid(
-                "user_id",
-                "is needed here: there are too many users to look for the owner of this memory; \
-                 pass the `user_id` (or `agent_id`) whose it is",
-            ),
-            false => no_memory(id),
-        })
+        let Some(thread) = thread else {
+            return Ok(None);
+        };
+        let newest = Window::Last { limit: 1 };
+        let page = self.zep().messages(&ThreadId::new(&thread)?, &newest).await;
+        let page = or_nothing(page)?.ok_or_else(|| no_memory(id))?;
+        let user = page.user_id.ok_or_else(|| no_memory(id))?;
+        Ok(Some(Owner::User(UserId::new(&user)?)))
     }
 
     /// Remembers whose a memory is that is shown, so that its id alone finds it again.
@@ -232,6 +251,14 @@ pub(super) fn no_memory(id: &Uuid) -> Error {
     Error::NoMemory { id: id.to_string() }
 }
 
+fn too_many_to_look() -> Error {
+    Error::invalid(
+        "user_id",
+        "is needed here: there are too many users and agents to look for a memory by its id alone; \
+         pass the `user_id` (or `agent_id`) whose it is",
+    )
+}
+
 /// The whole record that these episodes are the parts of; `None` if it is deleted as far as Zep
 /// allows, or its first part is missing.
 pub(super) fn whole(parts: Vec<Episode>) -> Option<Assembled> {
@@ -256,7 +283,8 @@ fn part_number(part: &Episode) -> u32 {
         .map_or(1, |part| part.number)
 }
 
-fn or_nothing<T>(answer: zep::Result<T>) -> Result<Option<T>> {
+/// What is there, if it is.
+pub(super) fn or_nothing<T>(answer: zep::Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.is_not_found() => Ok(None),

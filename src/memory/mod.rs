@@ -3,6 +3,7 @@
 //! Knows no MCP, no HTTP and no wire format. The doors call [`MemoryService`]; it calls
 //! [`crate::zep::Zep`].
 
+pub mod access;
 mod add;
 mod browse;
 mod condition;

@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+pub use super::access::Caller;
 use super::fit::Carrier;
 pub use crate::zep::{GraphId, InvalidId, MAX_ID_CHARS, Owner, UserId, Uuid};
 use crate::zep::{ThreadId, check_id, id_type};
@@ -231,27 +232,6 @@ impl MemoryKind {
     /// The kind as it stands in Zep.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-/// Who asks. Every method of the service takes one, so that no door can forget to say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Caller {
-    /// The one who started this process, and so may act for every user: over stdio there is nobody
-    /// else.
-    Operator,
-}
-
-impl Caller {
-    /// Whether this caller may reach this owner's memories.
-    ///
-    /// # Errors
-    /// [`super::Error::NotYours`] if not.
-    pub fn may_reach(&self, _owner: &Owner) -> super::Result<()> {
-        match self {
-            Self::Operator => Ok(()),
-        }
     }
 }
 

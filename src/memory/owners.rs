@@ -2,6 +2,7 @@
 
 use super::{
     Result,
+    access::Right,
     filter::Filter,
     model::{AgentId, Caller, Owner, UserId},
     service::MemoryService,
@@ -44,10 +45,10 @@ impl MemoryService {
     /// The owners that a filter can reach and the caller may: those that it names, and where it
     /// means everybody, the users and agents that there are, at most 100.
     pub(super) async fn owners_in_reach(&self, caller: &Caller, filter: &Filter) -> Result<Owners> {
-        let reach = filter.reach(self.default_user());
+        let reach = filter.reach(self.default_user(caller));
         let mut found = Owners::default();
         for owner in reach.owners {
-            caller.may_reach(&owner)?;
+            caller.may(Right::Read, &owner)?;
             found.push(owner);
         }
         if reach.all_users {
@@ -68,6 +69,13 @@ impl MemoryService {
     }
 
     async fn each_user(&self, caller: &Caller, found: &mut Owners) -> Result<()> {
+        // Nobody else is asked for, or looked at.
+        if let Some(users) = caller.listed_users() {
+            for user in users {
+                found.push(Owner::User(user.clone()));
+            }
+            return Ok(());
+        }
         for number in 1.. {
             let page = PageNumber {
                 number,
@@ -78,7 +86,7 @@ impl MemoryService {
             let ids = users.into_iter().filter_map(|user| user.user_id);
             for user in ids.filter_map(|id| UserId::new(&id).ok()) {
                 let owner = Owner::User(user);
-                if caller.may_reach(&owner).is_ok() {
+                if caller.reaches(&owner) {
                     found.push(owner);
                 }
             }
@@ -90,6 +98,12 @@ impl MemoryService {
     }
 
     async fn each_agent(&self, caller: &Caller, found: &mut Owners) -> Result<()> {
+        if let Some(agents) = caller.listed_agents() {
+            for agent in agents {
+                found.push(Owner::Graph(agent.graph()));
+            }
+            return Ok(());
+        }
         for number in 1.. {
             let page = PageNumber {
                 number,
@@ -100,7 +114,7 @@ impl MemoryService {
             let ids = graphs.into_iter().filter_map(|graph| graph.graph_id);
             for graph in ids.filter_map(|id| GraphId::new(&id).ok()) {
                 let owner = Owner::Graph(graph);
-                if is_agents(&owner) && caller.may_reach(&owner).is_ok() {
+                if is_agents(&owner) && caller.reaches(&owner) {
                     found.push(owner);
                 }
             }

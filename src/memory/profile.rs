@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Result,
+    access::Right,
     fit::{EXTRA_KEY, pack_flat, same_value, unpack_flat},
     model::{Caller, Owner, UserId},
     service::MemoryService,
@@ -129,9 +130,9 @@ impl MemoryService {
     /// A user as Zep knows them; `None` if there is none.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`], [`super::Error::Zep`].
+    /// [`super::Error::Forbidden`], [`super::Error::Zep`].
     pub async fn user(&self, caller: &Caller, user: &UserId) -> Result<Option<zep::User>> {
-        caller.may_reach(&Owner::User(user.clone()))?;
+        caller.may(Right::Migrate, &Owner::User(user.clone()))?;
         match self.zep().user(user).await {
             Ok(user) => Ok(Some(user)),
             Err(error) if error.is_not_found() => Ok(None),
@@ -142,7 +143,7 @@ impl MemoryService {
     /// Makes a user, or adds what one who exists lacks. Changes nothing that is there.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`], [`super::Error::Zep`].
+    /// [`super::Error::Forbidden`], [`super::Error::Zep`].
     pub async fn ensure_user(
         &self,
         caller: &Caller,
@@ -150,7 +151,7 @@ impl MemoryService {
         profile: &Profile,
         ignored: &[&str],
     ) -> Result<UserState> {
-        caller.may_reach(&Owner::User(user.clone()))?;
+        caller.may(Right::Migrate, &Owner::User(user.clone()))?;
         let new = NewUser {
             user_id: user.clone(),
             fields: profile.fields(),
@@ -172,9 +173,9 @@ impl MemoryService {
     /// Whether there is such a graph.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`], [`super::Error::Zep`].
+    /// [`super::Error::Forbidden`], [`super::Error::Zep`].
     pub async fn has_graph(&self, caller: &Caller, graph: &zep::GraphId) -> Result<bool> {
-        caller.may_reach(&Owner::Graph(graph.clone()))?;
+        caller.may(Right::Migrate, &Owner::Graph(graph.clone()))?;
         match self.zep().graph(graph).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_not_found() => Ok(false),
@@ -185,9 +186,9 @@ impl MemoryService {
     /// Makes an agent's graph, if it is not there. Answers whether it was made now.
     ///
     /// # Errors
-    /// [`super::Error::NotYours`], [`super::Error::Zep`].
+    /// [`super::Error::Forbidden`], [`super::Error::Zep`].
     pub async fn ensure_graph(&self, caller: &Caller, graph: &zep::GraphId) -> Result<bool> {
-        caller.may_reach(&Owner::Graph(graph.clone()))?;
+        caller.may(Right::Migrate, &Owner::Graph(graph.clone()))?;
         match super::write::make_graph(self.zep(), graph).await {
             Ok(()) => Ok(true),
             Err(error) if error.is_conflict() => Ok(false),

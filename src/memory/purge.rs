@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::{
     Error, Result,
+    access::Right,
     delete::gone,
     fit::{self, Ours},
     model::{AgentId, AppId, Caller, GraphId, Owner, Scope, SessionId, UserId, Uuid},
@@ -28,6 +29,18 @@ pub enum EntityId {
     App(AppId),
     /// A session of the default user.
     Run(SessionId),
+}
+
+impl EntityId {
+    /// Whose memories go with it.
+    pub fn owner(&self, default_user: &UserId) -> Owner {
+        match self {
+            Self::User(user) => Owner::User(user.clone()),
+            Self::Agent(agent) => Owner::Graph(agent.graph()),
+            Self::App(app) => Owner::Graph(app.graph()),
+            Self::Run(_) => Owner::User(default_user.clone()),
+        }
+    }
 }
 
 /// What was removed.
@@ -85,7 +98,7 @@ impl MemoryService {
     /// before anything is deleted. Later failures are in [`Purged::failures`], those of listing what
     /// is left to delete among them.
     pub async fn delete_all(&self, caller: &Caller, scope: &Scope) -> Result<Purged> {
-        let owner = self.owner(caller, scope)?;
+        let owner = self.owner(caller, Right::Delete, scope)?;
         let marks = Marked {
             // An agent's own graph needs no mark of the agent.
             agent: scope
@@ -101,6 +114,8 @@ impl MemoryService {
         };
         match (&purge.owner, &scope.session) {
             (Owner::User(user), Some(session)) => {
+                // What was believed a minute ago is not enough: the thread is deleted whole.
+                self.inner.sessions.forget(user, session);
                 let thread = self.inner.sessions.find(self.zep(), user, session).await?;
                 let thread = thread.ok_or_else(|| Error::NoSession {
                     user: user.to_string(),
@@ -146,7 +161,7 @@ impl MemoryService {
     }
 
     async fn delete_user(&self, caller: &Caller, user: &UserId) -> Result<Purged> {
-        caller.may_reach(&Owner::User(user.clone()))?;
+        caller.may(Right::Delete, &Owner::User(user.clone()))?;
         let no_entity = || Error::NoEntity {
             what: format!("user `{user}`"),
         };
@@ -168,7 +183,7 @@ impl MemoryService {
 
     async fn delete_agent(&self, caller: &Caller, agent: &AgentId) -> Result<Purged> {
         let graph = agent.graph();
-        caller.may_reach(&Owner::Graph(graph.clone()))?;
+        caller.may(Right::Delete, &Owner::Graph(graph.clone()))?;
         let marks = Marked {
             agent: Some(agent.clone()),
             app: None,
@@ -179,6 +194,7 @@ impl MemoryService {
 
     async fn delete_app(&self, caller: &Caller, app: AppId) -> Result<Purged> {
         let (graph, what) = (app.graph(), format!("app `{app}`"));
+        caller.may(Right::Delete, &Owner::Graph(graph.clone()))?;
         let marks = Marked {
             agent: None,
             app: Some(app),
@@ -186,8 +202,8 @@ impl MemoryService {
         self.delete_named(caller, marks, graph, what).await
     }
 
-    /// Deletes what the default user has of an agent or app, and then its graph: until then, it is
-    /// listed.
+    /// Deletes what the default user has of an agent or app, if the caller reaches that user, and
+    /// then its graph: until then, it is listed.
     async fn delete_named(
         &self,
         caller: &Caller,
@@ -195,15 +211,18 @@ impl MemoryService {
         graph: GraphId,
         what: String,
     ) -> Result<Purged> {
-        let mut purge = Purge {
-            service: self,
-            owner: self.owner(caller, &Scope::default())?,
-            done: Purged::default(),
-        };
-        purge.marked(&marks, None).await?;
-        let mut done = purge.finish();
-        if !done.is_complete() {
-            return Ok(done);
+        let mut done = Purged::default();
+        if let Ok(owner) = self.owner(caller, Right::Delete, &Scope::default()) {
+            let mut purge = Purge {
+                service: self,
+                owner,
+                done,
+            };
+            purge.marked(&marks, None).await?;
+            done = purge.finish();
+            if !done.is_complete() {
+                return Ok(done);
+            }
         }
         match self.zep().delete_graph(&graph).await {
             Ok(()) => done.entity = true,
@@ -368,6 +387,8 @@ impl Purge<'_> {
         let newest = Window::Last { limit: 1 };
         let page = self.zep().messages(thread, &newest).await?;
         match page.total_count {
+            // In doubt whether the thread is still this user's, it stays.
+            _ if !page.is_of(&self.owner) => return Ok(None),
             Some(total) if total == marked => return Ok(Some(total)),
             Some(total) if total > marked => {}
             _ => return Ok(None),

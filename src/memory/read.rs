@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Error, Result,
+    access::Right,
     model::{Caller, MemoryKind, Owner, Record, Scope, SessionId, UserId, Uuid},
     records::{Assembly, StoredPart, assemble},
     service::MemoryService,
@@ -129,7 +130,7 @@ impl MemoryService {
     /// # Errors
     /// [`Error::NoSession`] if the user has none of this name, whoever else has.
     pub async fn session(&self, caller: &Caller, query: SessionQuery) -> Result<SessionPage> {
-        let owner = self.owner(caller, &query.scope)?;
+        let owner = self.owner(caller, Right::Read, &query.scope)?;
         let Owner::User(user) = owner else {
             return Err(Error::invalid(
                 "session_id",

@@ -6,6 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
     Error, Result,
+    access::Right,
     condition::Condition,
     filter::{Filter, Within},
     finder::{Finder, FoundThere},
@@ -83,7 +84,7 @@ impl MemoryService {
     pub async fn search(&self, caller: &Caller, query: SearchQuery) -> Result<Answer> {
         let (text, query_shortened) = shorten(&query.query)?;
         let Owners { owners, truncated } = match &query.whose {
-            Whose::Scope(scope) => Owners::one(self.owner(caller, scope)?),
+            Whose::Scope(scope) => Owners::one(self.owner(caller, Right::Read, scope)?),
             Whose::Filter(filter) => self.owners_in_reach(caller, filter).await?,
         };
         let mut answer = Answer {

@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     Result,
+    access::Right,
     browse::{ListKey, Listed},
     locks::Locks,
     model::{Caller, GraphId, Owner, Scope, UserId, Uuid},
@@ -86,9 +87,9 @@ impl MemoryService {
         self.inner.zep.backend()
     }
 
-    /// The user that is meant where none is named.
-    pub fn default_user(&self) -> &UserId {
-        &self.inner.default_user
+    /// The user that is meant where the caller names none.
+    pub fn default_user<'a>(&'a self, caller: &'a Caller) -> &'a UserId {
+        caller.default_user(&self.inner.default_user)
     }
 
     /// Waits until every write that has begun is finished. Ends in bounded time: each write has a
@@ -99,10 +100,10 @@ impl MemoryService {
         self.inner.writes.reopen();
     }
 
-    /// Whose memory the scope names, if the caller may reach it.
-    pub(super) fn owner(&self, caller: &Caller, scope: &Scope) -> Result<Owner> {
-        let owner = scope.owner(&self.inner.default_user);
-        caller.may_reach(&owner)?;
+    /// Whose memory the scope names, if the caller may do this with it.
+    pub(super) fn owner(&self, caller: &Caller, right: Right, scope: &Scope) -> Result<Owner> {
+        let owner = scope.owner(caller.default_user(&self.inner.default_user));
+        caller.may(right, &owner)?;
         Ok(owner)
     }
 

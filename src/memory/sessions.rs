@@ -88,9 +88,11 @@ impl Sessions {
         if let Some(thread) = self.known(&key) {
             return Ok(Some(thread));
         }
-        let found = match self.look_up(zep, user, session).await? {
-            Resolution::Exists(thread) => thread,
-            Resolution::ToMake(_) => return Ok(None),
+        let found = match self.look_up(zep, user, session).await {
+            Ok(Resolution::Exists(thread)) => thread,
+            // Whose a thread is that is not the user's, or whether there is one, is not told.
+            Ok(Resolution::ToMake(_)) | Err(Error::NotYours { .. }) => return Ok(None),
+            Err(error) => return Err(error),
         };
         self.remember(key, &found);
         Ok(Some(found))

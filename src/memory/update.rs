@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Error, Result,
+    access::Right,
     delete::gone,
     fit::{self, Ours},
     lookup::{self, Thing, What},
@@ -67,7 +68,7 @@ impl MemoryService {
         }
         // Two new texts in the place of one would both stay.
         let turn = self.inner.changes.of(&id).lock_owned().await;
-        let Thing { owner, what } = self.find(caller, &id, scope).await?;
+        let Thing { owner, what } = self.find(caller, Right::Write, &id, scope).await?;
         let service = self.clone();
         // Once begun, it goes on to its end even if the caller gives up: whoever makes the same call
         // again meanwhile waits for it.

@@ -285,7 +285,7 @@ impl Migrator {
         cancelled: &CancellationToken,
     ) -> Result<Arc<Plan>, Error> {
         let (request, cancelled) = (request.clone(), cancelled.clone());
-        let default_user = self.service.default_user().clone();
+        let default_user = self.service.default_user(&self.caller).clone();
         let reading = tokio::task::spawn_blocking(move || {
             Plan::read(source, &request, &default_user, watch.as_ref(), &cancelled)
         });

@@ -19,7 +19,7 @@ pub use error::{Error, Outcome, Result};
 pub(crate) use ids::id_type;
 pub use ids::{GraphId, InvalidId, MAX_ID_CHARS, Owner, ThreadId, UserId, Uuid, check_id};
 pub use transport::{Connection, InvalidConnection, TransportStats};
-pub(crate) use transport::{check_key, check_url};
+pub(crate) use transport::{check_key, check_url, is_this_machine};
 pub use types::*;
 
 /// A backend that keeps users, threads, messages, episodes and facts as Zep does.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::on_both_backends;
-use crate::program::{Client, PATIENCE, World, outcome};
+use crate::program::{PATIENCE, World, outcome};
 use crate::service::Service;
 use crate::{add, get, listed, shown};
 
@@ -90,7 +90,7 @@ fn fields_that_are_set_in_some_parts_only_are_set_in_all_by_the_same_call() {
     for patch in ["merges", "replaces"] {
         let world = World::emulated_with(&["--metadata-patch", patch]);
         let service = Service::of(&world);
-        let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "1"));
+        let mut client = world.connect();
         let many = |word: &str| -> Value {
             (0..12)
                 .map(|n| (format!("{word} {n}"), json!(n)))

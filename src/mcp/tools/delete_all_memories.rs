@@ -15,7 +15,7 @@ use crate::{
         error::ToolError,
         server::MemoryServer,
     },
-    memory::{Failure, Purged},
+    memory::{Failure, Purged, access::Right},
 };
 
 /// Whose memories.
@@ -101,7 +101,10 @@ impl MemoryServer {
             ..Named::default()
         }
         .scope_of_deletion()?;
-        let default_user = self.memories().default_user();
+        // Whoever may not is not asked first.
+        let caller = self.caller();
+        let default_user = self.memories().default_user(&caller);
+        caller.may(Right::Delete, &scope.owner(default_user))?;
         let whose = match named.is_empty() {
             true => format!("the default user “{default_user}”"),
             false => named.in_words(),
@@ -123,7 +126,7 @@ impl MemoryServer {
             }
             Confirmed::Yes | Confirmed::NotAsked => {}
         }
-        let purged = self.memories().delete_all(&self.caller(), &scope).await?;
+        let purged = self.memories().delete_all(&caller, &scope).await?;
         let deletion = DeletionAnswer::new(purged, false, self.memories().backend());
         Ok(Answered::Done(answer(deletion)?))
     }

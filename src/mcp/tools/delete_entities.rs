@@ -16,7 +16,7 @@ use crate::{
         error::ToolError,
         server::MemoryServer,
     },
-    memory::{EntityId, model::Scope},
+    memory::{EntityId, access::Right, model::Scope},
 };
 
 /// Which one: exactly one of the four.
@@ -58,6 +58,12 @@ impl MemoryServer {
         let named = NamedIds::among(&arguments);
         let args: DeleteEntitiesArgs = arguments::parse(arguments)?;
         let entity = args.entity()?;
+        // Whoever may not is not asked first.
+        let caller = self.caller();
+        caller.may(
+            Right::Delete,
+            &entity.owner(self.memories().default_user(&caller)),
+        )?;
         let question = format!(
             "Delete {} with all memories for good? They cannot be restored. (Backend: {})",
             named.in_words(),
@@ -67,10 +73,7 @@ impl MemoryServer {
             return Ok(Answered::Asking(response));
         }
         let as_a_whole = matches!(entity, EntityId::User(_));
-        let purged = self
-            .memories()
-            .delete_entity(&self.caller(), entity)
-            .await?;
+        let purged = self.memories().delete_entity(&caller, entity).await?;
         let deletion = DeletionAnswer::new(purged, as_a_whole, self.memories().backend());
         Ok(Answered::Done(answer(deletion)?))
     }

@@ -70,6 +70,7 @@ impl MemoryServer {
         context: RequestContext<RoleServer>,
     ) -> Result<Json<Report>, ToolError> {
         let args: MigrateUserArgs = arguments::parse(arguments)?;
+        self.may_migrate(&args.user)?;
         let source = self.source(&args.user, args.data, args.file.as_deref())?;
         let request = Request {
             dry_run: args.dry_run.unwrap_or_default(),

@@ -57,6 +57,7 @@ impl MemoryServer {
         context: RequestContext<RoleServer>,
     ) -> Result<Json<Validation>, ToolError> {
         let args: ValidateMigrationArgs = arguments::parse(arguments)?;
+        self.may_migrate(&args.user)?;
         let Some(source) = self.source(&args.user, args.data, args.file.as_deref())? else {
             return Err(ToolError::argument(
                 "give the source to compare with, the same as to migrate_user: `data` or `file`"

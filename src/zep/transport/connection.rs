@@ -171,7 +171,8 @@ pub(crate) fn check_url(raw: &str) -> Result<String, String> {
     Ok(url.origin().ascii_serialization())
 }
 
-fn is_this_machine(url: &Url) -> bool {
+/// Whether an address leads to this machine and nowhere else.
+pub(crate) fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
 use super::{Metadata, lenient_time, null_is_default};
-use crate::zep::ids::Uuid;
+use crate::zep::ids::{Owner, Uuid};
 
 /// Who speaks in a message (Zep: adding messages). Roles that Zep may add later read as `norole`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -146,6 +146,16 @@ pub struct MessagePage {
     /// When the thread was made in Zep.
     #[serde(deserialize_with = "lenient_time")]
     pub thread_created_at: Option<Timestamp>,
+}
+
+impl MessagePage {
+    /// Whether the thread is this owner's. Who does not say, is not believed.
+    pub fn is_of(&self, owner: &Owner) -> bool {
+        match owner {
+            Owner::User(user) => self.user_id.as_deref() == Some(user.as_str()),
+            Owner::Graph(_) => false,
+        }
+    }
 }
 
 /// What adding messages answers.

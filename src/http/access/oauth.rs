@@ -1,0 +1,93 @@
+//! Tokens that somebody else signs: JWTs of a configured issuer (RFC 9068, MCP's authorization).
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
+use serde_json::{Map, Value};
+
+use super::{
+    claims,
+    keys::{Keys, NoKey},
+    refusal::Refusal,
+    signatures,
+    subject::Subject,
+};
+use crate::{config::OauthSettings, memory::access::Grant};
+
+/// How far the issuer's clock and ours may be apart, in seconds.
+const LEEWAY: u64 = 60;
+/// The longest signed token that is looked at, in bytes. Ours: more than headers commonly hold.
+const MAX_BYTES: usize = 16 * 1024;
+/// How tokens may be signed: by a private key of the issuer's. Never `none`, nor with a secret.
+const ALGORITHMS: [Algorithm; 9] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// Whoever signs tokens for this server.
+#[derive(Debug)]
+pub(super) struct Issuer {
+    pub(super) settings: OauthSettings,
+    keys: Arc<Keys>,
+}
+
+impl Issuer {
+    /// Contacts nobody yet.
+    pub(super) fn new(settings: OauthSettings) -> Result<Self, reqwest::Error> {
+        signatures::install();
+        let keys = Keys::new(&settings.issuer, settings.jwks_url.clone())?;
+        Ok(Self {
+            settings,
+            keys: Arc::new(keys),
+        })
+    }
+
+    /// Whether a text can be a signed token.
+    pub(super) fn looks_signed(token: &str) -> bool {
+        token.len() <= MAX_BYTES && token.split('.').count() == 3
+    }
+
+    /// What a token allows, and whose it is.
+    pub(super) async fn admit(&self, token: &str) -> Result<(Grant, Subject), Refusal> {
+        let header = decode_header(token).map_err(|_| Refusal::Invalid)?;
+        // What must be understood is not (RFC 7515, 4.1.11).
+        if header.crit.is_some() || !ALGORITHMS.contains(&header.alg) {
+            return Err(Refusal::Invalid);
+        }
+        let key = self.keys.find(header.kid.as_deref(), header.alg).await;
+        let key = key.map_err(|none| match none {
+            NoKey::Unknown => Refusal::Invalid,
+            NoKey::Unavailable => Refusal::Unknowable,
+        })?;
+        let mut validation = Validation::new(header.alg);
+        validation.leeway = LEEWAY;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[&self.settings.issuer]);
+        validation.set_audience(&[&self.settings.audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        let decoded = decode::<Map<String, Value>>(token, &key, &validation);
+        let claims = decoded.map_err(|_| Refusal::Invalid)?.claims;
+        let grant = claims::grant(&claims, &self.settings.user_claim).ok_or(Refusal::Nothing)?;
+        let subject = claims.get("sub").and_then(Value::as_str);
+        let until = claims.get("exp").and_then(Value::as_f64);
+        let until = until.and_then(|until| {
+            let end = (until as i64).saturating_add(LEEWAY as i64);
+            Timestamp::from_second(end).ok()
+        });
+        let (Some(subject), Some(until)) = (subject, until) else {
+            return Err(Refusal::Invalid);
+        };
+        Ok((
+            grant,
+            Subject::signed(&self.settings.issuer, subject, until),
+        ))
+    }
+}

@@ -1,0 +1,187 @@
+//! Slowing down whoever guesses, and counting.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use moka::sync::Cache;
+
+/// How many wrong tokens an address may show before it has to wait. Ours: enough for somebody who
+/// pastes the wrong one a few times.
+const FREE_FAILURES: u32 = 5;
+/// The longest wait. Each wrong token doubles it, from one second.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// For how long wrong tokens count.
+const REMEMBERED_FOR: Duration = Duration::from_secs(10 * 60);
+/// How many addresses are remembered: some 200 bytes each.
+const MAX_ADDRESSES: u64 = 50_000;
+/// How often failures are logged at most.
+const LOGGED_EVERY: Duration = Duration::from_secs(60);
+
+/// How often somebody was not let in, since the program started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Failures {
+    /// Requests with a token that is not known here, expired, or was taken back.
+    pub refused: u64,
+    /// Requests whose token was not even looked at, or that were told to wait, since too many wrong
+    /// ones had come from their address.
+    pub held_back: u64,
+}
+
+/// Wrong tokens by the address that they came from.
+#[derive(Debug)]
+pub(super) struct Throttle {
+    addresses: Cache<IpAddr, Attempts>,
+    refused: AtomicU64,
+    held_back: AtomicU64,
+    logged: Mutex<Logged>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Attempts {
+    failures: u32,
+    held_until: Option<Instant>,
+}
+
+/// What the log was told last.
+#[derive(Debug)]
+struct Logged {
+    at: Option<Instant>,
+    failures: Failures,
+}
+
+impl Throttle {
+    pub(super) fn new() -> Self {
+        Self {
+            addresses: Cache::builder()
+                .max_capacity(MAX_ADDRESSES)
+                .time_to_live(REMEMBERED_FOR)
+                .build(),
+            refused: AtomicU64::new(0),
+            held_back: AtomicU64::new(0),
+            logged: Mutex::new(Logged {
+                at: None,
+                failures: Failures::default(),
+            }),
+        }
+    }
+
+    /// How long this address still has to wait.
+    pub(super) fn wait(&self, address: IpAddr) -> Option<Duration> {
+        let attempts = self.addresses.get(&source(address))?;
+        let left = attempts
+            .held_until?
+            .saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Notes a wrong token.
+    pub(super) fn failed(&self, address: IpAddr) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.addresses
+            .entry(source(address))
+            .and_upsert_with(|there| {
+                let failures = there.map_or(0, |there| there.into_value().failures);
+                let failures = failures.saturating_add(1);
+                let beyond = failures.checked_sub(FREE_FAILURES + 1);
+                let wait = beyond.map(|beyond| {
+                    let seconds = 1_u64.checked_shl(beyond).unwrap_or(u64::MAX);
+                    Duration::from_secs(seconds).min(LONGEST_WAIT)
+                });
+                Attempts {
+                    failures,
+                    held_until: wait.map(|wait| Instant::now() + wait),
+                }
+            });
+        self.log();
+    }
+
+    /// Notes a request that was told to wait.
+    pub(super) fn held_back(&self) {
+        self.held_back.fetch_add(1, Ordering::Relaxed);
+        self.log();
+    }
+
+    pub(super) fn failures(&self) -> Failures {
+        Failures {
+            refused: self.refused.load(Ordering::Relaxed),
+            held_back: self.held_back.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Tells the log, now and then. Never which addresses: they can be people's.
+    fn log(&self) {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.at.is_some_and(|at| at.elapsed() < LOGGED_EVERY) {
+            return;
+        }
+        let now = self.failures();
+        tracing::warn!(
+            refused = now.refused - logged.failures.refused,
+            held_back = now.held_back - logged.failures.held_back,
+            refused_in_all = now.refused,
+            addresses = self.addresses.entry_count(),
+            "requests with wrong tokens"
+        );
+        *logged = Logged {
+            at: Some(Instant::now()),
+            failures: now,
+        };
+    }
+}
+
+/// What counts as one address: of IPv6 the network, since whoever has one has all 2^64 of it.
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
+            address.to_bits() & !u128::from(u64::MAX),
+        )),
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_wait_grows_with_each_wrong_token_and_only_for_its_address() {
+        let throttle = Throttle::new();
+        let (theirs, other) = (address("192.0.2.1"), address("192.0.2.2"));
+        for _ in 0..FREE_FAILURES {
+            throttle.failed(theirs);
+            assert_eq!(throttle.wait(theirs), None);
+        }
+        let mut last = Duration::ZERO;
+        for _ in 0..6 {
+            throttle.failed(theirs);
+            let wait = throttle.wait(theirs).unwrap();
+            assert!(wait > last, "{wait:?} after {last:?}");
+            last = wait;
+        }
+        for _ in 0..100 {
+            throttle.failed(theirs);
+        }
+        assert!(throttle.wait(theirs).unwrap() <= LONGEST_WAIT);
+        assert_eq!(throttle.wait(other), None);
+        assert_eq!(throttle.failures().refused, 111);
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address_and_mapped_ones_are_what_they_stand_for() {
+        let same = |a: &str, b: &str| source(address(a)) == source(address(b));
+        assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
+        assert!(same("::ffff:192.0.2.1", "192.0.2.1"));
+        assert!(!same("::ffff:192.0.2.1", "::ffff:192.0.2.2"));
+    }
+}

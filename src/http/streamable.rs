@@ -1,0 +1,282 @@
+//! `/mcp`: Streamable HTTP, as rmcp speaks it, in every version of the protocol that it knows.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Extension, Request, State};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::{Stream, StreamExt, stream};
+use http_body_util::BodyExt;
+use rmcp::model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage};
+use rmcp::transport::streamable_http_server::session::local::{
+    LocalSessionManager, LocalSessionManagerError, LocalSessionWorker,
+};
+use rmcp::transport::streamable_http_server::session::{
+    ServerSseMessage, SessionId, SessionManager,
+};
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService, WorkerTransport};
+use tokio_util::sync::CancellationToken;
+
+use super::KEEP_ALIVE;
+use super::access::Subject;
+use super::bounds::{Holding, MAX_BODY_BYTES};
+use super::calls::Counted;
+use super::sessions::{Full, SESSION_ID, Sessions};
+use crate::mcp::MemoryServer;
+
+/// The header with the version that a client speaks.
+const PROTOCOL_VERSION: &str = "mcp-protocol-version";
+
+/// rmcp's service with our sessions.
+pub(super) type Service = StreamableHttpService<MemoryServer, Managed>;
+
+/// The service for `/mcp`, until `end`.
+pub(super) fn service(
+    server: MemoryServer,
+    sessions: Arc<Sessions>,
+    end: CancellationToken,
+) -> Service {
+    let mut inner = LocalSessionManager::default();
+    // A migration is silent for hours, and rmcp would cut it. Ours end when nobody uses them.
+    inner.session_config.keep_alive = None;
+    let config = StreamableHttpServerConfig::default()
+        .with_sse_keep_alive(Some(KEEP_ALIVE))
+        .with_cancellation_token(end)
+        .with_max_request_body_bytes(MAX_BODY_BYTES)
+        // `hosts` has looked at both, for every route.
+        .disable_allowed_hosts()
+        .disable_allowed_origins();
+    let manager = Managed { inner, sessions };
+    StreamableHttpService::new(move || Ok(server.clone()), Arc::new(manager), config)
+}
+
+/// Answers a call.
+pub(super) async fn serve(State(service): State<Service>, request: Request) -> Response {
+    let method = request.method().clone();
+    let answer = async move { service.handle(request).await.map(Body::new) };
+    if method != Method::POST {
+        let mut answer = answer.await;
+        // rmcp says 202 on the end of a session, which the Python SDK takes for a failure.
+        if method == Method::DELETE && answer.status() == StatusCode::ACCEPTED {
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+        }
+        return answer;
+    }
+    let mut answer: Answer = Box::pin(answer);
+    tokio::select! {
+        answer = &mut answer => answer,
+        () = tokio::time::sleep(KEEP_ALIVE) => begun(answer),
+    }
+}
+
+type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// An answer that takes its time. For clients without a session rmcp says nothing, not even a
+/// header, until there is something to say, and whoever stands between would give up: so the stream
+/// is begun, and is kept alive with comments until the answer goes on in it.
+fn begun(answer: Answer) -> Response {
+    enum Stage {
+        Waiting(Answer),
+        Going(Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>>),
+    }
+    let frames = stream::unfold(Stage::Waiting(answer), |mut stage| async {
+        loop {
+            stage = match stage {
+                Stage::Waiting(mut answer) => tokio::select! {
+                    answer = &mut answer => Stage::Going(as_events(answer).await),
+                    () = tokio::time::sleep(KEEP_ALIVE) => {
+                        return Some((Ok(COMMENT), Stage::Waiting(answer)));
+                    }
+                },
+                Stage::Going(mut events) => {
+                    let event = events.next().await?;
+                    return Some((event, Stage::Going(events)));
+                }
+            }
+        }
+    });
+    let frames = stream::once(async { Ok(COMMENT) }).chain(frames);
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, Body::from_stream(frames)).into_response()
+}
+
+/// What keeps a stream of events alive (HTML: server-sent events).
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+
+/// An answer as events of a stream that was begun already.
+async fn as_events(
+    answer: Response,
+) -> Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>> {
+    let (head, body) = answer.into_parts();
+    let is = |kind: &str| {
+        let found = head.headers.get(CONTENT_TYPE);
+        found.is_some_and(|found| found.as_bytes().starts_with(kind.as_bytes()))
+    };
+    if is("text/event-stream") {
+        return Box::pin(body.into_data_stream());
+    }
+    if !is("application/json") {
+        // The server is stopping: there will be no answer.
+        return Box::pin(stream::empty());
+    }
+    match body.collect().await {
+        Ok(body) => {
+            let mut event = b"data: ".to_vec();
+            event.extend_from_slice(&body.to_bytes());
+            event.extend_from_slice(b"\n\n");
+            Box::pin(stream::once(async { Ok(event.into()) }))
+        }
+        Err(error) => Box::pin(stream::once(async { Err(error) })),
+    }
+}
+
+/// Lets a session be used only by whoever opened it, and notes who opens one.
+pub(super) async fn guard(
+    State(sessions): State<Arc<Sessions>>,
+    Extension(holder): Extension<Subject>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let named = request.headers().get(SESSION_ID).cloned();
+    let call = (request.method() == Method::POST).then(|| sessions.calls.token());
+    let Some(named) = named else {
+        if request.method() == Method::POST && !is_stateless(request.headers()) {
+            // Only an initialization opens a session; everything else is refused anyway.
+            if !sessions.has_room() {
+                return no_room();
+            }
+        }
+        let response = next.run(request).await;
+        let opened = response.headers().get(SESSION_ID);
+        if let Some(id) = opened.and_then(|id| id.to_str().ok()) {
+            sessions.bind(id, holder);
+        }
+        return keep(response, call);
+    };
+    let in_use = named
+        .to_str()
+        .ok()
+        .and_then(|id| sessions.enter(id, &holder));
+    match in_use {
+        Some(in_use) => keep(next.run(request).await, (in_use, call)),
+        // What MCP tells a client to initialize anew on, be the session over or somebody else's.
+        None => (StatusCode::NOT_FOUND, "there is no such session\n").into_response(),
+    }
+}
+
+/// Keeps `kept` while there is something left to send.
+fn keep<T: Send + Unpin + 'static>(response: Response, kept: T) -> Response {
+    if response.body().is_end_stream() {
+        return response;
+    }
+    Holding::keep(response, kept)
+}
+
+/// Whether a client says that it speaks a version without sessions.
+fn is_stateless(headers: &HeaderMap) -> bool {
+    let version = headers.get(PROTOCOL_VERSION);
+    version.is_some_and(|version| {
+        version.as_bytes() >= ProtocolVersion::V_2026_07_28.as_str().as_bytes()
+    })
+}
+
+/// The answer to whoever would open one session too many.
+pub(super) fn no_room() -> Response {
+    tracing::warn!("a session was refused: {Full}");
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    (status, [(RETRY_AFTER, "10")], format!("{Full}\n")).into_response()
+}
+
+/// What other methods than ours are answered.
+pub(super) async fn no_method() -> Response {
+    let allowed = [(ALLOW, "GET, POST, DELETE")];
+    (StatusCode::METHOD_NOT_ALLOWED, allowed).into_response()
+}
+
+/// rmcp's sessions, which are ours too: bounded, bound to who opened them, and waited for.
+pub(super) struct Managed {
+    inner: LocalSessionManager,
+    sessions: Arc<Sessions>,
+}
+
+/// What goes wrong with sessions.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ManagedError {
+    /// There are too many.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// rmcp's own.
+    #[error(transparent)]
+    Local(#[from] LocalSessionManagerError),
+}
+
+impl SessionManager for Managed {
+    type Error = ManagedError;
+    type Transport = Counted<WorkerTransport<LocalSessionWorker>>;
+
+    async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
+        let (id, transport) = self.inner.create_session().await?;
+        match self.sessions.open(Arc::clone(&id), None) {
+            Ok(session) => Ok((id, Counted::new(transport, session))),
+            Err(full) => {
+                self.inner.close_session(&id).await?;
+                Err(full.into())
+            }
+        }
+    }
+
+    async fn initialize_session(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, Self::Error> {
+        Ok(self.inner.initialize_session(id, message).await?)
+    }
+
+    async fn has_session(&self, id: &SessionId) -> Result<bool, Self::Error> {
+        Ok(self.inner.has_session(id).await?)
+    }
+
+    async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
+        self.sessions.end(id);
+        Ok(self.inner.close_session(id).await?)
+    }
+
+    async fn create_stream(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        Ok(self.inner.create_stream(id, message).await?)
+    }
+
+    async fn accept_message(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<(), Self::Error> {
+        Ok(self.inner.accept_message(id, message).await?)
+    }
+
+    async fn create_standalone_stream(
+        &self,
+        id: &SessionId,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        Ok(self.inner.create_standalone_stream(id).await?)
+    }
+
+    async fn resume(
+        &self,
+        id: &SessionId,
+        last_event_id: String,
+    ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        Ok(self.inner.resume(id, last_event_id).await?)
+    }
+}

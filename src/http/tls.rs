@@ -1,0 +1,75 @@
+//! HTTPS without a proxy in front.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::TlsAcceptor;
+
+use crate::config::{Setting, Tls};
+
+/// Why TLS cannot be spoken with these files.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting} cannot be used: {problem}")]
+pub struct TlsError {
+    setting: Setting,
+    problem: String,
+}
+
+impl TlsError {
+    fn new(setting: Setting, problem: impl ToString) -> Self {
+        Self {
+            setting,
+            problem: problem.to_string(),
+        }
+    }
+}
+
+/// What speaks TLS with these files.
+///
+/// # Errors
+/// [`TlsError`], which names the setting of the file that is wrong.
+pub(super) fn acceptor(files: &Tls) -> Result<TlsAcceptor, TlsError> {
+    let chain = certificates(&files.certificate)
+        .map_err(|problem| TlsError::new(Setting::TlsCert, problem))?;
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|problem| TlsError::new(Setting::TlsKey, in_words(&files.key, problem)))?;
+    let mut config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|problem| TlsError::new(Setting::TlsCert, problem))?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(|problem| match problem {
+                rustls::Error::InconsistentKeys(_) => TlsError::new(
+                    Setting::TlsKey,
+                    "it is not the key of the certificate in ZEP_MCP_TLS_CERT",
+                ),
+                problem => TlsError::new(Setting::TlsCert, problem),
+            })?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain: Vec<_> = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect)
+        .map_err(|problem| in_words(file, problem))?;
+    if chain.is_empty() {
+        return Err(format!("{} holds no PEM certificate", file.display()));
+    }
+    Ok(chain)
+}
+
+fn in_words(file: &Path, problem: rustls::pki_types::pem::Error) -> String {
+    use rustls::pki_types::pem::Error;
+    let what = match problem {
+        Error::Io(error) => error.to_string(),
+        Error::NoItemsFound => "holds nothing of the kind, in PEM".to_owned(),
+        // Its text can repeat the file.
+        _ => "is not in PEM".to_owned(),
+    };
+    format!("{}: {what}", file.display())
+}

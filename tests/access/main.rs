@@ -1,0 +1,13 @@
+//! Who may do what: at the door, and behind it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod door;
+mod filters;
+mod library;
+mod making;
+mod revoking;
+mod signed;
+mod table;
+mod world;
