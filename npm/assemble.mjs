@@ -40,6 +40,12 @@ function crate() {
   return JSON.parse(found).packages.find(({ name }) => name === "zep-mcp-server");
 }
 
+/** The server's name in the MCP registry, which looks for it in the package: server.json has it, too. */
+function mcpName({ repository }) {
+  const owner = /^https:\/\/github\.com\/([^/]+)\//.exec(repository ?? "")?.[1];
+  return owner && `io.github.${owner}/zep-mcp-server`;
+}
+
 /** What all packages say of themselves. */
 function common({ version, license, repository }) {
   return {
@@ -66,6 +72,7 @@ function launcher(out, about) {
     name: "zep-mcp-server",
     description: about.description,
     keywords: about.keywords,
+    ...(mcpName(about) && { mcpName: mcpName(about) }),
     ...common(about),
     bin: { "zep-mcp-server": "zep-mcp-server.js" },
     files: ["zep-mcp-server.js"],
