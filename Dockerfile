@@ -41,7 +41,7 @@ ENV HOST=0.0.0.0 \
     ZEP_MCP_DATA_DIR=/data
 VOLUME /data
 EXPOSE 8081
-# Whether it answers. With ZEP_MCP_TLS_CERT it does so under https: `health --url https://NAME:8081`.
+# Whether it answers, over https where ZEP_MCP_TLS_CERT is set.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 \
     CMD ["/usr/local/bin/zep-mcp-server", "health"]
 ENTRYPOINT ["/usr/local/bin/zep-mcp-server"]

@@ -13,7 +13,7 @@ use crate::zep::{self, NewUser, ThreadId, UserFields, Window, Zep};
 
 /// How long a resolved session is believed. Short, because another program may delete the thread
 /// and somebody else take its id.
-const BELIEVED_FOR: Duration = Duration::from_secs(60);
+const BELIEVED_FOR: Duration = Duration::from_secs(10);
 /// How often a session is resolved while others make its threads: once for each of its two threads
 /// that was made meanwhile, once to find what was made, and once for a thread deleted in between.
 const RACES: usize = 4;
