@@ -19,7 +19,7 @@ async fn others_are_served(server: &Server) {
     let client = Mcp::connect(&server.url, "2025-06-18").await;
     client.request(2, "tools/list", json!({})).await;
     assert!(
-        begun.elapsed() < Duration::from_secs(5),
+        begun.elapsed() < Duration::from_secs(10),
         "{:?}",
         begun.elapsed()
     );
@@ -102,7 +102,7 @@ async fn a_flood_of_half_open_connections_does_not_hold_up_others() {
     sse.request(2, "tools/list", json!({})).await;
     // The oldest had to go at once, and the others have to in the end.
     let mut byte = [0];
-    let gone = timeout(Duration::from_secs(2), flood[0].read(&mut byte)).await;
+    let gone = timeout(Duration::from_secs(5), flood[0].read(&mut byte)).await;
     assert!(matches!(gone, Ok(Ok(0) | Err(_))), "{gone:?}");
     let last = flood.last_mut().unwrap();
     assert!(

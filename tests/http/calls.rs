@@ -98,7 +98,7 @@ async fn calls_of_one_session_do_not_wait_for_each_other() {
         assert!(answer.await.unwrap()["result"].is_object());
     }
     assert!(
-        begun.elapsed() < Duration::from_secs(15),
+        begun.elapsed() < Duration::from_secs(25),
         "one by one: 60 s"
     );
 }
@@ -119,9 +119,9 @@ async fn a_cancelled_call_ends_and_the_session_goes_on() {
     sse.send(&cancel).await;
     sse.request(6, "tools/list", json!({})).await;
     client.request(6, "tools/list", json!({})).await;
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(9));
     // Nothing is in flight, so nothing is waited for.
     assert!(!server.has_ended());
     let ended = server.stop().await;
-    assert!(ended.took < Duration::from_secs(5), "{ended:?}");
+    assert!(ended.took < Duration::from_secs(9), "{ended:?}");
 }

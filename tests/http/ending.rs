@@ -65,7 +65,7 @@ async fn open_streams_keep_nobody_waiting() {
     let silent = TcpStream::connect(server.address()).await.unwrap();
     let ended = server.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.took < Duration::from_secs(4), "{ended:?}");
+    assert!(ended.took < Duration::from_secs(9), "{ended:?}");
     assert!(listening.message().await.is_none());
     assert!(sse.events.message().await.is_none());
     drop(silent);
@@ -88,7 +88,7 @@ async fn the_grace_is_kept() {
     let ended = server.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(ended.took > Duration::from_millis(900), "{ended:?}");
-    assert!(ended.took < Duration::from_secs(5), "{ended:?}");
+    assert!(ended.took < Duration::from_secs(9), "{ended:?}");
     assert!(answer.message().await.is_none());
     assert!(sse.events.message().await.is_none());
 }
@@ -109,7 +109,7 @@ async fn a_second_signal_does_not_wait_for_what_is_in_flight() {
     a_moment().await;
     assert!(!server.has_ended());
     let ended = server.stop().await;
-    assert!(ended.took < Duration::from_secs(5), "{ended:?}");
+    assert!(ended.took < Duration::from_secs(9), "{ended:?}");
 }
 
 #[tokio::test]
