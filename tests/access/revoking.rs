@@ -12,6 +12,7 @@ use zep_mcp_server::config::AccessSettings;
 use zep_mcp_server::http::access::{Access, TokenHash, fresh};
 
 use crate::door::Door;
+use crate::world::{Backend, OldClient, Who, World, client};
 
 /// How soon a change counts: it is looked for every second.
 const SOON: Duration = Duration::from_secs(10);
@@ -218,4 +219,23 @@ async fn a_slip_while_saving_is_forgiven_for_a_moment_and_not_for_long() {
     assert_eq!(door.show(&token).await.0, 503);
     write(&path, &[line]);
     soon(&door, &token, 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_soon_after_its_token_was_taken_back_and_others_go_on() {
+    let world = World::new(Backend::Embedded).await;
+    let client = client();
+    let open = async |who| {
+        let token = world.token(who);
+        let opened = OldClient::open(&client, &world.url, Some(&token)).await;
+        opened.unwrap_or_else(|refused| panic!("{refused:?}"))
+    };
+    let mut theirs = open(Who::AllUsers).await;
+    let others = open(Who::Everybodys).await;
+    world.take_back(Who::AllUsers);
+    tokio::time::timeout(Duration::from_secs(60), theirs.end())
+        .await
+        .expect("the stream ends");
+    let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list", "params": {}});
+    assert_eq!(others.call(&list).await.0, 200);
 }

@@ -145,7 +145,7 @@ pub struct World {
     asked: Arc<Mutex<Vec<String>>>,
     client: reqwest::Client,
     stop: CancellationToken,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Drop for World {
@@ -199,7 +199,7 @@ impl World {
             asked,
             client: client(),
             stop,
-            _directory: directory,
+            directory,
         }
     }
 
@@ -233,6 +233,15 @@ impl World {
             },
         };
         outcome(status, text)
+    }
+
+    /// Takes somebody's token back.
+    pub fn take_back(&self, who: Who) {
+        let file = self.directory.path().join("tokens.jsonl");
+        let gone = TokenHash::of(&self.tokens[&who]).to_string();
+        let lines = std::fs::read_to_string(&file).unwrap();
+        let left: Vec<_> = lines.lines().filter(|line| !line.contains(&gone)).collect();
+        std::fs::write(file, left.join("\n")).unwrap();
     }
 
     /// The token of somebody.
@@ -367,8 +376,13 @@ impl OldClient {
         }
     }
 
+    /// Waits for the end of the stream.
+    pub async fn end(&mut self) {
+        while let Ok(Some(_)) = self.stream.chunk().await {}
+    }
+
     /// Calls a tool; gives the status and the answer.
-    async fn call(mut self, message: &Value) -> (u16, String) {
+    pub async fn call(mut self, message: &Value) -> (u16, String) {
         let (status, said) = self.post(message).await;
         if status != 202 {
             return (status, said);
