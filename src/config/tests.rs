@@ -13,16 +13,23 @@ fn load(
     environment: &[(Setting, &str)],
     dotenv: &str,
 ) -> Result<Config, ConfigError> {
+    load_behind(Door::Stdio, flags, environment, dotenv)
+}
+
+fn load_behind(
+    door: Door,
+    flags: Flags,
+    environment: &[(Setting, &str)],
+    dotenv: &str,
+) -> Result<Config, ConfigError> {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join(".env");
     fs::write(&file, dotenv).unwrap();
     let environment = environment
         .iter()
         .map(|(setting, value)| (*setting, OsString::from(value)));
-    Config::from_sources(
-        Sources::new(flags, environment, DotEnv::read(&file)),
-        Door::Stdio,
-    )
+    let sources = Sources::new(flags, environment, DotEnv::read(&file));
+    Config::from_sources(sources, door)
 }
 
 fn from_environment(environment: &[(Setting, &str)]) -> Result<Config, ConfigError> {
@@ -397,19 +404,8 @@ fn the_key_is_in_no_debug_print() {
     assert!(!format!("{config:?}").contains("very_secret"));
 }
 
-fn for_http(
-    flags: Flags,
-    environment: &[(Setting, &str)],
-    dotenv: &str,
-) -> Result<HttpConfig, ConfigError> {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join(".env");
-    fs::write(&file, dotenv).unwrap();
-    let environment = environment
-        .iter()
-        .map(|(setting, value)| (*setting, OsString::from(value)));
-    let sources = Sources::new(flags, environment, DotEnv::read(&file));
-    let config = Config::from_sources(sources, Door::Http)?;
+fn for_http(environment: &[(Setting, &str)]) -> Result<HttpConfig, ConfigError> {
+    let config = load_behind(Door::Http, Flags::default(), environment, "")?;
     assert_eq!(config.in_force.len(), Setting::ALL.len());
     Ok(config.http.unwrap())
 }
@@ -420,11 +416,7 @@ fn nothing_about_a_network_comes_from_a_foreign_file() {
         .iter()
         .map(|setting| format!("{setting}=https://login.example.com/long-enough"))
         .collect();
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join(".env");
-    fs::write(&file, lines.join("\n")).unwrap();
-    let sources = Sources::new(Flags::default(), std::iter::empty(), DotEnv::read(&file));
-    let config = Config::from_sources(sources, Door::Http).unwrap();
+    let config = load_behind(Door::Http, Flags::default(), &[], &lines.join("\n")).unwrap();
     let http = config.http.unwrap();
     let access = http.access;
     assert!(access.token.is_none() && access.tokens_file.is_none() && access.oauth.is_none());
@@ -435,24 +427,20 @@ fn nothing_about_a_network_comes_from_a_foreign_file() {
 #[test]
 fn a_token_that_could_be_guessed_is_refused_and_none_is_repeated() {
     let wrong = [(Setting::AuthToken, "fifteen-letters")];
-    let error = for_http(Flags::default(), &wrong, "")
-        .unwrap_err()
-        .to_string();
+    let error = for_http(&wrong).unwrap_err().to_string();
     assert!(
         error.contains("16") && !error.contains("fifteen-letters"),
         "{error}"
     );
     let right = [(Setting::AuthToken, "sixteen--letters")];
-    let settings = for_http(Flags::default(), &right, "").unwrap().access;
+    let settings = for_http(&right).unwrap().access;
     assert!(settings.token.is_some());
     assert!(!format!("{settings:?}").contains("sixteen--letters"));
 }
 
 #[test]
 fn an_issuer_needs_an_audience_and_keys_come_over_https() {
-    let of = |environment: &[(Setting, &str)]| {
-        for_http(Flags::default(), environment, "").map(|http| http.access)
-    };
+    let of = |environment: &[(Setting, &str)]| for_http(environment).map(|http| http.access);
     let issuer = (Setting::OauthIssuer, "https://login.example.com/");
     let error = of(&[issuer]).unwrap_err();
     assert_eq!(error.problems[0].setting, Setting::OauthAudience);

@@ -43,6 +43,17 @@ struct Row {
     whose: Whose,
 }
 
+/// Rows about the memories of one.
+fn about(whose: Whose, calls: impl IntoIterator<Item = (&'static str, Value, Needs)>) -> Vec<Row> {
+    let row = |(tool, arguments, needs)| Row {
+        tool,
+        arguments,
+        needs,
+        whose,
+    };
+    calls.into_iter().map(row).collect()
+}
+
 fn expected(row: &Row, role: Role) -> Option<&'static str> {
     match row.whose {
         Whose::Theirs => Some("forbidden"),
@@ -129,14 +140,7 @@ fn owned(whose: Whose, owner: &Value) -> Vec<Row> {
             ),
         ]);
     }
-    rows.into_iter()
-        .map(|(tool, arguments, needs)| Row {
-            tool,
-            arguments,
-            needs,
-            whose,
-        })
-        .collect()
+    about(whose, rows)
 }
 
 /// The tools that take the id of a memory, with what is named beside it.
@@ -149,51 +153,41 @@ fn by_id(whose: Whose, id: &str, beside: &Value) -> Vec<Row> {
         all.extend(more.as_object().unwrap().clone());
         arguments
     };
-    [
-        ("get_memory", with("memory_id", json!({})), Reading),
-        ("get_event_status", with("event_id", json!({})), Reading),
-        (
-            "update_memory",
-            with("memory_id", json!({"metadata": {"seen": true}})),
-            Writing,
-        ),
-        ("delete_memory", with("memory_id", json!({})), Operating),
-    ]
-    .into_iter()
-    .map(|(tool, arguments, needs)| Row {
-        tool,
-        arguments,
-        needs,
+    about(
         whose,
-    })
-    .collect()
+        [
+            ("get_memory", with("memory_id", json!({})), Reading),
+            ("get_event_status", with("event_id", json!({})), Reading),
+            (
+                "update_memory",
+                with("memory_id", json!({"metadata": {"seen": true}})),
+                Writing,
+            ),
+            ("delete_memory", with("memory_id", json!({})), Operating),
+        ],
+    )
 }
 
 /// The tools that take a session.
 fn of_session(session: &str) -> Vec<Row> {
     use Needs::{Operating, Reading};
-    [
-        ("get_session", json!({"session_id": session}), Reading),
-        (
-            "get_session",
-            json!({"session_id": session, "user_id": "alice"}),
-            Reading,
-        ),
-        ("delete_all_memories", json!({"run_id": session}), Operating),
-        (
-            "delete_all_memories",
-            json!({"run_id": session, "user_id": "alice"}),
-            Operating,
-        ),
-    ]
-    .into_iter()
-    .map(|(tool, arguments, needs)| Row {
-        tool,
-        arguments,
-        needs,
-        whose: Whose::TheirSession,
-    })
-    .collect()
+    about(
+        Whose::TheirSession,
+        [
+            ("get_session", json!({"session_id": session}), Reading),
+            (
+                "get_session",
+                json!({"session_id": session, "user_id": "alice"}),
+                Reading,
+            ),
+            ("delete_all_memories", json!({"run_id": session}), Operating),
+            (
+                "delete_all_memories",
+                json!({"run_id": session, "user_id": "alice"}),
+                Operating,
+            ),
+        ],
+    )
 }
 
 fn rows(world: &World) -> Vec<Row> {
