@@ -19,10 +19,6 @@ use crate::text::Language;
 
 /// How many mean well.
 const CLIENTS: usize = 20;
-/// How often each of them asks.
-const PACE: Duration = Duration::from_millis(100);
-/// How often somebody new comes.
-const NEWCOMERS: Duration = Duration::from_millis(100);
 /// How many of either transport do not read what they asked for.
 const SLOW: u64 = 25;
 /// How often each of those at /sse asks for more. Those at /mcp send as much as is taken.
@@ -33,6 +29,8 @@ const SLOW_BUFFER: u32 = 4096;
 const HALF_OPEN: usize = 2_000;
 /// How soon one is opened again that was closed.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long calls that were due are still made when the time is over.
+const BEHIND: Duration = Duration::from_secs(5);
 /// Without bad company.
 const CALM: Duration = Duration::from_secs(10);
 
@@ -45,7 +43,7 @@ enum Company {
     Both,
 }
 
-pub async fn measure(within: Duration) {
+pub async fn measure(within: Duration, pace: Duration) {
     println!("\n## Slow readers and half-open connections\n");
     println!(
         "{CLIENTS} agents ask search_memory every {} ms; somebody new connects, shakes hands, asks \
@@ -53,8 +51,8 @@ pub async fn measure(within: Duration) {
          /mcp, {SLOW} at /sse, which ask for 200 memories of 2,000 characters and never read. \
          Half-open: {HALF_OPEN} connections that send nothing or half a header, opened again {} s \
          after they are closed.",
-        PACE.as_millis(),
-        NEWCOMERS.as_millis(),
+        pace.as_millis(),
+        pace.as_millis(),
         AGAIN.as_secs(),
     );
     table(&[
@@ -89,14 +87,19 @@ pub async fn measure(within: Duration) {
         let before = (server.cpu(), server.complaints());
         let begun = Instant::now();
         let bad = Bad::begin(company, server.address, &language);
-        let newcomers = tokio::spawn(newcomers(server.address, Arc::clone(&language), within));
+        let newcomers = tokio::spawn(newcomers(
+            server.address,
+            Arc::clone(&language),
+            pace,
+            within,
+        ));
         let mut asked = Outcome::default();
         let asking: Vec<_> = agents
             .drain(..)
             .enumerate()
             .map(|(place, agent)| {
-                let late = PACE * place as u32 / CLIENTS as u32;
-                tokio::spawn(ask(agent, Arc::clone(&language), late, within))
+                let late = pace * place as u32 / CLIENTS as u32;
+                tokio::spawn(ask(agent, Arc::clone(&language), pace, late, within))
             })
             .collect();
         for agent in asking {
@@ -136,6 +139,7 @@ pub async fn measure(within: Duration) {
 async fn ask(
     mut agent: Agent,
     language: Arc<Language>,
+    pace: Duration,
     late: Duration,
     within: Duration,
 ) -> (Agent, Outcome) {
@@ -143,6 +147,9 @@ async fn ask(
     let begun = Instant::now() + late;
     let mut due = begun;
     while due < begun + within {
+        if behind(due, begun + within, &mut outcome) {
+            break;
+        }
         let next = agent.prepare(Call::Search, &language);
         tokio::time::sleep_until(due.into()).await;
         let called = agent.call(next).await;
@@ -151,16 +158,34 @@ async fn ask(
         if lost {
             break;
         }
-        due += PACE;
+        due += pace;
     }
     (agent, outcome)
 }
 
-async fn newcomers(address: SocketAddr, language: Arc<Language>, within: Duration) -> Outcome {
+/// Whether the time is over before all calls were made that were due.
+fn behind(due: Instant, end: Instant, outcome: &mut Outcome) -> bool {
+    let late = Instant::now() > end + BEHIND;
+    if late {
+        let why = "given up: the server cannot keep pace".to_owned();
+        outcome.note(due.elapsed(), Err(why));
+    }
+    late
+}
+
+async fn newcomers(
+    address: SocketAddr,
+    language: Arc<Language>,
+    pace: Duration,
+    within: Duration,
+) -> Outcome {
     let mut outcome = Outcome::default();
     let begun = Instant::now();
     let mut due = begun;
     while due < begun + within {
+        if behind(due, begun + within, &mut outcome) {
+            break;
+        }
         tokio::time::sleep_until(due.into()).await;
         let came = async {
             let mut agent = Agent::connect(address, Protocol::Sessions, 0).await?;
@@ -170,7 +195,7 @@ async fn newcomers(address: SocketAddr, language: Arc<Language>, within: Duratio
         };
         let came = came.await;
         outcome.note(due.elapsed(), came);
-        due += NEWCOMERS;
+        due += pace;
     }
     outcome
 }

@@ -49,10 +49,13 @@ pub async fn measure(wait: Duration) {
             }
         })
         .buffer_unordered(AT_ONCE);
-    let outcome = asked.fold(Outcome::default(), |mut outcome, (took, called)| async move {
-        outcome.note(took, called);
-        outcome
-    });
+    let outcome = asked.fold(
+        Outcome::default(),
+        |mut outcome, (took, called)| async move {
+            outcome.note(took, called);
+            outcome
+        },
+    );
     let mut outcome = outcome.await;
 
     println!("\n## {CLIENTS} streams at /sse that only wait\n");

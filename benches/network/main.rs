@@ -23,6 +23,8 @@ const SECONDS: (&str, u64) = ("BENCH_SECONDS", 5);
 const IDLE_SECONDS: (&str, u64) = ("BENCH_IDLE_SECONDS", 120);
 /// Seconds that each kind of bad company stays: longer than the server waits for slow readers.
 const HOSTILE_SECONDS: (&str, u64) = ("BENCH_HOSTILE_SECONDS", 40);
+/// Milliseconds between two calls of those who mean well in bad company.
+const PACE: (&str, u64) = ("BENCH_PACE_MS", 100);
 /// How many connections there are, separated by commas.
 const CONNECTIONS: &str = "BENCH_CONNECTIONS";
 /// Which parts are measured, separated by commas.
@@ -48,7 +50,10 @@ fn main() {
             match part.as_str() {
                 "calls" => calls::measure(&connections, seconds(SECONDS)).await,
                 "idle" => idle::measure(seconds(IDLE_SECONDS)).await,
-                "hostile" => hostile::measure(seconds(HOSTILE_SECONDS)).await,
+                "hostile" => {
+                    let pace = Duration::from_millis(number(PACE));
+                    hostile::measure(seconds(HOSTILE_SECONDS), pace).await;
+                }
                 other => panic!("{PARTS} has `{other}`; there are calls, idle and hostile"),
             }
         }
@@ -60,7 +65,11 @@ fn list(name: &str, default: &str) -> Vec<String> {
     set.split(',').map(|one| one.trim().to_owned()).collect()
 }
 
-fn seconds((name, default): (&str, u64)) -> Duration {
+fn seconds(setting: (&str, u64)) -> Duration {
+    Duration::from_secs(number(setting))
+}
+
+fn number((name, default): (&str, u64)) -> u64 {
     let set = std::env::var(name).map_or(Ok(default), |set| set.parse());
-    Duration::from_secs(set.unwrap_or_else(|error| panic!("{name}: {error}")))
+    set.unwrap_or_else(|error| panic!("{name}: {error}"))
 }

@@ -16,6 +16,9 @@ const BINARY: &str = "BENCH_BIN";
 /// How often a second Linux counts processor time for those who ask (`getconf CLK_TCK`).
 const TICKS: f64 = 100.0;
 
+/// How many warnings and errors of a server are shown.
+const SHOWN: usize = 5;
+
 /// The program with a store of its own, on a free port. Ends when dropped.
 pub struct Server {
     process: Child,
@@ -66,8 +69,9 @@ impl Server {
                     .iter()
                     .any(|level| line.contains(level))
                 {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                    eprintln!("{line}");
+                    if counted.fetch_add(1, Ordering::Relaxed) < SHOWN {
+                        eprintln!("{line}");
+                    }
                 }
             }
         });
