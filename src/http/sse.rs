@@ -220,11 +220,46 @@ impl Transport<RoleServer> for Wire {
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
+        // Whoever does not read is not listened to: each further call would be one more answer that
+        // waits in memory. Places are given in turn, so all answers that wait have theirs before.
+        drop(self.outbox.reserve().await.ok()?);
         self.calls.recv().await
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
         self.calls.close();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_call_is_taken_in_before_the_answers_are_read() {
+        let (outbox, mut answers) = mpsc::channel(1);
+        let (inbox, calls) = mpsc::channel(1);
+        let mut wire = Wire { outbox, calls };
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+        inbox
+            .send(serde_json::from_value(ping).unwrap())
+            .await
+            .unwrap();
+        let answer = json!({"jsonrpc": "2.0", "id": 0, "result": {}});
+        let answer: ServerJsonRpcMessage = serde_json::from_value(answer).unwrap();
+        wire.send(answer.clone()).await.unwrap();
+        let late = tokio::spawn(wire.send(answer));
+        let moment = Duration::from_millis(50);
+        for _ in 0..2 {
+            assert!(tokio::time::timeout(moment, wire.receive()).await.is_err());
+            answers.recv().await.unwrap();
+        }
+        late.await.unwrap().unwrap();
+        assert!(wire.receive().await.is_some());
+        drop(answers);
+        assert!(wire.receive().await.is_none(), "nobody is left to read");
     }
 }

@@ -1,5 +1,6 @@
 //! What anybody may take: some of them are greedy, broken or gone.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, stream};
@@ -122,11 +123,14 @@ async fn whoever_does_not_read_holds_nobody_up() {
     let sse = Sse::connect(&server.url, "2024-11-05").await;
     // Far more answers than fit into any buffer on the way, and nobody reads them.
     let mut unread = Vec::new();
+    let mut is_heard = true;
     for round in 0..40 {
         for id in 0..10 {
-            let message = request(1000 + round * 10 + id, "tools/list", json!({}));
-            let posted = timeout(Duration::from_secs(1), sse.post(&message)).await;
-            assert!(posted.is_err() || posted.unwrap().status() == StatusCode::ACCEPTED);
+            if is_heard {
+                let message = request(1000 + round * 10 + id, "tools/list", json!({}));
+                let posted = timeout(Duration::from_secs(1), sse.post(&message)).await;
+                is_heard = posted.is_ok_and(|posted| posted.status() == StatusCode::ACCEPTED);
+            }
         }
         let list = request(2, "tools/list", json!({}));
         unread.push(client.post(&list).await);
@@ -137,6 +141,38 @@ async fn whoever_does_not_read_holds_nobody_up() {
     let ended = server.stop().await;
     assert_eq!(ended.code, Some(0));
     assert!(ended.took < Duration::from_secs(14), "{:?}", ended.took);
+}
+
+#[tokio::test]
+async fn whoever_does_not_read_is_not_listened_to_until_they_read_again() {
+    let world = World::embedded();
+    let server = Server::start(&world);
+    let mut sse = Sse::connect(&server.url, "2024-11-05").await;
+    // 40 KB each: the buffers on the way take some hundreds of them.
+    let list = |id| request(id, "tools/list", json!({}));
+    let mut last = 0;
+    for id in 2..2000 {
+        let message = list(id);
+        let Ok(taken) = timeout(Duration::from_secs(2), sse.post(&message)).await else {
+            last = id;
+            break;
+        };
+        assert_eq!(taken.status(), StatusCode::ACCEPTED);
+    }
+    assert!(last > 2, "answers pile up in the server");
+    others_are_served(&server).await;
+    // What was taken in is answered. The last one was given up before it was.
+    let answered: HashSet<u64> = {
+        let mut answered = HashSet::new();
+        while answered.len() < last as usize - 2 {
+            let answer = sse.events.message().await.expect("the stream goes on");
+            assert!(answer["result"]["tools"].is_array());
+            answered.insert(answer["id"].as_u64().unwrap());
+        }
+        answered
+    };
+    assert!((2..last).all(|id| answered.contains(&id)));
+    sse.request(5000, "tools/list", json!({})).await;
 }
 
 #[tokio::test]

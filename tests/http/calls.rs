@@ -125,3 +125,21 @@ async fn a_cancelled_call_ends_and_the_session_goes_on() {
     let ended = server.stop().await;
     assert!(ended.took < Duration::from_secs(9), "{ended:?}");
 }
+
+#[tokio::test]
+async fn what_was_asked_for_is_not_in_the_log_when_it_fails() {
+    let world = World::embedded();
+    let server = Server::start(&world);
+    let client = Mcp::connect(&server.url, "2025-06-18").await;
+    let word = "rendezvous";
+    let prompt = client
+        .request(2, "prompts/get", json!({"name": word}))
+        .await;
+    assert!(prompt["error"].is_object(), "{prompt}");
+    let tool = json!({"name": word, "arguments": {"text": word}});
+    let tool = client.request(3, "tools/call", tool).await;
+    assert!(tool["error"].is_object(), "{tool}");
+    let log = server.stop().await.stderr;
+    assert!(log.contains("listening on"), "{log}");
+    assert!(!log.contains(word), "{log}");
+}

@@ -1,0 +1,78 @@
+//! What is measured, and how it is shown.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::time::Duration;
+
+/// How long calls took, and which failed.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    times: Vec<Duration>,
+    failures: BTreeMap<String, usize>,
+}
+
+impl Outcome {
+    pub fn note(&mut self, took: Duration, call: Result<(), String>) {
+        match call {
+            Ok(()) => self.times.push(took),
+            Err(why) => *self.failures.entry(why).or_default() += 1,
+        }
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        self.times.extend(other.times);
+        for (why, count) in other.failures {
+            *self.failures.entry(why).or_default() += count;
+        }
+    }
+
+    pub fn answered(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Calls that were refused, answered wrongly or not answered.
+    pub fn failed(&self) -> usize {
+        self.failures.values().sum()
+    }
+
+    /// p50, p99 and the longest, in milliseconds.
+    pub fn percentiles(&mut self) -> [String; 3] {
+        self.times.sort_unstable();
+        [50, 99, 100].map(|percent| {
+            let place = (self.times.len() * percent).div_ceil(100).max(1) - 1;
+            self.times.get(place).map_or_else(
+                || "-".to_owned(),
+                |time| format!("{:.1}", time.as_secs_f64() * 1e3),
+            )
+        })
+    }
+
+    /// What went wrong, to be said below the table.
+    pub fn failures(&self, of: impl Display) -> Vec<String> {
+        self.failures
+            .iter()
+            .map(|(why, count)| format!("{of}: {count} failed: {why}"))
+            .collect()
+    }
+}
+
+/// Begins a table of Markdown.
+pub fn table(columns: &[&str]) {
+    println!("\n| {} |", columns.join(" | "));
+    println!("|{}", "---|".repeat(columns.len()));
+}
+
+/// One more row.
+pub fn row(cells: &[String]) {
+    println!("| {} |", cells.join(" | "));
+}
+
+/// In MB (2^20 bytes).
+pub fn mb(bytes: u64) -> String {
+    format!("{:.0}", bytes as f64 / f64::from(1 << 20))
+}
+
+/// Of one processor, in percent.
+pub fn share(cpu: Duration, of: Duration) -> String {
+    format!("{:.0} %", 100.0 * cpu.as_secs_f64() / of.as_secs_f64())
+}
