@@ -30,12 +30,12 @@ SAID = [
 
 
 def export(count):
-    """What somebody said elsewhere, to be migrated: one session for every twenty messages."""
+    """What somebody said elsewhere, all in one session, to be migrated."""
     messages = [
         {
             "role": "user",
             "content": f"Note {number} from before.",
-            "session_id": f"before-{number // 20}",
+            "session_id": "before",
             "created_at": f"2024-03-01T10:{number // 60:02}:{number % 60:02}Z",
         }
         for number in range(count)

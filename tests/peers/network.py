@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import server
 from mcp import ClientSession
@@ -101,6 +102,42 @@ def tokens(**wanted):
             said = subprocess.run(command, check=True, capture_output=True, text=True)
             made[name] = said.stdout.split()[0]
         yield {"MCP_AUTH_TOKENS_FILE": str(file)}, made
+
+
+class Line:
+    """A line to a server, which can be cut: whoever connects anew gets through again."""
+
+    def __init__(self, url):
+        self._server = urlsplit(url)
+        self._ends = set()
+
+    async def __aenter__(self):
+        self._door = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        host, port = self._door.sockets[0].getsockname()
+        self.url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *_):
+        self._door.close()
+        self.cut()
+
+    def cut(self):
+        """Ends all connections, in the middle of whatever is being said."""
+        for end in self._ends:
+            end.transport.abort()
+        self._ends.clear()
+
+    async def _connect(self, reader, writer):
+        there = await asyncio.open_connection(self._server.hostname, self._server.port)
+        self._ends |= {writer, there[1]}
+        await asyncio.gather(self._pass_on(reader, there[1]), self._pass_on(there[0], writer))
+
+    async def _pass_on(self, reader, writer):
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+            writer.close()
 
 
 @contextlib.asynccontextmanager
