@@ -117,5 +117,6 @@ export const inFrontOf = (address) => ({
 /** Puts a new token with these options into a file of tokens; the token. */
 export function token(file, name, ...options) {
   const command = ["token", "new", "--name", name, "--file", file, ...options];
-  return execFileSync(BINARY, command, { encoding: "utf8" }).split(/\s+/)[0];
+  const how = { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] };
+  return execFileSync(BINARY, command, how).split(/\s+/)[0];
 }
