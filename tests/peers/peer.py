@@ -27,10 +27,18 @@ def check(promise):
         _failed += 1
         where = traceback.extract_tb(error.__traceback__)
         line = next((f.lineno for f in reversed(where) if f.filename == sys.argv[0]), "?")
-        text = " ".join(f"{type(error).__name__}: {error}".split())
+        errors = [f"{type(each).__name__}: {each}" for each in leaves(error)]
+        text = " ".join("; ".join(errors).split())
         print(f"FAIL {promise}: line {line}: {text[:600]}", flush=True)
     else:
         print(f"ok {promise}", flush=True)
+
+
+def leaves(error):
+    """The errors in a group of errors; an error that is none stands for itself."""
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in leaves(each)]
+    return [error]
 
 
 def finish():
