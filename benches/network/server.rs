@@ -64,14 +64,11 @@ impl Server {
         let counted = Arc::clone(&complaints);
         // Somebody has to read it, or the server waits some day.
         thread::spawn(move || {
-            for line in lines {
-                if [" WARN ", "ERROR "]
-                    .iter()
-                    .any(|level| line.contains(level))
-                {
-                    if counted.fetch_add(1, Ordering::Relaxed) < SHOWN {
-                        eprintln!("{line}");
-                    }
+            let is_complaint =
+                |line: &String| [" WARN ", "ERROR "].iter().any(|l| line.contains(l));
+            for line in lines.filter(is_complaint) {
+                if counted.fetch_add(1, Ordering::Relaxed) < SHOWN {
+                    eprintln!("{line}");
                 }
             }
         });
