@@ -16,7 +16,7 @@ use crate::mcp::answered;
 
 /// The most calls of one session that are answered at once: more than any agent makes, and less
 /// than would keep others waiting.
-const MOST_CALLS: usize = 1024;
+const MOST_CALLS: usize = 256;
 
 /// A transport that counts the calls of its session, and ends with it.
 pub(super) struct Counted<T> {

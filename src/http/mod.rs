@@ -13,6 +13,7 @@ mod drain;
 mod health;
 mod hosts;
 mod listen;
+mod resuming;
 mod sessions;
 mod sse;
 mod streamable;

@@ -9,6 +9,7 @@ use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::future::Either;
 use futures::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
 use rmcp::model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage};
@@ -25,6 +26,7 @@ use super::KEEP_ALIVE;
 use super::access::Subject;
 use super::bounds::{Holding, MAX_BODY_BYTES};
 use super::calls::Counted;
+use super::resuming::Answers;
 use super::sessions::{Full, SESSION_ID, Sessions};
 use crate::mcp::MemoryServer;
 
@@ -50,7 +52,11 @@ pub(super) fn service(
         // `hosts` has looked at both, for every route.
         .disable_allowed_hosts()
         .disable_allowed_origins();
-    let manager = Managed { inner, sessions };
+    let manager = Managed {
+        inner,
+        sessions,
+        answers: Answers::new(),
+    };
     StreamableHttpService::new(move || Ok(server.clone()), Arc::new(manager), config)
 }
 
@@ -200,10 +206,12 @@ pub(super) async fn no_method() -> Response {
     (StatusCode::METHOD_NOT_ALLOWED, allowed).into_response()
 }
 
-/// rmcp's sessions, which are ours too: bounded, bound to who opened them, and waited for.
+/// rmcp's sessions, which are ours too: bounded, bound to who opened them, and waited for; answers
+/// wait for clients whose line broke.
 pub(super) struct Managed {
     inner: LocalSessionManager,
     sessions: Arc<Sessions>,
+    answers: Arc<Answers>,
 }
 
 /// What goes wrong with sessions.
@@ -254,7 +262,8 @@ impl SessionManager for Managed {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        Ok(self.inner.create_stream(id, message).await?)
+        let events = self.inner.create_stream(id, message).await?;
+        Ok(self.answers.keeping(Arc::clone(id), events))
     }
 
     async fn accept_message(
@@ -277,6 +286,9 @@ impl SessionManager for Managed {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        Ok(self.inner.resume(id, last_event_id).await?)
+        Ok(match self.answers.resume(id, &last_event_id) {
+            Some(events) => Either::Left(events),
+            None => Either::Right(self.inner.resume(id, last_event_id).await?),
+        })
     }
 }

@@ -13,5 +13,6 @@ mod ending;
 mod entering;
 mod health;
 mod restarting;
+mod resuming;
 mod tls;
 mod versions;

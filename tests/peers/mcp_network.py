@@ -119,9 +119,9 @@ async def cancels(url, token, way):
             assert await at_rest(server, user["id"]) == 300
 
 
-async def is_cut_off(url, token, way):
+async def is_cut_off(url, token, way, when, messages):
     """The line is cut in the middle of a call, and the client asks for the rest of the answer."""
-    with check(f"{name(way)}: a call whose line is cut is answered on the next one"):
+    with check(f"{name(way)}: a call whose line is cut is answered on the next one, {when}"):
         async with Line(url) as line, connect(line.url, way, token) as server:
             cuts = 0
 
@@ -131,10 +131,10 @@ async def is_cut_off(url, token, way):
                     cuts += 1
                     line.cut()
 
-            user = {"id": f"cut off by {name(way)}"}
+            user = {"id": f"cut off by {name(way)}, {when}"}
             async with asyncio.timeout(2 * PATIENCE):
-                report = await server.call("migrate_user", progress, user=user, data=export(600))
-            assert report["success"] and report["memories_migrated"] == 600, report
+                report = await server.call("migrate_user", progress, user=user, data=export(messages))
+            assert report["success"] and report["memories_migrated"] == messages, report
             assert report["already_there"] == 0 and cuts == 1, (report, cuts)
 
 
@@ -310,7 +310,9 @@ async def main():
             control(address, "PUT", "faults", {"latency_ms": LATENCY})
             await asyncio.gather(
                 *(cancels(running.url, token, way) for way in WAYS),
-                is_cut_off(running.url, token, ("mcp", "legacy")),
+                is_cut_off(running.url, token, ("mcp", "legacy"), "while it goes on", 600),
+                # It is over when the client comes back, after three seconds.
+                is_cut_off(running.url, token, ("mcp", "legacy"), "once it is over", 90),
             )
         with embedded() as settings, listening({**settings, **access}) as running:
             with check("whoever is not let in is told how to get in"):

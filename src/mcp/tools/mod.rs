@@ -18,7 +18,10 @@ mod search_memory;
 mod update_memory;
 mod validate_migration;
 
+use std::sync::Arc;
+
 use rmcp::handler::server::router::tool::ToolRouter;
+use serde_json::Value;
 
 use super::server::MemoryServer;
 use crate::config::Tools;
@@ -32,6 +35,34 @@ pub(super) fn keep(router: &mut ToolRouter<MemoryServer>, chosen: &Tools) {
 
 /// All tools.
 pub(super) fn router() -> ToolRouter<MemoryServer> {
+    let mut router = routers();
+    for route in router.map.values_mut() {
+        if let Some(schema) = &mut route.attr.output_schema {
+            Arc::make_mut(schema)
+                .values_mut()
+                .for_each(without_rusts_formats);
+        }
+    }
+    router
+}
+
+/// Takes out the formats that schemars adds for unsigned numbers (`uint64`): JSON Schema has none
+/// such, and the TypeScript SDK warns of each, each time that tools are listed.
+fn without_rusts_formats(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            let format = fields.get("format").and_then(Value::as_str);
+            if format.is_some_and(|format| format.starts_with("uint")) {
+                fields.shift_remove("format");
+            }
+            fields.values_mut().for_each(without_rusts_formats);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_rusts_formats),
+        _ => {}
+    }
+}
+
+fn routers() -> ToolRouter<MemoryServer> {
     MemoryServer::add_memory_router()
         + MemoryServer::delete_all_memories_router()
         + MemoryServer::delete_entities_router()
@@ -53,6 +84,14 @@ pub(super) fn router() -> ToolRouter<MemoryServer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn schemas_name_no_formats_of_rusts_own() {
+        for tool in router().list_all() {
+            let schemas = serde_json::to_string(&tool).unwrap();
+            assert!(!schemas.contains("\"uint"), "{}", tool.name);
+        }
+    }
 
     #[test]
     fn every_tool_can_be_chosen_by_its_name() {
