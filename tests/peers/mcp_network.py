@@ -133,7 +133,8 @@ async def is_cut_off(url, token, way, when, messages):
 
             user = {"id": f"cut off by {name(way)}, {when}"}
             async with asyncio.timeout(2 * PATIENCE):
-                report = await server.call("migrate_user", progress, user=user, data=export(messages))
+                data = export(messages)
+                report = await server.call("migrate_user", progress, user=user, data=data)
             assert report["success"] and report["memories_migrated"] == messages, report
             assert report["already_there"] == 0 and cuts == 1, (report, cuts)
 
