@@ -23,11 +23,11 @@ Refused = exceptions.MCPError if Client else exceptions.McpError
 
 # Milliseconds that each answer of Zep takes while a call is to be cancelled.
 LATENCY = 400
-# The handshakes in which the server says who it is.
-ASKS = {"legacy", "auto"}
+# The handshakes in which the client asks the server who it is.
+ASKS_WHO = {"legacy", "auto"}
 # Seconds for which a client reads nothing before it gives a stream up, and for which it is silent:
 # the server says every 15 s that it is alive.
-GIVES_UP, SILENT = 22, 32
+GIVES_UP, SILENT = 25, 36
 
 
 class Person:
@@ -156,7 +156,7 @@ async def prompts(url, token, way):
     with check(f"{name(way)}: the server says who it is, and has its prompt"):
         async with connect(url, way, token) as server:
             # A client that says from the start which version it speaks does not ask.
-            assert server.name == ("zep-mcp-server" if way[1] in ASKS else None), server.name
+            assert server.name == ("zep-mcp-server" if way[1] in ASKS_WHO else None), server.name
             listed = (await server.session.list_prompts()).prompts
             assert [prompt.name for prompt in listed] == ["memory_assistant"], listed
             prompt = await server.session.get_prompt("memory_assistant")
@@ -171,6 +171,27 @@ async def waits(url, token, way):
             await server.call("add_memory", user_id=f"slow {name(way)}", text="Likes tea.")
             gone = await server.call("delete_all_memories", user_id=f"slow {name(way)}")
             assert gone["complete"] and person.asked == 1, gone
+
+
+async def is_slow(url, token, ways, address):
+    """Zep takes longer than the client would read nothing for."""
+    for way in ways:
+        async with connect(url, way, token) as server:
+            await server.call("add_memory", **waiting(way), text="Likes tea.")
+    control(address, "PUT", "faults", {"latency_ms": 1000 * SILENT})
+
+    async def one(way):
+        with check(f"{name(way)}: an answer after {SILENT} s outlives a time-out of {GIVES_UP} s"):
+            async with connect(url, way, token, None, GIVES_UP) as server:
+                started = time.monotonic()
+                read = await server.call("get_session", **waiting(way))
+                assert time.monotonic() - started >= SILENT and len(read["messages"]) == 1, read
+
+    await asyncio.gather(*(one(way) for way in ways))
+
+
+def waiting(way):
+    return {"user_id": f"waits at {name(way)}", "session_id": "s"}
 
 
 async def at_once(url, token):
@@ -295,6 +316,10 @@ async def main():
         quiet = stack.enter_context(listening({**stack.enter_context(embedded()), **access}))
         # A client of 2026-07-28 is asked by an answer: nothing is left open meanwhile.
         silent = [asyncio.create_task(waits(quiet.url, token, way)) for way in handshakes]
+        address = stack.enter_context(emulator())
+        settings = {**in_front_of(address), **access, "ZEP_TIMEOUT_SECS": str(2 * SILENT)}
+        slow = stack.enter_context(listening(settings))
+        silent.append(asyncio.create_task(is_slow(slow.url, token, WAYS, address)))
         for way in WAYS:
             with embedded() as settings, listening({**settings, **access}) as running:
                 await prompts(running.url, token, way)
