@@ -20,9 +20,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(super) const MOST_CONNECTIONS: usize = 4096;
 /// Files that are not connections: stores, logs, connections to Zep.
 pub(super) const OTHER_FILES: usize = 128;
-/// The most connections that have not sent a whole request yet. One more ends the oldest of them:
-/// who means it sends its request at once.
-pub(super) const MOST_WAITING: usize = 256;
+/// The most connections that have not sent a whole request yet: more than clients that all come back
+/// at once after a restart. One more ends the oldest of them: who means it sends its request at once.
+pub(super) const MOST_WAITING: usize = 2048;
 /// How long a new connection has for its first request, TLS included.
 pub(super) const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(10);
 /// How long a connection stays open without a request: longer than balancers keep theirs (60 s), so
