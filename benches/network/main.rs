@@ -24,7 +24,7 @@ const IDLE_SECONDS: (&str, u64) = ("BENCH_IDLE_SECONDS", 120);
 /// Seconds that each kind of bad company stays: longer than the server waits for slow readers.
 const HOSTILE_SECONDS: (&str, u64) = ("BENCH_HOSTILE_SECONDS", 40);
 /// Milliseconds between two calls of those who mean well in bad company.
-const PACE: (&str, u64) = ("BENCH_PACE_MS", 100);
+const PACE: (&str, u64) = ("BENCH_PACE_MS", 500);
 /// How many connections there are, separated by commas.
 const CONNECTIONS: &str = "BENCH_CONNECTIONS";
 /// Which parts are measured, separated by commas.

@@ -32,8 +32,10 @@ use super::sessions::Sessions;
 use super::{KEEP_ALIVE, MESSAGES, streamable};
 use crate::mcp::{InitializeFirst, MemoryServer};
 
-/// How many messages wait in each direction, before their senders do.
+/// How many messages of a client wait, before it does.
 const MOST_QUEUED: usize = 16;
+/// How many answers wait to be read. An answer can have a megabyte, and many may not read.
+const MOST_UNREAD: usize = 4;
 /// How long a message may wait to be taken in.
 const TAKEN_WITHIN: Duration = Duration::from_secs(30);
 
@@ -91,7 +93,7 @@ pub(super) async fn open(
     };
     // Its own, so that nothing makes room by ending it.
     let in_use = door.sessions.enter(&id, &holder);
-    let (outbox, answers) = mpsc::channel(MOST_QUEUED);
+    let (outbox, answers) = mpsc::channel(MOST_UNREAD);
     let (inbox, calls) = mpsc::channel(MOST_QUEUED);
     let over = session.over();
     door.inboxes
