@@ -12,8 +12,10 @@ mod refusing;
 mod restoring;
 mod writing;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 
 use serde_json::Value;
 use zep_mcp_server::hosts::document::Syntax;
@@ -147,9 +149,13 @@ pub fn bytes(fixture: &str) -> Vec<u8> {
     std::fs::read(fixtures.join(fixture)).unwrap()
 }
 
-/// The path that entries start.
+/// The path that entries start: where the program really is, should `target` be a link.
 pub fn program() -> &'static str {
-    env!("CARGO_BIN_EXE_zep-mcp-server")
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        let path = fs::canonicalize(env!("CARGO_BIN_EXE_zep-mcp-server")).unwrap();
+        path.into_os_string().into_string().unwrap()
+    });
+    &PROGRAM
 }
 
 /// What stands at `path`, names parted by `|`.
