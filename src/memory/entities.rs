@@ -1,7 +1,9 @@
 //! Listing whose memories there are.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
+use backon::{ExponentialBuilder, Retryable};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -12,12 +14,17 @@ use super::{
     owners::MAX_OWNERS,
     service::MemoryService,
 };
-use crate::zep::{self, PageNumber};
+use crate::zep::{self, Outcome, PageNumber};
 
 /// The most entities of each kind that are listed. Ours.
 pub const MAX_ENTITIES: usize = 1_000;
 /// How many are asked for at a time.
 const PAGE: u32 = 100;
+/// How often it is tried again to make the graph by which an agent or app is listed; after one, two
+/// and four seconds.
+const RETRIES: usize = 3;
+/// How long that may take in all: whoever stops the server waits for it.
+const RETRIED_FOR: Duration = Duration::from_secs(20);
 
 /// What kind of entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,13 +231,24 @@ impl MemoryService {
             self.inner.writes.spawn(async move {
                 let description = "Memories are marked with this name";
                 let name = graph.as_str();
-                let made = service.zep().create_graph(&graph, name, description).await;
-                if let Err(error) = made
-                    && !error.is_conflict()
-                {
-                    service.inner.told.invalidate(&graph);
-                    tracing::warn!(code = error.code(), "an agent or app is not listed yet");
-                }
+                let make = || async {
+                    let made = service.zep().create_graph(&graph, name, description).await;
+                    match made {
+                        Err(error) if !error.is_conflict() => Err(error),
+                        _ => Ok(()),
+                    }
+                };
+                // Made twice, it is there once.
+                let made = make
+                    .retry(ExponentialBuilder::default().with_max_times(RETRIES))
+                    .when(|error| error.outcome() != Outcome::Refused);
+                let code = match tokio::time::timeout(RETRIED_FOR, made).await {
+                    Ok(Ok(())) => return,
+                    Ok(Err(error)) => error.code(),
+                    Err(_) => "no_answer",
+                };
+                service.inner.told.invalidate(&graph);
+                tracing::warn!(code, "an agent or app is not listed yet");
             });
         }
     }

@@ -53,13 +53,16 @@ impl Write {
         let abandon_on_drop = abandoned.clone().drop_guard();
         let writes = self.service.inner.writes.clone();
         let (service, named) = (self.service.clone(), self.named());
-        let memories = match writes.spawn(self.run(abandoned)).await {
-            Ok(outcome) => outcome?,
+        let outcome = match writes.spawn(self.run(abandoned)).await {
+            Ok(outcome) => outcome,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         };
         drop(abandon_on_drop);
-        service.tell_of(named);
-        Ok(memories)
+        // Whoever goes on after a part was stored may find that all of it was.
+        if matches!(outcome, Ok(_) | Err(Error::PartlyStored(_))) {
+            service.tell_of(named);
+        }
+        outcome
     }
 
     /// The agents and apps that the records are marked with.
