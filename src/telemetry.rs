@@ -15,8 +15,8 @@ use crate::config::{LogFormat, LogLevel, Logging, colours};
 /// The name under which this crate and its binary log.
 const OURS: &str = "zep_mcp_server";
 
-/// The MCP library, which warns of every call that fails or whose caller left, with what was asked
-/// for in the text.
+/// The MCP library. It tells of calls that fail and of callers who left, some of them with the
+/// message that was received; what matters of it we log ourselves.
 const PROTOCOL: &str = "rmcp";
 
 /// Starts logging for the whole process, panics included. A second call changes nothing.
@@ -31,7 +31,7 @@ pub fn start_through<W: Write>(logging: Logging, writer: impl Fn() -> W + Send +
     // What dependencies say below a warning can hold addresses, headers and bodies.
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
-        .with_target(PROTOCOL, level.min(LevelFilter::ERROR))
+        .with_target(PROTOCOL, LevelFilter::OFF)
         .with_target(OURS, level);
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(writer)

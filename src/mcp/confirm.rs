@@ -18,7 +18,7 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{error::ToolError, server::MemoryServer};
+use super::{early::has_returned, error::ToolError, server::MemoryServer};
 use crate::config::{Confirm, Setting};
 
 /// How long the person may take.
@@ -63,12 +63,22 @@ impl MemoryServer {
         question: &str,
         scope: &NamedIds,
     ) -> Result<Confirmed, ToolError> {
+        if self.asks() == Confirm::Never {
+            return Ok(Confirmed::NotAsked);
+        }
+        if context
+            .peer
+            .peer_info()
+            .is_some_and(|info| has_returned(&info))
+        {
+            return Err(unknown_whether_they_can_be_asked());
+        }
         let can_ask = context
             .client_capabilities()
             .and_then(|capabilities| capabilities.elicitation)
             // Neither kind named means forms (MCP 2025-06-18).
             .is_some_and(|can| can.form.is_some() || can.url.is_none());
-        if self.asks() == Confirm::Never || !can_ask {
+        if !can_ask {
             return Ok(Confirmed::NotAsked);
         }
         let version = context.protocol_version();
@@ -145,6 +155,18 @@ fn unanswered() -> ToolError {
         format!(
             "the person did not answer, and nothing was deleted; ask them, and call again. Whoever \
              runs this server can switch asking off with {}=never",
+            Setting::Confirm
+        ),
+    )
+}
+
+fn unknown_whether_they_can_be_asked() -> ToolError {
+    ToolError::failed(
+        "declined",
+        format!(
+            "the server was started anew, and this connection goes on without having said whether \
+             the person can be asked; nothing was deleted. Let the host connect again, and call \
+             again. Whoever runs this server can switch asking off with {}=never",
             Setting::Confirm
         ),
     )

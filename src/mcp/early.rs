@@ -24,7 +24,7 @@ const MOST_WAITING: usize = 256;
 const WAITS_FOR: Duration = Duration::from_secs(10);
 /// How long it waits where clients come back without a handshake.
 const WAITS_FOR_THE_RETURNED: Duration = Duration::from_secs(1);
-/// The id of the handshake that is made for those.
+/// The id of the handshake that is made for those, and the name that it gives them.
 const IN_THEIR_NAME: &str = "zep-mcp-server: returned without a handshake";
 
 /// A transport that delivers `initialize` first.
@@ -72,12 +72,17 @@ impl<T> InitializeFirst<T> {
         let params = InitializeRequestParams::new(
             // What they can do was told to a server that is gone.
             ClientCapabilities::default(),
-            Implementation::new("unknown", "unknown"),
+            Implementation::new(IN_THEIR_NAME, "unknown"),
         );
         let params = params.with_protocol_version(ProtocolVersion::V_2024_11_05);
         let request = ClientRequest::InitializeRequest(InitializeRequest::new(params));
         ClientJsonRpcMessage::request(request, id)
     }
+}
+
+/// Whether this client came back without a handshake, so that nothing is known of what it can do.
+pub(super) fn has_returned(client: &InitializeRequestParams) -> bool {
+    client.client_info.name == IN_THEIR_NAME
 }
 
 /// Whether rmcp can deal with this message before the handshake: it begins one, is a ping, or is a

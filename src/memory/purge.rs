@@ -114,7 +114,7 @@ impl MemoryService {
         };
         match (&purge.owner, &scope.session) {
             (Owner::User(user), Some(session)) => {
-                // What was believed a minute ago is not enough: the thread is deleted whole.
+                // What was believed a moment ago is not enough: the thread is deleted whole.
                 self.inner.sessions.forget(user, session);
                 let thread = self.inner.sessions.find(self.zep(), user, session).await?;
                 let thread = thread.ok_or_else(|| Error::NoSession {

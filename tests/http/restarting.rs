@@ -63,4 +63,26 @@ async fn a_client_that_reconnects_its_stream_need_not_shake_hands_again() {
     let question = json!({"query": "window", "user_id": "ann"});
     let found = sse.tool("search_memory", question).await;
     assert_eq!(found["results"].as_array().unwrap().len(), 1);
+
+    // Whether the person can be asked was told to the server that is gone.
+    for (tool, arguments) in [
+        ("delete_all_memories", json!({"user_id": "ann"})),
+        ("delete_entities", json!({"user_id": "ann"})),
+    ] {
+        let refused = sse.request(
+            9,
+            "tools/call",
+            json!({"name": tool, "arguments": arguments}),
+        );
+        let refused = refused.await["result"].clone();
+        assert_eq!(refused["isError"], true, "{refused}");
+        let why = refused["content"][0]["text"].as_str().unwrap();
+        assert!(why.contains("connect again"), "{why}");
+    }
+    let question = json!({"query": "window", "user_id": "ann"});
+    let found = sse.tool("search_memory", question).await;
+    assert_eq!(found["results"].as_array().unwrap().len(), 1);
+    let mut anew = Sse::connect(&server.url, "2024-11-05").await;
+    anew.tool("delete_all_memories", json!({"user_id": "ann"}))
+        .await;
 }
