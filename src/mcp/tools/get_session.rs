@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
+    mcp::{arguments, error::ToolError, server::MemoryServer},
+    memory::{
+        self, MAX_RECORDS, PageOf, SessionQuery, Summary,
+        input::{self, EntityIds},
+        model::Record,
     },
-    memory::{self, MAX_RECORDS, PageOf, SessionQuery, Summary, model::Record},
 };
 
 /// How many messages a page holds where nobody says.
@@ -133,19 +133,19 @@ impl MemoryServer {
 
 impl GetSessionArgs {
     fn into_query(self) -> Result<SessionQuery, memory::Error> {
-        let scope = Named {
+        let scope = EntityIds {
             user_id: self.user_id.as_deref(),
             session_id: Some(&self.session_id),
-            ..Named::default()
+            ..EntityIds::default()
         }
         .scope()?;
         let page = match (self.last, self.cursor, self.limit) {
             (None, cursor, limit) => PageOf::Forward {
                 cursor: cursor.as_deref().map(str::parse).transpose()?,
-                limit: arguments::in_range("limit", limit, 1..=MAX_RECORDS, DEFAULT_RECORDS)?,
+                limit: input::in_range("limit", limit, 1..=MAX_RECORDS, DEFAULT_RECORDS)?,
             },
             (last, None, None) => PageOf::Last {
-                count: arguments::in_range("last", last, 1..=MAX_RECORDS, DEFAULT_RECORDS)?,
+                count: input::in_range("last", last, 1..=MAX_RECORDS, DEFAULT_RECORDS)?,
             },
             (Some(_), _, _) => {
                 return Err(memory::Error::invalid(
@@ -157,7 +157,7 @@ impl GetSessionArgs {
         Ok(SessionQuery {
             scope,
             page,
-            kind: arguments::kind(self.memory_type.as_deref())?,
+            kind: input::kind(self.memory_type.as_deref())?,
             include_context: self.include_context.unwrap_or(false),
             include_summary: self.summary.unwrap_or(false),
         })

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{answers::answer, arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, server::MemoryServer},
     memory::{Entity, MAX_ENTITIES},
 };
 
@@ -84,7 +84,7 @@ impl MemoryServer {
         let note = found.truncated.then(|| {
             format!("there are more: at most {MAX_ENTITIES} of each type are listed, oldest first")
         });
-        answer(ListEntitiesAnswer {
+        arguments::answer(ListEntitiesAnswer {
             count: found.entities.len(),
             next: None,
             previous: None,

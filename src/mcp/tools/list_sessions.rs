@@ -9,12 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    mcp::{
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
+    mcp::{arguments, error::ToolError, server::MemoryServer},
+    memory::{
+        SessionInfo,
+        input::{self, EntityIds},
     },
-    memory::SessionInfo,
 };
 
 /// The most sessions of an answer: each costs a request.
@@ -75,13 +74,13 @@ impl MemoryServer {
         arguments: JsonObject,
     ) -> Result<Json<ListSessionsAnswer>, ToolError> {
         let args: ListSessionsArgs = arguments::parse(arguments)?;
-        let scope = Named {
+        let scope = EntityIds {
             user_id: args.user_id.as_deref(),
-            ..Named::default()
+            ..EntityIds::default()
         }
         .scope()?;
-        let limit = arguments::in_range("limit", args.limit, 1..=MAX_SESSIONS, DEFAULT_SESSIONS)?;
-        let offset = arguments::in_range("offset", args.offset, 0..=u32::MAX, 0)?;
+        let limit = input::in_range("limit", args.limit, 1..=MAX_SESSIONS, DEFAULT_SESSIONS)?;
+        let offset = input::in_range("offset", args.offset, 0..=u32::MAX, 0)?;
         let list = self
             .memories()
             .sessions(&self.caller(), &scope, offset as usize, limit as usize)

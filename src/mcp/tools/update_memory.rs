@@ -10,13 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{
-        answers::{MemoryAnswer, answer},
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
-    },
-    memory::Change,
+    mcp::{arguments, error::ToolError, server::MemoryServer},
+    memory::{Change, answers::MemoryAnswer, input::EntityIds},
 };
 
 /// Which memory, and what of it to change.
@@ -67,12 +62,7 @@ impl MemoryServer {
     )]
     async fn update_memory(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
         let args: UpdateMemoryArgs = arguments::parse(arguments)?;
-        let scope = Named {
-            user_id: args.user_id.as_deref(),
-            agent_id: args.agent_id.as_deref(),
-            ..Named::default()
-        }
-        .scope()?;
+        let scope = EntityIds::of(&args.user_id, &args.agent_id).scope()?;
         let change = Change {
             text: args.text,
             metadata: args.metadata,
@@ -81,7 +71,7 @@ impl MemoryServer {
             .memories()
             .update(&self.caller(), &args.memory_id, &scope, change)
             .await?;
-        answer(UpdateMemoryAnswer {
+        arguments::answer(UpdateMemoryAnswer {
             message: "Memory updated successfully!",
             memory: changed.memory.into(),
             previous_id: changed.previous_id.map(|id| id.to_string()),
