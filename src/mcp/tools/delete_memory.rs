@@ -19,9 +19,9 @@ use crate::{
 struct DeleteMemoryArgs {
     /// Its id.
     memory_id: String,
-    /// Whose it is, if you know: spares looking that up.
+    /// Whose it is, if known: saves a lookup.
     user_id: Option<String>,
-    /// The agent whose own it is, if you know.
+    /// The agent whose own it is, if known.
     agent_id: Option<String>,
 }
 

@@ -17,9 +17,9 @@ use crate::memory::{answers::EventAnswer, input::EntityIds};
 struct GetEventStatusArgs {
     /// The memory's id, as add_memory answered it.
     event_id: String,
-    /// Whose it is, if you know: spares looking that up.
+    /// Whose it is, if known: saves a lookup.
     user_id: Option<String>,
-    /// The agent whose own it is, if you know.
+    /// The agent whose own it is, if known.
     agent_id: Option<String>,
 }
 

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// How many memories a page has where nobody says (mem0-mcp-server).
+/// Memories of a page by default (mem0-mcp-server).
 const DEFAULT_PAGE_SIZE: u32 = 10;
 
 /// Which page of which memories.
@@ -62,7 +62,7 @@ struct GetMemoriesAnswer {
     previous: Option<String>,
     /// Newest first, by when they happened.
     results: Vec<MemoryAnswer>,
-    /// Whether there are more than could be looked through.
+    /// Whether there are more than could be read.
     truncated: bool,
 }
 

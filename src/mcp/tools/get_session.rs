@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// How many messages a page holds where nobody says.
+/// Messages of a page by default.
 const DEFAULT_RECORDS: u32 = 50;
 
 /// Which part of which conversation to read.
@@ -27,7 +27,7 @@ const DEFAULT_RECORDS: u32 = 50;
 struct GetSessionArgs {
     /// Which conversation. Messages that were stored without one are in `default`.
     session_id: String,
-    /// Whose. Left out, the server's default user.
+    /// The user. Left out, the server's default user.
     user_id: Option<String>,
     /// How many messages a page holds at most: 1 to 200, 50 if left out.
     #[schemars(range(min = 1, max = 200))]
@@ -76,7 +76,7 @@ struct SessionMessage {
     name: Option<String>,
     /// What was said.
     content: String,
-    /// When; null where nobody said.
+    /// When; null if not known.
     created_at: Option<String>,
     /// What kind of memory it is.
     memory_type: Option<String>,

@@ -42,12 +42,12 @@ struct ListEntitiesAnswer {
     total_runs: u64,
     /// Whether there are more than are listed.
     truncated: bool,
-    /// What to know about a list that was cut.
+    /// A note on a list that was cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
 
-/// One of them.
+/// One entity.
 #[derive(Debug, Serialize)]
 struct EntityAnswer {
     id: String,

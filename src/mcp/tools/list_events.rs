@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// How many events are listed where nobody says.
+/// Events listed by default.
 const DEFAULT_EVENTS: u32 = 20;
 /// The most that are listed: two requests.
 const MAX_EVENTS: u32 = 100;
@@ -25,7 +25,7 @@ const MAX_EVENTS: u32 = 100;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ListEventsArgs {
-    /// Whose. Left out, the server's default user.
+    /// The user. Left out, the server's default user.
     user_id: Option<String>,
     /// The agent whose own memory.
     agent_id: Option<String>,

@@ -18,14 +18,14 @@ use crate::{
 
 /// The most sessions of an answer: each costs a request.
 const MAX_SESSIONS: u32 = 100;
-/// How many sessions are listed where nobody says.
+/// Sessions listed by default.
 const DEFAULT_SESSIONS: u32 = 20;
 
 /// Whose conversations to list.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ListSessionsArgs {
-    /// Whose. Left out, the server's default user.
+    /// The user. Left out, the server's default user.
     user_id: Option<String>,
     /// How many at most, newest first: 1 to 100, 20 if left out.
     #[schemars(range(min = 1, max = 100))]

@@ -19,7 +19,7 @@ use crate::{
     zep::limits::SEARCH_RESULTS,
 };
 
-/// How many results there are where nobody says (mem0 Platform, `top_k`).
+/// Results by default (mem0 Platform, `top_k`).
 const DEFAULT_RESULTS: u32 = 10;
 /// The most that may be asked for (mem0 Platform, `top_k`). There are at most 50.
 const MOST_ASKED: u32 = 1_000;
@@ -37,7 +37,7 @@ struct SearchMemoriesArgs {
     limit: Option<i64>,
     /// Another name for `limit`.
     top_k: Option<i64>,
-    /// Only results at least so alike, 0 to 1; 0 is no bound.
+    /// Only results with at least this likeness, 0 to 1; 0 is no bound.
     threshold: Option<f64>,
     /// Only this user's: short for a filter.
     user_id: Option<String>,
@@ -64,7 +64,7 @@ struct SearchMemoriesAnswer {
     results: Vec<MemoryAnswer>,
     /// Whether more may match than was looked at.
     truncated: bool,
-    /// Anything to know about how the question was understood.
+    /// Notes on how the question was understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }

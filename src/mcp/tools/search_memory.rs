@@ -18,7 +18,7 @@ use crate::{
     zep::limits::SEARCH_RESULTS,
 };
 
-/// How many results there are where nobody says.
+/// Results by default.
 const DEFAULT_RESULTS: u32 = 10;
 
 /// What to look for, and in whose memory.
@@ -42,7 +42,7 @@ struct SearchMemoryArgs {
     limit: Option<i64>,
     /// What to look through, facts if left out.
     scope: Option<ScopeArg>,
-    /// Only results at least so alike, 0 to 1.
+    /// Only results with at least this likeness, 0 to 1.
     #[schemars(range(min = 0.0, max = 1.0))]
     min_score: Option<f64>,
     /// Also facts that are no longer true.
@@ -67,9 +67,9 @@ enum ScopeArg {
 struct SearchMemoryAnswer {
     /// Best first.
     results: Vec<MemoryAnswer>,
-    /// With `scope: context`: the block.
+    /// With `scope: context`: the context block.
     context: Option<String>,
-    /// Anything to know about how the question was understood.
+    /// Notes on how the question was understood.
     note: Option<String>,
 }
 

@@ -22,11 +22,11 @@ struct UpdateMemoryArgs {
     memory_id: String,
     /// The new words. Not of a message (a turn of a conversation), which stays as it was said.
     text: Option<String>,
-    /// The new fields, in the place of all old ones.
+    /// The new fields, replacing all old ones.
     metadata: Option<Map<String, Value>>,
-    /// Whose it is, if you know: spares looking that up.
+    /// Whose it is, if known: saves a lookup.
     user_id: Option<String>,
-    /// The agent whose own it is, if you know.
+    /// The agent whose own it is, if known.
     agent_id: Option<String>,
 }
 
@@ -38,7 +38,7 @@ struct UpdateMemoryAnswer {
     /// As it is now.
     #[serde(flatten)]
     memory: MemoryAnswer,
-    /// The id that it had before, if it has another one now: a text gets a new one with new words.
+    /// Its id before, if it changed: a text gets a new id with new words.
     previous_id: Option<String>,
     /// Where it is stored.
     backend: &'static str,
