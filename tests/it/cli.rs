@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use zep_mcp_server::config::Setting;
 
-/// The binary in a directory of its own, with nothing in its environment but what a test puts there.
+/// The binary in a directory of its own, with an empty environment.
 struct Program {
     dir: tempfile::TempDir,
     command: Command,
@@ -59,7 +59,7 @@ impl Outcome {
     }
 }
 
-/// An address of this machine where nothing listens.
+/// An address of this machine on which nothing listens.
 fn closed_port() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())

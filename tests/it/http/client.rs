@@ -1,13 +1,11 @@
 //! Small clients: JSON-RPC over HTTP, events parsed by hand.
 
-use std::time::Duration;
-
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::common::program::PATIENCE;
+use crate::common::PATIENCE;
 
 /// The versions that have sessions and a handshake.
 pub const WITH_SESSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
@@ -347,9 +345,4 @@ pub fn succeeded(answer: Value) -> Value {
     let result = &answer["result"];
     assert!(result.is_object() && result["isError"] != true, "{answer}");
     result["structuredContent"].clone()
-}
-
-/// A moment in which something may happen that should not.
-pub async fn a_moment() {
-    tokio::time::sleep(Duration::from_millis(200)).await;
 }
