@@ -1,4 +1,4 @@
-//! Whose memories there are: owners that a filter can reach, and the owner of an id.
+//! The owners that a filter can reach, and all owners within a caller's reach.
 
 use crate::memory::{
     Result,
@@ -9,12 +9,12 @@ use crate::memory::{
 };
 use crate::zep::{GraphId, PageNumber};
 
-/// How many owners one question may reach. Ours: each costs requests of its own.
+/// The most owners of one query. Ours: each costs requests of its own.
 pub(crate) const MAX_OWNERS: usize = 100;
-/// How many users or graphs are listed at a time.
+/// The page size.
 const LISTED_AT_ONCE: u32 = 100;
 
-/// Owners to be asked.
+/// Owners to query.
 #[derive(Debug, Default)]
 pub(crate) struct Owners {
     pub(crate) owners: Vec<Owner>,
@@ -42,8 +42,8 @@ impl Owners {
 }
 
 impl MemoryService {
-    /// The owners that a filter can reach and the caller may: those that it names, and where it
-    /// means everybody, the users and agents that there are, at most 100.
+    /// The owners that both the filter and the caller can reach: those that the filter names, and
+    /// if it means all, the existing users and agents, at most 100.
     pub(crate) async fn owners_in_reach(&self, caller: &Caller, filter: &Filter) -> Result<Owners> {
         let reach = filter.reach(self.default_user(caller));
         let mut found = Owners::default();
@@ -60,7 +60,7 @@ impl MemoryService {
         Ok(found)
     }
 
-    /// All users and agents that the caller may reach, at most 100.
+    /// All users and agents within the caller's reach, at most 100.
     pub(crate) async fn everybody(&self, caller: &Caller) -> Result<Owners> {
         let mut found = Owners::default();
         self.each_user(caller, &mut found).await?;
@@ -69,7 +69,7 @@ impl MemoryService {
     }
 
     async fn each_user(&self, caller: &Caller, found: &mut Owners) -> Result<()> {
-        // Nobody else is asked for, or looked at.
+        // Others are neither asked for nor looked at.
         if let Some(users) = caller.listed_users() {
             for user in users {
                 found.push(Owner::User(user.clone()));
@@ -126,7 +126,7 @@ impl MemoryService {
     }
 }
 
-/// Whether it is the graph of an agent: graphs of other programs are none of ours.
+/// Whether this is an agent's graph: graphs of other programs are ignored.
 fn is_agents(owner: &Owner) -> bool {
     match owner {
         Owner::Graph(graph) => AgentId::of_graph(graph).is_some(),

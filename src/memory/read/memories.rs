@@ -1,4 +1,4 @@
-//! Listing memories page by page: the facts in force, and every text that no listed fact cites.
+//! Lists memories page by page: the facts in force, and every text that no listed fact cites.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,12 +24,12 @@ use crate::zep::{
 
 /// The most memories of a page (mem0 Platform).
 pub const MAX_PAGE_SIZE: u32 = 200;
-/// How many facts and episodes one listing looks through. Ours: 400 requests.
+/// The most facts and episodes that one listing reads. Ours: 400 requests.
 const MAX_READ: usize = 20_000;
-/// How much of what was read is held at a time, in bytes. Ours.
+/// The most bytes of listed content held at a time. Ours.
 const MAX_HELD: usize = 32 * 1024 * 1024;
 
-/// Which page of which memories.
+/// A page of a list of memories.
 #[derive(Debug, Clone)]
 pub struct BrowseQuery {
     /// Which memories.
@@ -38,8 +38,8 @@ pub struct BrowseQuery {
     pub page: u32,
     /// 1–200.
     pub page_size: u32,
-    /// Only what was known up to then: [`MemoryPage::before`] of the first page, so that the pages
-    /// behind it are of the same list whatever arrives meanwhile.
+    /// Only what was known by then: [`MemoryPage::before`] of the first page, so that later pages
+    /// belong to the same list although new memories arrive.
     pub before: Option<Timestamp>,
     /// Also facts that are no longer true.
     pub include_invalid: bool,
@@ -54,14 +54,14 @@ pub struct MemoryPage {
     pub count: usize,
     /// Whether another page follows.
     pub has_next: bool,
-    /// For the pages that follow.
+    /// The bound for the pages that follow.
     pub before: Timestamp,
-    /// Whether there is more than was looked through: more than 100 owners, or more than 20,000
-    /// facts and episodes.
+    /// Whether there is more than was read: more than 100 owners, or more than 20,000 facts and
+    /// episodes.
     pub truncated: bool,
 }
 
-/// What is on all pages of a list, in its order.
+/// All entries of a list, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
     entries: Vec<Entry>,
@@ -69,7 +69,7 @@ pub(crate) struct Listed {
     truncated: bool,
 }
 
-/// One memory of a list.
+/// One entry of a list.
 #[derive(Debug)]
 struct Entry {
     time: Option<Timestamp>,
@@ -78,7 +78,7 @@ struct Entry {
     owner: Arc<Owner>,
 }
 
-/// By what a list is found again, which was made for an earlier page.
+/// The key under which a list is kept for its later pages.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ListKey {
     filter: String,
@@ -87,12 +87,12 @@ pub(crate) struct ListKey {
 }
 
 impl MemoryService {
-    /// A page of memories. The facts and episodes of the owners in question are read whole for the
-    /// first page, since Zep neither orders facts by when they happened nor counts; the pages that
-    /// follow within a minute cost two requests or three.
+    /// A page of memories. The first page reads all facts and episodes of the owners, since Zep
+    /// neither orders facts by when they happened nor counts; the pages that follow within a minute
+    /// cost two or three requests.
     ///
     /// # Errors
-    /// [`Error::NotYours`], or whatever the backend says.
+    /// [`Error::NotYours`], or the backend's error.
     pub async fn browse(&self, caller: &Caller, query: &BrowseQuery) -> Result<MemoryPage> {
         let listed = self.list_of(caller, query).await?;
         let size = query.page_size as usize;
@@ -149,7 +149,7 @@ impl MemoryService {
         Ok(listed)
     }
 
-    /// The memories of a page, in its order. What was deleted since the list was made is left out.
+    /// The memories of a page, in order. Memories deleted since the list was made are left out.
     async fn shown_entries(&self, entries: &[Entry]) -> Result<Vec<Memory>> {
         let mut by_owner: HashMap<&Owner, (Vec<Uuid>, Vec<Uuid>)> = HashMap::new();
         for entry in entries {
@@ -176,7 +176,7 @@ impl MemoryService {
             .collect())
     }
 
-    /// These facts of an owner, at most 200 of them.
+    /// These facts of an owner, at most 200.
     async fn facts_of(&self, owner: &Owner, ids: Vec<Uuid>) -> Result<Vec<Memory>> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -209,7 +209,7 @@ impl MemoryService {
             .collect())
     }
 
-    /// These texts of an owner, at most 200 of them, whole.
+    /// These texts of an owner, at most 200, whole.
     async fn texts_of(&self, owner: &Owner, ids: Vec<Uuid>) -> Result<Vec<Memory>> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -243,7 +243,7 @@ impl MemoryService {
     }
 }
 
-/// Reads what a list is made of.
+/// Reads the entries of a list.
 struct Reading<'a> {
     service: &'a MemoryService,
     query: &'a BrowseQuery,
@@ -255,7 +255,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     async fn read(&mut self, owner: Owner, condition: &Condition) -> Result<()> {
         let sources = match self.episodes(&owner, condition).await {
-            // Somebody who has no memory yet has nothing to list.
+            // An unknown owner has nothing to list.
             Err(Error::Zep(error)) if error.is_not_found() => return Ok(()),
             sources => sources?,
         };
@@ -283,7 +283,7 @@ impl Reading<'_> {
                 let size = episode.content.len() + size_of(&episode.metadata);
                 let mut source = Source::of(episode, owner);
                 if condition.filter.is_none() {
-                    // Nobody asks for its words.
+                    // Content that no filter looks at is not kept.
                     held += size - source.text.len();
                     source.text = String::new();
                 } else {
@@ -302,8 +302,8 @@ impl Reading<'_> {
         }
     }
 
-    /// Lists the facts. Answers which episodes are cited by facts, whether those meet the condition
-    /// or not: they speak for them.
+    /// Lists the facts. Returns the episodes that facts cite, whether or not those facts meet the
+    /// filter.
     async fn facts(
         &mut self,
         owner: &Arc<Owner>,
@@ -349,7 +349,7 @@ impl Reading<'_> {
         }
     }
 
-    /// Lists the texts that are part of no session and that no fact cites.
+    /// Lists the texts that belong to no session and that no fact cites.
     fn texts(
         &mut self,
         owner: &Arc<Owner>,
@@ -363,8 +363,7 @@ impl Reading<'_> {
                 .values()
                 .filter(|source| source.form == Form::Episode)
         };
-        // Parts of one record are one text: one of them cited, or with the word that is looked for,
-        // speaks for all.
+        // Parts of one record are one text: a citation or a match of one part counts for all.
         let mut cited_records = HashSet::new();
         let mut admitted_records = HashSet::new();
         for source in texts() {
@@ -407,7 +406,7 @@ impl Reading<'_> {
         self.listed.entries.push(entry);
     }
 
-    /// Whether the bound of an earlier page leaves this in.
+    /// Whether the bound of an earlier page admits this entry.
     fn is_known_by_then(&self, time: Option<Timestamp>) -> bool {
         match (self.query.before, time) {
             (Some(before), Some(time)) => time <= before,
@@ -415,7 +414,7 @@ impl Reading<'_> {
         }
     }
 
-    /// The bound for later pages is behind everything on this list, whoever's clock is ahead.
+    /// The bound for later pages: behind everything on this list, even if clocks differ.
     fn see(&mut self, time: Option<Timestamp>) {
         if let Some(time) = time
             && time > self.listed.before

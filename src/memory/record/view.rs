@@ -258,7 +258,7 @@ pub(crate) struct OwnFields {
     pub(crate) updated_at: Option<Timestamp>,
 }
 
-/// The time a fact itself was changed.
+/// Reads the fields set on a fact itself.
 pub(crate) fn own_fields(fact: &Fact) -> OwnFields {
     let text = |key: &str| fact.attributes.as_ref()?.get(key)?.as_str();
     OwnFields {

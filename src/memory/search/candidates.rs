@@ -1,5 +1,5 @@
-//! Finding in one owner's graph: facts with what their episodes say, episodes joined to whole
-//! records, entities, context.
+//! Candidates from one owner's graph: facts with their sources, episodes joined into whole records,
+//! entities, the context block.
 
 use std::collections::{HashMap, HashSet};
 
@@ -20,10 +20,10 @@ use crate::zep::{
     limits::{FILTER_UUIDS, SEARCH_RESULTS},
 };
 
-/// How many more results are asked for than twice as many as are shown. Ours.
+/// How many results to ask for beyond twice the number shown. Ours.
 const SPARE_RESULTS: u32 = 10;
 
-/// What was found in one owner's graph.
+/// The results from one owner's graph.
 #[derive(Debug, Default)]
 pub(crate) struct FoundThere {
     /// Best first.
@@ -32,25 +32,25 @@ pub(crate) struct FoundThere {
     pub(crate) truncated: bool,
 }
 
-/// The facts that were looked at so far.
+/// The facts examined so far.
 #[derive(Debug, Default)]
 struct LookedAt {
     seen: HashSet<Uuid>,
-    /// What they were drawn from.
+    /// Their source episodes.
     cited: HashSet<Uuid>,
-    /// Those that meet the condition.
+    /// Those that meet the restriction.
     admitted: Vec<Memory>,
 }
 
-/// Looks into one owner's graph.
+/// Searches one owner's graph.
 pub(crate) struct Finder<'a> {
     pub(crate) service: &'a MemoryService,
     pub(crate) owner: Owner,
-    /// The question, cut to Zep's limit.
+    /// The query, shortened to Zep's limit.
     pub(crate) text: &'a str,
     pub(crate) asked: &'a SearchQuery,
     pub(crate) condition: Condition,
-    /// How results are ordered and what their scores are.
+    /// Decides the order of results and the meaning of scores.
     pub(crate) reranker: Reranker,
 }
 
@@ -66,12 +66,12 @@ impl Finder<'_> {
         Ok(found)
     }
 
-    /// Facts, and the episodes that facts speak for: those that were found, and those that do not
-    /// meet the condition.
+    /// Facts, and the episodes cited by any fact found, those that do not meet the restriction
+    /// included.
     async fn facts(&self, limit: usize) -> Result<(FoundThere, HashSet<Uuid>)> {
         let mut candidates = self.candidates(Filters::default()).await?;
         if self.condition.is_none() {
-            // The sources of what is not shown need not be read.
+            // Sources of facts that are not shown need not be read.
             candidates.truncate(limit);
         }
         let mut sources = self.sources(&candidates).await?;
@@ -79,7 +79,7 @@ impl Finder<'_> {
         let mut looked_at = LookedAt::default();
         self.admit(candidates, &sources, &replaced, &mut looked_at);
         let mut truncated = false;
-        // Among an owner's best facts few may meet the condition: ask for those that can.
+        // Few of the best facts may meet the restriction: ask for those that can.
         if looked_at.admitted.len() < limit && !self.condition.is_none() {
             let Matching {
                 episodes,
@@ -117,7 +117,7 @@ impl Finder<'_> {
         Ok((found, cited))
     }
 
-    /// What of these episodes is not to be seen; the deletion of old ones is finished.
+    /// The hidden episodes among these; deletions of replaced ones are finished.
     async fn replaced(&self, sources: &HashMap<Uuid, Source>) -> Result<Replaced> {
         let replaced = Replaced::among(self.service, &self.owner, sources.values()).await?;
         replaced.finish(self.service, &self.owner);
@@ -154,7 +154,7 @@ impl Finder<'_> {
         Ok(facts)
     }
 
-    /// The episodes that facts were drawn from, of each fact the first ones, in one list call.
+    /// The source episodes of these facts, the first ones of each fact first, in one list call.
     async fn sources(&self, facts: &[Fact]) -> Result<HashMap<Uuid, Source>> {
         let most = facts.iter().map(|fact| fact.episodes.len()).max();
         let mut asked = Vec::new();
@@ -196,7 +196,7 @@ impl Finder<'_> {
                 || replaced.hides(&source)
                 || cited.contains(&source.id)
                 || !self.is_alike(episode.score)
-                // What its part says decides, but for words that may stand in another part.
+                // The part decides, except for words that may be in another part.
                 || (!is_part && !self.condition.admits_source(&source, &self.owner))
             {
                 continue;
@@ -204,7 +204,7 @@ impl Finder<'_> {
             let thread = episode.thread_id.clone();
             let score = episode.score;
             let parts = match (is_part, &source.record) {
-                // Only a part was found: what is shown is the whole record.
+                // Only a part was found: the whole record is shown.
                 (true, Some(record)) => self.zep().find_episodes(&self.owner, record).await?,
                 _ => vec![episode],
             };
@@ -248,8 +248,8 @@ impl Finder<'_> {
     pub(crate) async fn context(&self) -> Result<Option<String>> {
         let context = match &self.condition.session {
             Some((_, thread)) => {
-                // It may have changed hands since it was resolved, and the context tells of whoever
-                // has it now.
+                // The thread may have changed hands since it was resolved, and its context belongs
+                // to its present owner.
                 let page = self
                     .zep()
                     .messages(thread, &Window::Last { limit: 1 })
@@ -269,8 +269,8 @@ impl Finder<'_> {
     }
 
     async fn run(&self, scope: SearchScope, filters: Filters) -> Result<Found> {
-        // What Zep cannot leave out for us (facts that are no longer true, parts of one record, other
-        // sessions) is left out here: then more is asked for than is shown.
+        // Facts no longer true, other parts of one record and other sessions are filtered out here,
+        // since Zep cannot: so more is asked for than is shown.
         let limit = match scope {
             SearchScope::Nodes => self.asked.limit,
             _ if self.condition.is_none() && self.asked.min_score.is_none() => {
@@ -300,8 +300,7 @@ impl Finder<'_> {
     }
 }
 
-/// These episodes of an owner, at most 256 of them, in one list call (more only where Zep cuts its
-/// answer into pages).
+/// These episodes of an owner, at most 256, in one list call (more only if Zep pages its answer).
 pub(crate) async fn sources(
     zep: &dyn Zep,
     owner: &Owner,

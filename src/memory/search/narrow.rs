@@ -1,4 +1,4 @@
-//! Which of an owner's episodes meet a condition, found by reading them.
+//! Finds the episodes of an owner that meet a restriction, by reading them.
 
 use crate::memory::{
     Result,
@@ -11,13 +11,12 @@ use crate::zep::{
     limits::{FILTER_UUIDS, PAGE_ITEMS},
 };
 
-/// How many of the newest episodes are read in search of those that meet a condition. Ours: 40
-/// requests, or one of a session.
+/// How many of the newest episodes are read. Ours: 40 requests, or one for a session.
 pub(crate) const MAX_READ: usize = 2_000;
 /// How many episodes a search is narrowed to. Ours: 4 requests of 256 ids.
 pub(crate) const MAX_NARROWED: usize = 4 * FILTER_UUIDS;
 
-/// Episodes that meet a condition, newest first.
+/// Episodes that meet a restriction, newest first.
 #[derive(Debug, Default)]
 pub(crate) struct Matching {
     pub(crate) episodes: Vec<Uuid>,
@@ -25,14 +24,14 @@ pub(crate) struct Matching {
     pub(crate) truncated: bool,
 }
 
-/// The newest of an owner's episodes that meet a condition.
+/// The newest of an owner's episodes that meet a restriction.
 pub(crate) async fn matching(
     zep: &dyn Zep,
     owner: &Owner,
     condition: &Condition,
 ) -> Result<Matching> {
     match &condition.session {
-        // A session can be read for itself.
+        // A session can be read on its own.
         Some((_, thread)) => of_session(zep, owner, thread, condition).await,
         None => listed(zep, owner, condition).await,
     }
@@ -84,7 +83,7 @@ async fn listed(zep: &dyn Zep, owner: &Owner, condition: &Condition) -> Result<M
         let Some(cursor) = page.next_cursor else {
             break;
         };
-        // Downwards in time: what follows is older still.
+        // Descending in time: what follows is older still.
         if too_old {
             break;
         }
@@ -105,7 +104,7 @@ impl Matching {
         }
     }
 
-    /// Leaves as many as a search can be narrowed to.
+    /// Keeps as many as a search can be narrowed to.
     fn cut(&mut self) {
         self.truncated |= self.episodes.len() > MAX_NARROWED;
         self.episodes.truncate(MAX_NARROWED);

@@ -1,5 +1,4 @@
-//! Records that come from elsewhere, with ids and times of their own: what a migration writes and
-//! compares.
+//! Imported records, with ids and times of their own: written and compared by migrations.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,33 +24,33 @@ use crate::memory::{
 };
 use crate::zep::{DataType, Direction, Listing, OrderBy, ThreadId, ThreadPages, Zep, limits};
 
-/// A record from elsewhere.
+/// A record to import.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
-    /// Identifies it for ever, whatever is imported again.
+    /// Its permanent id, the same in every repeated import.
     pub id: RecordId,
-    /// Who speaks; none for a text that nobody spoke.
+    /// The speaker; none for a text.
     pub speaker: Option<Speaker>,
-    /// What is to be kept.
+    /// The content.
     pub content: String,
     /// When it happened.
     pub created_at: Timestamp,
-    /// Whether the source said so.
+    /// Whether the source stated the time.
     pub time: TimeOrigin,
-    /// What kind of memory.
+    /// The kind of memory.
     pub kind: Option<MemoryKind>,
-    /// Where it comes from, in a word.
+    /// The migration source, in a word.
     pub source: String,
     /// The agent named beside the user.
     pub agent: Option<AgentId>,
     /// The app named beside the user.
     pub app: Option<AppId>,
-    /// Everything else that the source says of it.
+    /// All other fields of the source.
     pub metadata: Map<String, Value>,
 }
 
 impl Imported {
-    /// How many messages or episodes it takes there.
+    /// How many messages or episodes it takes at this place.
     ///
     /// # Errors
     /// [`crate::memory::Error::Invalid`] names the field that cannot be stored, and why.
@@ -60,7 +59,7 @@ impl Imported {
     }
 }
 
-/// Which parts of some records are stored, by the records' ids.
+/// The stored parts of some records, by record id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredParts(pub HashMap<String, Vec<(PartNo, Option<Uuid>)>>);
 
@@ -76,19 +75,19 @@ impl From<StoredParts> for Stored {
     }
 }
 
-/// The turn of whoever imports for an owner: one at a time in this process, or two would each find
-/// that nothing is there and write it twice. Held by what was begun with it until that is finished.
+/// An importer's turn for one owner. One at a time in this process: two importers would each find
+/// nothing stored and write everything twice. Writes hold it until they are finished.
 #[derive(Debug, Clone)]
 pub struct ImportTurn {
     owner: Owner,
     _held: Arc<OwnedMutexGuard<()>>,
 }
 
-/// A user's sessions as they stood at one moment.
+/// A user's sessions at one moment.
 #[derive(Debug, Clone)]
 pub struct Sessions(Threads);
 
-/// Stored parts of one place, page by page, oldest first. Holds one page.
+/// The stored parts of one place, page by page, oldest first. Holds one page.
 #[derive(Debug)]
 pub struct Scan<'a>(Pages<'a>);
 
@@ -134,7 +133,7 @@ impl Scan<'_> {
                     Some(cursor) => asked.cursor = Some(cursor),
                     None => *listing = None,
                 }
-                // The messages of the user's sessions are episodes of theirs, too.
+                // The messages of a user's sessions are episodes of the user, too.
                 let alone = page.items.into_iter().filter(|episode| {
                     episode.thread_id.is_none() && episode.source != Some(DataType::Message)
                 });
@@ -145,8 +144,8 @@ impl Scan<'_> {
 }
 
 impl MemoryService {
-    /// Waits until nobody else in this process imports for this owner, writes in flight of a run that
-    /// was dropped included.
+    /// Waits for the owner's turn: no other import of this process, including writes in flight of a
+    /// dropped run.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`] if the caller may not reach the owner.
@@ -159,7 +158,7 @@ impl MemoryService {
         })
     }
 
-    /// The sessions that a user has; `None` if there is no such user. One request.
+    /// The sessions of a user; `None` if the user does not exist. One request.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`] if the caller may not reach the user, [`crate::memory::Error::Zep`] if Zep fails.
@@ -172,7 +171,7 @@ impl MemoryService {
         }
     }
 
-    /// The thread that a session is, by what is known of the user's sessions. Asks nobody.
+    /// The thread of a session among the user's known sessions. Sends nothing.
     pub fn thread_among(
         &self,
         user: &UserId,
@@ -182,8 +181,8 @@ impl MemoryService {
         known.0.find(user, session)
     }
 
-    /// Makes a session of a user whose sessions are known and do not include it. Answers its
-    /// thread, and whether it was there after all.
+    /// Creates a session that the user is known not to have. Returns its thread, and whether it
+    /// existed after all.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`], [`crate::memory::Error::Zep`].
@@ -200,7 +199,7 @@ impl MemoryService {
     /// Reads what is stored in a session's thread.
     ///
     /// # Errors
-    /// [`crate::memory::Error::Forbidden`] if the caller may not reach it. Reading it ends with
+    /// [`crate::memory::Error::Forbidden`] if the caller may not reach it. Reading ends with
     /// [`crate::memory::Error::NotYours`] if the thread is not this user's.
     pub fn scan_thread<'a>(
         &'a self,
@@ -232,15 +231,15 @@ impl MemoryService {
         }))
     }
 
-    /// Stores records in the order given, except for the parts that are known to be stored; where
-    /// nothing is known of that, it is looked up first.
+    /// Stores records in the order given, except for parts known to be stored; if nothing is known,
+    /// stored parts are looked up first.
     ///
     /// # Errors
-    /// As [`MemoryService::add`]; [`crate::memory::Error::PartlyStored`] says how many records of these are
-    /// stored whole, counted from the first.
+    /// As [`MemoryService::add`]; [`crate::memory::Error::PartlyStored`] says how many records,
+    /// counted from the first, are stored whole.
     ///
     /// # Panics
-    /// If it is another owner's turn, which is a mistake of the program.
+    /// If the turn is another owner's, which is a defect of the program.
     pub async fn import(
         &self,
         caller: &Caller,
@@ -275,7 +274,8 @@ impl MemoryService {
         write.finish_even_if_dropped().await.map(drop)
     }
 
-    /// Deletes stored doubles: parts of which an equal one is kept. What is not this owner's is left.
+    /// Deletes stored doubles: parts with an equal one that is kept. Skips what is not this
+    /// owner's.
     ///
     /// # Errors
     /// [`crate::memory::Error::Zep`] if Zep fails; what was deleted before stays deleted.
@@ -287,7 +287,7 @@ impl MemoryService {
     ) -> Result<()> {
         caller.may(Right::Migrate, owner)?;
         for asked in doubles.chunks(limits::FILTER_UUIDS) {
-            // Zep deletes an episode whosesoever it is.
+            // Zep deletes an episode regardless of its owner.
             let theirs = candidates::sources(self.zep(), owner, asked.to_vec()).await?;
             for double in asked.iter().filter(|double| theirs.contains_key(*double)) {
                 match self.zep().delete_episode(double).await {
@@ -299,26 +299,26 @@ impl MemoryService {
         Ok(())
     }
 
-    /// What it took so far to reach the backend; `None` where nothing is sent anywhere.
+    /// Traffic to the backend so far; `None` if nothing is sent anywhere.
     pub fn stats(&self) -> Option<crate::zep::TransportStats> {
         self.zep().stats()
     }
 }
 
-/// What a stored part says of itself, where we wrote it.
+/// The marks of a stored part that we wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartOf {
     /// The record's id.
     pub record: String,
-    /// The migrated record that it took the place of.
+    /// The migrated record that it replaced.
     pub instead_of: Option<String>,
-    /// Which part of it.
+    /// Its number.
     pub number: PartNo,
     /// Whether its time is the source's.
     pub time: TimeOrigin,
 }
 
-/// What a stored part says of itself; `None` if we did not write it.
+/// The marks of a stored part; `None` if we did not write it.
 pub fn part_of(part: &StoredPart) -> Option<PartOf> {
     let unpacked = fit::unpack(&part.metadata);
     let ours = unpacked.ours?;
