@@ -9,7 +9,7 @@ use crate::memory::{
 };
 
 /// Who makes a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Caller {
     /// The operator who started this process; may act for everybody. The only caller over stdio.
     Operator,
@@ -102,7 +102,7 @@ impl Right {
 }
 
 /// A set of ids, or all ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Allowed<T> {
     /// All, future ones included.
     All,
@@ -121,7 +121,7 @@ impl<T: Ord> Allowed<T> {
 }
 
 /// What a token allows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grant {
     /// The holder's role.
     pub role: Role,

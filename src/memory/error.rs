@@ -16,13 +16,13 @@ pub enum Error {
         problem: String,
     },
     /// The caller may not reach this. The text reveals no more.
-    #[error("{what} belongs to somebody else, or Zep does not say whose it is")]
+    #[error("{what} belongs to another user, or Zep does not state its owner")]
     NotYours {
         /// What was asked for.
         what: String,
     },
     /// The caller may not do this, or not with this owner's memories.
-    #[error("not allowed: {reason}; whoever runs this server gives out tokens")]
+    #[error("not allowed: {reason}; the operator of this server gives out tokens")]
     Forbidden {
         /// What the caller lacks.
         reason: String,

@@ -91,7 +91,7 @@ impl MemoryService {
         let mut attributes = fact.attributes.clone().unwrap_or_default();
         if let Some(metadata) = change.metadata {
             fit::check_metadata(&metadata)
-                .map_err(|error| Error::invalid("metadata", without_subject(&error)))?;
+                .map_err(|error| Error::invalid("metadata", error.problem()))?;
             let text = Value::Object(metadata).to_string();
             attributes.insert(FACT_METADATA.into(), text.into());
         }
@@ -254,7 +254,7 @@ impl MemoryService {
         for part in parts {
             let there = fit::unpack(part.metadata.as_ref().unwrap_or(&Map::new()));
             let packed = fit::repack(&there, &ours, metadata)
-                .map_err(|error| Error::invalid("metadata", without_subject(&error)))?;
+                .map_err(|error| Error::invalid("metadata", error.problem()))?;
             let set = match Form::of_episode(part) {
                 Form::Message => {
                     let set = self.zep().set_message_metadata(&part.uuid, &packed).await;
@@ -322,13 +322,4 @@ pub(crate) fn replaced_by(parts: &[Episode]) -> Option<Uuid> {
     let metadata = parts.first()?.metadata.as_ref()?;
     let replaces = fit::unpack(metadata).ours?.marks.replaces?;
     by_id::checked(&replaces).ok()
-}
-
-/// An error text that follows the argument's name.
-fn without_subject(error: &fit::FitError) -> String {
-    let text = error.to_string();
-    match text.split_once(' ') {
-        Some(("metadata", problem)) => problem.to_owned(),
-        _ => text,
-    }
 }

@@ -13,7 +13,7 @@ use super::values::{Case, Moment, contains, order, same, text_contains};
 const EXPIRATION: &str = "expiration_date";
 
 /// One condition.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Condition {
     User(Ids),
     Agent(Ids),
@@ -33,7 +33,7 @@ pub(super) enum Condition {
 }
 
 /// A condition on an id, or on a set of ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Ids {
     Present,
     Absent,
@@ -43,7 +43,7 @@ pub(super) enum Ids {
 }
 
 /// Which time of a memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum TimeOf {
     Creation,
     Update,
@@ -51,7 +51,7 @@ pub(super) enum TimeOf {
 }
 
 /// A condition on a time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Times {
     Present,
     Absent,
@@ -65,7 +65,7 @@ pub(super) enum Times {
 }
 
 /// A condition on a metadata value. Null counts as absent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Values {
     Present,
     Absent,

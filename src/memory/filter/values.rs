@@ -7,14 +7,14 @@ use jiff::{Span, Timestamp, tz::TimeZone};
 use serde_json::{Number, Value};
 
 /// Whether case matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Case {
     Regarded,
     Ignored,
 }
 
 /// A time in a filter: an instant, or a day from its first to its last nanosecond.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Moment {
     pub first: Timestamp,
     pub last: Timestamp,

@@ -81,7 +81,9 @@ struct Entry {
 /// The key under which a list is kept for its later pages.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ListKey {
-    filter: String,
+    /// Lists hold what their caller may read.
+    caller: Caller,
+    filter: Filter,
     include_invalid: bool,
     before: Timestamp,
 }
@@ -114,7 +116,8 @@ impl MemoryService {
 
     async fn list_of(&self, caller: &Caller, query: &BrowseQuery) -> Result<Arc<Listed>> {
         let key = |before| ListKey {
-            filter: format!("{caller:?} {:?}", query.filter),
+            caller: caller.clone(),
+            filter: query.filter.clone(),
             include_invalid: query.include_invalid,
             before,
         };

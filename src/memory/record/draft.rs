@@ -9,7 +9,7 @@ use crate::memory::{
     Error, Result,
     mapping::{MappedRole, message_role},
     model::RecordId,
-    record::fit::{self, Carrier, FitError, FittedPart, Level, Ours, PartNo, Speaker},
+    record::fit::{self, Carrier, FitError, FittedPart, Level, Ours, PartNo, RecordField, Speaker},
     write::import::Imported,
     write::request::{MAX_MESSAGES, NewMemories, NewTurn},
 };
@@ -225,13 +225,11 @@ fn spoken(speaker: Speaker, ours: &mut Ours, carrier: Carrier) -> (zep::Role, Op
 
 /// Names the caller's argument that does not fit.
 fn named(error: &FitError, content: &str, metadata: &str) -> Error {
-    let text = error.to_string();
-    let (field, problem) = match text.split_once(' ') {
-        Some(("content", problem)) => (content, problem),
-        Some(("metadata", problem)) => (metadata, problem),
-        _ => (content, text.as_str()),
+    let field = match error.field() {
+        RecordField::Content => content,
+        RecordField::Metadata => metadata,
     };
-    Error::invalid(field, problem)
+    Error::invalid(field, error.problem())
 }
 
 /// The time of a live write, to the microsecond: databases cut off finer digits.

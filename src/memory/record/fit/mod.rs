@@ -9,7 +9,7 @@ mod metadata;
 mod same;
 mod split;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde_json::{Map, Value};
 
@@ -38,35 +38,80 @@ pub const MAX_PARTS: u32 = 10_000;
 
 /// Why a record cannot be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} {}", self.field(), self.problem())]
 pub enum FitError {
     /// The content is empty or only blanks, which Zep refuses.
-    #[error("content is blank; give it some text")]
     Blank,
     /// The content is longer than [`MAX_CONTENT_CHARS`].
-    #[error(
-        "content has {chars} characters; it may have at most {MAX_CONTENT_CHARS}: split it into several records"
-    )]
     ContentTooLong {
         /// Its length in characters.
         chars: usize,
     },
     /// The metadata is larger than [`MAX_METADATA_BYTES`].
-    #[error(
-        "metadata has {bytes} bytes as JSON; it may have at most {MAX_METADATA_BYTES}: move text into the content"
-    )]
     MetadataTooLarge {
         /// The size of its JSON text in bytes.
         bytes: usize,
     },
     /// The metadata is nested deeper than [`MAX_METADATA_DEPTH`].
-    #[error("metadata is nested more than {MAX_METADATA_DEPTH} levels deep; flatten it")]
     MetadataTooDeep,
     /// The metadata has more keys than [`MAX_METADATA_KEYS`].
-    #[error("metadata has {keys} keys; it may have at most {MAX_METADATA_KEYS}: nest or drop some")]
     MetadataTooManyKeys {
         /// The number of keys.
         keys: usize,
     },
+}
+
+impl FitError {
+    /// The field of the record that does not fit.
+    pub fn field(&self) -> RecordField {
+        match self {
+            Self::Blank | Self::ContentTooLong { .. } => RecordField::Content,
+            Self::MetadataTooLarge { .. }
+            | Self::MetadataTooDeep
+            | Self::MetadataTooManyKeys { .. } => RecordField::Metadata,
+        }
+    }
+
+    /// What is wrong with the field and what it may be.
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Blank => "is blank; give it some text".to_owned(),
+            Self::ContentTooLong { chars } => format!(
+                "has {chars} characters; it may have at most {MAX_CONTENT_CHARS}: split it into \
+                 several records"
+            ),
+            Self::MetadataTooLarge { bytes } => format!(
+                "has {bytes} bytes as JSON; it may have at most {MAX_METADATA_BYTES}: move text \
+                 into the content"
+            ),
+            Self::MetadataTooDeep => {
+                format!("is nested more than {MAX_METADATA_DEPTH} levels deep; flatten it")
+            }
+            Self::MetadataTooManyKeys { keys } => {
+                format!(
+                    "has {keys} keys; it may have at most {MAX_METADATA_KEYS}: nest or drop some"
+                )
+            }
+        }
+    }
+}
+
+/// A field of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordField {
+    /// The content.
+    Content,
+    /// The metadata.
+    Metadata,
+}
+
+impl fmt::Display for RecordField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Content => "content",
+            Self::Metadata => "metadata",
+        })
+    }
 }
 
 /// The form in which a part is stored.
