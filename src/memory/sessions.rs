@@ -9,7 +9,9 @@ use crate::memory::{
     model::{SessionId, UserId},
     write::locks::Locks,
 };
-use crate::zep::{self, NewUser, ThreadId, UserFields, Window, Zep};
+use crate::zep::{
+    self, Accounts, NewUser, ThreadId, Threads as ZepThreads, UserFields, Window, Zep,
+};
 
 /// How long a resolved session is believed. Short, because another program may delete the thread
 /// and somebody else take its id.
@@ -80,7 +82,7 @@ impl Sessions {
     /// The user's thread of this session, if there is one. Makes nothing.
     pub(crate) async fn find(
         &self,
-        zep: &dyn Zep,
+        threads: &dyn ZepThreads,
         user: &UserId,
         session: &SessionId,
     ) -> Result<Option<ThreadId>> {
@@ -88,7 +90,7 @@ impl Sessions {
         if let Some(thread) = self.known(&key) {
             return Ok(Some(thread));
         }
-        let found = match self.look_up(zep, user, session).await {
+        let found = match self.look_up(threads, user, session).await {
             Ok(Resolution::Exists(thread)) => thread,
             // Whose a thread is that is not the user's, or whether there is one, is not told.
             Ok(Resolution::ToMake(_)) | Err(Error::NotYours { .. }) => return Ok(None),
@@ -188,7 +190,7 @@ impl Sessions {
 
     async fn look_up(
         &self,
-        zep: &dyn Zep,
+        threads: &dyn ZepThreads,
         user: &UserId,
         session: &SessionId,
     ) -> Result<Resolution> {
@@ -196,12 +198,12 @@ impl Sessions {
         let plain = if session.is_default() {
             Thread::SomebodyElses
         } else {
-            whose(zep, &session.plain_thread(), user).await?
+            whose(threads, &session.plain_thread(), user).await?
         };
         if let Thread::Theirs = plain {
             return Ok(Resolution::Exists(session.plain_thread()));
         }
-        match (whose(zep, &qualified, user).await?, plain) {
+        match (whose(threads, &qualified, user).await?, plain) {
             (Thread::Theirs, _) => Ok(Resolution::Exists(qualified)),
             (Thread::SomebodyElses, _) => Err(Error::NotYours {
                 what: format!("session `{session}`"),
@@ -219,8 +221,8 @@ enum Resolution {
 }
 
 /// Whose a thread is, seen from a user. An owner that Zep does not tell is not this user.
-async fn whose(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> Result<Thread> {
-    match zep.messages(thread, &Window::Last { limit: 1 }).await {
+async fn whose(threads: &dyn ZepThreads, thread: &ThreadId, user: &UserId) -> Result<Thread> {
+    match threads.messages(thread, &Window::Last { limit: 1 }).await {
         Ok(page) if page.user_id.as_deref() == Some(user.as_str()) => Ok(Thread::Theirs),
         Ok(_) => Ok(Thread::SomebodyElses),
         Err(error) if error.is_not_found() => Ok(Thread::Absent),
@@ -240,12 +242,12 @@ async fn make_thread(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> zep::Re
 }
 
 /// Makes a user of whom nothing but the id is known. One who exists is left as they are.
-pub(crate) async fn make_user(zep: &dyn Zep, user: &UserId) -> zep::Result<()> {
+pub(crate) async fn make_user(accounts: &dyn Accounts, user: &UserId) -> zep::Result<()> {
     let new = NewUser {
         user_id: user.clone(),
         fields: UserFields::default(),
     };
-    match zep.add_user(&new).await {
+    match accounts.add_user(&new).await {
         Err(error) if error.is_conflict() => Ok(()),
         outcome => outcome.map(drop),
     }

@@ -4,16 +4,13 @@ use crate::memory::{
     Error, Result,
     access::Right,
     model::{Caller, Owner, Scope, UserId, Uuid},
+    record::assemble::{Assembled, StoredPart, assemble},
     record::view::{self, Form, Memory},
-    record::{
-        assemble::{Assembled, StoredPart, assemble},
-        fit,
-    },
     search::candidates,
     search::query::SIDE_BY_SIDE,
     service::MemoryService,
 };
-use crate::zep::{self, Episode, Fact, Filters, Listing, ThreadId, Window, record_id};
+use crate::zep::{self, Episode, Fact, RecordMark, ThreadId, Window};
 use futures::{StreamExt, TryStreamExt, stream};
 
 /// What an id names, and whose it is.
@@ -52,8 +49,9 @@ impl MemoryService {
     pub(crate) async fn shown(&self, thing: Thing) -> Result<Option<Memory>> {
         match thing.what {
             What::Fact(fact) => {
-                let asked = fact.episodes.iter().take(zep::limits::FILTER_UUIDS);
-                let asked = asked.cloned().collect();
+                // As many as one request takes.
+                let most = fact.episodes.len().min(zep::limits::FILTER_UUIDS);
+                let asked = &fact.episodes[..most];
                 let sources = candidates::sources(self.zep(), &thing.owner, asked).await?;
                 Ok(Some(view::fact(*fact, &sources, &thing.owner)))
             }
@@ -144,17 +142,11 @@ impl MemoryService {
     }
 
     async fn fact_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Fact>> {
-        let listing = Listing {
-            filters: Some(Filters {
-                edge_uuids: Some(vec![id.clone()]),
-                ..Filters::default()
-            }),
-            ..Listing::default()
-        };
-        let page = or_nothing(self.zep().list_facts(owner, &listing).await)?;
-        // A filter that Zep does not honour must not make a fact somebody's.
-        let found = page.and_then(|page| page.items.into_iter().find(|fact| fact.uuid == *id));
-        Ok(found)
+        let found = self
+            .zep()
+            .facts_by_id(owner, std::slice::from_ref(id))
+            .await;
+        Ok(or_nothing(found)?.and_then(|facts| facts.into_iter().next()))
     }
 
     /// All parts of the record that an episode is a part of.
@@ -166,37 +158,30 @@ impl MemoryService {
         let Some(episode) = self.episode_under(owner, id).await? else {
             return Ok(None);
         };
-        match part_of_record(&episode) {
-            Some(record) => Ok(Some(self.parts_of(owner, &episode, record).await?)),
-            None => Ok(Some(vec![episode])),
-        }
+        Ok(Some(self.all_parts(owner, episode).await?))
     }
 
-    /// All parts of a record, in order, of which one is this.
-    pub(crate) async fn parts_of(
-        &self,
-        owner: &Owner,
-        episode: &Episode,
-        record: &str,
-    ) -> Result<Vec<Episode>> {
-        let mut parts = self.zep().find_episodes(owner, record).await?;
+    /// All parts of the record that an episode is a part of, in order.
+    pub(crate) async fn all_parts(&self, owner: &Owner, episode: Episode) -> Result<Vec<Episode>> {
+        let Some(mark) = episode.mark().filter(RecordMark::is_split) else {
+            return Ok(vec![episode]);
+        };
+        let mut parts = self.zep().find_episodes(owner, &mark.record).await?;
         // Others of the same record id are of another place.
         parts.retain(|part| part.thread_id == episode.thread_id);
-        parts.sort_by_key(part_number);
+        parts.sort_by_key(|part| part.mark().map_or(1, |mark| mark.part.number));
         if !parts.iter().any(|part| part.uuid == episode.uuid) {
-            return Ok(vec![episode.clone()]);
+            return Ok(vec![episode]);
         }
         Ok(parts)
     }
 
     async fn episode_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Episode>> {
-        let listing = Listing {
-            mentioned_node_uuids: Some(vec![id.clone()]),
-            ..Listing::default()
-        };
-        let page = or_nothing(self.zep().list_episodes(owner, &listing).await)?;
-        let found = page.and_then(|page| page.items.into_iter().find(|there| there.uuid == *id));
-        Ok(found)
+        let found = self
+            .zep()
+            .episodes_by_id(owner, std::slice::from_ref(id))
+            .await;
+        Ok(or_nothing(found)?.and_then(|episodes| episodes.into_iter().next()))
     }
 
     /// Whose an id is of which nothing is known: a turn is its thread's owner's, a fact is whose the
@@ -267,23 +252,6 @@ fn too_many_to_look() -> Error {
 pub(crate) fn whole(parts: Vec<Episode>) -> Option<Assembled> {
     let parts = parts.into_iter().map(StoredPart::from).collect();
     assemble(parts).records.into_iter().next()
-}
-
-/// The record that an episode is one part of, of several.
-pub(crate) fn part_of_record(episode: &Episode) -> Option<&str> {
-    let metadata = episode.metadata.as_ref()?;
-    let record = record_id(Some(metadata))?;
-    metadata
-        .contains_key(zep::RECORD_PART_KEY)
-        .then_some(record)
-}
-
-/// The number of a part as it stands in its metadata, for putting parts in order.
-fn part_number(part: &Episode) -> u32 {
-    let source = part.metadata.as_ref().map(fit::unpack);
-    source
-        .and_then(|unpacked| unpacked.part)
-        .map_or(1, |part| part.number)
 }
 
 /// What is there, if it is.

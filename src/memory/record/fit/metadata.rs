@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::gap::{self, Gap};
-use super::{PartNo, is_blank};
+use super::is_blank;
 use crate::memory::model::{AgentId, AppId, MemoryKind, RecordId, TimeOrigin};
-use crate::zep::{Metadata, RECORD_ID_KEY, RECORD_PART_KEY, limits};
+use crate::zep::{Metadata, PartNo, RecordMark, limits};
 
 /// The key of a JSON text that carries our marks and whatever metadata Zep does not take.
 pub const EXTRA_KEY: &str = "zm_x";
@@ -24,8 +24,8 @@ pub const APP_KEY: &str = "app_id";
 /// The keys that are ours at Zep, in a record that has them or not. A caller's key of the same
 /// name travels in [`EXTRA_KEY`].
 pub const RESERVED_KEYS: [&str; 8] = [
-    RECORD_ID_KEY,
-    RECORD_PART_KEY,
+    RecordMark::RECORD_KEY,
+    RecordMark::PART_KEY,
     EXTRA_KEY,
     MEMORY_TYPE_KEY,
     MIGRATION_SOURCE_KEY,
@@ -184,28 +184,28 @@ impl Speaker {
 pub struct Unpacked {
     /// What we added; none if we did not write it.
     pub ours: Option<Ours>,
-    /// Which part of the record it is; none if the record has one part only.
-    pub part: Option<PartNo>,
+    /// Which part of the record it is.
+    pub part: PartNo,
     /// What was cut out of this part's text, in order.
     pub gaps: Vec<Gap>,
     /// The caller's metadata, whole, with none of ours.
     pub caller: Map<String, Value>,
 }
 
-/// The metadata of one part: ours, then the caller's keys in their order as long as they fit and
+/// The mark and the metadata of one part: ours, then the caller's keys in their order as long as they fit and
 /// Zep takes them, then the rest as JSON text.
 pub(crate) fn build(
     ours: &Ours,
-    part: Option<PartNo>,
+    part: PartNo,
     gaps: &[Gap],
     caller: &Map<String, Value>,
-) -> Metadata {
+) -> (RecordMark, Metadata) {
+    let mark = RecordMark {
+        record: ours.record.as_str().to_owned(),
+        part,
+    };
     let mut flat = Metadata::new();
     let mut extra = ours.marks.to_map();
-    flat.insert(RECORD_ID_KEY.into(), ours.record.as_str().into());
-    if let Some(part) = part {
-        flat.insert(RECORD_PART_KEY.into(), part.to_string().into());
-    }
     for (key, value) in [
         (
             MEMORY_TYPE_KEY,
@@ -228,15 +228,17 @@ pub(crate) fn build(
         extra.insert(GAPS.into(), gap::to_json(gaps));
     }
 
-    fill(flat, extra, caller)
+    let room = limits::METADATA_KEYS - mark.key_count();
+    (mark, fill(flat, extra, caller, room))
 }
 
-/// Puts the caller's keys behind ours, in their order, as long as they fit and Zep takes them; the
-/// rest goes as JSON text beside what `extra` holds.
+/// Puts the caller's keys behind ours, in their order, as long as `most` keys are not exceeded and
+/// Zep takes them; the rest goes as JSON text beside what `extra` holds.
 fn fill(
     mut flat: Metadata,
     mut extra: Map<String, Value>,
     caller: &Map<String, Value>,
+    most: usize,
 ) -> Metadata {
     let fits =
         |key: &str, value: &Value| !RESERVED_KEYS.contains(&key) && is_plain(key) && is_flat(value);
@@ -244,11 +246,11 @@ fn fill(
         .iter()
         .filter(|(key, value)| fits(key, value))
         .count();
-    let all_fit = fitting == caller.len() && flat.len() + fitting <= limits::METADATA_KEYS;
+    let all_fit = fitting == caller.len() && flat.len() + fitting <= most;
     let room = if all_fit && extra.is_empty() {
-        limits::METADATA_KEYS
+        most
     } else {
-        limits::METADATA_KEYS - 1
+        most - 1
     };
     let mut left_over = Map::new();
     for (key, value) in caller {
@@ -271,7 +273,7 @@ fn fill(
 /// The metadata of something that has no parts (a user): these keys first, then the caller's as far
 /// as they fit, then the rest as JSON text.
 pub fn pack_flat(first: Metadata, caller: &Map<String, Value>) -> Metadata {
-    fill(first, Map::new(), caller)
+    fill(first, Map::new(), caller, limits::METADATA_KEYS)
 }
 
 /// What [`pack_flat`] packed, whole.
@@ -292,19 +294,19 @@ pub fn unpack_flat(metadata: &Metadata) -> Map<String, Value> {
 /// and an item without a record id of ours is the caller's altogether. Where somebody added a key
 /// to an item of ours that we carry as JSON text already, the added one is shown.
 pub fn unpack(metadata: &Metadata) -> Unpacked {
-    let mut flat = metadata.clone();
-    let record = take(&mut flat, RECORD_ID_KEY, |v| {
-        exact(v, |id| RecordId::new(id).ok(), RecordId::as_str)
+    let (mark, mut flat) = RecordMark::split_off(metadata);
+    let ours = mark.and_then(|RecordMark { record, part }| {
+        let exact = RecordId::new(&record).ok()?;
+        (exact.as_str() == record).then_some((exact, part))
     });
-    let Some(record) = record else {
+    let Some((record, part)) = ours else {
         return Unpacked {
             ours: None,
-            part: None,
+            part: PartNo::WHOLE,
             gaps: Vec::new(),
-            caller: flat,
+            caller: metadata.clone(),
         };
     };
-    let part = take(&mut flat, RECORD_PART_KEY, |v| PartNo::parse(v.as_str()?));
     let mut extra = take(&mut flat, EXTRA_KEY, read_extra).unwrap_or_default();
     let left_over = match extra.shift_remove(METADATA) {
         Some(Value::Object(map)) => map,
