@@ -9,7 +9,9 @@ use crate::memory::{
     model::{SessionId, UserId},
     write::locks::Locks,
 };
-use crate::zep::{self, NewUser, ThreadId, UserFields, Window, Zep};
+use crate::zep::{
+    self, Accounts, NewUser, ThreadId, Threads as ZepThreads, UserFields, Window, Zep,
+};
 
 /// How long a resolved session is trusted. Short, because another program may delete the thread and
 /// another user take its id.
@@ -81,7 +83,7 @@ impl Sessions {
     /// The user's thread of this session, if it exists. Creates nothing.
     pub(crate) async fn find(
         &self,
-        zep: &dyn Zep,
+        threads: &dyn ZepThreads,
         user: &UserId,
         session: &SessionId,
     ) -> Result<Option<ThreadId>> {
@@ -89,7 +91,7 @@ impl Sessions {
         if let Some(thread) = self.known(&key) {
             return Ok(Some(thread));
         }
-        let found = match self.look_up(zep, user, session).await {
+        let found = match self.look_up(threads, user, session).await {
             Ok(Resolution::Exists(thread)) => thread,
             // Neither the owner nor the existence of other users' threads is revealed.
             Ok(Resolution::ToMake(_)) | Err(Error::NotYours { .. }) => return Ok(None),
@@ -189,7 +191,7 @@ impl Sessions {
 
     async fn look_up(
         &self,
-        zep: &dyn Zep,
+        threads: &dyn ZepThreads,
         user: &UserId,
         session: &SessionId,
     ) -> Result<Resolution> {
@@ -197,12 +199,12 @@ impl Sessions {
         let plain = if session.is_default() {
             Thread::SomebodyElses
         } else {
-            whose(zep, &session.plain_thread(), user).await?
+            whose(threads, &session.plain_thread(), user).await?
         };
         if let Thread::Theirs = plain {
             return Ok(Resolution::Exists(session.plain_thread()));
         }
-        match (whose(zep, &qualified, user).await?, plain) {
+        match (whose(threads, &qualified, user).await?, plain) {
             (Thread::Theirs, _) => Ok(Resolution::Exists(qualified)),
             (Thread::SomebodyElses, _) => Err(Error::NotYours {
                 what: format!("session `{session}`"),
@@ -219,9 +221,9 @@ enum Resolution {
     ToMake(ThreadId),
 }
 
-/// The state of a thread for a user. A thread without a stated owner is not theirs.
-async fn whose(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> Result<Thread> {
-    match zep.messages(thread, &Window::Last { limit: 1 }).await {
+/// Whose a thread is, seen from a user. An owner that Zep does not tell is not this user.
+async fn whose(threads: &dyn ZepThreads, thread: &ThreadId, user: &UserId) -> Result<Thread> {
+    match threads.messages(thread, &Window::Last { limit: 1 }).await {
         Ok(page) if page.user_id.as_deref() == Some(user.as_str()) => Ok(Thread::Theirs),
         Ok(_) => Ok(Thread::SomebodyElses),
         Err(error) if error.is_not_found() => Ok(Thread::Absent),
@@ -240,13 +242,13 @@ async fn make_thread(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> zep::Re
     }
 }
 
-/// Creates a user of whom only the id is known. An existing user stays as they are.
-pub(crate) async fn make_user(zep: &dyn Zep, user: &UserId) -> zep::Result<()> {
+/// Makes a user of whom nothing but the id is known. One who exists is left as they are.
+pub(crate) async fn make_user(accounts: &dyn Accounts, user: &UserId) -> zep::Result<()> {
     let new = NewUser {
         user_id: user.clone(),
         fields: UserFields::default(),
     };
-    match zep.add_user(&new).await {
+    match accounts.add_user(&new).await {
         Err(error) if error.is_conflict() => Ok(()),
         outcome => outcome.map(drop),
     }

@@ -115,11 +115,11 @@ impl MemoryService {
             let record = there.ours.as_ref().map(|ours| ours.record.clone());
             let mut blank = Ours::new(record.unwrap_or_else(RecordId::fresh));
             blank.marks.deleted = true;
-            let marked = fit::repack(&there, &blank, &Map::new())
+            let (mark, blanked) = fit::repack(&there, &blank, &Map::new())
                 .map_err(|error| Error::invalid("memory_id", error.to_string()))?;
             gone(
                 self.zep()
-                    .set_message_metadata(&part.uuid, &marked)
+                    .set_message_metadata(&part.uuid, Some(&mark), &blanked)
                     .await
                     .map(drop),
             )

@@ -14,9 +14,7 @@ use crate::memory::{
     },
     service::MemoryService,
 };
-use crate::zep::{
-    self, Direction, Episode, Listing, Metadata, OrderBy, ThreadId, Window, Zep, limits::PAGE_ITEMS,
-};
+use crate::zep::{self, Episode, Metadata, ThreadId, TimeOrder, Window, Zep, limits::PAGE_ITEMS};
 
 /// How many failures are listed.
 const MAX_FAILURES: usize = 20;
@@ -247,6 +245,9 @@ impl MemoryService {
     }
 }
 
+/// Ascending, so that deleted items are behind the next page.
+const DELETING_ORDER: TimeOrder = TimeOrder::OldestFirst;
+
 /// The marks of an agent or app on memories of a user.
 struct Marked {
     agent: Option<AgentId>,
@@ -278,8 +279,8 @@ struct Purge<'a> {
     done: Purged,
 }
 
-impl Purge<'_> {
-    fn zep(&self) -> &dyn Zep {
+impl<'a> Purge<'a> {
+    fn zep(&self) -> &'a dyn Zep {
         self.service.zep()
     }
 
@@ -345,37 +346,31 @@ impl Purge<'_> {
     /// Deletes all texts. Messages are skipped: they go with their threads, and a thread that
     /// cannot be deleted is reported.
     async fn texts(&mut self) -> zep::Result<()> {
-        let mut listing = oldest_first();
-        loop {
-            let page = self.zep().list_episodes(&self.owner, &listing).await?;
+        let owner = self.owner.clone();
+        let mut pages = self.zep().episodes(&owner, DELETING_ORDER, PAGE_ITEMS);
+        while let Some(page) = pages.next().await? {
             for episode in page.items {
                 if episode.thread_id.is_none() {
                     self.episode(&episode.uuid).await;
                 }
             }
-            match page.next_cursor {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => return Ok(()),
-            }
         }
+        Ok(())
     }
 
     /// Deletes the facts that remain.
     async fn facts(&mut self) -> zep::Result<()> {
-        let mut listing = oldest_first();
-        loop {
-            let page = self.zep().list_facts(&self.owner, &listing).await?;
+        let owner = self.owner.clone();
+        let mut pages = self.zep().facts(&owner, DELETING_ORDER, PAGE_ITEMS);
+        while let Some(page) = pages.next().await? {
             for fact in page.items {
                 match gone(self.zep().delete_fact(&fact.uuid).await) {
                     Ok(()) => self.done.facts += 1,
                     Err(error) => self.done.failed(format!("fact {}", fact.uuid), &error),
                 }
             }
-            match page.next_cursor {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => return Ok(()),
-            }
         }
+        Ok(())
     }
 
     /// The number of messages of a thread, if all of them have the marks. Deleted messages, whose
@@ -405,14 +400,16 @@ impl Purge<'_> {
 
     /// Deletes what has the marks: texts, and sessions whose messages all have them.
     async fn marked(&mut self, marks: &Marked, only: Option<&ThreadId>) -> Result<()> {
-        let mut listing = oldest_first();
+        let owner = self.owner.clone();
+        let mut pages = self.zep().episodes(&owner, DELETING_ORDER, PAGE_ITEMS);
         let mut texts = Vec::new();
         let mut threads: HashMap<String, u64> = HashMap::new();
         loop {
-            let page = match self.zep().list_episodes(&self.owner, &listing).await {
+            let page = match pages.next().await {
                 Err(error) if error.is_not_found() => return Ok(()),
                 page => page?,
             };
+            let Some(page) = page else { break };
             let meant = |episode: &Episode| {
                 let thread = episode.thread_id.as_deref();
                 marks.has(episode.metadata.as_ref())
@@ -423,10 +420,6 @@ impl Purge<'_> {
                     Some(thread) => *threads.entry(thread).or_default() += 1,
                     None => texts.push(episode.uuid),
                 }
-            }
-            match page.next_cursor {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => break,
             }
         }
         let mut whole = Vec::new();
@@ -457,15 +450,5 @@ impl Purge<'_> {
             self.episode(&text).await;
         }
         Ok(())
-    }
-}
-
-/// Ascending, so that deleted items are behind the cursor.
-fn oldest_first() -> Listing {
-    Listing {
-        limit: Some(PAGE_ITEMS),
-        order_by: Some(OrderBy::CreatedAt),
-        direction: Some(Direction::Asc),
-        ..Listing::default()
     }
 }

@@ -253,17 +253,19 @@ impl MemoryService {
         ours.marks.updated = Some(now());
         for part in parts {
             let there = fit::unpack(part.metadata.as_ref().unwrap_or(&Map::new()));
-            let packed = fit::repack(&there, &ours, metadata)
+            let (mark, packed) = fit::repack(&there, &ours, metadata)
                 .map_err(|error| Error::invalid("metadata", error.problem()))?;
             let set = match Form::of_episode(part) {
-                Form::Message => {
-                    let set = self.zep().set_message_metadata(&part.uuid, &packed).await;
-                    set.map(drop)
-                }
-                _ => {
-                    let set = self.zep().set_episode_metadata(&part.uuid, &packed).await;
-                    set.map(drop)
-                }
+                Form::Message => self
+                    .zep()
+                    .set_message_metadata(&part.uuid, Some(&mark), &packed)
+                    .await
+                    .map(drop),
+                _ => self
+                    .zep()
+                    .set_episode_metadata(&part.uuid, Some(&mark), &packed)
+                    .await
+                    .map(drop),
             };
             set.map_err(|cause| match parts.len() {
                 1 => Error::Zep(cause),

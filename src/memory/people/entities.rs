@@ -15,12 +15,10 @@ use crate::memory::{
     record::fit,
     service::MemoryService,
 };
-use crate::zep::{self, Outcome, PageNumber};
+use crate::zep::{self, Outcome};
 
 /// The most entities of each kind in a list. Ours.
 pub const MAX_ENTITIES: usize = 1_000;
-/// The page size.
-const PAGE: u32 = 100;
 /// How often creating a marker graph is retried; after one, two and four seconds.
 const RETRIES: usize = 3;
 /// The time limit of that: shutting down waits for it.
@@ -128,12 +126,11 @@ impl MemoryService {
             return Ok(found);
         }
         let mut found = Vec::new();
-        for number in 1.. {
-            let page = self.zep().list_users(page(number)).await?;
-            let last = page.users.len() < PAGE as usize;
-            found.extend(page.users.into_iter().filter_map(of_user));
-            if last || found.len() >= MAX_ENTITIES {
-                all.truncated |= !last;
+        let mut pages = self.zep().users();
+        while let Some(page) = pages.next().await? {
+            found.extend(page.items.into_iter().filter_map(of_user));
+            if page.is_last || found.len() >= MAX_ENTITIES {
+                all.truncated |= !page.is_last;
                 all.users = page.total_count.unwrap_or(0).max(found.len() as u64);
                 break;
             }
@@ -169,21 +166,20 @@ impl MemoryService {
         all: &mut Entities,
         found: &mut Vec<Entity>,
     ) -> Result<()> {
-        for number in 1.. {
-            let graphs = self.zep().list_graphs(page(number)).await?.graphs;
-            let last = graphs.len() < PAGE as usize;
+        let mut pages = self.zep().graphs();
+        while let Some(page) = pages.next().await? {
             let reached = |graph: &zep::Graph| {
                 let id = graph.graph_id.as_deref();
                 let id = id.and_then(|id| GraphId::new(id).ok());
                 id.is_some_and(|id| caller.reaches(&Owner::Graph(id)))
             };
-            found.extend(graphs.into_iter().filter(reached).filter_map(of_graph));
+            found.extend(page.items.into_iter().filter(reached).filter_map(of_graph));
             let most = |kind| {
                 let of_kind = found.iter().filter(|entity| entity.kind == kind);
                 of_kind.count() >= MAX_ENTITIES
             };
-            if last || most(EntityKind::Agent) || most(EntityKind::App) {
-                all.truncated |= !last;
+            if page.is_last || most(EntityKind::Agent) || most(EntityKind::App) {
+                all.truncated |= !page.is_last;
                 break;
             }
         }
@@ -204,12 +200,11 @@ impl MemoryService {
             return Ok(found);
         }
         let mut found = Vec::new();
-        for number in 1.. {
-            let page = self.zep().list_threads(page(number)).await?;
-            let last = page.threads.len() < PAGE as usize;
-            found.extend(page.threads.into_iter().filter_map(of_thread));
-            if last || found.len() >= MAX_ENTITIES {
-                all.truncated |= !last;
+        let mut pages = self.zep().threads();
+        while let Some(page) = pages.next().await? {
+            found.extend(page.items.into_iter().filter_map(of_thread));
+            if page.is_last || found.len() >= MAX_ENTITIES {
+                all.truncated |= !page.is_last;
                 all.runs = page.total_count.unwrap_or(0).max(found.len() as u64);
                 break;
             }
@@ -317,8 +312,4 @@ fn of_thread(thread: zep::Thread) -> Option<Entity> {
         created_at: thread.created_at,
         updated_at: None,
     })
-}
-
-fn page(number: u32) -> PageNumber {
-    PageNumber { number, size: PAGE }
 }

@@ -7,12 +7,10 @@ use crate::memory::{
     model::{AgentId, Caller, Owner, UserId},
     service::MemoryService,
 };
-use crate::zep::{GraphId, PageNumber};
+use crate::zep::GraphId;
 
 /// The most owners of one query. Ours: each costs requests of its own.
 pub(crate) const MAX_OWNERS: usize = 100;
-/// The page size.
-const LISTED_AT_ONCE: u32 = 100;
 
 /// Owners to query.
 #[derive(Debug, Default)]
@@ -76,22 +74,16 @@ impl MemoryService {
             }
             return Ok(());
         }
-        for number in 1.. {
-            let page = PageNumber {
-                number,
-                size: LISTED_AT_ONCE,
-            };
-            let users = self.zep().list_users(page).await?.users;
-            let last = users.len() < LISTED_AT_ONCE as usize;
-            let ids = users.into_iter().filter_map(|user| user.user_id);
+        let mut pages = self.zep().users();
+        while !found.truncated
+            && let Some(page) = pages.next().await?
+        {
+            let ids = page.items.into_iter().filter_map(|user| user.user_id);
             for user in ids.filter_map(|id| UserId::new(&id).ok()) {
                 let owner = Owner::User(user);
                 if caller.reaches(&owner) {
                     found.push(owner);
                 }
-            }
-            if last || found.truncated {
-                break;
             }
         }
         Ok(())
@@ -104,22 +96,16 @@ impl MemoryService {
             }
             return Ok(());
         }
-        for number in 1.. {
-            let page = PageNumber {
-                number,
-                size: LISTED_AT_ONCE,
-            };
-            let graphs = self.zep().list_graphs(page).await?.graphs;
-            let last = graphs.len() < LISTED_AT_ONCE as usize;
-            let ids = graphs.into_iter().filter_map(|graph| graph.graph_id);
+        let mut pages = self.zep().graphs();
+        while !found.truncated
+            && let Some(page) = pages.next().await?
+        {
+            let ids = page.items.into_iter().filter_map(|graph| graph.graph_id);
             for graph in ids.filter_map(|id| GraphId::new(&id).ok()) {
                 let owner = Owner::Graph(graph);
                 if is_agents(&owner) && caller.reaches(&owner) {
                     found.push(owner);
                 }
-            }
-            if last || found.truncated {
-                break;
             }
         }
         Ok(())

@@ -4,16 +4,13 @@ use crate::memory::{
     Error, Result,
     access::Right,
     model::{Caller, Owner, Scope, UserId, Uuid},
+    record::assemble::{Assembled, StoredPart, assemble},
     record::view::{self, Form, Memory},
-    record::{
-        assemble::{Assembled, StoredPart, assemble},
-        fit,
-    },
     search::candidates,
     search::query::SIDE_BY_SIDE,
     service::MemoryService,
 };
-use crate::zep::{self, Episode, Fact, Filters, Listing, ThreadId, Window, record_id};
+use crate::zep::{self, Episode, Fact, RecordMark, ThreadId, Window};
 use futures::{StreamExt, TryStreamExt, stream};
 
 /// What an id names, and its owner.
@@ -52,8 +49,9 @@ impl MemoryService {
     pub(crate) async fn shown(&self, thing: Thing) -> Result<Option<Memory>> {
         match thing.what {
             What::Fact(fact) => {
-                let asked = fact.episodes.iter().take(zep::limits::FILTER_UUIDS);
-                let asked = asked.cloned().collect();
+                // As many as one request takes.
+                let most = fact.episodes.len().min(zep::limits::FILTER_UUIDS);
+                let asked = &fact.episodes[..most];
                 let sources = candidates::sources(self.zep(), &thing.owner, asked).await?;
                 Ok(Some(view::fact(*fact, &sources, &thing.owner)))
             }
@@ -145,17 +143,11 @@ impl MemoryService {
     }
 
     async fn fact_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Fact>> {
-        let listing = Listing {
-            filters: Some(Filters {
-                edge_uuids: Some(vec![id.clone()]),
-                ..Filters::default()
-            }),
-            ..Listing::default()
-        };
-        let page = or_nothing(self.zep().list_facts(owner, &listing).await)?;
-        // A filter that Zep ignores must not assign a fact to the wrong owner.
-        let found = page.and_then(|page| page.items.into_iter().find(|fact| fact.uuid == *id));
-        Ok(found)
+        let found = self
+            .zep()
+            .facts_by_id(owner, std::slice::from_ref(id))
+            .await;
+        Ok(or_nothing(found)?.and_then(|facts| facts.into_iter().next()))
     }
 
     /// All parts of the record that an episode belongs to.
@@ -167,37 +159,30 @@ impl MemoryService {
         let Some(episode) = self.episode_under(owner, id).await? else {
             return Ok(None);
         };
-        match part_of_record(&episode) {
-            Some(record) => Ok(Some(self.parts_of(owner, &episode, record).await?)),
-            None => Ok(Some(vec![episode])),
-        }
+        Ok(Some(self.all_parts(owner, episode).await?))
     }
 
     /// All parts of the record of this episode, in order.
-    pub(crate) async fn parts_of(
-        &self,
-        owner: &Owner,
-        episode: &Episode,
-        record: &str,
-    ) -> Result<Vec<Episode>> {
-        let mut parts = self.zep().find_episodes(owner, record).await?;
+    pub(crate) async fn all_parts(&self, owner: &Owner, episode: Episode) -> Result<Vec<Episode>> {
+        let Some(mark) = episode.mark().filter(RecordMark::is_split) else {
+            return Ok(vec![episode]);
+        };
+        let mut parts = self.zep().find_episodes(owner, &mark.record).await?;
         // Parts of the same record id in another place belong to another record.
         parts.retain(|part| part.thread_id == episode.thread_id);
-        parts.sort_by_key(part_number);
+        parts.sort_by_key(|part| part.mark().map_or(1, |mark| mark.part.number));
         if !parts.iter().any(|part| part.uuid == episode.uuid) {
-            return Ok(vec![episode.clone()]);
+            return Ok(vec![episode]);
         }
         Ok(parts)
     }
 
     async fn episode_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Episode>> {
-        let listing = Listing {
-            mentioned_node_uuids: Some(vec![id.clone()]),
-            ..Listing::default()
-        };
-        let page = or_nothing(self.zep().list_episodes(owner, &listing).await)?;
-        let found = page.and_then(|page| page.items.into_iter().find(|there| there.uuid == *id));
-        Ok(found)
+        let found = self
+            .zep()
+            .episodes_by_id(owner, std::slice::from_ref(id))
+            .await;
+        Ok(or_nothing(found)?.and_then(|episodes| episodes.into_iter().next()))
     }
 
     /// Finds the owner of an otherwise unknown id: the owner of the message's thread, or of a
@@ -267,23 +252,6 @@ fn too_many_to_look() -> Error {
 pub(crate) fn whole(parts: Vec<Episode>) -> Option<Assembled> {
     let parts = parts.into_iter().map(StoredPart::from).collect();
     assemble(parts).records.into_iter().next()
-}
-
-/// The record of an episode that is one of several parts.
-pub(crate) fn part_of_record(episode: &Episode) -> Option<&str> {
-    let metadata = episode.metadata.as_ref()?;
-    let record = record_id(Some(metadata))?;
-    metadata
-        .contains_key(zep::RECORD_PART_KEY)
-        .then_some(record)
-}
-
-/// A part's number in its metadata, for sorting.
-fn part_number(part: &Episode) -> u32 {
-    let source = part.metadata.as_ref().map(fit::unpack);
-    source
-        .and_then(|unpacked| unpacked.part)
-        .map_or(1, |part| part.number)
 }
 
 /// `None` for a 404.

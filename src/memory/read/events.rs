@@ -11,7 +11,7 @@ use crate::memory::{
     record::view::{self, Form},
     service::MemoryService,
 };
-use crate::zep::{Direction, Episode, Listing, OrderBy, limits::PAGE_ITEMS};
+use crate::zep::{Episode, TimeOrder, limits::PAGE_ITEMS};
 
 /// The storing of one memory: a text, or a turn of a conversation.
 #[derive(Debug, Clone)]
@@ -50,26 +50,21 @@ impl MemoryService {
     /// The backend's error.
     pub async fn events(&self, caller: &Caller, scope: &Scope, limit: usize) -> Result<Vec<Event>> {
         let owner = self.owner(caller, Right::Read, scope)?;
-        let mut listing = Listing {
-            limit: Some(u32::try_from(limit).unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS)),
-            order_by: Some(OrderBy::CreatedAt),
-            direction: Some(Direction::Desc),
-            ..Listing::default()
-        };
+        let page_size = u32::try_from(limit).unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS);
+        let mut pages = self
+            .zep()
+            .episodes(&owner, TimeOrder::NewestFirst, page_size);
         let mut events = Vec::new();
-        loop {
-            let page = match self.zep().list_episodes(&owner, &listing).await {
+        while events.len() < limit {
+            let page = match pages.next().await {
                 // An unknown owner has stored nothing.
                 Err(error) if error.is_not_found() => return Ok(events),
                 page => page?,
             };
+            let Some(page) = page else { break };
             // A deleted memory whose episode remains is hidden everywhere.
             let seen = page.items.iter().filter(|episode| !is_deleted(episode));
             events.extend(seen.map(|episode| Event::of(episode, &owner)));
-            match page.next_cursor {
-                Some(cursor) if events.len() < limit => listing.cursor = Some(cursor),
-                _ => break,
-            }
         }
         events.truncate(limit);
         for event in &events {

@@ -11,16 +11,14 @@ use crate::memory::{
     filter::Filter,
     model::{Caller, Owner, Uuid},
     people::owners::Owners,
-    read::by_id::{self, Thing, What},
+    read::by_id::{Thing, What},
     record::view::{self, Form, Memory, Source},
     search::candidates,
     search::query::Whose,
     search::restriction::Condition,
     service::MemoryService,
 };
-use crate::zep::{
-    Direction, Filters, Listing, OrderBy, Page, limits::FILTER_UUIDS, limits::PAGE_ITEMS,
-};
+use crate::zep::{Page, TimeOrder, limits::PAGE_ITEMS};
 
 /// The most memories of a page (mem0 Platform).
 pub const MAX_PAGE_SIZE: u32 = 200;
@@ -184,28 +182,10 @@ impl MemoryService {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut listing = Listing {
-            filters: Some(Filters {
-                edge_uuids: Some(ids),
-                ..Filters::default()
-            }),
-            ..Listing::default()
-        };
-        let mut facts = Vec::new();
-        loop {
-            let page = self.zep().list_facts(owner, &listing).await?;
-            facts.extend(page.items);
-            match page.next_cursor {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => break,
-            }
-        }
+        let facts = self.zep().facts_by_id(owner, &ids).await?;
         let cited: HashSet<&Uuid> = facts.iter().flat_map(|fact| &fact.episodes).collect();
         let cited: Vec<Uuid> = cited.into_iter().cloned().collect();
-        let mut sources = HashMap::new();
-        for asked in cited.chunks(FILTER_UUIDS) {
-            sources.extend(candidates::sources(self.zep(), owner, asked.to_vec()).await?);
-        }
+        let sources = candidates::sources(self.zep(), owner, &cited).await?;
         Ok(facts
             .into_iter()
             .map(|fact| view::fact(fact, &sources, owner))
@@ -217,32 +197,15 @@ impl MemoryService {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut listing = Listing {
-            mentioned_node_uuids: Some(ids.clone()),
-            ..Listing::default()
-        };
         let mut texts = Vec::new();
-        loop {
-            let page = self.zep().list_episodes(owner, &listing).await?;
-            for episode in page.items {
-                if !ids.contains(&episode.uuid) {
-                    continue;
-                }
-                let parts = match by_id::part_of_record(&episode) {
-                    Some(record) => self.parts_of(owner, &episode, record).await?,
-                    None => vec![episode],
-                };
-                let thing = Thing {
-                    owner: owner.clone(),
-                    what: What::Record(parts),
-                };
-                texts.extend(self.shown(thing).await?);
-            }
-            match page.next_cursor {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => return Ok(texts),
-            }
+        for episode in self.zep().episodes_by_id(owner, &ids).await? {
+            let thing = Thing {
+                owner: owner.clone(),
+                what: What::Record(self.all_parts(owner, episode).await?),
+            };
+            texts.extend(self.shown(thing).await?);
         }
+        Ok(texts)
     }
 }
 
@@ -276,12 +239,12 @@ impl Reading<'_> {
         owner: &Owner,
         condition: &Condition,
     ) -> Result<HashMap<Uuid, Source>> {
-        let mut listing = newest_first();
+        let zep = self.service.zep();
+        let mut pages = zep.episodes(owner, TimeOrder::NewestFirst, PAGE_ITEMS);
         let mut sources = HashMap::new();
         let mut held = 0;
-        loop {
-            let page = self.service.zep().list_episodes(owner, &listing).await?;
-            let next = self.next(&page);
+        while let Some(page) = pages.next().await? {
+            let goes_on = self.goes_on(&page);
             for episode in page.items {
                 let size = episode.content.len() + size_of(&episode.metadata);
                 let mut source = Source::of(episode, owner);
@@ -294,15 +257,13 @@ impl Reading<'_> {
                 }
                 sources.insert(source.id.clone(), source);
             }
-            match next {
-                Some(_) if held > MAX_HELD => {
-                    self.listed.truncated = true;
-                    return Ok(sources);
-                }
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => return Ok(sources),
+            let held_too_much = held > MAX_HELD;
+            self.listed.truncated |= goes_on && held_too_much;
+            if !goes_on || held_too_much {
+                break;
             }
         }
+        Ok(sources)
     }
 
     /// Lists the facts. Returns the episodes that facts cite, whether or not those facts meet the
@@ -314,11 +275,11 @@ impl Reading<'_> {
         sources: &HashMap<Uuid, Source>,
         replaced: &Replaced,
     ) -> Result<HashSet<Uuid>> {
-        let mut listing = newest_first();
+        let zep = self.service.zep();
+        let mut pages = zep.facts(owner, TimeOrder::NewestFirst, PAGE_ITEMS);
         let mut cited = HashSet::new();
-        loop {
-            let page = self.service.zep().list_facts(owner, &listing).await?;
-            let next = self.next(&page);
+        while let Some(page) = pages.next().await? {
+            let goes_on = self.goes_on(&page);
             for fact in page.items {
                 let extracted = fact.created_at;
                 if !self.is_known_by_then(extracted)
@@ -345,11 +306,11 @@ impl Reading<'_> {
                     self.see(extracted);
                 }
             }
-            match next {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => return Ok(cited),
+            if !goes_on {
+                break;
             }
         }
+        Ok(cited)
     }
 
     /// Lists the texts that belong to no session and that no fact cites.
@@ -426,24 +387,14 @@ impl Reading<'_> {
         }
     }
 
-    /// The cursor of the next page, unless enough was read.
-    fn next<T>(&mut self, page: &Page<T>) -> Option<String> {
+    /// Whether the next page is read: there is one, and the bound is not reached.
+    fn goes_on<T>(&mut self, page: &Page<T>) -> bool {
         self.left = self.left.saturating_sub(page.items.len());
-        let next = page.next_cursor.clone()?;
-        if self.left == 0 {
-            self.listed.truncated = true;
-            return None;
+        if page.is_last {
+            return false;
         }
-        Some(next)
-    }
-}
-
-fn newest_first() -> Listing {
-    Listing {
-        limit: Some(PAGE_ITEMS),
-        order_by: Some(OrderBy::CreatedAt),
-        direction: Some(Direction::Desc),
-        ..Listing::default()
+        self.listed.truncated |= self.left == 0;
+        self.left > 0
     }
 }
 

@@ -11,7 +11,7 @@ use crate::memory::{
     record::assemble::{Assembly, StoredPart, assemble},
     service::MemoryService,
 };
-use crate::zep::{self, Message, MessagePage, ThreadId, Window, Zep};
+use crate::zep::{self, Message, MessagePage, ThreadId, Threads, Window};
 
 /// The most records of a page.
 pub const MAX_RECORDS: u32 = 200;
@@ -175,7 +175,7 @@ impl MemoryService {
         query: &SessionQuery,
     ) -> Result<SessionPage> {
         let reader = Reader {
-            zep: self.zep(),
+            threads: self.zep(),
             thread,
             user,
             kind: query.kind.as_ref(),
@@ -221,7 +221,7 @@ fn is_stale(error: &Error) -> bool {
 type ReadPage = (Vec<Record>, u64, Option<Cursor>);
 
 struct Reader<'a> {
-    zep: &'a dyn Zep,
+    threads: &'a dyn Threads,
     thread: &'a ThreadId,
     user: &'a UserId,
     kind: Option<&'a MemoryKind>,
@@ -348,7 +348,7 @@ impl Reader<'_> {
     }
 
     async fn whole(&self) -> Result<Vec<Record>> {
-        let page = self.zep.all_messages(self.thread).await?;
+        let page = self.threads.all_messages(self.thread).await?;
         self.check_owner(&page)?;
         Ok(assemble_messages(&page.messages)
             .records
@@ -369,7 +369,7 @@ impl Reader<'_> {
             return Ok(records);
         }
         let wanted: HashSet<String> = assembly.incomplete.into_iter().collect();
-        let found = self.zep.find_messages(self.thread, &wanted).await?;
+        let found = self.threads.find_messages(self.thread, &wanted).await?;
         for whole in assemble_messages(&found).records {
             let whole = whole.record;
             if let Some(record) = records
@@ -383,7 +383,7 @@ impl Reader<'_> {
     }
 
     async fn messages(&self, window: &Window) -> Result<MessagePage> {
-        let page = self.zep.messages(self.thread, window).await?;
+        let page = self.threads.messages(self.thread, window).await?;
         self.check_owner(&page)?;
         Ok(page)
     }

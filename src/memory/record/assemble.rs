@@ -205,6 +205,7 @@ mod tests {
     use super::*;
     use crate::memory::model::RecordId;
     use crate::memory::record::fit::{Carrier, Level, Marks, Speaker, fit_name, pack};
+    use crate::zep::RecordMark;
 
     fn ours(id: &str) -> Ours {
         Ours::new(RecordId::new(id).unwrap())
@@ -222,7 +223,7 @@ mod tests {
                 name: None,
                 content: part.content,
                 created_at: "2024-05-01T10:00:00Z".parse().ok(),
-                metadata: part.metadata,
+                metadata: RecordMark::encode(Some(&part.mark), &part.metadata),
             })
             .collect()
     }

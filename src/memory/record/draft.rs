@@ -9,11 +9,11 @@ use crate::memory::{
     Error, Result,
     mapping::{MappedRole, message_role},
     model::RecordId,
-    record::fit::{self, Carrier, FitError, FittedPart, Level, Ours, PartNo, RecordField, Speaker},
+    record::fit::{self, Carrier, FitError, FittedPart, Level, Ours, RecordField, Speaker},
     write::import::Imported,
     write::request::{MAX_MESSAGES, NewMemories, NewTurn},
 };
-use crate::zep::{self, Metadata, Uuid};
+use crate::zep::{self, PartNo, RecordMark, Uuid};
 
 /// A record to be written.
 #[derive(Debug)]
@@ -256,11 +256,8 @@ struct StoredParts {
 
 impl Stored {
     /// Notes a stored part. `None`: it is stored, but Zep did not return its id.
-    pub(crate) fn note(&mut self, id: Option<Uuid>, metadata: &Metadata) {
-        let unpacked = fit::unpack(metadata);
-        let Some(ours) = unpacked.ours else { return };
-        let part = unpacked.part.unwrap_or(PartNo::WHOLE);
-        self.note_part(ours.record.as_str(), part, id);
+    pub(crate) fn note(&mut self, id: Option<Uuid>, mark: &RecordMark) {
+        self.note_part(&mark.record, mark.part, id);
     }
 
     /// Notes a stored part of a record.

@@ -160,8 +160,8 @@ impl Source {
         let marked = ours.as_ref().and_then(|ours| ours.agent.as_ref());
         Self {
             form: Form::of_episode(&episode),
-            is_first: part.is_none_or(|part| part.number == 1),
-            is_last: part.is_none_or(|part| part.number == part.total),
+            is_first: part.is_first(),
+            is_last: part.is_last(),
             session: session_of(episode.thread_id.as_deref(), owner),
             agent: agent_of(owner, marked),
             app: ours

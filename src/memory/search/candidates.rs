@@ -7,7 +7,6 @@ use crate::memory::{
     Result,
     change::replacement::Replaced,
     model::{Owner, Uuid},
-    read::by_id::part_of_record,
     record::assemble::{StoredPart, assemble},
     record::view::{self, Form, Memory, Source},
     search::narrow::{Matching, matching},
@@ -16,7 +15,7 @@ use crate::memory::{
     service::MemoryService,
 };
 use crate::zep::{
-    Fact, Filters, Found, Listing, Reranker, Search, SearchScope, Window, Zep,
+    Fact, Found, Graphs, Reranker, Search, SearchScope, Window, Zep,
     limits::{FILTER_UUIDS, SEARCH_RESULTS},
 };
 
@@ -69,7 +68,7 @@ impl Finder<'_> {
     /// Facts, and the episodes cited by any fact found, those that do not meet the restriction
     /// included.
     async fn facts(&self, limit: usize) -> Result<(FoundThere, HashSet<Uuid>)> {
-        let mut candidates = self.candidates(Filters::default()).await?;
+        let mut candidates = self.candidates(&[]).await?;
         if self.condition.is_none() {
             // Sources of facts that are not shown need not be read.
             candidates.truncate(limit);
@@ -87,12 +86,7 @@ impl Finder<'_> {
             } = matching(self.zep(), &self.owner, &self.condition).await?;
             truncated = cut;
             for episodes in episodes.chunks(FILTER_UUIDS) {
-                let narrowed = self
-                    .candidates(Filters {
-                        episode_uuids: Some(episodes.to_vec()),
-                        ..Filters::default()
-                    })
-                    .await?;
+                let narrowed = self.candidates(episodes).await?;
                 sources.extend(self.sources(&narrowed).await?);
                 let replaced = self.replaced(&sources).await?;
                 self.admit(narrowed, &sources, &replaced, &mut looked_at);
@@ -146,8 +140,9 @@ impl Finder<'_> {
         }
     }
 
-    async fn candidates(&self, filters: Filters) -> Result<Vec<Fact>> {
-        let mut facts = self.run(SearchScope::Edges, filters).await?.edges;
+    /// Facts that are like the question: of these episodes, or where none are given, of all.
+    async fn candidates(&self, from_episodes: &[Uuid]) -> Result<Vec<Fact>> {
+        let mut facts = self.run(SearchScope::Edges, from_episodes).await?.edges;
         facts.retain(|fact| {
             (self.asked.include_invalid || view::is_in_force(fact)) && self.is_alike(fact.score)
         });
@@ -166,11 +161,11 @@ impl Finder<'_> {
                 }
             }
         }
-        sources(self.zep(), &self.owner, asked).await
+        sources(self.zep(), &self.owner, &asked).await
     }
 
     pub(crate) async fn episodes(&self, cited: &HashSet<Uuid>, limit: usize) -> Result<FoundThere> {
-        let found = self.run(SearchScope::Episodes, Filters::default()).await?;
+        let found = self.run(SearchScope::Episodes, &[]).await?;
         // Zep cannot narrow a search for episodes to some of them.
         let is_cut = !self.condition.is_none() && found.episodes.len() >= SEARCH_RESULTS as usize;
         let all: Vec<(Source, _)> = found
@@ -191,7 +186,7 @@ impl Finder<'_> {
                 .record
                 .as_ref()
                 .is_none_or(|record| seen.insert(record.clone()));
-            let is_part = part_of_record(&episode).is_some();
+            let is_part = episode.mark().is_some_and(|mark| mark.is_split());
             if !fresh
                 || replaced.hides(&source)
                 || cited.contains(&source.id)
@@ -231,7 +226,7 @@ impl Finder<'_> {
         if !self.condition.admits_form(Form::Entity) {
             return Ok(FoundThere::default());
         }
-        let found = self.run(SearchScope::Nodes, Filters::default()).await?;
+        let found = self.run(SearchScope::Nodes, &[]).await?;
         let memories = found
             .nodes
             .into_iter()
@@ -259,18 +254,14 @@ impl Finder<'_> {
                 }
                 self.zep().thread_context(thread).await?.context
             }
-            None => {
-                self.run(SearchScope::Auto, Filters::default())
-                    .await?
-                    .context
-            }
+            None => self.run(SearchScope::Auto, &[]).await?.context,
         };
         Ok(context.filter(|context| !context.trim().is_empty()))
     }
 
-    async fn run(&self, scope: SearchScope, filters: Filters) -> Result<Found> {
-        // Facts no longer true, other parts of one record and other sessions are filtered out here,
-        // since Zep cannot: so more is asked for than is shown.
+    async fn run(&self, scope: SearchScope, from_episodes: &[Uuid]) -> Result<Found> {
+        // What Zep cannot leave out for us (facts that are no longer true, parts of one record, other
+        // sessions) is left out here: then more is asked for than is shown.
         let limit = match scope {
             SearchScope::Nodes => self.asked.limit,
             _ if self.condition.is_none() && self.asked.min_score.is_none() => {
@@ -284,7 +275,7 @@ impl Finder<'_> {
             scope,
             limit: (!auto).then_some(limit),
             reranker: (!auto).then_some(self.reranker),
-            filters,
+            from_episodes: from_episodes.to_vec(),
         };
         Ok(self.zep().search(&self.owner, &search).await?)
     }
@@ -300,30 +291,15 @@ impl Finder<'_> {
     }
 }
 
-/// These episodes of an owner, at most 256, in one list call (more only if Zep pages its answer).
+/// These episodes of an owner.
 pub(crate) async fn sources(
-    zep: &dyn Zep,
+    graphs: &dyn Graphs,
     owner: &Owner,
-    asked: Vec<Uuid>,
+    asked: &[Uuid],
 ) -> Result<HashMap<Uuid, Source>> {
-    let mut sources = HashMap::new();
-    if asked.is_empty() {
-        return Ok(sources);
-    }
-    let mut listing = Listing {
-        mentioned_node_uuids: Some(asked),
-        ..Listing::default()
-    };
-    loop {
-        let page = zep.list_episodes(owner, &listing).await?;
-        sources.extend(
-            page.items
-                .into_iter()
-                .map(|episode| (episode.uuid.clone(), Source::of(episode, owner))),
-        );
-        match page.next_cursor {
-            Some(cursor) => listing.cursor = Some(cursor),
-            None => return Ok(sources),
-        }
-    }
+    let found = graphs.episodes_by_id(owner, asked).await?;
+    Ok(found
+        .into_iter()
+        .map(|episode| (episode.uuid.clone(), Source::of(episode, owner)))
+        .collect())
 }

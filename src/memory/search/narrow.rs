@@ -7,7 +7,7 @@ use crate::memory::{
     search::restriction::Condition,
 };
 use crate::zep::{
-    Direction, Listing, OrderBy, ThreadId, Window, Zep,
+    Graphs, ThreadId, Threads, TimeOrder, Window, Zep,
     limits::{FILTER_UUIDS, PAGE_ITEMS},
 };
 
@@ -38,7 +38,7 @@ pub(crate) async fn matching(
 }
 
 async fn of_session(
-    zep: &dyn Zep,
+    threads: &dyn Threads,
     owner: &Owner,
     thread: &ThreadId,
     condition: &Condition,
@@ -46,7 +46,7 @@ async fn of_session(
     let newest = Window::Last {
         limit: MAX_READ as u32,
     };
-    let page = zep.messages(thread, &newest).await?;
+    let page = threads.messages(thread, &newest).await?;
     let read = page.messages.len() as u64;
     let mut found = Matching {
         truncated: page.total_count.is_some_and(|total| total > read),
@@ -60,19 +60,13 @@ async fn of_session(
     Ok(found)
 }
 
-async fn listed(zep: &dyn Zep, owner: &Owner, condition: &Condition) -> Result<Matching> {
+async fn listed(graphs: &dyn Graphs, owner: &Owner, condition: &Condition) -> Result<Matching> {
     let filter = condition.filter.as_ref();
     let earliest = filter.and_then(|filter| filter.created_between().0);
-    let mut listing = Listing {
-        limit: Some(PAGE_ITEMS),
-        order_by: Some(OrderBy::CreatedAt),
-        direction: Some(Direction::Desc),
-        ..Listing::default()
-    };
+    let mut pages = graphs.episodes(owner, TimeOrder::NewestFirst, PAGE_ITEMS);
     let mut found = Matching::default();
     let mut read = 0;
-    loop {
-        let page = zep.list_episodes(owner, &listing).await?;
+    while let Some(page) = pages.next().await? {
         read += page.items.len();
         let mut too_old = false;
         for episode in page.items {
@@ -80,18 +74,14 @@ async fn listed(zep: &dyn Zep, owner: &Owner, condition: &Condition) -> Result<M
             too_old = earliest.is_some() && placed.is_some() && placed < earliest;
             found.admit(Source::of(episode, owner), owner, condition);
         }
-        let Some(cursor) = page.next_cursor else {
-            break;
-        };
-        // Descending in time: what follows is older still.
-        if too_old {
+        // Downwards in time: what follows is older still.
+        if page.is_last || too_old {
             break;
         }
         if read >= MAX_READ || found.episodes.len() >= MAX_NARROWED {
             found.truncated = true;
             break;
         }
-        listing.cursor = Some(cursor);
     }
     found.cut();
     Ok(found)

@@ -16,13 +16,14 @@ use crate::memory::{
     },
     record::assemble::StoredPart,
     record::draft::{Outgoing, Stored},
-    record::fit::{self, PartNo, Speaker},
-    search::candidates,
+    record::fit::{self, Speaker},
     service::MemoryService,
     sessions::Threads,
     write::job::{Known, Write},
 };
-use crate::zep::{DataType, Direction, Listing, OrderBy, ThreadId, ThreadPages, Zep, limits};
+use crate::zep::{
+    DataType, Episode, Pages, PartNo, ThreadId, ThreadPages, TimeOrder, Zep, limits::PAGE_ITEMS,
+};
 
 /// A record to import.
 #[derive(Debug, Clone, PartialEq)]
@@ -89,16 +90,12 @@ pub struct Sessions(Threads);
 
 /// The stored parts of one place, page by page, oldest first. Holds one page.
 #[derive(Debug)]
-pub struct Scan<'a>(Pages<'a>);
+pub struct Scan<'a>(Scanned<'a>);
 
 #[derive(Debug)]
-enum Pages<'a> {
+enum Scanned<'a> {
     Thread(ThreadPages<'a, dyn Zep + 'a>, Owner),
-    Episodes {
-        zep: &'a dyn Zep,
-        owner: &'a Owner,
-        listing: Option<Box<Listing>>,
-    },
+    Graph(Pages<'a, Episode>),
 }
 
 impl Scan<'_> {
@@ -108,7 +105,7 @@ impl Scan<'_> {
     /// [`crate::memory::Error::Zep`] if the place cannot be read whole.
     pub async fn next(&mut self) -> Result<Option<Vec<StoredPart>>> {
         match &mut self.0 {
-            Pages::Thread(pages, owner) => {
+            Scanned::Thread(pages, owner) => {
                 let Some(page) = pages.next().await? else {
                     return Ok(None);
                 };
@@ -120,20 +117,11 @@ impl Scan<'_> {
                 let parts = page.messages.into_iter().map(StoredPart::from);
                 Ok(Some(parts.collect()))
             }
-            Pages::Episodes {
-                zep,
-                owner,
-                listing,
-            } => {
-                let Some(asked) = listing else {
+            Scanned::Graph(pages) => {
+                let Some(page) = pages.next().await? else {
                     return Ok(None);
                 };
-                let page = zep.list_episodes(owner, asked).await?;
-                match page.next_cursor {
-                    Some(cursor) => asked.cursor = Some(cursor),
-                    None => *listing = None,
-                }
-                // The messages of a user's sessions are episodes of the user, too.
+                // The messages of the user's sessions are episodes of theirs, too.
                 let alone = page.items.into_iter().filter(|episode| {
                     episode.thread_id.is_none() && episode.source != Some(DataType::Message)
                 });
@@ -210,7 +198,7 @@ impl MemoryService {
         let owner = Owner::User(user.clone());
         caller.may(Right::Migrate, &owner)?;
         let pages = ThreadPages::new(self.zep(), thread);
-        Ok(Scan(Pages::Thread(pages, owner)))
+        Ok(Scan(Scanned::Thread(pages, owner)))
     }
 
     /// Reads what is stored in an owner's graph outside of sessions.
@@ -219,16 +207,10 @@ impl MemoryService {
     /// [`crate::memory::Error::Forbidden`] if the caller may not reach it.
     pub fn scan_graph<'a>(&'a self, caller: &Caller, owner: &'a Owner) -> Result<Scan<'a>> {
         caller.may(Right::Migrate, owner)?;
-        Ok(Scan(Pages::Episodes {
-            zep: self.zep(),
-            owner,
-            listing: Some(Box::new(Listing {
-                limit: Some(limits::PAGE_ITEMS),
-                order_by: Some(OrderBy::CreatedAt),
-                direction: Some(Direction::Asc),
-                ..Listing::default()
-            })),
-        }))
+        let pages = self
+            .zep()
+            .episodes(owner, TimeOrder::OldestFirst, PAGE_ITEMS);
+        Ok(Scan(Scanned::Graph(pages)))
     }
 
     /// Stores records in the order given, except for parts known to be stored; if nothing is known,
@@ -286,14 +268,11 @@ impl MemoryService {
         doubles: &[Uuid],
     ) -> Result<()> {
         caller.may(Right::Migrate, owner)?;
-        for asked in doubles.chunks(limits::FILTER_UUIDS) {
-            // Zep deletes an episode regardless of its owner.
-            let theirs = candidates::sources(self.zep(), owner, asked.to_vec()).await?;
-            for double in asked.iter().filter(|double| theirs.contains_key(*double)) {
-                match self.zep().delete_episode(double).await {
-                    Err(error) if !error.is_not_found() => return Err(error.into()),
-                    _ => {}
-                }
+        // Zep deletes an episode regardless of owner.
+        for double in self.zep().episodes_by_id(owner, doubles).await? {
+            match self.zep().delete_episode(&double.uuid).await {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                _ => {}
             }
         }
         Ok(())
@@ -325,7 +304,7 @@ pub fn part_of(part: &StoredPart) -> Option<PartOf> {
     Some(PartOf {
         record: ours.record.as_str().to_owned(),
         instead_of: ours.marks.instead_of,
-        number: unpacked.part.unwrap_or(PartNo::WHOLE),
+        number: unpacked.part,
         time: ours.marks.time,
     })
 }

@@ -18,7 +18,8 @@ use crate::memory::{
     write::request::AddedMemory,
 };
 use crate::zep::{
-    self, DataType, NewEpisode, NewMessage, Outcome, ThreadId, Zep, limits::MESSAGES_PER_CALL,
+    self, DataType, Graphs, NewEpisode, NewMessage, Outcome, RecordMark, ThreadId, Threads, Zep,
+    limits::MESSAGES_PER_CALL,
 };
 
 /// What is known about the records before the write.
@@ -215,6 +216,7 @@ impl Write {
                 content: part.content,
                 name: record.name.clone(),
                 created_at: Some(record.created_at),
+                mark: Some(part.mark),
                 metadata: part.metadata,
             }));
         }
@@ -223,7 +225,7 @@ impl Write {
 
     async fn send(
         &self,
-        zep: &dyn Zep,
+        zep: &dyn Threads,
         thread: &ThreadId,
         messages: &[NewMessage],
         stored: &mut Stored,
@@ -234,14 +236,14 @@ impl Write {
                 .await?
                 .message_uuids
                 .into_iter();
-            for message in request {
-                stored.note(ids.next(), &message.metadata);
+            for mark in request.iter().filter_map(|message| message.mark.as_ref()) {
+                stored.note(ids.next(), mark);
             }
         }
         Ok(())
     }
 
-    async fn look_in_thread(&self, zep: &dyn Zep, thread: &ThreadId) -> Result<Stored> {
+    async fn look_in_thread(&self, zep: &dyn Threads, thread: &ThreadId) -> Result<Stored> {
         let wanted: HashSet<String> = self
             .records
             .iter()
@@ -259,7 +261,9 @@ impl Write {
     fn noted(&self, parts: Vec<StoredPart>) -> Result<Stored> {
         let mut stored = Stored::default();
         for part in &parts {
-            stored.note(part.uuid.clone(), &part.metadata);
+            if let Some(mark) = RecordMark::decode(&part.metadata) {
+                stored.note(part.uuid.clone(), &mark);
+            }
         }
         let other = assemble(parts).records.into_iter().any(|found| {
             let stored = found.record;
@@ -332,7 +336,7 @@ impl Write {
 
     async fn send_parts(
         &self,
-        zep: &dyn Zep,
+        zep: &dyn Graphs,
         owner: &Owner,
         record: &Outgoing,
         parts: &[FittedPart],
@@ -343,16 +347,17 @@ impl Write {
                 data_type: DataType::Text,
                 data: part.content.clone(),
                 created_at: Some(record.created_at),
+                mark: Some(part.mark.clone()),
                 metadata: part.metadata.clone(),
                 source_description: None,
             };
             let added = zep.add_episode(owner, &episode).await?;
-            stored.note(Some(added.uuid), &part.metadata);
+            stored.note(Some(added.uuid), &part.mark);
         }
         Ok(())
     }
 
-    async fn look_in_graph(&self, zep: &dyn Zep, owner: &Owner) -> Result<Stored> {
+    async fn look_in_graph(&self, zep: &dyn Graphs, owner: &Owner) -> Result<Stored> {
         let mut parts = Vec::new();
         for record in &self.records {
             match zep.find_episodes(owner, record.id()).await {
@@ -431,7 +436,7 @@ async fn make_owner(zep: &dyn Zep, owner: &Owner) -> zep::Result<()> {
     }
 }
 
-pub(crate) async fn make_graph(zep: &dyn Zep, graph: &GraphId) -> zep::Result<()> {
+pub(crate) async fn make_graph(zep: &dyn Graphs, graph: &GraphId) -> zep::Result<()> {
     let description = "What an agent remembers for itself";
     let made = zep.create_graph(graph, graph.as_str(), description).await;
     made.map(drop)

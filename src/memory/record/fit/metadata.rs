@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::gap::{self, Gap};
-use super::{PartNo, is_blank};
+use super::is_blank;
 use crate::memory::model::{AgentId, AppId, MemoryKind, RecordId, TimeOrigin};
-use crate::zep::{Metadata, RECORD_ID_KEY, RECORD_PART_KEY, limits};
+use crate::zep::{Metadata, PartNo, RecordMark, limits};
 
 /// The key of a JSON text with our marks and the metadata that Zep does not take.
 pub const EXTRA_KEY: &str = "zm_x";
@@ -23,8 +23,8 @@ pub const APP_KEY: &str = "app_id";
 
 /// All keys of ours. A caller's key of the same name goes into [`EXTRA_KEY`].
 pub const RESERVED_KEYS: [&str; 8] = [
-    RECORD_ID_KEY,
-    RECORD_PART_KEY,
+    RecordMark::RECORD_KEY,
+    RecordMark::PART_KEY,
     EXTRA_KEY,
     MEMORY_TYPE_KEY,
     MIGRATION_SOURCE_KEY,
@@ -183,28 +183,28 @@ impl Speaker {
 pub struct Unpacked {
     /// Our metadata; none if we did not write the part.
     pub ours: Option<Ours>,
-    /// The part's number; none if the record has one part only.
-    pub part: Option<PartNo>,
+    /// The part's number.
+    pub part: PartNo,
     /// The gaps of this part's text, in order.
     pub gaps: Vec<Gap>,
     /// The caller's metadata, whole, without our keys.
     pub caller: Map<String, Value>,
 }
 
-/// The metadata of one part: our keys, then the caller's in their order while they fit and Zep
-/// takes them, then the rest as JSON text.
+/// The mark and the metadata of one part: our keys, then the caller's in their order while they fit
+/// and Zep takes them, then the rest as JSON text.
 pub(crate) fn build(
     ours: &Ours,
-    part: Option<PartNo>,
+    part: PartNo,
     gaps: &[Gap],
     caller: &Map<String, Value>,
-) -> Metadata {
+) -> (RecordMark, Metadata) {
+    let mark = RecordMark {
+        record: ours.record.as_str().to_owned(),
+        part,
+    };
     let mut flat = Metadata::new();
     let mut extra = ours.marks.to_map();
-    flat.insert(RECORD_ID_KEY.into(), ours.record.as_str().into());
-    if let Some(part) = part {
-        flat.insert(RECORD_PART_KEY.into(), part.to_string().into());
-    }
     for (key, value) in [
         (
             MEMORY_TYPE_KEY,
@@ -227,15 +227,17 @@ pub(crate) fn build(
         extra.insert(GAPS.into(), gap::to_json(gaps));
     }
 
-    fill(flat, extra, caller)
+    let room = limits::METADATA_KEYS - mark.key_count();
+    (mark, fill(flat, extra, caller, room))
 }
 
-/// Adds the caller's keys in their order while they fit and Zep takes them; the rest goes into
-/// `extra` as JSON text.
+/// Adds the caller's keys in their order while there are at most `most` and Zep takes them; the rest
+/// goes into `extra` as JSON text.
 fn fill(
     mut flat: Metadata,
     mut extra: Map<String, Value>,
     caller: &Map<String, Value>,
+    most: usize,
 ) -> Metadata {
     let fits =
         |key: &str, value: &Value| !RESERVED_KEYS.contains(&key) && is_plain(key) && is_flat(value);
@@ -243,11 +245,11 @@ fn fill(
         .iter()
         .filter(|(key, value)| fits(key, value))
         .count();
-    let all_fit = fitting == caller.len() && flat.len() + fitting <= limits::METADATA_KEYS;
+    let all_fit = fitting == caller.len() && flat.len() + fitting <= most;
     let room = if all_fit && extra.is_empty() {
-        limits::METADATA_KEYS
+        most
     } else {
-        limits::METADATA_KEYS - 1
+        most - 1
     };
     let mut left_over = Map::new();
     for (key, value) in caller {
@@ -270,7 +272,7 @@ fn fill(
 /// Metadata of something without parts (a user): these keys first, then the caller's while they
 /// fit, then the rest as JSON text.
 pub fn pack_flat(first: Metadata, caller: &Map<String, Value>) -> Metadata {
-    fill(first, Map::new(), caller)
+    fill(first, Map::new(), caller, limits::METADATA_KEYS)
 }
 
 /// Unpacks the output of [`pack_flat`].
@@ -291,19 +293,19 @@ pub fn unpack_flat(metadata: &Metadata) -> Map<String, Value> {
 /// caller's; an item without our record id is the caller's altogether. If a key is both stored flat
 /// and carried as JSON text, the flat one, added later, is shown.
 pub fn unpack(metadata: &Metadata) -> Unpacked {
-    let mut flat = metadata.clone();
-    let record = take(&mut flat, RECORD_ID_KEY, |v| {
-        exact(v, |id| RecordId::new(id).ok(), RecordId::as_str)
+    let (mark, mut flat) = RecordMark::split_off(metadata);
+    let ours = mark.and_then(|RecordMark { record, part }| {
+        let exact = RecordId::new(&record).ok()?;
+        (exact.as_str() == record).then_some((exact, part))
     });
-    let Some(record) = record else {
+    let Some((record, part)) = ours else {
         return Unpacked {
             ours: None,
-            part: None,
+            part: PartNo::WHOLE,
             gaps: Vec::new(),
-            caller: flat,
+            caller: metadata.clone(),
         };
     };
-    let part = take(&mut flat, RECORD_PART_KEY, |v| PartNo::parse(v.as_str()?));
     let mut extra = take(&mut flat, EXTRA_KEY, read_extra).unwrap_or_default();
     let left_over = match extra.shift_remove(METADATA) {
         Some(Value::Object(map)) => map,

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde_json::{Map, Value};
 
-use crate::zep::{Metadata, limits};
+use crate::zep::{Metadata, PartNo, RecordMark, limits};
 
 pub use gap::Gap;
 pub use metadata::{
@@ -32,9 +32,6 @@ pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 pub const MAX_METADATA_DEPTH: usize = 32;
 /// The most top-level keys of metadata. Ours.
 pub const MAX_METADATA_KEYS: usize = 1_000;
-/// The most parts of a record. Ours: more than the longest content needs at [`Level::Small`]; a
-/// part that claims more was not written by us.
-pub const MAX_PARTS: u32 = 10_000;
 
 /// Why a record cannot be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -157,48 +154,14 @@ impl Level {
     }
 }
 
-/// The number of a part in a split record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PartNo {
-    /// Counted from 1.
-    pub number: u32,
-    /// How many parts the record has: 2 to [`MAX_PARTS`], or 1 for an unsplit record, which carries
-    /// no number.
-    pub total: u32,
-}
-
-impl PartNo {
-    /// The only part of an unsplit record.
-    pub const WHOLE: Self = Self {
-        number: 1,
-        total: 1,
-    };
-
-    /// Reads `2/3`, exactly as [`pack`] writes it.
-    fn parse(text: &str) -> Option<Self> {
-        let (number, total) = text.split_once('/')?;
-        let part = Self {
-            number: number.parse().ok()?,
-            total: total.parse().ok()?,
-        };
-        let sound =
-            (1..=part.total).contains(&part.number) && (2..=MAX_PARTS).contains(&part.total);
-        (sound && part.to_string() == text).then_some(part)
-    }
-}
-
-impl std::fmt::Display for PartNo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.number, self.total)
-    }
-}
-
-/// One part of a record in the form that Zep takes.
+/// One part of a record, as Zep will take it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FittedPart {
     /// The text: not blank, within the level's limit.
     pub content: String,
-    /// The metadata: at most [`limits::METADATA_KEYS`] flat keys.
+    /// Which part of the record it is.
+    pub mark: RecordMark,
+    /// The metadata: at most [`limits::METADATA_KEYS`] flat keys, with the mark's.
     pub metadata: Metadata,
 }
 
@@ -223,17 +186,19 @@ pub fn pack(
     Ok((1..)
         .zip(pieces)
         .map(|(number, piece)| {
-            let part = (total > 1).then_some(PartNo { number, total });
+            let (mark, metadata) =
+                metadata::build(ours, PartNo { number, total }, &piece.gaps, caller);
             FittedPart {
-                metadata: metadata::build(ours, part, &piece.gaps, caller),
                 content: piece.text,
+                mark,
+                metadata,
             }
         })
         .collect())
 }
 
-/// New metadata for a part whose content stays: keeps its number and gaps, replaces everything
-/// else.
+/// The new mark and metadata of a part whose content stays: its number and gaps are kept, everything else
+/// is as given.
 ///
 /// # Errors
 /// [`FitError`] if the metadata is beyond its bounds.
@@ -241,7 +206,7 @@ pub fn repack(
     stored: &Unpacked,
     ours: &Ours,
     caller: &Map<String, Value>,
-) -> Result<Metadata, FitError> {
+) -> Result<(RecordMark, Metadata), FitError> {
     check_metadata(caller)?;
     Ok(metadata::build(ours, stored.part, &stored.gaps, caller))
 }
@@ -281,8 +246,8 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
 /// A stored part, the input of [`join`].
 #[derive(Debug, Clone, Copy)]
 pub struct JoinPart<'a> {
-    /// Its number; none for an unsplit record.
-    pub part: Option<PartNo>,
+    /// Which part.
+    pub part: PartNo,
     /// Its text.
     pub content: &'a str,
     /// The gaps of its text ([`Unpacked::gaps`]).
@@ -306,10 +271,7 @@ pub struct Joined {
 pub fn join(parts: &[JoinPart<'_>]) -> Joined {
     let mut splits: BTreeMap<u32, BTreeMap<u32, usize>> = BTreeMap::new();
     for (place, part) in parts.iter().enumerate() {
-        let PartNo { number, total } = part.part.unwrap_or(PartNo {
-            number: 1,
-            total: 1,
-        });
+        let PartNo { number, total } = part.part;
         splits
             .entry(total)
             .or_default()
@@ -441,34 +403,9 @@ mod tests {
         assert_eq!(Level::of_stored("hello", Carrier::Message, 7), None);
     }
 
-    #[test]
-    fn a_part_number_is_read_only_as_it_is_written() {
-        assert_eq!(
-            PartNo::parse("2/3"),
-            Some(PartNo {
-                number: 2,
-                total: 3
-            })
-        );
-        for wrong in [
-            "0/3",
-            "4/3",
-            "1/1",
-            "02/3",
-            "+2/3",
-            "2/3 ",
-            "2",
-            "/",
-            "1/10001",
-            "1/99999999999",
-        ] {
-            assert_eq!(PartNo::parse(wrong), None, "{wrong}");
-        }
-    }
-
     fn numbered(number: u32, total: u32, content: &str) -> JoinPart<'_> {
         JoinPart {
-            part: Some(PartNo { number, total }),
+            part: PartNo { number, total },
             content,
             gaps: &[],
         }
