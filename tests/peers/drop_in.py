@@ -157,7 +157,7 @@ def optional(schema):
 
 
 async def complete(session):
-    """Fails unless the recording has every tool, prompt and argument of this server, null included."""
+    """Fails unless the recording has every tool, prompt and argument, null included."""
     listed = {tool.name: tool.inputSchema for tool in (await session.list_tools()).tools}
     given = {
         (call.get("tool"), name, value is None)

@@ -105,8 +105,8 @@ async function refuses(url, door, secrets) {
   });
 }
 
-// The client does not initialize a new session by itself. The server answers 404, as MCP asks for, and the
-// client reports that as an error, to this call and all later ones, until its user reconnects: the same
+// The client does not initialize a new session by itself. The server answers 404, as MCP asks for, and
+// the client reports that as an error to this call and all later ones, until its user connects the same
 // client with another transport, which the check does.
 async function restartsAtMcp(running, secret, end) {
   const place = { user_id: `known at mcp, ${end}`, session_id: "s" };

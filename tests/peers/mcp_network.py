@@ -68,7 +68,7 @@ async def asks(url, token, way):
 
 async def refuses(url, made, way):
     place = name(way)
-    with check(f"{place}: a reader reads their own memories; every other call is refused with a reason"):
+    with check(f"{place}: a reader reads their own memories; other calls are refused with a reason"):
         async with connect(url, way, made["operator"]) as server:
             for user in ("ann", "ben"):
                 await server.call("add_memory", user_id=user, session_id="s", text="Likes tea.")
@@ -251,12 +251,12 @@ async def restarts(running, token, way, end):
             assert contents == ["Lives in Lisbon.", "Moved to Porto."], contents
 
 
-# By door, and by whether it shakes hands: whether the same client goes on after a restart, and what
-# it sees. No version of the client initializes a new session by itself. At /mcp the server answers 404, as
-# MCP asks for; the client calls that "Session terminated", and says so to every call until its
-# user reconnects. (`initialize` on the same session is no way out: 1.30.0 sends the old
-# session's id with it, for which MCP leaves nothing but another 404; 2.3.0 answers from memory.) At
-# /sse the stream ends, and the client is closed. A client of 2026-07-28 has no session to lose.
+# By door, and by whether the client has a session: whether it continues after a restart, and what it
+# sees. No version of the client initializes a new session by itself. At /mcp the server answers 404,
+# as MCP asks for; the client calls that "Session terminated", at every call until its user
+# reconnects. (`initialize` on the same session does not help: 1.30.0 sends the old session's id with
+# it, which MCP answers with another 404; 2.3.0 answers from memory.) At /sse the stream ends, and the
+# client is closed. A client of 2026-07-28 has no session to lose.
 EXPECTED = {
     ("mcp", True): (False, "the client says that the session is over, and one that is new goes on"),
     ("mcp", False): (True, "the same client goes on as if nothing had been"),

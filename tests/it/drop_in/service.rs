@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::common::program::World;
 
-/// The requests that it took to do something, by `METHOD route`.
+/// The requests that it received during some work, by `METHOD route`.
 pub fn requests(world: &World, what: impl FnOnce()) -> BTreeMap<String, u64> {
     world.control("POST", "reset-stats", None);
     what();
