@@ -115,7 +115,9 @@ impl Migrator {
         report.failed = counts.failed;
         if request.strict && counts.problems + counts.warnings > 0 {
             let (problems, warnings) = listed(&plan, 1).await?;
-            report.errors.extend(problems.into_iter().chain(warnings).take(1));
+            report
+                .errors
+                .extend(problems.into_iter().chain(warnings).take(1));
             report.errors_not_listed = counts.problems + counts.warnings - 1;
             report.note(
                 "strict: not everything in the source is as it should be, so nothing was written"
@@ -258,9 +260,7 @@ impl Migrator {
     /// The sum of all runs of this migrator. `success` only if there was one and all succeeded.
     pub fn migration_report(&self) -> Report {
         let total = lock(&self.total).clone();
-        total.unwrap_or_else(|| {
-            Report::new(MEM0, self.service.backend(), false, Timestamp::now())
-        })
+        total.unwrap_or_else(|| Report::new(MEM0, self.service.backend(), false, Timestamp::now()))
     }
 
     fn context<'a>(&'a self, plan: &'a Arc<Plan>, watch: &'a Arc<dyn Watch>) -> Context<'a> {
@@ -282,8 +282,7 @@ impl Migrator {
     ) -> Result<Arc<Plan>, Error> {
         let (request, cancelled) = (request.clone(), cancelled.clone());
         let default_user = self.service.default_user(&self.caller).clone();
-        let read =
-            move || Plan::read(source, &request, &default_user, watch.as_ref(), &cancelled);
+        let read = move || Plan::read(source, &request, &default_user, watch.as_ref(), &cancelled);
         Ok(Arc::new(blocking(read).await?))
     }
 

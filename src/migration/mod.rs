@@ -75,9 +75,9 @@ mod write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::memory::model::{Owner, Place, SessionId, UserId};
-use crate::sources::SourceUser;
 #[cfg(doc)]
 use crate::sources::Source;
+use crate::sources::SourceUser;
 
 pub use migrator::{Error, Migrator, Outcome};
 pub use plan::{PlanError, SpoolError};

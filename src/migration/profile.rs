@@ -54,7 +54,11 @@ pub(super) fn profile(
 
 /// The source's own fields beside the marks. A field with the name of a mark is renamed, as in a
 /// record's metadata.
-fn beside(system: &str, marks: &Map<String, Value>, fields: &Map<String, Value>) -> Map<String, Value> {
+fn beside(
+    system: &str,
+    marks: &Map<String, Value>,
+    fields: &Map<String, Value>,
+) -> Map<String, Value> {
     let (same, mut kept): (Map<_, _>, Map<_, _>) = fields
         .clone()
         .into_iter()

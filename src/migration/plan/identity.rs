@@ -170,7 +170,10 @@ pub(super) fn identity(
         None => (hash(&told).to_string(), true),
     };
     let checked = RecordId::new(&base).map_err(|_| {
-        Defect::of("id", "is blank, too long or holds control characters; give it another")
+        Defect::of(
+            "id",
+            "is blank, too long or holds control characters; give it another",
+        )
     })?;
     if checked.as_str() != base {
         return Err(Defect::of("id", "has blanks around it; remove them"));

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
+use super::Plan;
 use super::records::{PAGE, PlannedOwner, PlannedPlace};
 use super::spool::{Result, SpoolError};
-use super::Plan;
 
 /// All owners, in the order in which the source names them.
 pub(in crate::migration) fn owners(plan: &Arc<Plan>) -> impl Stream<Item = Result<PlannedOwner>> {

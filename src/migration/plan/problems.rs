@@ -3,8 +3,8 @@
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, params};
 
-use super::spool;
 use super::Plan;
+use super::spool;
 use crate::sources::{Defect, Position, Problem, Severity};
 
 /// A severity in the file.

@@ -8,12 +8,13 @@ use super::identity::{owner_of, place_of};
 use super::spool::{self, kept};
 use super::{Plan, State};
 use crate::memory;
-use crate::memory::fit::{PartNo, Speaker};
+use crate::memory::fit::Speaker;
 use crate::memory::import::Imported;
 use crate::memory::model::{
     AgentId, AppId, InvalidId, MemoryKind, Owner, Place, RecordId, TimeOrigin, Uuid,
 };
 use crate::sources::{Defect, Entry, Position, RecordKind, SourceRecord, SourceUser};
+use crate::zep::PartNo;
 
 /// How many owners or places are read at a time.
 pub(super) const PAGE: usize = 64;
@@ -252,10 +253,7 @@ fn checked<T>(
 }
 
 /// The stored parts of a record that is not stored completely.
-fn stored_parts(
-    db: &Connection,
-    record: i64,
-) -> rusqlite::Result<Vec<(PartNo, Option<Uuid>)>> {
+fn stored_parts(db: &Connection, record: i64) -> rusqlite::Result<Vec<(PartNo, Option<Uuid>)>> {
     let mut parts = db.prepare_cached("SELECT number, total, uuid FROM part WHERE record = ?1")?;
     let rows = parts.query_map([record], |row| {
         let part = PartNo {

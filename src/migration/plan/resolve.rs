@@ -161,9 +161,7 @@ impl Resolver<'_> {
         let mut rows = first.query([SAME_CALL_MICROS])?;
         while let Some(row) = rows.next()? {
             let item: i64 = row.get(0)?;
-            let Entry::Conversation(Conversation { turns, .. }) =
-                kept(row, 1)?
-            else {
+            let Entry::Conversation(Conversation { turns, .. }) = kept(row, 1)? else {
                 continue;
             };
             let conversation = Uuid::from_bytes(row.get(2)?);
@@ -276,7 +274,13 @@ impl Resolver<'_> {
         said_in: Option<SaidIn>,
     ) -> Result<Option<Resolved>, Defect> {
         let selection = &self.request.selection;
-        let placement = place(self.system, record.kind, names, selection, self.default_user)?;
+        let placement = place(
+            self.system,
+            record.kind,
+            names,
+            selection,
+            self.default_user,
+        )?;
         let Some(placement) = placement else {
             self.counts.not_selected += 1;
             return Ok(None);
@@ -376,7 +380,8 @@ impl Resolver<'_> {
         }
         let owner = self.owner(&owner_key(&Owner::User(id)), false)?;
         for field in describe(self.db, owner, user)? {
-            let reason = "has another value where this user is described elsewhere; the first is kept";
+            let reason =
+                "has another value where this user is described elsewhere; the first is kept";
             let defect = Defect::of(field, reason);
             keep_problem(self.db, &problem(Severity::Other, defect))?;
         }

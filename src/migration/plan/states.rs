@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::records::PlannedPlace;
 use super::spool;
 use super::{Plan, State};
-use crate::memory::fit::PartNo;
 use crate::memory::import::PartOf;
 use crate::memory::model::Uuid;
+use crate::zep::PartNo;
 
 /// What was recognised among stored parts.
 #[derive(Debug, Default)]

@@ -145,8 +145,8 @@ impl<'a> Comparison<'a> {
             .count(CheckName::MessageCount, expected, 0);
         match &place.place {
             Place::Session(user, session) => {
-                let thread = sessions
-                    .and_then(|sessions| service.thread_among(user, session, sessions));
+                let thread =
+                    sessions.and_then(|sessions| service.thread_among(user, session, sessions));
                 self.findings.validation().count(
                     CheckName::SessionLoads,
                     1,

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::compare::compare;
 use super::findings::{Findings, of_place};
 use super::result::{CheckName, Difference};
-use crate::memory::fit::PartNo;
 use crate::memory::import::{PartOf, part_of};
 use crate::memory::model::Place;
 use crate::memory::records::{Assembled, StoredPart, assemble};
 use crate::migration::plan::{Order, PlannedPlace, Result, State};
+use crate::zep::PartNo;
 
 /// How many missing records are read from the plan at a time.
 const PAGE: usize = 256;

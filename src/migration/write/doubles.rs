@@ -65,7 +65,12 @@ async fn doubles(run: &Run<'_>, place: &PlannedPlace) -> memory::Result<Vec<Uuid
     let owner = place.place.owner();
     let mut scan = match &place.place {
         Place::Session(user, session) => {
-            let Some(sessions) = run.context.service.sessions_of(run.context.caller, user).await? else {
+            let Some(sessions) = run
+                .context
+                .service
+                .sessions_of(run.context.caller, user)
+                .await?
+            else {
                 return Ok(doubles);
             };
             let Some(found) = run.context.service.thread_among(user, session, &sessions) else {

@@ -133,7 +133,9 @@ impl<'a> Run<'a> {
             }
             Owner::Graph(graph) => {
                 !with_retries(&self.stop, || {
-                    self.context.service.ensure_graph(self.context.caller, graph)
+                    self.context
+                        .service
+                        .ensure_graph(self.context.caller, graph)
                 })
                 .await?
             }

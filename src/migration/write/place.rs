@@ -125,7 +125,10 @@ impl Run<'_> {
             return Ok(());
         };
         let first = move |plan: &Plan, place: &_| {
-            Ok((plan.planned_after(place, Order::START, 1)?.pop(), plan.planned_at(place)?))
+            Ok((
+                plan.planned_after(place, Order::START, 1)?.pop(),
+                plan.planned_at(place)?,
+            ))
         };
         let (first, remaining) = self.context.plan.step_at(place, first).await?;
         match first {

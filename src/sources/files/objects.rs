@@ -53,7 +53,11 @@ impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
         let Self { parser, context } = self;
         if !parser.enter() {
             skip_list(list)?;
-            return parser.report(Suspicion::None, None, Defect::whole(Exceeded::Depth.reason()));
+            return parser.report(
+                Suspicion::None,
+                None,
+                Defect::whole(Exceeded::Depth.reason()),
+            );
         }
         parser.path.push(Segment::Index(0));
         loop {
@@ -164,7 +168,11 @@ impl Parser<'_, '_, '_> {
     ) -> Result<(), A::Error> {
         if !self.enter() {
             skip_object(from)?;
-            return self.report(Suspicion::None, None, Defect::whole(Exceeded::Depth.reason()));
+            return self.report(
+                Suspicion::None,
+                None,
+                Defect::whole(Exceeded::Depth.reason()),
+            );
         }
         let (outer_container, outer_budget) = (self.container, self.budget);
         self.budget = Budget::new();
@@ -274,13 +282,19 @@ impl<'de> Visit<'de> for Listed<'_, '_, '_, '_> {
     type Out = ();
 
     fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
-        let Self { parser, context, .. } = self;
+        let Self {
+            parser, context, ..
+        } = self;
         Element { parser, context }.scalar(value)
     }
 
     /// Only the items in it: it has no fields of its own.
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
-        let Self { parser, context, id } = self;
+        let Self {
+            parser,
+            context,
+            id,
+        } = self;
         let outer = parser.container;
         let container = parser.next_container();
         parser.container = Some(container);
@@ -289,7 +303,11 @@ impl<'de> Visit<'de> for Listed<'_, '_, '_, '_> {
             _ => Context::Anywhere,
         };
         let budget = parser.budget;
-        Element { parser, context: inner }.list(list)?;
+        Element {
+            parser,
+            context: inner,
+        }
+        .list(list)?;
         parser.budget = budget;
         parser.container = outer;
         let own: Map<_, _> = [("id".to_owned(), Value::String(id))].into_iter().collect();
@@ -305,7 +323,8 @@ impl<'de> Visit<'de> for Listed<'_, '_, '_, '_> {
     }
 
     fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
-        self.parser.object(self.context, Some(self.id), None, object)
+        self.parser
+            .object(self.context, Some(self.id), None, object)
     }
 }
 
@@ -318,7 +337,11 @@ struct Snapshots<'p, 'o, 'a, 's, 'r> {
 
 impl Snapshots<'_, '_, '_, '_, '_> {
     fn one<E: Error>(self, value: Value, before: Budget) -> Result<(), E> {
-        let Self { parser, object, name } = self;
+        let Self {
+            parser,
+            object,
+            name,
+        } = self;
         if let Some(exceeded) = parser.budget.exceeded {
             object.lost.push((name, exceeded));
             parser.budget = before;
@@ -353,7 +376,11 @@ impl<'de> Visit<'de> for Snapshots<'_, '_, '_, '_, '_> {
     }
 
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self { parser, object, name } = self;
+        let Self {
+            parser,
+            object,
+            name,
+        } = self;
         let outer = parser.budget;
         let mut waiting = Vec::new();
         let mut waits = 0;

@@ -54,7 +54,9 @@ impl Held {
     }
 
     fn any(self, contexts: &[Context]) -> bool {
-        contexts.iter().any(|context| self.0 & (1 << *context as u8) != 0)
+        contexts
+            .iter()
+            .any(|context| self.0 & (1 << *context as u8) != 0)
     }
 
     /// Whether it holds what a person or a conversation has, unlike a page of an answer.

@@ -144,11 +144,7 @@ fn what_is_no_export_is_told_in_one_problem() {
     ] {
         let found = read(export);
         let shown = &export[..export.len().min(20)];
-        assert!(
-            found.reason().contains(says),
-            "{shown}: {}",
-            found.reason()
-        );
+        assert!(found.reason().contains(says), "{shown}: {}", found.reason());
         assert_eq!(found.items.len(), 1);
     }
 }
@@ -200,11 +196,7 @@ fn other_encodings_and_packed_files_are_named() {
         (b"\x7FELF\x02\x01\x01\x00\x00", "not text"),
     ] {
         let found = read(export);
-        assert!(
-            found.reason().contains(says),
-            "{}",
-            found.reason()
-        );
+        assert!(found.reason().contains(says), "{}", found.reason());
         assert_eq!(found.items.len(), 1);
     }
 }

@@ -55,24 +55,19 @@ fn impossible_times_are_refused_by_the_field_s_name() {
         let why = created_at(written.clone()).unwrap_err();
         assert!(why.contains("`created_at`"), "{written}: {why}");
     }
-    let why = turn(json!({"role": "a", "content": "b", "sent_at": "never"}),
-    )
-    .unwrap_err();
+    let why = turn(json!({"role": "a", "content": "b", "sent_at": "never"})).unwrap_err();
     assert!(why.contains("`sent_at`") && !why.contains("never"), "{why}");
 }
 
 #[test]
 fn other_names_of_the_time_count_where_the_first_is_missing() {
     for name in ["timestamp", "date", "time", "createdAt", "sent_at"] {
-        let turn = turn(json!({"role": "a", "content": "b", "created_at": null, name: 60}),
-        )
-        .unwrap();
+        let turn =
+            turn(json!({"role": "a", "content": "b", "created_at": null, name: 60})).unwrap();
         assert_eq!(turn.created_at.unwrap().as_second(), 60, "{name}");
         assert!(turn.metadata.is_empty());
     }
-    let both = memory(json!({"memory": "m", "created_at": 60, "time": "evening"}),
-    )
-    .unwrap();
+    let both = memory(json!({"memory": "m", "created_at": 60, "time": "evening"})).unwrap();
     assert_eq!(Value::Object(both.metadata), json!({"time": "evening"}));
 }
 
@@ -174,15 +169,9 @@ fn a_sentence_may_have_other_names_but_must_be_there() {
 
 #[test]
 fn a_record_that_names_two_sessions_or_none_that_can_be_read_is_refused() {
-    let why = memory(json!({"memory": "m", "session_id": "a", "run_id": "b"}),
-    )
-    .unwrap_err();
+    let why = memory(json!({"memory": "m", "session_id": "a", "run_id": "b"})).unwrap_err();
     assert!(why.contains("`session_id` and `run_id`"), "{why}");
-    assert!(
-        memory(json!({"memory": "m", "session_id": "a", "run_id": "a"})
-        )
-        .is_ok()
-    );
+    assert!(memory(json!({"memory": "m", "session_id": "a", "run_id": "a"})).is_ok());
     for name in [
         "user_id",
         "agent_id",
@@ -199,9 +188,7 @@ fn a_record_that_names_two_sessions_or_none_that_can_be_read_is_refused() {
 #[test]
 fn dates_of_expiry_are_days_and_impossible_ones_are_refused() {
     let expires = |at: Value| {
-        memory(json!({"memory": "m", "expiration_date": at}),
-        )
-        .map(|memory| memory.expires)
+        memory(json!({"memory": "m", "expiration_date": at})).map(|memory| memory.expires)
     };
     let day = |at| expires(at).unwrap().unwrap().to_string();
     assert_eq!(day(json!("2026-02-01")), "2026-02-01");
@@ -362,7 +349,10 @@ fn a_user_keeps_everything_that_is_said_of_them() {
         Value::Object(jane.metadata),
         json!({"plan": "free", "preferences": {"a": 1}, "created_at": "2026-01-01"})
     );
-    assert_eq!(user(json!({"name": "Jane"})).unwrap_err(), "`id` is missing");
+    assert_eq!(
+        user(json!({"name": "Jane"})).unwrap_err(),
+        "`id` is missing"
+    );
 }
 
 #[test]

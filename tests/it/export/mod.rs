@@ -152,7 +152,9 @@ impl Read {
         for entry in self.entries() {
             match entry {
                 Entry::Record(record) => lines.push(self.line(record)),
-                Entry::User { position, user } => lines.push(format!("{position} user {}", user.id)),
+                Entry::User { position, user } => {
+                    lines.push(format!("{position} user {}", user.id))
+                }
                 Entry::Conversation(Conversation { turns, .. }) => {
                     lines.extend(turns.iter().map(|turn| self.line(turn)));
                 }
