@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::plan::Plan;
 use super::progress::Watch;
 use crate::memory::MemoryService;
+use crate::memory::access::Caller;
 use crate::memory::mapping::RoleMap;
-use crate::memory::model::Caller;
 
 /// The target, the caller, the plan and the watch of a run.
 #[derive(Clone, Copy)]

@@ -15,8 +15,11 @@ use super::validate::{CheckName, Comparison, Stopped, Validation};
 use super::write::Run;
 use super::{MAX_LISTED, Request, Selection, lock};
 use crate::memory::mapping::RoleMap;
-use crate::memory::model::{Caller, SessionId, UserId};
 use crate::memory::{self, MemoryService};
+use crate::memory::{
+    access::Caller,
+    model::{SessionId, UserId},
+};
 use crate::sources::{Export, MEM0, Nothing, SNAPSHOTS, Source, SourceUser};
 use crate::zep;
 

@@ -17,7 +17,7 @@ use super::plan::{self, PlannedOwner, PlannedPlace, SpoolError, blocking};
 use super::profile::{NOT_COMPARED, profile};
 use super::retry::with_retries;
 use crate::memory;
-use crate::memory::import::{Scan, Sessions};
+use crate::memory::import::{Scan, UserSessions};
 use crate::memory::model::{Owner, Place};
 use crate::zep;
 
@@ -131,7 +131,7 @@ impl<'a> Comparison<'a> {
         &self,
         place: &PlannedPlace,
         there: bool,
-        sessions: Option<&Sessions>,
+        sessions: Option<&UserSessions>,
     ) -> Result<(), Stopped> {
         let expected = place.planned;
         if expected == 0 {

@@ -21,7 +21,7 @@ use super::report::{Report, Trouble};
 use super::retry::with_retries;
 use super::{Request, lock};
 use crate::memory;
-use crate::memory::import::{ImportTurn, Sessions};
+use crate::memory::import::{ImportTurn, UserSessions};
 use crate::memory::model::{Owner, Place, SessionId};
 use crate::memory::profile::UserState;
 use crate::zep;
@@ -49,7 +49,7 @@ struct Ready {
     /// Whether the owner was there before.
     existed: bool,
     /// The owner's sessions, if it was.
-    sessions: Option<Sessions>,
+    sessions: Option<UserSessions>,
     /// The turn to write for the owner; none in a dry run.
     turn: Option<ImportTurn>,
 }
