@@ -10,7 +10,6 @@ mod error;
 mod faults;
 mod layers;
 mod routes;
-mod signals;
 mod wire;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -32,7 +31,6 @@ pub use faults::{
     Failing, Fault, OneShot, Plan, PlanError, Rate, RateLimitDrop, Restarts, Status, Timed,
 };
 use layers::RateLimit;
-pub use signals::stop_on_signals;
 
 use crate::local::{Behavior, LocalZep};
 use crate::zep::Accounts;

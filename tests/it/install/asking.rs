@@ -1,4 +1,4 @@
-//! The questions, on a terminal of the test's own.
+//! The questions, on a pseudo-terminal.
 
 use std::io::{Read, Write};
 
@@ -6,7 +6,7 @@ use super::{Home, KEY, bytes};
 
 const CURSOR: &str = ".cursor/mcp.json";
 
-/// Runs `install` on a terminal; answers each question as it comes.
+/// Runs `install` on a terminal, and answers each question when it appears.
 #[cfg(target_os = "linux")]
 fn asked(
     home: &Home,
@@ -14,7 +14,7 @@ fn asked(
     answers: &[(&str, &str)],
     meanwhile: impl Fn(),
 ) -> (String, bool) {
-    // `script` makes the terminal; util-linux has it everywhere.
+    // `script` (util-linux) provides the terminal.
     let command = home.command(arguments);
     let words: Vec<String> = std::iter::once(command.get_program())
         .chain(command.get_args())
@@ -50,7 +50,7 @@ fn asked(
             && seen.contains(question)
         {
             meanwhile();
-            // The terminal must have stopped echoing by then.
+            // The program needs time to turn off the echo.
             std::thread::sleep(std::time::Duration::from_millis(200));
             input.write_all(answer.as_bytes()).unwrap();
             answers.next();
@@ -81,7 +81,7 @@ fn the_key_is_asked_for_and_never_echoed() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn anything_but_a_yes_changes_nothing() {
+fn any_answer_but_yes_changes_nothing() {
     if !std::path::Path::new("/usr/bin/script").exists() {
         return;
     }
@@ -100,7 +100,7 @@ fn anything_but_a_yes_changes_nothing() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_file_that_is_changed_while_the_question_stands_is_left_alone() {
+fn a_file_that_changes_during_the_question_is_left_alone() {
     if !std::path::Path::new("/usr/bin/script").exists() {
         return;
     }
@@ -108,7 +108,10 @@ fn a_file_that_is_changed_while_the_question_stands_is_left_alone() {
     let meddle = || home.put(CURSOR, b"{\"somebody\": \"else\"}");
     let answers = [("Change this? [y/N]", "y\n")];
     let (seen, well) = asked(&home, &["--local"], &answers, meddle);
-    assert!(!well && seen.contains("changed by somebody else"), "{seen}");
+    assert!(
+        !well && seen.contains("changed by another program"),
+        "{seen}"
+    );
     assert_eq!(home.text(CURSOR), "{\"somebody\": \"else\"}");
     assert!(home.backups(CURSOR).is_empty());
 }

@@ -1,17 +1,17 @@
-//! Where hosts keep their configuration, and how each names things in it.
+//! The configuration files of each host, and their conventions.
 //!
 //! Sources, read in November 2026:
 //! - Claude Desktop: modelcontextprotocol.io, "Connect to local MCP servers" (macOS, Windows). On
 //!   Linux and in the Windows Store edition it is Electron's directory of the application.
 //! - Claude Code: code.claude.com/docs/en/mcp ("MCP installation scopes", "Environment variable
-//!   expansion in `.mcp.json`"; that user scope does not expand: anthropics/claude-code#43693) and
+//!   expansion in `.mcp.json`"; user scope does not expand: anthropics/claude-code#43693) and
 //!   `CLAUDE_CONFIG_DIR` of code.claude.com/docs/en/env-vars.
 //! - Cursor: cursor.com/docs/mcp ("Configuration locations", "Config interpolation").
 //! - Windsurf: docs.windsurf.com/windsurf/cascade/mcp ("mcp_config.json", "Config Interpolation").
 //! - VS Code: code.visualstudio.com/docs/copilot/reference/mcp-configuration ("Configuration
-//!   structure", "Input variables for sensitive data"). Until 1.102 servers stood in `settings.json`.
+//!   structure", "Input variables for sensitive data"). Until 1.102 servers were in `settings.json`.
 //! - Codex: developers.openai.com/codex/mcp and openai/codex `docs/config.md` (`CODEX_HOME`,
-//!   `env_vars`; the project's `.codex/config.toml` is read where the project is trusted).
+//!   `env_vars`; a project's `.codex/config.toml` is read if the project is trusted).
 //! - Gemini CLI: google-gemini/gemini-cli `docs/tools/mcp-server.md`.
 
 use std::ffi::OsString;
@@ -20,10 +20,7 @@ use std::path::{Component, Path, PathBuf};
 use directories::BaseDirs;
 
 use super::Host;
-use super::document::Syntax;
-
-/// Where a list of servers stands in a file: names from the outside in; `*` is any name.
-pub type Section = &'static [&'static str];
+use super::document::{Section, Syntax};
 
 const MCP_SERVERS: &[Section] = &[&["mcpServers"]];
 const CLAUDE_CODE: &[Section] = &[&["mcpServers"], &["projects", "*", "mcpServers"]];
@@ -31,62 +28,67 @@ const SERVERS: &[Section] = &[&["servers"]];
 const SETTINGS: &[Section] = &[&["mcp", "servers"]];
 const CODEX: &[Section] = &[&["mcp_servers"]];
 
-/// Whose list it is.
+/// Who shares a file, in the words of the hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// One person's, on this machine.
+pub enum ConfigScope {
+    /// One user on this machine.
     User,
-    /// A project's, likely shared with others: no key is written into it.
+    /// A project, likely under version control: no key is written into its files.
     Project,
 }
 
-/// How a host takes a value from its own environment or from the person instead of the file.
+/// How an entry refers to a value that is not in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reference {
-    /// This text stands for the value of the variable whose name stands between the two parts.
-    Text(&'static str, &'static str),
-    /// A variable named in the list `env_vars` is handed on.
-    Handed,
-    /// The host asks for it once, hidden, and keeps it safe: `${input:…}`.
-    Asked,
+    /// The host replaces the variable's name between this prefix and suffix.
+    Interpolated(&'static str, &'static str),
+    /// The host forwards the variables named in `env_vars`.
+    Forwarded,
+    /// The host asks the user once and stores the value: `${input:…}`.
+    Prompted,
 }
 
-/// A file that lists MCP servers.
+/// A configuration file that lists MCP servers, existing or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Whose it is; `None` for a file that no known host has.
+pub struct Location {
+    /// The host that reads it; `None` if unknown.
     pub host: Option<Host>,
-    /// The file. It need not exist.
+    /// Its path.
     pub path: PathBuf,
     /// Who shares it.
-    pub scope: Scope,
-    /// Where servers stand in it. A new one is put into the first.
+    pub scope: ConfigScope,
+    /// Its lists of servers. A new entry goes into the first.
     pub sections: &'static [Section],
-    /// What is written in it.
+    /// Its language.
     pub syntax: Syntax,
 }
 
-impl Place {
-    /// How an entry in this file can leave a value to the environment. `None` where the host does
-    /// not say that it can.
+impl Location {
+    /// How an entry in this file can refer to a value outside it. `None` where the host documents no
+    /// way.
     pub fn reference(&self) -> Option<Reference> {
         match (self.host?, self.scope) {
-            (Host::ClaudeDesktop, _) | (Host::ClaudeCode, Scope::User) => None,
-            (Host::ClaudeCode, Scope::Project) | (Host::Gemini, _) => {
-                Some(Reference::Text("${", "}"))
+            (Host::ClaudeDesktop, _) | (Host::ClaudeCode, ConfigScope::User) => None,
+            (Host::ClaudeCode, ConfigScope::Project) | (Host::Gemini, _) => {
+                Some(Reference::Interpolated("${", "}"))
             }
-            (Host::Cursor | Host::Windsurf, _) => Some(Reference::Text("${env:", "}")),
-            (Host::VsCode, _) => Some(Reference::Asked),
-            (Host::Codex, _) => Some(Reference::Handed),
+            (Host::Cursor | Host::Windsurf, _) => Some(Reference::Interpolated("${env:", "}")),
+            (Host::VsCode, _) => Some(Reference::Prompted),
+            (Host::Codex, _) => Some(Reference::Forwarded),
         }
     }
 
-    /// The host, or what the file is called where it is nobody's.
-    pub fn owner(&self) -> String {
+    /// Whether others are likely to get the file, so that no secret belongs into it.
+    pub fn is_shared(&self) -> bool {
+        self.scope == ConfigScope::Project
+    }
+
+    /// The host's name, and whether the file is the project's.
+    pub fn title(&self) -> String {
         let host = self.host.map_or("a configuration", Host::name);
         match self.scope {
-            Scope::User => host.to_owned(),
-            Scope::Project => format!("{host}, this project"),
+            ConfigScope::User => host.to_owned(),
+            ConfigScope::Project => format!("{host}, this project"),
         }
     }
 
@@ -102,7 +104,7 @@ impl Place {
         Self {
             host: Some(host),
             path,
-            scope: Scope::User,
+            scope: ConfigScope::User,
             sections,
             syntax,
         }
@@ -110,35 +112,35 @@ impl Place {
 
     fn of_project(host: Host, path: PathBuf) -> Self {
         Self {
-            scope: Scope::Project,
+            scope: ConfigScope::Project,
             ..Self::at(host, path)
         }
     }
 }
 
-/// What decides where hosts keep things.
+/// The directories that determine where hosts keep their files.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
-    /// The person's home directory.
+pub struct HostDirs {
+    /// The user's home directory.
     pub home: PathBuf,
     /// Where applications keep their settings: `~/.config`, `~/Library/Application Support` or
     /// `%APPDATA%`.
     pub config: PathBuf,
-    /// Where they keep what stays on this machine; on Windows `%LOCALAPPDATA%`.
+    /// Where applications keep data that stays on this machine; on Windows `%LOCALAPPDATA%`.
     pub local: PathBuf,
-    /// Codex's own directory, if it is not `~/.codex`: `CODEX_HOME`.
+    /// `CODEX_HOME`; without it, `~/.codex`.
     pub codex_home: Option<PathBuf>,
-    /// Claude Code's own directory, if it is not the home directory: `CLAUDE_CONFIG_DIR`.
+    /// `CLAUDE_CONFIG_DIR`; without it, the home directory.
     pub claude_dir: Option<PathBuf>,
-    /// The working directory, whose project files are looked at, too.
+    /// The working directory, for project files.
     pub directory: PathBuf,
 }
 
-impl Surroundings {
-    /// Those of this process. `None` if there is no home directory or no working directory.
+impl HostDirs {
+    /// Reads them from this process. `None` if there is no home directory or no working directory.
     ///
-    /// These variables are the hosts', not this program's settings.
-    pub fn of_this_process() -> Option<Self> {
+    /// The variables belong to the hosts; they are not settings of this program.
+    pub fn from_process() -> Option<Self> {
         let dirs = BaseDirs::new()?;
         let set = |value: OsString| (!value.is_empty()).then(|| PathBuf::from(value));
         Some(Self {
@@ -151,29 +153,29 @@ impl Surroundings {
         })
     }
 
-    /// Every file in which hosts look, those that exist and those that do not; of each host the
-    /// one in which a new entry belongs first.
-    pub fn places(&self) -> Vec<Place> {
-        let mut places: Vec<Place> = Host::ALL
+    /// All files that hosts read, existing or not. The first of each host is the one for a new
+    /// entry.
+    pub fn locations(&self) -> Vec<Location> {
+        let mut locations: Vec<Location> = Host::ALL
             .into_iter()
             .flat_map(|host| {
                 let user = self.user_files(host).into_iter();
                 let project = self.project_files(host).into_iter();
-                user.map(move |path| Place::at(host, path))
-                    .chain(project.map(move |path| Place::of_project(host, path)))
+                user.map(move |path| Location::at(host, path))
+                    .chain(project.map(move |path| Location::of_project(host, path)))
             })
             .collect();
-        // In the home directory, a project's `.cursor/mcp.json` is the person's own.
+        // In the home directory, `.cursor/mcp.json` is both the project's and the user's.
         let mut seen = Vec::new();
-        places.retain(|place| {
-            let new = !seen.contains(&place.path);
-            seen.push(place.path.clone());
+        locations.retain(|location| {
+            let new = !seen.contains(&location.path);
+            seen.push(location.path.clone());
             new
         });
-        places
+        locations
     }
 
-    /// Whether there are signs that somebody uses the host on this machine.
+    /// Whether the host is installed for this user: its directory or one of its files exists.
     pub fn has(&self, host: Host) -> bool {
         let own = match host {
             Host::ClaudeCode => vec![self.claude_dir.clone().unwrap_or(self.home.join(".claude"))],
@@ -187,8 +189,8 @@ impl Surroundings {
             || self.user_files(host).iter().any(|file| file.exists())
     }
 
-    /// The directory by which the host is known, to say what is missing.
-    pub fn sign(&self, host: Host) -> PathBuf {
+    /// The path that [`Self::has`] looks for first, for error messages.
+    pub fn expected(&self, host: Host) -> PathBuf {
         let files = self.user_files(host);
         let first = files.first().cloned().unwrap_or_default();
         match host {
@@ -243,7 +245,7 @@ impl Surroundings {
         Some(self.directory.join(inside))
     }
 
-    /// Claude Desktop from the Windows Store has a roaming directory of its own.
+    /// Claude Desktop from the Windows Store has its own roaming directory.
     fn store_editions(&self) -> impl Iterator<Item = PathBuf> {
         subdirectories(&self.local.join("Packages"))
             .filter(|package| {
@@ -253,25 +255,25 @@ impl Surroundings {
             .map(|package| package.join("LocalCache/Roaming/Claude"))
     }
 
-    /// The place that a path names: a known one, or one that is called as hosts call theirs, or a
-    /// file of the host that is named, or nobody's.
-    pub fn place_at(&self, path: &Path, host: Option<Host>) -> Place {
+    /// The location of a path given by the user: a known one, else a file of `host`, else one
+    /// recognised by its name, else one of an unknown host.
+    pub fn location_of(&self, path: &Path, host: Option<Host>) -> Location {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let known = self.places().into_iter().find(|it| it.path == absolute);
-        let place = match (known, host) {
-            (Some(place), _) => place,
-            (None, Some(host)) => Place::at(host, absolute),
-            (None, None) => called(absolute),
+        let known = self.locations().into_iter().find(|it| it.path == absolute);
+        let location = match (known, host) {
+            (Some(known), _) => known,
+            (None, Some(host)) => Location::at(host, absolute),
+            (None, None) => by_name(absolute),
         };
-        Place {
+        Location {
             path: path.to_owned(),
-            ..place
+            ..location
         }
     }
 }
 
-/// The place that a file is by what it is called.
-fn called(path: PathBuf) -> Place {
+/// Recognises a file by its name and directory.
+fn by_name(path: PathBuf) -> Location {
     let parts: Vec<_> = path
         .components()
         .rev()
@@ -283,21 +285,21 @@ fn called(path: PathBuf) -> Place {
         .collect();
     let parts: Vec<_> = parts.iter().map(String::as_str).collect();
     match parts[..] {
-        ["claude_desktop_config.json", ..] => Place::at(Host::ClaudeDesktop, path),
-        [".claude.json", ..] => Place::at(Host::ClaudeCode, path),
-        [".mcp.json", ..] => Place::of_project(Host::ClaudeCode, path),
-        ["mcp.json", ".cursor"] => Place::of_project(Host::Cursor, path),
-        ["mcp_config.json", "windsurf"] => Place::at(Host::Windsurf, path),
-        ["mcp.json", ".vscode"] => Place::of_project(Host::VsCode, path),
-        ["mcp.json" | "settings.json", "User"] => Place::at(Host::VsCode, path),
-        ["config.toml", ".codex"] => Place::of_project(Host::Codex, path),
-        ["settings.json", ".gemini"] => Place::of_project(Host::Gemini, path),
+        ["claude_desktop_config.json", ..] => Location::at(Host::ClaudeDesktop, path),
+        [".claude.json", ..] => Location::at(Host::ClaudeCode, path),
+        [".mcp.json", ..] => Location::of_project(Host::ClaudeCode, path),
+        ["mcp.json", ".cursor"] => Location::of_project(Host::Cursor, path),
+        ["mcp_config.json", "windsurf"] => Location::at(Host::Windsurf, path),
+        ["mcp.json", ".vscode"] => Location::of_project(Host::VsCode, path),
+        ["mcp.json" | "settings.json", "User"] => Location::at(Host::VsCode, path),
+        ["config.toml", ".codex"] => Location::of_project(Host::Codex, path),
+        ["settings.json", ".gemini"] => Location::of_project(Host::Gemini, path),
         _ => unknown(path),
     }
 }
 
-/// A file of some other host: TOML as Codex has it, or JSON with any of the lists that are in use.
-fn unknown(path: PathBuf) -> Place {
+/// A file of an unknown host: TOML in the form of Codex, or JSON with any known list.
+fn unknown(path: PathBuf) -> Location {
     const ANY: &[Section] = &[
         &["mcpServers"],
         &["projects", "*", "mcpServers"],
@@ -312,10 +314,10 @@ fn unknown(path: PathBuf) -> Place {
     } else {
         (ANY, Syntax::Json)
     };
-    Place {
+    Location {
         host: None,
         path,
-        scope: Scope::User,
+        scope: ConfigScope::User,
         sections,
         syntax,
     }

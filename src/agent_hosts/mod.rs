@@ -1,25 +1,22 @@
-//! Agent hosts: where each keeps its list of MCP servers, and how one entry of it is changed without
+//! Agent hosts: where each keeps its list of MCP servers, and how one entry is changed without
 //! touching anything else.
 //!
-//! - [`places`]: which files there are, of which host, and how each names things.
-//! - [`entry`], with `command`: what an entry runs: mem0's server, this one, or another.
-//! - [`plan`]: what takes the entry's place.
-//! - [`document`], with `jsonc` and `toml`: the file's text with that one entry changed, all
-//!   else byte for byte.
-//! - [`mask`]: an entry as it may be shown.
-//! - [`mod@file`]: reading, writing and putting back, atomically and with a backup.
+//! - [`locations`]: the configuration files of each host, and their conventions.
+//! - [`entry`], with `command_line`: which server an entry runs.
+//! - [`plan`]: the entry after the switch.
+//! - [`document`]: the file's text with that one entry changed, all else byte for byte.
+//! - [`mask`]: an entry with its secrets hidden.
+//! - [`mod@file`]: reading, writing and restoring, atomically and with a backup.
 //!
-//! Knows nothing of memories: what it writes is how a program is started.
+//! Knows nothing of memories.
 
-mod command;
+mod command_line;
 pub mod document;
 pub mod entry;
 pub mod file;
-mod jsonc;
+pub mod locations;
 pub mod mask;
-pub mod places;
 pub mod plan;
-mod toml;
 
 use std::fmt;
 
@@ -34,10 +31,10 @@ pub enum Host {
     Cursor,
     /// Windsurf
     Windsurf,
-    /// VS Code, with its Insiders edition
+    /// VS Code and VS Code Insiders
     #[value(name = "vscode")]
     VsCode,
-    /// Codex: command line, editor extension and app, which share one file
+    /// Codex (command line, editor extension and app share one file)
     Codex,
     /// Gemini CLI
     #[value(name = "gemini-cli")]
@@ -45,7 +42,7 @@ pub enum Host {
 }
 
 impl Host {
-    /// All of them, in the order in which they are looked at.
+    /// All hosts, in search order.
     pub const ALL: [Self; 7] = [
         Self::ClaudeDesktop,
         Self::ClaudeCode,
@@ -56,7 +53,7 @@ impl Host {
         Self::Gemini,
     ];
 
-    /// The name that people know.
+    /// The product name.
     pub fn name(self) -> &'static str {
         match self {
             Self::ClaudeDesktop => "Claude Desktop",
@@ -69,17 +66,17 @@ impl Host {
         }
     }
 
-    /// How it is made to start the server anew.
+    /// How to make the host start the server again.
     pub fn restart(self) -> &'static str {
         match self {
             Self::ClaudeDesktop => {
-                "quit it completely, its icon in the tray included, and start it"
+                "quit it completely, including its tray icon, and start it again"
             }
             Self::ClaudeCode => {
-                "end its sessions and start a new one; `/mcp` shows the server. A session that was \
-                 running may have written its file over this change: run `install` again then"
+                "end its sessions and start a new one; `/mcp` shows the server. A running session \
+                 may overwrite this change: then run `install` again"
             }
-            Self::Cursor => "restart it, or switch the server off and on in its MCP settings",
+            Self::Cursor => "restart it, or turn the server off and on in its MCP settings",
             Self::Windsurf => "press refresh in Cascade's MCP panel, or restart it",
             Self::VsCode => {
                 "run `MCP: List Servers` from the command palette and restart the server"

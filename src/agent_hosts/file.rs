@@ -1,8 +1,7 @@
-//! Configuration files on the disk: read whole, written at once or not at all, and put back.
+//! Configuration files on disk: read whole, replaced atomically, and restored.
 //!
-//! Before the first byte is written, what is there is kept beside the file:
-//! `NAME.zep-backup-TIME-HASH`, readable by its owner only. The hash is of what was written in its
-//! place, so that putting it back can tell whether anybody has changed the file since.
+//! Before a file is replaced, its content is kept beside it as `NAME.zep-backup-TIME-HASH`, readable
+//! by its owner only. The hash is of the new content, so that a restore detects later changes.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -12,18 +11,18 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// The largest file that is read, in bytes. Claude Code's, which holds its history of projects, is
-/// known with several hundred kilobytes.
+/// The largest file that is read, in bytes. Claude Code's file, which holds its project history, is
+/// known to reach several hundred kilobytes.
 pub const LARGEST: u64 = 10 * 1024 * 1024;
 const BACKUP: &str = ".zep-backup-";
-/// What a restoration by force replaced: never put back by itself.
+/// Content that a forced restore replaced; `--restore` does not use it.
 const REPLACED: &str = ".zep-replaced-";
 const BOM: &str = "\u{feff}";
 
-/// Why a file could not be read, written or put back.
+/// Why a file could not be read, written or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It is no file.
+    /// It is a directory.
     #[error("{0} is a directory, not a file")]
     Directory(PathBuf),
     /// It is larger than [`LARGEST`].
@@ -32,26 +31,26 @@ pub enum FileError {
     /// It is not UTF-8.
     #[error("{0} is not UTF-8 text")]
     NotText(PathBuf),
-    /// The system refuses.
+    /// An I/O error.
     #[error("{path} cannot be {done}: {source}")]
     Refused {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What cannot be done with it.
+        /// The operation, as a participle.
         done: &'static str,
         /// The reason.
         source: io::Error,
     },
-    /// Somebody changed it between reading and writing.
-    #[error("{0} was changed by somebody else just now; nothing was written to it, try again")]
+    /// It changed between reading and writing.
+    #[error("{0} was changed by another program just now; nothing was written to it, try again")]
     Changed(PathBuf),
-    /// There is nothing to put back.
+    /// There is no backup.
     #[error("{0} has no backup beside it")]
     NoBackup(PathBuf),
-    /// Somebody changed it since it was written here.
+    /// It changed since `install` wrote it.
     #[error(
-        "{0} was changed since `install` wrote it; --force puts the backup back all the same, and \
-         keeps what is there now beside it"
+        "{0} was changed since `install` wrote it; --force restores the backup anyway and keeps \
+         the current content beside it"
     )]
     ChangedSince(PathBuf),
 }
@@ -59,24 +58,24 @@ pub enum FileError {
 /// A file as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// As it was named.
+    /// As given.
     path: PathBuf,
-    /// Where it is, all links followed: they stay links.
+    /// With symbolic links resolved, so that writing keeps the links.
     real: PathBuf,
-    /// Its text, without a byte order mark; `None` if there is no file.
+    /// Without a byte order mark; `None` if the file does not exist.
     text: Option<String>,
     has_bom: bool,
 }
 
 impl Snapshot {
-    /// Reads the file, if there is one.
+    /// Reads the file. A missing file is not an error.
     ///
     /// # Errors
-    /// [`FileError`], but not if there is none.
+    /// [`FileError`].
     pub fn read(path: &Path) -> Result<Self, FileError> {
         let real = match fs::canonicalize(path) {
             Ok(real) => real,
-            // A link to a file that is not there yet would be replaced by the file.
+            // Writing would replace a dangling link by a file.
             Err(error) if error.kind() == io::ErrorKind::NotFound && !path.is_symlink() => {
                 path.to_owned()
             }
@@ -94,18 +93,18 @@ impl Snapshot {
         })
     }
 
-    /// Whether there is a file.
+    /// Whether the file exists.
     pub fn exists(&self) -> bool {
         self.text.is_some()
     }
 
-    /// Its text, without a byte order mark; empty if there is no file.
+    /// Its text, without a byte order mark; empty if the file does not exist.
     pub fn text(&self) -> &str {
         self.text.as_deref().unwrap_or_default()
     }
 
-    /// Whether others on this machine can read it. Where the system does not say, no.
-    pub fn is_open_to_others(&self) -> bool {
+    /// Whether other users of this machine can read it; unknown, so false, except on Unix.
+    pub fn is_readable_by_others(&self) -> bool {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -115,7 +114,7 @@ impl Snapshot {
         false
     }
 
-    /// Whether the file still is as it was read.
+    /// Checks that the file is still as it was read.
     ///
     /// # Errors
     /// [`FileError::Changed`] if not.
@@ -126,11 +125,11 @@ impl Snapshot {
         }
     }
 
-    /// Writes another text in its place, with the same permissions; a new file is its owner's
-    /// alone. Returns the backup; `None` if there was nothing to keep.
+    /// Replaces the text and keeps the permissions; only the owner can read a new file. Returns the
+    /// backup; `None` for a new file.
     ///
     /// # Errors
-    /// [`FileError`]. The file is as it was then.
+    /// [`FileError`]; the file is then unchanged.
     pub fn replace(&self, text: &str) -> Result<Option<PathBuf>, FileError> {
         let bytes = self.bytes(text);
         let prepared = prepared(&self.real, &bytes)?;
@@ -143,41 +142,41 @@ impl Snapshot {
             .check_unchanged()
             .and_then(|()| put_in_place(prepared, &self.real));
         if let (Err(_), Some(backup)) = (&written, &backup) {
-            // Nothing was replaced, so nothing is to be put back. A backup too many does no harm.
+            // Nothing was replaced. A leftover backup does no harm.
             let _ = fs::remove_file(backup);
         }
         written.map(|()| backup)
     }
 
-    /// A text as it stands in this file.
+    /// A text as bytes of this file, with its byte order mark.
     fn bytes(&self, text: &str) -> Vec<u8> {
         let mark = if self.has_bom { BOM } else { "" };
         format!("{mark}{text}").into_bytes()
     }
 }
 
-/// What putting back did.
+/// What a restore did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Restored {
-    /// The file is as it was before; what stood there by force is kept in this file.
+    /// The backup was restored.
     Done {
-        /// Set where somebody's changes were replaced by force.
+        /// Where later changes were kept, if there were any.
         kept: Option<PathBuf>,
     },
-    /// It was so already.
-    AsBefore,
+    /// The file had the content of the backup already.
+    AlreadyThere,
 }
 
-/// Whether a file may be put back over changes of somebody else.
+/// What a restore may overwrite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Over {
-    /// Only over what was written here.
-    OurOwn,
-    /// Over anything, which is kept beside it.
-    Anything,
+pub enum Overwrite {
+    /// Only what `install` wrote.
+    OwnChanges,
+    /// Later changes too, which are kept beside the file.
+    AnyChanges,
 }
 
-/// A backup that can be put back. Nothing of its file has changed yet.
+/// A restore that is prepared; its file is unchanged until [`Restoration::carry_out`].
 #[derive(Debug)]
 pub struct Restoration {
     real: PathBuf,
@@ -189,11 +188,11 @@ pub struct Restoration {
 }
 
 impl Restoration {
-    /// Makes ready to put the latest backup of a file back.
+    /// Prepares to restore the latest backup of a file.
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn of(path: &Path, over: Over) -> Result<Self, FileError> {
+    pub fn of(path: &Path, over: Overwrite) -> Result<Self, FileError> {
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let backup = latest_backup(&real).ok_or_else(|| FileError::NoBackup(path.to_owned()))?;
         let old = read_bounded(&backup)?;
@@ -201,7 +200,7 @@ impl Restoration {
         let is_ours = now
             .as_ref()
             .is_some_and(|now| *now == old || backup.to_string_lossy().ends_with(&hash(now)));
-        if !is_ours && over == Over::OurOwn {
+        if !is_ours && over == Overwrite::OwnChanges {
             return Err(FileError::ChangedSince(path.to_owned()));
         }
         Ok(Self {
@@ -214,17 +213,18 @@ impl Restoration {
         })
     }
 
-    /// Puts it back, byte for byte, and removes the backup: the one before it is the next.
+    /// Restores the backup, byte for byte, and removes it, so that the next restore takes the one
+    /// before it.
     ///
     /// # Errors
-    /// [`FileError`]. The file is as it was then.
+    /// [`FileError`]; the file is then unchanged.
     pub fn carry_out(self) -> Result<Restored, FileError> {
         if read_if_any(&self.real)? != self.now {
             return Err(FileError::Changed(self.real));
         }
         if self.now.as_ref() == Some(&self.old) {
             remove(&self.backup)?;
-            return Ok(Restored::AsBefore);
+            return Ok(Restored::AlreadyThere);
         }
         let kept = match &self.now {
             Some(now) if !self.is_ours => Some(keep(&self.real, REPLACED, now, &self.old)?),
@@ -236,13 +236,13 @@ impl Restoration {
     }
 }
 
-/// Whether there is a backup beside the file.
+/// Whether the file has a backup.
 pub fn has_backup(path: &Path) -> bool {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     latest_backup(&real).is_some()
 }
 
-/// Times are written so that the latest is the last by name.
+/// The times in their names sort as text.
 fn latest_backup(real: &Path) -> Option<PathBuf> {
     let mut prefix = real.file_name()?.to_owned();
     prefix.push(BACKUP);
@@ -257,7 +257,7 @@ fn latest_backup(real: &Path) -> Option<PathBuf> {
         .max()
 }
 
-/// Writes `old` to a new file beside the one that it is of, for its owner's eyes only.
+/// Writes `old` to a new file beside `real`, readable by its owner only.
 fn keep(real: &Path, mark: &str, old: &[u8], new: &[u8]) -> Result<PathBuf, FileError> {
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%S.%9fZ").to_string();
     let mut name: OsString = real.file_name().unwrap_or_default().to_owned();
@@ -274,14 +274,14 @@ fn keep(real: &Path, mark: &str, old: &[u8], new: &[u8]) -> Result<PathBuf, File
     let mut file = options.open(&backup).map_err(failed)?;
     let written = file.write_all(old).and_then(|()| file.sync_all());
     if let Err(source) = written {
-        // Half a backup would be put back as if it were a whole one.
+        // A restore could not tell half a backup from a whole one.
         let _ = fs::remove_file(&backup);
         return Err(failed(source));
     }
     Ok(backup)
 }
 
-/// A file with these bytes beside the one that it is to replace, with that one's permissions.
+/// A temporary file beside `real` with these bytes and the permissions of `real`.
 fn prepared(real: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, FileError> {
     let failed = |source| refused(real, "written", source);
     let directory = real.parent().unwrap_or(Path::new("."));
@@ -294,7 +294,7 @@ fn prepared(real: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, FileEr
     if let Some(old) = &old
         && old.readonly()
     {
-        // Its directory would let it be replaced, but somebody did not want that.
+        // Renaming over a read-only file would succeed.
         return Err(failed(io::ErrorKind::PermissionDenied.into()));
     }
     let mut file = tempfile::Builder::new()
@@ -354,7 +354,7 @@ fn refused(path: &Path, done: &'static str, source: io::Error) -> FileError {
     }
 }
 
-/// Tells contents apart; it keeps no secret.
+/// Identifies content; not for security.
 fn hash(bytes: &[u8]) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, bytes)
         .simple()

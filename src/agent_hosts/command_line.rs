@@ -1,9 +1,9 @@
-//! An entry's command line, without what only leads to the program that it runs.
+//! The command line of an entry, with wrappers (`env`, shells, `cmd /c`) removed.
 
 use serde_json::{Map, Value};
 
-/// Options of `docker run` that are followed by a value of their own (docs.docker.com, "docker
-/// container run"): what comes after the last of them is the image.
+/// Options of `docker run` that take a value (docs.docker.com, "docker container run"). The first
+/// other word after them is the image.
 const DOCKER_VALUES: [&str; 30] = [
     "-a",
     "-c",
@@ -37,21 +37,21 @@ const DOCKER_VALUES: [&str; 30] = [
     "--volume",
 ];
 
-/// A command line, without what only leads to it.
-pub struct Command {
-    /// The program and its arguments, after `env`, a shell or `cmd /c`.
+/// A command line.
+pub(super) struct CommandLine {
+    /// The program and its arguments, without wrappers.
     words: Vec<String>,
-    /// All words, those that lead to it included.
-    pub every_word: Vec<String>,
+    /// All words, including those of wrappers.
+    pub(super) every_word: Vec<String>,
 }
 
-impl Command {
-    /// That of an entry.
-    pub fn of(entry: &Map<String, Value>) -> Self {
+impl CommandLine {
+    /// Reads `command` and `args` of an entry.
+    pub(super) fn of(entry: &Map<String, Value>) -> Self {
         let mut words: Vec<String> = Vec::new();
         match entry.get("command") {
             Some(Value::String(command)) => words.push(command.clone()),
-            // Some hosts take the whole command line as a list.
+            // Some hosts accept the whole command line as a list.
             Some(Value::Array(all)) => {
                 words.extend(all.iter().filter_map(Value::as_str).map(str::to_owned));
             }
@@ -60,7 +60,7 @@ impl Command {
         if let Some(Value::Array(args)) = entry.get("args") {
             words.extend(args.iter().filter_map(Value::as_str).map(str::to_owned));
         }
-        // A whole line in `command`, as if a shell read it; a path may have spaces, too.
+        // A whole shell line in `command`, unless it is a path with spaces.
         if let [line] = &words[..]
             && line.contains(' ')
             && !line.contains(['/', '\\'])
@@ -69,36 +69,35 @@ impl Command {
         }
         let mut words: Vec<String> = words.iter().map(|word| defaulted(word)).collect();
         let mut every_word = words.clone();
-        // Each turn takes at least one word away.
-        while let Some(led) = led_to(&words) {
-            // A line that was split is no word any more.
-            every_word.retain(|word| led.line.as_ref() != Some(word));
-            every_word.extend(led.seen);
-            words = led.rest;
+        // Terminates: each iteration removes at least one word.
+        while let Some(wrapped) = unwrap(&words) {
+            every_word.retain(|word| wrapped.line.as_ref() != Some(word));
+            every_word.extend(wrapped.line_words);
+            words = wrapped.command;
         }
         Self { words, every_word }
     }
 
-    /// The program's name, as [`stem`] has it; empty if there is none.
-    pub fn program(&self) -> String {
+    /// The [`stem`] of the program's name; empty if there is none.
+    pub(super) fn program(&self) -> String {
         self.words
             .first()
             .map(|word| stem(word))
             .unwrap_or_default()
     }
 
-    /// What follows it.
-    pub fn arguments(&self) -> &[String] {
+    /// The words after the program.
+    pub(super) fn arguments(&self) -> &[String] {
         self.words.get(1..).unwrap_or_default()
     }
 
-    /// Whether it runs containers.
-    pub fn is_container(&self) -> bool {
+    /// Whether the program is a container engine.
+    pub(super) fn is_container(&self) -> bool {
         matches!(self.program().as_str(), "docker" | "podman" | "nerdctl")
     }
 
     /// The image of `docker run`.
-    pub fn image(&self) -> Option<&str> {
+    pub(super) fn image(&self) -> Option<&str> {
         let arguments = self.arguments();
         let start = arguments.iter().position(|word| word == "run")? + 1;
         let mut words = arguments[start..].iter();
@@ -113,28 +112,28 @@ impl Command {
     }
 }
 
-/// A command that another one leads to.
-struct Led {
-    /// What it was split from, if it was one line.
+/// The command that a wrapper runs.
+struct Wrapped {
+    /// The argument that held the command as one line.
     line: Option<String>,
-    /// The words on the way that are read for what they set.
-    seen: Vec<String>,
+    /// The words of that line that may set variables.
+    line_words: Vec<String>,
     /// The command.
-    rest: Vec<String>,
+    command: Vec<String>,
 }
 
-/// The command that `words` lead to, if they only lead to one.
-fn led_to(words: &[String]) -> Option<Led> {
+/// Removes one wrapper, if `words` begin with one.
+fn unwrap(words: &[String]) -> Option<Wrapped> {
     let (program, rest) = words.split_first()?;
     match stem(program).as_str() {
         "env" => {
             let start = rest
                 .iter()
                 .position(|word| !word.contains('=') && !word.starts_with('-'))?;
-            Some(Led {
+            Some(Wrapped {
                 line: None,
-                seen: Vec::new(),
-                rest: rest[start..].to_vec(),
+                line_words: Vec::new(),
+                command: rest[start..].to_vec(),
             })
         }
         "cmd" => {
@@ -142,14 +141,14 @@ fn led_to(words: &[String]) -> Option<Led> {
                 .iter()
                 .position(|word| word.eq_ignore_ascii_case("/c"))?
                 + 1;
-            let (line, rest) = match &rest[start..] {
+            let (line, command) = match &rest[start..] {
                 [line] => (Some(line.clone()), split(line)),
                 words => (None, words.to_vec()),
             };
-            Some(Led {
+            Some(Wrapped {
                 line,
-                seen: Vec::new(),
-                rest,
+                line_words: Vec::new(),
+                command,
             })
         }
         "sh" | "bash" | "zsh" | "fish" | "dash" | "powershell" | "pwsh" => {
@@ -160,29 +159,29 @@ fn led_to(words: &[String]) -> Option<Led> {
             };
             let line = rest.get(rest.iter().position(is_command)? + 1)?;
             let words = shlex::split(line).unwrap_or_default();
-            // Of `cd there && VAR=1 exec uvx …`, what is run last.
+            // The last command of `cd there && VAR=1 exec uvx …`.
             let last = words
                 .rsplit(|word| matches!(word.as_str(), "&&" | "||" | ";" | "|"))
                 .find(|it| !it.is_empty())?;
             let start = last
                 .iter()
                 .position(|word| word != "exec" && !word.contains('='))?;
-            Some(Led {
+            Some(Wrapped {
                 line: Some(line.clone()),
-                // Nobody else would put in what `$NAME` stands for.
-                seen: words
+                // Only a shell can expand `$NAME`.
+                line_words: words
                     .iter()
                     .filter(|word| !word.contains(['$', '`']))
                     .cloned()
                     .collect(),
-                rest: last[start..].to_vec(),
+                command: last[start..].to_vec(),
             })
         }
         _ => None,
     }
 }
 
-/// `${NAME:-default}` as its default: mem0's own example configuration starts
+/// Replaces `${NAME:-default}` by its default: mem0's example configuration starts
 /// `${MEM0_MCP_COMMAND:-uvx}` (mem0-mcp-server 0.2.1, `mcp.json`).
 fn defaulted(word: &str) -> String {
     let inner = word.strip_prefix("${").and_then(|it| it.strip_suffix('}'));
@@ -198,8 +197,8 @@ fn split(line: &str) -> Vec<String> {
         .collect()
 }
 
-/// A program's name without its directory and the endings that Windows has for programs.
-pub fn stem(program: &str) -> String {
+/// A program's name in lower case, without directory and executable extension.
+pub(super) fn stem(program: &str) -> String {
     let name = program.rsplit(['/', '\\']).next().unwrap_or(program);
     let name = name.to_ascii_lowercase();
     [".exe", ".cmd", ".bat", ".ps1", ".sh"]

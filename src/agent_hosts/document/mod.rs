@@ -1,11 +1,17 @@
-//! A configuration file's text: what it lists, and the same text with one thing in it changed.
+//! A configuration file's text: the servers it lists, and the same text with one value changed.
+
+mod error;
+mod jsonc;
+mod toml;
 
 use serde_json::{Map, Value};
 
-use super::places::Section;
-use super::{jsonc, toml};
+pub use error::DocumentError;
 
-/// What a file is written in.
+/// Where a file lists its servers: names from the outside in; `*` matches any name.
+pub type Section = &'static [&'static str];
+
+/// The language of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Syntax {
     /// JSON, with comments and trailing commas where a host allows them.
@@ -14,45 +20,16 @@ pub enum Syntax {
     Toml,
 }
 
-/// Why a file's text cannot be used. Never quotes the text: there are keys in it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DocumentError {
-    /// It is not what it should be written in.
-    #[error("line {line}, column {column}: {problem}")]
-    Broken {
-        /// From 1.
-        line: usize,
-        /// From 1, in characters.
-        column: usize,
-        /// What is wrong there.
-        problem: String,
-    },
-    /// Something is not the kind of thing that it must be.
-    #[error("{at} is not {expected}")]
-    WrongKind {
-        /// What.
-        at: String,
-        /// What it must be.
-        expected: &'static str,
-    },
-    /// A name stands twice where it may stand once; which one the host takes is its own affair.
-    #[error("`{0}` stands there twice; remove one of them")]
-    Twice(String),
-    /// The change would have touched something else. Nobody has seen it happen.
-    #[error("the entry cannot be changed without touching something else; change it by hand")]
-    Unsafe,
-}
-
 /// A server in a list.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Listed {
-    /// Where it stands: names from the outside in, its own last.
+pub struct ListedServer {
+    /// Names from the outside in, its own last.
     pub path: Vec<String>,
-    /// What is written there.
+    /// Its value.
     pub entry: Value,
 }
 
-impl Listed {
+impl ListedServer {
     /// Its own name.
     pub fn name(&self) -> &str {
         self.path.last().map_or("", String::as_str)
@@ -71,13 +48,13 @@ impl Syntax {
         }
     }
 
-    /// An entry alone, as a TOML file has it.
+    /// One entry as TOML text.
     pub fn toml_entry(name: &str, entry: &Map<String, Value>) -> String {
         toml::rendered(name, entry)
     }
 
-    /// The same text with `new` at `path`, and everything else as it was, to the byte. Of what
-    /// stands at `path` already, only what differs changes. Objects on the way are made.
+    /// The text with `new` at `path` and everything else unchanged, byte for byte. Within the old
+    /// value only the differences change. Missing objects on the path are created.
     ///
     /// # Errors
     /// [`DocumentError`].
@@ -87,7 +64,7 @@ impl Syntax {
             Self::Json => jsonc::set(text, path, new)?,
             Self::Toml => toml::set(text, path, new)?,
         };
-        // The last line of defence: whatever the editing did, this is what the file says then.
+        // Guards against faults of the editing libraries.
         let mut expected = Value::Object(before);
         put(&mut expected, path, new.clone());
         if self.read(&after).map(Value::Object).as_ref() != Ok(&expected) {
@@ -97,14 +74,14 @@ impl Syntax {
     }
 }
 
-/// Every server in the lists of a document, in order.
+/// All servers that a document lists, in order.
 ///
 /// # Errors
-/// [`DocumentError::WrongKind`] if a list, or what it stands in, is no object.
+/// [`DocumentError::WrongKind`] if a list or one of its parents is not an object.
 pub fn listed(
     document: &Map<String, Value>,
     sections: &[Section],
-) -> Result<Vec<Listed>, DocumentError> {
+) -> Result<Vec<ListedServer>, DocumentError> {
     let mut found = Vec::new();
     for section in sections {
         collect(document, section, &mut Vec::new(), &mut found)?;
@@ -116,13 +93,13 @@ fn collect(
     object: &Map<String, Value>,
     section: &[&str],
     path: &mut Vec<String>,
-    found: &mut Vec<Listed>,
+    found: &mut Vec<ListedServer>,
 ) -> Result<(), DocumentError> {
     let Some((first, rest)) = section.split_first() else {
         found.extend(object.iter().map(|(name, entry)| {
             let mut path = path.clone();
             path.push(name.clone());
-            Listed {
+            ListedServer {
                 path,
                 entry: entry.clone(),
             }
@@ -149,11 +126,13 @@ fn collect(
     Ok(())
 }
 
-/// What stands at a path.
-pub fn at<'a>(document: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+/// The value at a path.
+pub fn at<'a>(document: &'a Map<String, Value>, path: &[impl AsRef<str>]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
     rest.iter()
-        .try_fold(document.get(first)?, |value, name| value.get(name))
+        .try_fold(document.get(first.as_ref())?, |value, name| {
+            value.get(name.as_ref())
+        })
 }
 
 fn put(document: &mut Value, path: &[String], new: Value) {

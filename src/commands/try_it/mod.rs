@@ -1,4 +1,4 @@
-//! `try`: an agent's day with the real server, on a store that is thrown away.
+//! `try`: a scripted session with the real server on a temporary store.
 
 mod client;
 mod scenes;
@@ -13,18 +13,18 @@ use zep_mcp_server::config::Setting;
 
 use crate::output::{Page, Style};
 use client::Client;
-use scenes::{Past, SCENES, Scene};
+use scenes::SCENES;
 
-/// For one answer. Far more than a local store needs, so that only a hang is called one.
+/// For one answer. Far more than a local store needs, so that only a hang exceeds it.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The longest request or answer that is shown whole, in characters.
+/// Longer requests and answers are shortened to this many characters.
 const SHOWN_CHARS: usize = 96;
 
 /// Plays every scene, then prints the configuration to paste.
 ///
 /// # Errors
-/// If the server cannot be started, does not answer, or answers anything but what it should.
-pub fn run() -> anyhow::Result<ExitCode> {
+/// If the server cannot be started, does not answer, or gives a wrong answer.
+pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let page = Page::stdout();
     let server = std::env::current_exe().context("this program's own path is not known")?;
     let store = tempfile::Builder::new()
@@ -33,28 +33,22 @@ pub fn run() -> anyhow::Result<ExitCode> {
         .context("no temporary directory can be made")?;
     page.line(&page.styled(
         Style::Bold,
-        "An agent's day, with a real server over stdio and a store that is thrown away",
+        "A day of an agent: a real server over stdio, on a temporary store",
     ))?;
-    let mut client = Client::start(&mut server_command(&server, store.path()), PATIENCE)?;
-    let mut past = Past::default();
-    for (number, scene) in (1..).zip(SCENES) {
-        page.line(&format!(
-            "\n{number:>2}  {}",
-            page.styled(Style::Bold, scene.says)
-        ))?;
-        play(scene, &mut client, &mut past, &page)
-            .with_context(|| format!("scene {number} ({}) went wrong", scene.name()))?;
-    }
-    let took = client.close()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let command = server_command(&server, store.path());
+    let took = runtime.block_on(play(command, &page))?;
     page.line(&format!(
-        "\n    All as it should be. The server ended {} after its stdin did.\n",
+        "\n    All answers were right. The server ended {} after its stdin closed.\n",
         milliseconds(took)
     ))?;
     print_entries(&page, &server)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The server in surroundings of its own: none of the user's settings, no `.env`, no key.
+/// The server with none of the user's settings: no environment, no `.env`, no key.
 fn server_command(server: &Path, store: &Path) -> Command {
     let mut command = Command::new(server);
     command.arg("serve").current_dir(store);
@@ -68,54 +62,54 @@ fn server_command(server: &Path, store: &Path) -> Command {
     command
 }
 
-fn play(scene: &Scene, client: &mut Client, past: &mut Past, page: &Page) -> anyhow::Result<()> {
-    let (method, params, request) = match &scene.call {
-        scenes::Call::Method(method, params) => (*method, params(), (*method).to_owned()),
-        scenes::Call::Tool(tool, arguments) => {
-            let arguments = arguments(past);
-            let request = format!("{tool} {arguments}");
-            let params = json!({ "name": tool, "arguments": arguments });
-            ("tools/call", params, request)
-        }
+/// Plays all scenes, and returns how long the server took to end.
+async fn play(server: Command, page: &Page) -> anyhow::Result<Duration> {
+    let start = async {
+        let client = Client::start(server.into(), PATIENCE).await?;
+        let seen = scenes::check_start(&client.server_info()?)?;
+        Ok((client, seen))
     };
-    page.line(&format!(
-        "    {} {}",
-        page.styled(Style::Dim, "→"),
-        shortened(&request)
-    ))?;
-    let asked = Instant::now();
-    let result = client.request(method, params)?;
-    let took = asked.elapsed();
-    let answer = match scene.call {
-        scenes::Call::Method(..) => result,
-        scenes::Call::Tool(..) => tool_answer(result)?,
+    let mut client = scene(page, 1, scenes::START, "initialize", start).await?;
+    let list = async {
+        let seen = scenes::check_tools(&client.tools().await?)?;
+        Ok(((), seen))
     };
-    let seen = (scene.check)(&answer, past)?;
-    page.line(&format!(
-        "    {} {}  {}",
-        page.styled(Style::Good, "←"),
-        shortened(&seen),
-        page.styled(Style::Dim, &milliseconds(took))
-    ))?;
-    if method == "initialize" {
-        client.notify("notifications/initialized")?;
+    scene(page, 2, scenes::LIST, "tools/list", list).await?;
+    for (number, called) in (3..).zip(SCENES) {
+        let arguments = (called.arguments)();
+        let request = format!("{} {arguments}", called.tool);
+        let call = async {
+            let Value::Object(arguments) = arguments else {
+                anyhow::bail!("the arguments are not an object");
+            };
+            let answer = client.call(called.tool, arguments).await?;
+            Ok(((), (called.check)(&answer)?))
+        };
+        scene(page, number, called.says, &request, call).await?;
     }
-    past.keep(scene.name(), answer);
-    Ok(())
+    client.close().await
 }
 
-/// What a tool answered, as data.
-fn tool_answer(mut result: Value) -> anyhow::Result<Value> {
-    anyhow::ensure!(
-        result["isError"] != true,
-        "the tool answered an error: {}",
-        result["content"][0]["text"]
-            .as_str()
-            .unwrap_or("(without a text)")
-    );
-    let answer = result["structuredContent"].take();
-    anyhow::ensure!(answer.is_object(), "the tool answered no structuredContent");
-    Ok(answer)
+/// Shows what happens, the request, and the result: what was seen, and how long it took.
+async fn scene<T>(
+    page: &Page,
+    number: usize,
+    says: &str,
+    request: &str,
+    result: impl Future<Output = anyhow::Result<(T, String)>>,
+) -> anyhow::Result<T> {
+    let says = page.styled(Style::Bold, says);
+    page.line(&format!("\n{number:>2}  {says}"))?;
+    let arrow = page.styled(Style::Dim, "→");
+    page.line(&format!("    {arrow} {}", shortened(request)))?;
+    let started = Instant::now();
+    let (value, seen) = result
+        .await
+        .with_context(|| format!("scene {number} failed"))?;
+    let took = page.styled(Style::Dim, &milliseconds(started.elapsed()));
+    let arrow = page.styled(Style::Good, "←");
+    page.line(&format!("    {arrow} {}  {took}", shortened(&seen)))?;
+    Ok(value)
 }
 
 fn print_entries(page: &Page, server: &Path) -> anyhow::Result<()> {
@@ -123,7 +117,7 @@ fn print_entries(page: &Page, server: &Path) -> anyhow::Result<()> {
     for (title, entry) in [
         (
             "To keep memories in Zep Cloud, paste this into your agent host's configuration\n\
-             (keys: https://app.getzep.com; if there is a mem0 entry, let this one take its place):",
+             (keys: https://app.getzep.com; if it has a mem0 entry, replace that one):",
             entry(
                 &path,
                 json!({
@@ -133,7 +127,7 @@ fn print_entries(page: &Page, server: &Path) -> anyhow::Result<()> {
             ),
         ),
         (
-            "To keep them in a file on this machine, without any account:",
+            "To keep them in a file on this machine, without an account:",
             entry(
                 &path,
                 json!({
@@ -146,12 +140,12 @@ fn print_entries(page: &Page, server: &Path) -> anyhow::Result<()> {
         page.line(&page.styled(Style::Bold, title))?;
         page.line(&format!("{}\n", serde_json::to_string_pretty(&entry)?))?;
     }
-    page.line("Then `zep-mcp-server doctor` tells whether all is well.")?;
+    page.line("Then check it with `zep-mcp-server doctor`.")?;
     Ok(())
 }
 
-/// A host's whole configuration with this server in it. The entry is called `mem0`, as hosts put
-/// the entry's name before the names of its tools: agents find them where they were.
+/// A host's configuration with this server in it. The entry is named `mem0`, because hosts prefix
+/// the names of tools with it: agents find the tools under the names they know.
 fn entry(server: &Path, env: Value) -> Value {
     json!({ "mcpServers": { "mem0": { "command": server.to_string_lossy(), "env": env } } })
 }
@@ -177,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_printed_entries_are_valid_and_name_only_known_settings() {
+    fn the_printed_entry_starts_the_server_with_its_environment() {
         let entry = entry(
             Path::new("/opt/zep-mcp-server"),
             json!({"ZEP_API_KEY": "k"}),
@@ -199,15 +193,6 @@ mod tests {
         }
         assert!(changed.contains(&("ZEP_API_KEY".as_ref(), None)));
         assert_eq!(command.get_current_dir(), Some(Path::new("/store")));
-    }
-
-    #[test]
-    fn a_tools_error_is_not_taken_for_an_answer() {
-        let refused =
-            json!({"isError": true, "content": [{"type": "text", "text": "no such user"}]});
-        let error = tool_answer(refused).unwrap_err();
-        assert!(error.to_string().contains("no such user"));
-        assert!(tool_answer(json!({"content": []})).is_err());
     }
 
     #[test]

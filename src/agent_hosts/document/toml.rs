@@ -1,18 +1,18 @@
-//! One change in a TOML text, comments and all.
+//! Changes one value in a TOML text and keeps its comments and layout.
 
 use serde_json::{Map, Number, Value};
 use similar::{ChangeTag, TextDiff};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value as TomlValue};
 
-use super::document::DocumentError;
+use super::error::DocumentError;
 
-/// The text as data. Dates become text.
-pub fn read(text: &str) -> Result<Map<String, Value>, DocumentError> {
+/// Parses the text. Dates become strings.
+pub(super) fn read(text: &str) -> Result<Map<String, Value>, DocumentError> {
     Ok(object(parse(text)?.as_table()))
 }
 
 /// The text with `new` at `path`.
-pub fn set(text: &str, path: &[String], new: &Value) -> Result<String, DocumentError> {
+pub(super) fn set(text: &str, path: &[String], new: &Value) -> Result<String, DocumentError> {
     let mut document = parse(text)?;
     let Some((name, outer)) = path.split_last() else {
         return Err(DocumentError::Unsafe);
@@ -21,7 +21,7 @@ pub fn set(text: &str, path: &[String], new: &Value) -> Result<String, DocumentE
     for name in outer {
         let item = table.entry(name).or_insert_with(|| {
             let mut made = Table::new();
-            // `[mcp_servers]` itself is not written, only `[mcp_servers.NAME]`.
+            // Writes `[mcp_servers.NAME]` without a `[mcp_servers]` line.
             made.set_implicit(true);
             Item::Table(made)
         });
@@ -42,9 +42,11 @@ pub fn set(text: &str, path: &[String], new: &Value) -> Result<String, DocumentE
                 })?;
             merge(inner, new);
             if let Some(table) = old.as_table_mut() {
-                // What came in the place of something else stands where that stood.
-                let place = |name: &str| new.keys().position(|it| it == name);
-                table.sort_values_by(|one, _, other, _| place(one.get()).cmp(&place(other.get())));
+                // A replacement takes the position of what it replaces.
+                let position = |name: &str| new.keys().position(|it| it == name);
+                table.sort_values_by(|one, _, other, _| {
+                    position(one.get()).cmp(&position(other.get()))
+                });
             }
         }
         (None, Value::Object(new)) => {
@@ -57,8 +59,8 @@ pub fn set(text: &str, path: &[String], new: &Value) -> Result<String, DocumentE
     as_lines_were(text, &document.to_string())
 }
 
-/// `entry` as it would be written on its own.
-pub fn rendered(name: &str, entry: &Map<String, Value>) -> String {
+/// One entry as TOML text.
+pub(super) fn rendered(name: &str, entry: &Map<String, Value>) -> String {
     let mut table = Table::new();
     merge(&mut table, entry);
     let mut servers = Table::new();
@@ -77,7 +79,7 @@ fn parse(text: &str) -> Result<DocumentMut, DocumentError> {
         DocumentError::Broken {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
-            // Its message alone: the whole of it quotes the line.
+            // Only the message: the full error quotes the line.
             problem: error.message().trim().replace('\n', "; "),
         }
     })
@@ -89,7 +91,7 @@ fn merge(table: &mut dyn TableLike, new: &Map<String, Value>) {
         .map(|(name, _)| name.to_owned())
         .filter(|name| !new.contains_key(name))
         .collect();
-    // What was written above a line that goes is about what comes in its place.
+    // A comment above a removed line belongs to its replacement.
     let mut orphaned = gone.first().and_then(|name| {
         let key = table.key(name)?;
         Some(key.leaf_decor().clone())
@@ -122,7 +124,7 @@ fn merge(table: &mut dyn TableLike, new: &Map<String, Value>) {
     }
 }
 
-/// The new text with the old one's line ends: the editor writes all of them anew.
+/// The new text with the line ends of the old one, which the editor rewrites.
 fn as_lines_were(old: &str, new: &str) -> Result<String, DocumentError> {
     let ends = if old.contains("\r\n") { "\r\n" } else { "\n" };
     let originals: Vec<&str> = old.split_inclusive('\n').collect();
@@ -153,7 +155,7 @@ fn bare(line: &str) -> &str {
     line.strip_suffix('\r').unwrap_or(line)
 }
 
-/// Ends the last line, if it was the file's last and had no end.
+/// Adds the line end that a file's last line may lack.
 fn end_line(text: &mut String, ends: &str) {
     if !text.is_empty() && !text.ends_with('\n') {
         text.push_str(ends);
@@ -193,7 +195,7 @@ fn json_of(value: &TomlValue) -> Value {
 
 fn toml_value(value: &Value) -> TomlValue {
     match value {
-        // TOML has no null; nothing that is written here is one.
+        // TOML has no null, and no planned entry contains one.
         Value::Null => "".into(),
         Value::Bool(it) => (*it).into(),
         Value::Number(it) => match it.as_i64() {

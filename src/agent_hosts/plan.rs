@@ -1,18 +1,18 @@
-//! What takes an entry's place: the same name and the host's other settings, another program.
+//! The entry after the switch: its name and the host's other settings stay, the program changes.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use super::command::stem;
+use super::command_line::stem;
 use super::document::DocumentError;
 use super::entry::{self, OUR_PROGRAM, URL_KEYS};
-use super::places::{Place, Reference, Scope};
+use super::locations::{Location, Reference};
 use crate::config::Setting;
 
-/// The name under which VS Code is asked for the key.
+/// The id of the input by which VS Code asks for the key.
 const INPUT: &str = "zep-api-key";
-/// Members that only mean something for a server that is reached by URL; Codex refuses an entry
-/// that has both kinds (openai/codex `codex-rs`, `McpServerConfig`).
+/// Members for remote servers only; Codex rejects an entry that mixes both kinds (openai/codex
+/// `codex-rs`, `McpServerConfig`).
 const REMOTE_ONLY: [&str; 9] = [
     "headers",
     "http_headers",
@@ -24,13 +24,13 @@ const REMOTE_ONLY: [&str; 9] = [
     "auth",
     "authProviderType",
 ];
-/// Members that name the kind of server, by host.
-const KINDS: [&str; 3] = ["type", "transport", "transportType"];
+/// Members that name the transport, depending on the host.
+const TRANSPORTS: [&str; 3] = ["type", "transport", "transportType"];
 
-/// How this program is started.
+/// How the entry starts this program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Via {
-    /// By the path of this very program
+    /// By the path of this program
     Path,
     /// `uvx zep-mcp-server`: the Python package, fetched when needed
     Uvx,
@@ -38,38 +38,48 @@ pub enum Via {
     Npx,
 }
 
-/// Where the server gets its key.
+/// Where the server gets its Zep API key.
 #[derive(Debug, Clone)]
-pub enum Key {
+pub enum ApiKey {
     /// It needs none: memories stay in a file on this machine.
-    Local,
-    /// From the host's environment, or from the person, as the host does it.
+    NotNeeded,
+    /// From the host's environment or from the user, by the host's [`Reference`].
     Reference,
-    /// From the entry.
-    Given(SecretString),
+    /// From the entry itself.
+    Literal(SecretString),
 }
 
-/// What a new entry says.
+impl ApiKey {
+    /// Its form in this file: shared files get a reference, never the key.
+    pub fn in_file(&self, location: &Location) -> &Self {
+        match self {
+            Self::Literal(_) if location.is_shared() => &Self::Reference,
+            other => other,
+        }
+    }
+}
+
+/// How a new entry starts this program.
 #[derive(Debug, Clone)]
-pub struct How {
-    /// How this program is started.
+pub struct LaunchSpec {
+    /// The launcher.
     pub via: Via,
     /// The path of this program, for [`Via::Path`].
     pub program: String,
     /// Where the key comes from.
-    pub key: Key,
+    pub key: ApiKey,
 }
 
-/// An entry, and what it needs beside it.
+/// An entry after the switch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Planned {
     /// The entry.
     pub entry: Value,
-    /// Another change of the same file: where, and what is there then.
+    /// A second change in the same file: its path and the new value.
     pub beside: Option<(Vec<String>, Value)>,
 }
 
-/// Whether an entry has a key already, or a place from which it comes.
+/// Whether an entry has a key or a reference to one.
 pub fn has_key(entry: &Value) -> bool {
     let key = entry
         .get("env")
@@ -78,20 +88,15 @@ pub fn has_key(entry: &Value) -> bool {
     key.is_some_and(|key| !key.trim().is_empty())
 }
 
-/// Whether a key may be written into this file as it is. A project's is shared with others.
-pub fn takes_a_key(place: &Place) -> bool {
-    place.scope == Scope::User
-}
-
-/// The entry at `path` of `document` after the switch; a new one, if nothing is there.
+/// The entry at `path` of `document` after the switch; a new one if there is none.
 ///
 /// # Errors
-/// [`DocumentError::WrongKind`] if a member of it is not what it must be.
+/// [`DocumentError::WrongKind`] if the entry or its `env` is not an object.
 pub fn planned(
-    place: &Place,
+    location: &Location,
     document: &Map<String, Value>,
     path: &[String],
-    how: &How,
+    launch: &LaunchSpec,
 ) -> Result<Planned, DocumentError> {
     let nothing = Map::new();
     let old = match super::document::at(document, path) {
@@ -104,58 +109,27 @@ pub fn planned(
             });
         }
     };
-    let (command, args) = started(how, old);
-    let mut new = Map::new();
-    for (name, value) in old {
-        match name.as_str() {
-            "command" | "args" => place_command(&mut new, &command, &args),
-            name if URL_KEYS.contains(&name) => place_command(&mut new, &command, &args),
-            name if REMOTE_ONLY.contains(&name) => {}
-            name if KINDS.contains(&name) => {
-                new.insert(name.to_owned(), "stdio".into());
-            }
-            name => {
-                new.insert(name.to_owned(), value.clone());
-            }
-        }
-    }
-    place_command(&mut new, &command, &args);
+    let mut new = relaunched(launch, old);
+    let mut env = environment(old, path)?;
     let mut beside = None;
-    let mut env = entry::carried(old)
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), Value::String(value)))
-        .collect::<Map<_, _>>();
-    let kept = match old.get("env") {
-        None | Some(Value::Null) => &nothing,
-        Some(Value::Object(kept)) => kept,
-        Some(_) => {
-            return Err(DocumentError::WrongKind {
-                at: format!("`{}.env`", path.join(".")),
-                expected: "an object",
-            });
-        }
-    };
-    // What `env` says wins over the command line, and its order stays.
-    env.retain(|name, _| !kept.contains_key(name));
-    let mut env: Map<_, _> = kept.clone().into_iter().chain(env).collect();
     let key = Setting::ApiKey.name();
-    match &how.key {
-        Key::Local => {
+    match launch.key.in_file(location) {
+        ApiKey::NotNeeded => {
             env.insert(Setting::Backend.name().to_owned(), "local".into());
         }
         _ if has_key(&Value::Object(old.clone())) => {}
-        Key::Given(given) => {
+        ApiKey::Literal(given) => {
             env.insert(key.to_owned(), given.expose_secret().into());
         }
-        Key::Reference => match place.reference() {
-            Some(Reference::Text(before, after)) => {
-                env.insert(key.to_owned(), format!("{before}{key}{after}").into());
+        ApiKey::Reference => match location.reference() {
+            Some(Reference::Interpolated(prefix, suffix)) => {
+                env.insert(key.to_owned(), format!("{prefix}{key}{suffix}").into());
             }
-            Some(Reference::Asked) => {
+            Some(Reference::Prompted) => {
                 env.insert(key.to_owned(), format!("${{input:{INPUT}}}").into());
-                beside = asked(document, path);
+                beside = with_input(document, path);
             }
-            Some(Reference::Handed) => hand_on(&mut new, key),
+            Some(Reference::Forwarded) => forward(&mut new, key),
             None => {}
         },
     }
@@ -168,7 +142,49 @@ pub fn planned(
     })
 }
 
-/// Puts `command`, and `args` if there are any, where the first of what they replace stood.
+/// The members of `old` with another command line, and without those for remote servers.
+fn relaunched(launch: &LaunchSpec, old: &Map<String, Value>) -> Map<String, Value> {
+    let (command, args) = command_line(launch, old);
+    let mut new = Map::new();
+    for (name, value) in old {
+        match name.as_str() {
+            "command" | "args" => place_command(&mut new, &command, &args),
+            name if URL_KEYS.contains(&name) => place_command(&mut new, &command, &args),
+            name if REMOTE_ONLY.contains(&name) => {}
+            name if TRANSPORTS.contains(&name) => {
+                new.insert(name.to_owned(), "stdio".into());
+            }
+            name => {
+                new.insert(name.to_owned(), value.clone());
+            }
+        }
+    }
+    place_command(&mut new, &command, &args);
+    new
+}
+
+/// `env` of `old`, then the variables that its command line sets. `env` takes precedence.
+fn environment(
+    old: &Map<String, Value>,
+    path: &[String],
+) -> Result<Map<String, Value>, DocumentError> {
+    let mut env = match old.get("env") {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(env)) => env.clone(),
+        Some(_) => {
+            return Err(DocumentError::WrongKind {
+                at: format!("`{}.env`", path.join(".")),
+                expected: "an object",
+            });
+        }
+    };
+    for (name, value) in entry::carried(old) {
+        env.entry(name).or_insert_with(|| value.into());
+    }
+    Ok(env)
+}
+
+/// Puts `command` and `args` where the first of the members they replace was.
 fn place_command(new: &mut Map<String, Value>, command: &str, args: &[String]) {
     if new.contains_key("command") {
         return;
@@ -179,9 +195,9 @@ fn place_command(new: &mut Map<String, Value>, command: &str, args: &[String]) {
     }
 }
 
-/// The command line. Where the old one was started the same way, by that very launcher: hosts with
-/// a window do not have a shell's PATH, and so it may stand there with its path.
-fn started(how: &How, old: &Map<String, Value>) -> (String, Vec<String>) {
+/// The command and its arguments. An old launcher of the same kind keeps its path: desktop hosts do
+/// not have the PATH of a shell.
+fn command_line(launch: &LaunchSpec, old: &Map<String, Value>) -> (String, Vec<String>) {
     let own = OUR_PROGRAM.to_owned();
     let launcher = |name: &str| {
         old.get("command")
@@ -189,13 +205,13 @@ fn started(how: &How, old: &Map<String, Value>) -> (String, Vec<String>) {
             .filter(|command| stem(command) == name)
             .map(str::to_owned)
     };
-    match how.via {
-        Via::Path => (how.program.clone(), Vec::new()),
+    match launch.via {
+        Via::Path => (launch.program.clone(), Vec::new()),
         Via::Uvx => (
             launcher("uvx").unwrap_or_else(|| "uvx".to_owned()),
             vec![own],
         ),
-        // `npx` is a script there, which only a shell starts (code.claude.com/docs/en/mcp).
+        // On Windows `npx` is a script, which needs a shell (code.claude.com/docs/en/mcp).
         Via::Npx if cfg!(windows) => (
             "cmd".to_owned(),
             vec!["/c".to_owned(), "npx".to_owned(), "-y".to_owned(), own],
@@ -207,9 +223,9 @@ fn started(how: &How, old: &Map<String, Value>) -> (String, Vec<String>) {
     }
 }
 
-/// VS Code's list of what it asks for, with the key in it; `None` if it is in it already.
-fn asked(document: &Map<String, Value>, path: &[String]) -> Option<(Vec<String>, Value)> {
-    // `inputs` stands beside `servers`: path is `…, servers, NAME`.
+/// VS Code's `inputs` with one for the key; `None` if it is there already.
+fn with_input(document: &Map<String, Value>, path: &[String]) -> Option<(Vec<String>, Value)> {
+    // `inputs` is a sibling of `servers`; `path` is `…, servers, NAME`.
     let mut inputs: Vec<String> = path
         .iter()
         .take(path.len().saturating_sub(2))
@@ -232,8 +248,8 @@ fn asked(document: &Map<String, Value>, path: &[String]) -> Option<(Vec<String>,
     Some((inputs, Value::Array(all)))
 }
 
-/// Codex hands on the variables that `env_vars` names.
-fn hand_on(new: &mut Map<String, Value>, name: &str) {
+/// Adds a variable to Codex's `env_vars`.
+fn forward(new: &mut Map<String, Value>, name: &str) {
     let mut names = match new.get("env_vars") {
         Some(Value::Array(names)) => names.clone(),
         _ => Vec::new(),

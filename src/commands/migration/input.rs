@@ -1,4 +1,4 @@
-//! The export that a command reads: a file, or standard input.
+//! The export: a file or standard input.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -10,8 +10,8 @@ use zep_mcp_server::sources::Export;
 
 use crate::output::Misuse;
 
-/// An export that was opened.
-pub enum Input {
+/// An opened export.
+pub(crate) enum Input {
     /// A file.
     File(Export),
     /// Standard input.
@@ -23,7 +23,7 @@ impl Input {
     ///
     /// # Errors
     /// If the file cannot be opened.
-    pub fn open(path: &Path) -> Result<Self, Misuse> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Misuse> {
         if path == Path::new("-") {
             return Ok(Self::Stdin);
         }
@@ -36,8 +36,9 @@ impl Input {
         })
     }
 
-    /// As a migration reads it, until it is stopped. To be called within a runtime.
-    pub fn export(self, stop: &CancellationToken) -> Export {
+    /// The source of a migration. Must be called within a runtime; reading ends when `stop` is
+    /// cancelled.
+    pub(crate) fn export(self, stop: &CancellationToken) -> Export {
         match self {
             Self::File(export) => export,
             Self::Stdin => Export::reader(Stdin {
@@ -49,8 +50,8 @@ impl Input {
     }
 }
 
-/// Standard input, read from a thread that may block, and given up when the run is stopped: nobody
-/// may ever write to it.
+/// Standard input for a thread that may block. Reading fails when the run is stopped, because input
+/// may never come.
 struct Stdin {
     inner: tokio::io::Stdin,
     runtime: Handle,
@@ -62,6 +63,6 @@ impl Read for Stdin {
         let reading = self.stop.run_until_cancelled(self.inner.read(buffer));
         self.runtime
             .block_on(reading)
-            .unwrap_or_else(|| Err(io::Error::other("stopped before anything was written")))
+            .unwrap_or_else(|| Err(io::Error::other("stopped while reading standard input")))
     }
 }

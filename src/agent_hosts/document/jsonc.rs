@@ -1,12 +1,12 @@
-//! One change in a JSON text, comments and all.
+//! Changes one value in a JSON text and keeps its comments and layout.
 
 use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::{CstInputValue, CstObject, CstObjectProp, CstRootNode};
 use serde_json::{Map, Value};
 
-use super::document::DocumentError;
+use super::error::DocumentError;
 
-/// What hosts read: JSON, with comments and trailing commas (VS Code and Gemini CLI allow both).
+/// JSON with comments and trailing commas: VS Code and Gemini CLI allow both.
 const DIALECT: ParseOptions = ParseOptions {
     allow_comments: true,
     allow_trailing_commas: true,
@@ -20,8 +20,8 @@ const DIALECT: ParseOptions = ParseOptions {
     allow_extended_string_escapes: false,
 };
 
-/// The text as data.
-pub fn read(text: &str) -> Result<Map<String, Value>, DocumentError> {
+/// Parses the text.
+pub(super) fn read(text: &str) -> Result<Map<String, Value>, DocumentError> {
     let root = parse(text)?;
     if root.value().is_none() {
         return Ok(Map::new());
@@ -33,7 +33,7 @@ pub fn read(text: &str) -> Result<Map<String, Value>, DocumentError> {
 }
 
 /// The text with `new` at `path`.
-pub fn set(text: &str, path: &[String], new: &Value) -> Result<String, DocumentError> {
+pub(super) fn set(text: &str, path: &[String], new: &Value) -> Result<String, DocumentError> {
     let root = parse(text)?;
     let Some((name, outer)) = path.split_last() else {
         return Err(DocumentError::Unsafe);
@@ -65,7 +65,7 @@ fn parse(text: &str) -> Result<CstRootNode, DocumentError> {
     })
 }
 
-/// The property of this name.
+/// The property with this name, if any.
 fn only(object: &CstObject, name: &str) -> Result<Option<CstObjectProp>, DocumentError> {
     let mut named = object
         .properties()
@@ -78,7 +78,7 @@ fn only(object: &CstObject, name: &str) -> Result<Option<CstObjectProp>, Documen
     Ok(first)
 }
 
-/// Makes `name` be `new`, changing no more of it than differs.
+/// Sets `name` to `new`, changing only the differences.
 fn put(
     object: &CstObject,
     index: Option<usize>,
@@ -109,8 +109,7 @@ fn put(
     Ok(())
 }
 
-/// First what is new, then what goes: an object that was emptied would have forgotten how it was
-/// indented.
+/// Adds before it removes: an object loses its indentation when it becomes empty.
 fn merge(object: &CstObject, new: &Map<String, Value>) -> Result<(), DocumentError> {
     let mut next = 0;
     for (name, value) in new {

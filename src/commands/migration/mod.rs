@@ -1,19 +1,17 @@
-//! What `migrate` and `validate` share: an export is opened, a backend too, and something is done
-//! with both while a person watches.
+//! What `migrate` and `validate` share: opening the export and the backend, progress, stopping on
+//! signals, and printing reports.
 
 mod input;
 mod progress;
-pub mod table;
+pub(super) mod table;
 
 use std::fmt::Display;
-use std::io;
 use std::process;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use zep_mcp_server::config::{Config, Flags};
-use zep_mcp_server::emulator::stop_on_signals;
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::mapping::RoleMap;
 use zep_mcp_server::memory::{
@@ -24,40 +22,40 @@ use zep_mcp_server::migration::{Error, Migrator, Request, Selection, Watch};
 use zep_mcp_server::sources::Source;
 use zep_mcp_server::telemetry;
 
-use crate::cli::MovingArgs;
+use crate::cli::ExportArgs;
+use crate::commands::signals;
 use crate::output::Misuse;
 use input::Input;
 use progress::Meter;
 
-/// The exit code of a second Ctrl-C: something was asked for and not finished.
+/// The exit code after a second Ctrl-C.
 const STOPPED: i32 = 1;
 
-/// Everything that it takes.
-pub struct Work {
-    /// The backend of the configuration, with the roles of the command line.
-    pub migrator: Migrator,
+/// What a run works with.
+pub(super) struct Run {
+    /// On the configured backend, with the roles of the command line.
+    pub(super) migrator: Migrator,
     /// The export.
-    pub source: Box<dyn Source>,
-    /// What the command line asks.
-    pub request: Request,
-    /// To be told how far it came.
-    pub watch: Arc<dyn Watch>,
+    pub(super) source: Box<dyn Source>,
+    /// The options of the command line.
+    pub(super) request: Request,
+    /// The progress display.
+    pub(super) watch: Arc<dyn Watch>,
     /// Cancelled by Ctrl-C.
-    pub stop: CancellationToken,
+    pub(super) stop: CancellationToken,
 }
 
-/// Does something with the export and the backend: what `request` says, for the part of the export
-/// that `args` name. The export is opened first: nothing is made or asked for the sake of one that
-/// is not there.
+/// Runs `work` on the part of the export that `args` select. The export is opened before the
+/// backend, so that a wrong path has no effect.
 ///
 /// # Errors
-/// If the command line or the configuration is wrong, if the backend cannot be opened, or if it
-/// cannot be done at all.
-pub fn run<T>(
+/// If the command line or the configuration is wrong, if the backend cannot be opened, or if `work`
+/// fails.
+pub(super) fn run<T>(
     settings: Flags,
-    args: &MovingArgs,
+    args: &ExportArgs,
     request: Request,
-    work: impl AsyncFnOnce(Work) -> Result<T, Error>,
+    work: impl AsyncFnOnce(Run) -> Result<T, Error>,
 ) -> anyhow::Result<T> {
     let request = Request {
         selection: selection(args)?,
@@ -67,14 +65,11 @@ pub fn run<T>(
     let roles = roles(args)?;
     let input = Input::open(&args.file)?;
     let config = Config::load(settings)?;
-    let meter = Arc::new(Meter::on_stderr(request.dry_run));
-    let beside = meter.clone();
-    telemetry::start_through(config.logging, move || beside.beside());
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
-    }
-    tracing::info!("memories are kept by the backend {}", config.backend);
-    // Reading the plan and writing it take turns on two threads: what is slow is the backend.
+    let meter = Arc::new(Meter::new(request.dry_run));
+    let logs = meter.clone();
+    telemetry::start_through(config.logging, move || logs.writer());
+    super::log_start(&config);
+    // Two threads suffice to read the plan and write it: the backend is the slow part.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -84,7 +79,7 @@ pub fn run<T>(
         let service = MemoryService::new(zep, config.default_user);
         let stop = stop_at_a_signal(&meter)?;
         meter.begin();
-        let done = work(Work {
+        let done = work(Run {
             migrator: Migrator::with_roles(service, Caller::Operator, roles),
             source: Box::new(input.export(&stop)),
             request,
@@ -97,7 +92,7 @@ pub fn run<T>(
     meter.end();
     let (done, stop) = done?;
     if stop.is_cancelled() {
-        // A read of standard input that nobody will answer is not waited for.
+        // A pending read of standard input may never end.
         runtime.shutdown_background();
         if let Err(Error::Plan(_)) = done {
             anyhow::bail!("stopped before anything was done");
@@ -106,25 +101,24 @@ pub fn run<T>(
     Ok(done?)
 }
 
-/// A token that the first Ctrl-C cancels. The second ends the program.
-fn stop_at_a_signal(meter: &Arc<Meter>) -> io::Result<CancellationToken> {
-    let stop = stop_on_signals()?;
-    let (first, meter) = (stop.clone(), meter.clone());
+/// The first Ctrl-C cancels the returned token; the second ends the program.
+fn stop_at_a_signal(meter: &Arc<Meter>) -> anyhow::Result<CancellationToken> {
+    let signals = signals::listen()?;
+    let stop = CancellationToken::new();
+    let (stopping, meter) = (stop.clone(), meter.clone());
     tokio::spawn(async move {
-        first.cancelled().await;
+        signals.first.cancelled().await;
+        // Before the run ends, which may be at once.
         meter.say("stopping: finishing what is in flight (Ctrl-C again ends at once)");
-        // If signals cannot be heard, the work in flight ends by itself.
-        let Ok(second) = stop_on_signals() else {
-            return;
-        };
-        second.cancelled().await;
+        stopping.cancel();
+        signals.second.cancelled().await;
         meter.end();
         process::exit(STOPPED);
     });
     Ok(stop)
 }
 
-fn selection(args: &MovingArgs) -> Result<Selection, Misuse> {
+fn selection(args: &ExportArgs) -> Result<Selection, Misuse> {
     let user = args.user.as_deref().map(UserId::new).transpose();
     let sessions: Result<_, _> = args.session.iter().map(|id| SessionId::new(id)).collect();
     Ok(Selection {
@@ -133,7 +127,7 @@ fn selection(args: &MovingArgs) -> Result<Selection, Misuse> {
     })
 }
 
-fn roles(args: &MovingArgs) -> Result<RoleMap, Misuse> {
+fn roles(args: &ExportArgs) -> Result<RoleMap, Misuse> {
     let roles = args.role_map.as_deref().map(RoleMap::from_str).transpose();
     roles.map(Option::unwrap_or_default).map_err(|wrong| {
         misuse(

@@ -1,12 +1,11 @@
-//! What an entry runs: mem0's server in any of the ways in which people run it, this one, or
-//! something else.
+//! Which server an entry runs: mem0's, however it is started, this one, or another.
 
 use std::collections::BTreeMap;
 
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-use super::command::{Command, stem};
+use super::command_line::{CommandLine, stem};
 
 /// mem0's package, as PyPI and `python -m` spell it (mem0-mcp-server 0.2.1, `METADATA`).
 const MEM0_PROGRAM: [&str; 2] = ["mem0-mcp-server", "mem0_mcp_server"];
@@ -19,53 +18,54 @@ const SMITHERY_HOST: &str = "server.smithery.ai";
 /// This program, in all packages.
 pub const OUR_PROGRAM: &str = "zep-mcp-server";
 
-/// Where hosts write the address of a server that they do not start themselves.
+/// Members that hold the URL of a remote server.
 pub const URL_KEYS: [&str; 3] = ["url", "serverUrl", "httpUrl"];
-/// What this server reads in mem0's stead, and keeps for a migration.
+/// mem0's variables that this server reads too, or that a migration needs.
 const CARRIED: [&str; 3] = [
     "MEM0_API_KEY",
     "MEM0_DEFAULT_USER_ID",
     "MEM0_ENABLE_GRAPH_DEFAULT",
 ];
-/// The names of the same in the configuration of mem0's server on Smithery (mem0-mcp-server 0.2.1,
+/// Their names in the Smithery configuration of mem0's server (mem0-mcp-server 0.2.1,
 /// `ConfigSchema`).
 const SMITHERY_CONFIG: [(&str, &str); 3] = [
     ("mem0_api_key", "MEM0_API_KEY"),
     ("default_user_id", "MEM0_DEFAULT_USER_ID"),
     ("enable_graph_default", "MEM0_ENABLE_GRAPH_DEFAULT"),
 ];
-/// Whose server an entry runs.
+
+/// The server that an entry runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runs {
-    /// mem0's, to be replaced.
-    Mem0(By),
-    /// This one.
+    /// mem0's.
+    Mem0(Launcher),
+    /// This server.
     Ours,
-    /// Something else, and nothing to us.
+    /// Any other.
     Other,
 }
 
-/// What starts it.
+/// What starts a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub enum Launcher {
     /// `uvx`.
     Uvx,
     /// `npx`.
     Npx,
     /// A container.
     Container,
-    /// Nothing on this machine: it is reached by URL.
+    /// Nothing on this machine: it is remote.
     Url,
-    /// The program itself, Python, or another launcher.
+    /// Its own executable, Python, or another launcher.
     Program,
 }
 
-/// Whose server this entry runs.
+/// The server that `entry` runs.
 pub fn runs(entry: &Value) -> Runs {
     let Some(entry) = entry.as_object() else {
         return Runs::Other;
     };
-    let command = Command::of(entry);
+    let command = CommandLine::of(entry);
     if is_ours(&command) {
         return Runs::Ours;
     }
@@ -77,17 +77,16 @@ pub fn runs(entry: &Value) -> Runs {
         .filter_map(|key| entry.get(*key)?.as_str())
         .any(is_mem0_url);
     if by_url {
-        Runs::Mem0(By::Url)
+        Runs::Mem0(Launcher::Url)
     } else {
         Runs::Other
     }
 }
 
-/// What the command line of a mem0 entry sets for the server that this one reads, too: of
-/// `docker run -e`, of `env`, of a shell's line, of Smithery's `--config`. Without it, memories
-/// would go to another user than before.
+/// The `CARRIED` variables that a mem0 entry sets on its command line (`docker run -e`, `env`, a
+/// shell line, Smithery's `--config`). Without them, memories would go to another user than before.
 pub fn carried(entry: &Map<String, Value>) -> BTreeMap<&'static str, String> {
-    let command = Command::of(entry);
+    let command = CommandLine::of(entry);
     let mut found = BTreeMap::new();
     for word in &command.every_word {
         let word = word.strip_prefix("--env=").unwrap_or(word);
@@ -110,7 +109,7 @@ pub fn carried(entry: &Map<String, Value>) -> BTreeMap<&'static str, String> {
     found
 }
 
-fn is_ours(command: &Command) -> bool {
+fn is_ours(command: &CommandLine) -> bool {
     let program = command.program();
     program == OUR_PROGRAM
         || (launcher(&program).is_some()
@@ -120,39 +119,41 @@ fn is_ours(command: &Command) -> bool {
                 .any(|word| package(word) == OUR_PROGRAM))
 }
 
-/// What runs mem0's server, if this does.
-fn mem0(command: &Command) -> Option<By> {
+/// How the command starts mem0's server, if it does.
+fn mem0(command: &CommandLine) -> Option<Launcher> {
     let program = command.program();
     if MEM0_PROGRAM.contains(&program.as_str()) {
-        return Some(By::Program);
+        return Some(Launcher::Program);
     }
     if command.is_container() {
         return command
             .image()
             .is_some_and(is_mem0_image)
-            .then_some(By::Container);
+            .then_some(Launcher::Container);
     }
     let by = launcher(&program)?;
     let mut arguments = command.arguments().iter();
     arguments.any(|word| is_mem0_word(word)).then_some(by)
 }
 
-/// What starts other programs' servers. Anything else that has mem0's name among its arguments
-/// (an editor, a monitor) is not mem0's server.
-fn launcher(program: &str) -> Option<By> {
+/// Programs that start servers named in their arguments. Other programs with mem0's name among
+/// their arguments (an editor, a monitor) are not mem0's server.
+fn launcher(program: &str) -> Option<Launcher> {
     match program {
-        "uvx" => Some(By::Uvx),
-        "npx" => Some(By::Npx),
+        "uvx" => Some(Launcher::Uvx),
+        "npx" => Some(Launcher::Npx),
         "uv" | "pipx" | "py" | "poetry" | "pdm" | "hatch" | "rye" | "bunx" | "bun" | "pnpm"
         | "pnpx" | "yarn" | "npm" | "node" | "deno" | "mcp-remote" | "mcp-proxy"
-        | "supergateway" | "smithery" => Some(By::Program),
-        python if python.starts_with("python") || python.starts_with("pypy") => Some(By::Program),
+        | "supergateway" | "smithery" => Some(Launcher::Program),
+        python if python.starts_with("python") || python.starts_with("pypy") => {
+            Some(Launcher::Program)
+        }
         _ => None,
     }
 }
 
-/// The package that an argument names, without version and extras: `mem0-mcp-server[agent]==0.2.1`,
-/// `--from=mem0-mcp-server@latest`.
+/// The package that an argument names, without version and extras: `mem0-mcp-server` for
+/// `--from=mem0-mcp-server[agent]==0.2.1`.
 fn package(word: &str) -> &str {
     let word = word
         .strip_prefix("--from=")
@@ -166,7 +167,7 @@ fn package(word: &str) -> &str {
     &word[..end]
 }
 
-/// Whether an argument of a launcher is mem0's server.
+/// Whether an argument of a launcher names mem0's server.
 fn is_mem0_word(word: &str) -> bool {
     let name = package(word);
     let is_module = || {
@@ -200,8 +201,8 @@ fn is_mem0_url(text: &str) -> bool {
     }
 }
 
-/// mem0 publishes no image; people build and push one from its repository, and catalogues name it
-/// after it: `mem0-mcp-server`, `mem0ai/mem0-mcp:latest`, `registry.example/mcp/mem0`.
+/// mem0 publishes no image. People build one from its repository, so names vary:
+/// `mem0-mcp-server`, `mem0ai/mem0-mcp:latest`, `registry.example/mcp/mem0`.
 fn is_mem0_image(image: &str) -> bool {
     let image = image.to_ascii_lowercase();
     image.contains("mem0") && image.contains("mcp")
@@ -218,8 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn mem0_is_known_however_it_is_run() {
-        use By::{Container, Npx, Program, Uvx};
+    fn mem0_is_recognised_however_it_is_started() {
+        use Launcher::{Container, Npx, Program, Uvx};
         for (command, args, by) in [
             ("mem0-mcp-server", &[][..], Program),
             ("/home/x/.local/bin/mem0-mcp-server", &[], Program),
@@ -347,12 +348,16 @@ mod tests {
                 "https://server.smithery.ai/@mem0ai/mem0-memory-mcp/mcp",
             ),
         ] {
-            assert_eq!(runs(&json!({ key: url })), Runs::Mem0(By::Url), "{url}");
+            assert_eq!(
+                runs(&json!({ key: url })),
+                Runs::Mem0(Launcher::Url),
+                "{url}"
+            );
         }
     }
 
     #[test]
-    fn nothing_else_is_taken_for_mem0() {
+    fn other_servers_are_not_taken_for_mem0() {
         for (command, args) in [
             ("uvx", &["mcp-server-git"][..]),
             ("uvx", &["mem0-mcp-server-tools"]),
@@ -395,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn this_server_is_known_again() {
+    fn this_server_is_recognised() {
         for (command, args) in [
             ("/usr/local/bin/zep-mcp-server", &[][..]),
             (r"C:\bin\zep-mcp-server.exe", &["serve"]),
@@ -408,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_memory_it_is_is_read_off_the_command_line() {
+    fn the_default_user_is_read_from_the_command_line() {
         for entry in [
             json!({"command": "docker", "args": ["run", "-e", "MEM0_DEFAULT_USER_ID=jane", "mem0-mcp"]}),
             json!({"command": "docker", "args": ["run", "--env=MEM0_DEFAULT_USER_ID=jane", "mem0-mcp"]}),
@@ -429,7 +434,7 @@ mod tests {
             json!({"command": "sh", "args": ["-c", "MEM0_DEFAULT_USER_ID=$USER mem0-mcp-server"]});
         assert!(
             carried(entry.as_object().unwrap()).is_empty(),
-            "only a shell knows"
+            "only a shell can expand it"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `doctor`: what is set, what works, and what to do about the rest.
+//! `doctor`: checks the settings and the backend, with advice for what fails.
 
 mod checks;
 mod report;
@@ -12,11 +12,11 @@ use crate::output::Page;
 use checks::Check;
 use report::Report;
 
-/// Checks everything and reports it. Exit code 1 if anything failed.
+/// Runs all checks and reports them. Exit code 1 if any failed.
 ///
 /// # Errors
 /// If the report cannot be written.
-pub fn run(config: &Config, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(config: &Config, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

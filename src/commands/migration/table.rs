@@ -1,4 +1,4 @@
-//! Reports as people read them.
+//! Reports as text.
 
 use std::io;
 
@@ -11,12 +11,12 @@ use crate::output::{Page, Style, on_one_line};
 /// The width of the labels.
 const LABEL: usize = 24;
 
-/// What a migration did, and what was found afterwards. The verdict is the last line, and says why it
-/// is `well` or not.
+/// Prints a migration and its validation. The last line is the verdict: whether and why all is
+/// `well`.
 ///
 /// # Errors
 /// If stdout is closed.
-pub fn print_migration(page: &Page, outcome: &Outcome, well: bool) -> io::Result<()> {
+pub(crate) fn print_migration(page: &Page, outcome: &Outcome, well: bool) -> io::Result<()> {
     let Outcome { report, validation } = outcome;
     print_counts(page, report)?;
     print_troubles(page, "Errors", &report.errors, report.errors_not_listed)?;
@@ -27,12 +27,7 @@ pub fn print_migration(page: &Page, outcome: &Outcome, well: bool) -> io::Result
         for note in &report.notes {
             page.line(&format!("  - {}", on_one_line(note)))?;
         }
-        if report.notes_not_listed > 0 {
-            page.line(&format!(
-                "  and {} more",
-                HumanCount(report.notes_not_listed)
-            ))?;
-        }
+        not_listed(page, report.notes_not_listed)?;
     }
     if let Some(found) = validation {
         print_findings(page, found)?;
@@ -40,11 +35,11 @@ pub fn print_migration(page: &Page, outcome: &Outcome, well: bool) -> io::Result
     print_verdict(page, well, &verdict(report, validation.as_ref(), well))
 }
 
-/// What a validation found. The verdict is the last line.
+/// Prints a validation. The last line is the verdict.
 ///
 /// # Errors
 /// If stdout is closed.
-pub fn print_validation(page: &Page, found: &Validation) -> io::Result<()> {
+pub(crate) fn print_validation(page: &Page, found: &Validation) -> io::Result<()> {
     let title = format!("Validation of what is in {}", found.target_system);
     page.line(&titled(page, &title, found.timestamp))?;
     print_findings(page, found)?;
@@ -59,38 +54,26 @@ pub fn print_validation(page: &Page, found: &Validation) -> io::Result<()> {
 }
 
 fn print_counts(page: &Page, report: &Report) -> io::Result<()> {
+    let would = |done, planned| if report.dry_run { planned } else { done };
     let title = format!(
         "{} from {} to {}{}",
-        if report.dry_run {
-            "Dry run"
-        } else {
-            "Migration"
-        },
+        would("Migration", "Dry run"),
         report.source_system,
         report.target_system,
-        if report.dry_run {
-            ": nothing was written"
-        } else {
-            ""
-        },
+        would("", ": nothing was written"),
     );
     page.line(&titled(page, &title, report.timestamp))?;
-    let would = |done, planned| if report.dry_run { planned } else { done };
 
     page.heading("Users")?;
     let migrated = would("migrated", "would be migrated");
     row(page, migrated, report.users_migrated, Zero::Shown)?;
-    row(
-        page,
-        "of them there before",
-        report.users_existing,
-        Zero::LeftOut,
-    )?;
+    let existing = report.users_existing;
+    row(page, "of these, existing", existing, Zero::LeftOut)?;
 
     page.heading("Memories")?;
     for (label, count, zero) in [
         (migrated, report.memories_migrated, Zero::Shown),
-        ("were there already", report.already_there, Zero::LeftOut),
+        ("already there", report.already_there, Zero::LeftOut),
         ("failed", report.failed, Zero::Shown),
         ("not reached", report.not_reached, Zero::LeftOut),
         ("in sessions", report.sessions, Zero::LeftOut),
@@ -104,11 +87,11 @@ fn print_counts(page: &Page, report: &Report) -> io::Result<()> {
             report.episodes,
             Zero::LeftOut,
         ),
-        ("split, being long", report.split, Zero::LeftOut),
+        ("split (too long)", report.split, Zero::LeftOut),
         ("undated", report.undated, Zero::LeftOut),
         ("expired, left out", report.expired, Zero::LeftOut),
         ("skipped", report.skipped, Zero::LeftOut),
-        ("doubles removed", report.doubles_removed, Zero::LeftOut),
+        ("duplicates removed", report.doubles_removed, Zero::LeftOut),
     ] {
         row(page, label, count, zero)?;
     }
@@ -116,10 +99,15 @@ fn print_counts(page: &Page, report: &Report) -> io::Result<()> {
     page.heading("Effort")?;
     row(page, "requests", report.requests, Zero::LeftOut)?;
     if report.requests > 0 {
-        row(page, "least possible", report.least_requests, Zero::LeftOut)?;
+        row(
+            page,
+            "minimum possible",
+            report.least_requests,
+            Zero::LeftOut,
+        )?;
     }
     if report.wait_secs > 0.0 {
-        text(page, "waited for limits", &seconds(report.wait_secs))?;
+        text(page, "waited for rate limits", &seconds(report.wait_secs))?;
     }
     text(page, "took", &seconds(report.duration_secs))
 }
@@ -157,7 +145,7 @@ fn print_findings(page: &Page, found: &Validation) -> io::Result<()> {
     let unread = &found.source_problems;
     print_troubles(
         page,
-        "Not compared, since it cannot be read",
+        "Not compared, because unreadable",
         unread,
         found.source_problems_not_listed,
     )?;
@@ -196,26 +184,26 @@ fn print_verdict(page: &Page, well: bool, verdict: &str) -> io::Result<()> {
     page.line(&format!("\n{} {verdict}", mark(page, well)))
 }
 
-/// What it all means.
+/// The last line of a migration.
 fn verdict(report: &Report, validation: Option<&Validation>, well: bool) -> String {
     let records = HumanCount(report.memories_migrated);
     let errors = HumanCount(report.errors.len() as u64 + report.errors_not_listed);
     match validation {
         _ if report.cancelled => {
-            "stopped before its end; run it again to go on: what is there is recognised".to_owned()
+            "stopped early; run it again to continue: existing records are recognised".to_owned()
         }
         _ if report.dry_run && well => {
-            format!("all is well; without --dry-run, {records} memories would be migrated")
+            format!("no errors; without --dry-run, {records} memories would be migrated")
         }
         _ if report.dry_run => format!("not everything can be migrated; errors: {errors}"),
         _ if !report.success => format!(
-            "not everything is there; errors: {errors}. Once their causes are mended, run it \
-             again: what is there is recognised"
+            "not everything was migrated; errors: {errors}. Fix their causes and run it again: \
+             existing records are recognised"
         ),
         Some(found) if !found.valid => not_valid(found),
-        Some(_) => "all is there, and valid: as in the export".to_owned(),
-        None if well => "all is there".to_owned(),
-        None => "all is there, but it was not compared; `validate` does that".to_owned(),
+        Some(_) => "everything was migrated, and is valid: as in the export".to_owned(),
+        None if well => "everything was migrated".to_owned(),
+        None => "everything was migrated, but not validated; `validate` does that".to_owned(),
     }
 }
 
@@ -231,7 +219,7 @@ fn not_valid(found: &Validation) -> String {
     }
 }
 
-/// A trouble on one line: position, record, whose, session, reason.
+/// A problem on one line: position, record, owner, session, reason.
 fn trouble(trouble: &Trouble) -> String {
     let Trouble {
         position,
@@ -298,7 +286,7 @@ fn mark(page: &Page, well: bool) -> String {
     }
 }
 
-/// What becomes of a line whose count is 0.
+/// What happens to a row whose count is 0.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Zero {
     Shown,

@@ -1,14 +1,14 @@
-//! An entry as it may be shown: what could be a key is not.
+//! An entry with its secrets hidden, to be shown.
 //!
-//! What is shown is written anew from the entry's values, so that neither a comment nor an odd way
-//! of writing carries a key past the mask.
+//! What is shown is generated from the parsed values, so that no comment or unusual notation carries
+//! a key past the mask.
 
 use reqwest::Url;
 use serde_json::{Map, Value};
 
-/// What stands for a value that is not shown.
-pub const HIDDEN: &str = "••••••••";
-/// Values of `env` that are no secret. All others are taken for one.
+/// Replaces a hidden value.
+const HIDDEN: &str = "••••••••";
+/// Variables of `env` that are not secret. All others are treated as secret.
 const HARMLESS: [&str; 11] = [
     "MEM0_DEFAULT_USER_ID",
     "MEM0_ENABLE_GRAPH_DEFAULT",
@@ -22,10 +22,10 @@ const HARMLESS: [&str; 11] = [
     "LOG_FORMAT",
     "PYTHONUNBUFFERED",
 ];
-/// Members whose values are all taken for secrets, whatever they are called.
+/// Members whose values are all treated as secret.
 const ALL_SECRET: [&str; 5] = ["headers", "http_headers", "requestInit", "auth", "oauth"];
-/// What a name has in it that says that its value is a secret.
-const TELLING: [&str; 9] = [
+/// Parts of names whose values are secret.
+const SECRET_NAMES: [&str; 9] = [
     "key",
     "token",
     "secret",
@@ -36,8 +36,8 @@ const TELLING: [&str; 9] = [
     "header",
     "config",
 ];
-/// How keys of services begin.
-const BEGINNINGS: [&str; 10] = [
+/// Prefixes of API keys.
+const KEY_PREFIXES: [&str; 10] = [
     "sk-",
     "sk_",
     "m0-",
@@ -49,10 +49,10 @@ const BEGINNINGS: [&str; 10] = [
     "bearer ",
     "token ",
 ];
-/// The shortest run of letters and digits, of both, that is taken for a key.
+/// The shortest run of letters and digits mixed that is treated as a key.
 const KEY_CHARS: usize = 20;
 
-/// The entry with everything hidden that could be a key.
+/// The entry with all possible keys hidden.
 pub fn masked(entry: &Value) -> Value {
     match entry {
         Value::Object(members) => Value::Object(members.iter().map(member).collect()),
@@ -64,11 +64,11 @@ fn member((name, value): (&String, &Value)) -> (String, Value) {
     let shown = match (name.as_str(), value) {
         ("env", Value::Object(env)) => Value::Object(env.iter().map(variable).collect()),
         ("args" | "command", Value::Array(words)) => arguments(words),
-        // The names of variables, and what hosts may do unasked, are words.
-        ("env_vars" | "bearer_token_env_var", value) => words_alone(value),
+        // The names of variables, not their values.
+        ("env_vars" | "bearer_token_env_var", value) => unnamed(value),
         (name, value) if ALL_SECRET.contains(&name) => hidden(value),
         (name, Value::String(text)) => shown(name, text).into(),
-        (_, value) => words_alone(value),
+        (_, value) => unnamed(value),
     };
     (name.clone(), shown)
 }
@@ -123,13 +123,13 @@ fn argument(flag: Option<&str>, text: &str) -> String {
     }
 }
 
-/// A text by itself, under a name.
+/// A text under a name.
 fn shown(name: &str, text: &str) -> String {
     let name = name.to_ascii_lowercase();
     if is_reference(text) {
         return text.to_owned();
     }
-    if TELLING.iter().any(|it| name.contains(it)) {
+    if SECRET_NAMES.iter().any(|it| name.contains(it)) {
         return HIDDEN.to_owned();
     }
     if text.contains("://") {
@@ -142,7 +142,7 @@ fn shown(name: &str, text: &str) -> String {
     }
 }
 
-/// A URL without user, password, query and what in its path could be a key.
+/// A URL without user, password, query, and possible keys in its path.
 fn address(text: &str) -> String {
     let Ok(url) = Url::parse(text) else {
         return HIDDEN.to_owned();
@@ -167,10 +167,10 @@ fn address(text: &str) -> String {
     format!("{}://{host}{port}{}{rest}", url.scheme(), path.join("/"))
 }
 
-/// Whether something in the text looks like a key.
+/// Whether the text contains something like a key.
 fn has_key(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    let begins = BEGINNINGS.iter().any(|it| lower.starts_with(it));
+    let begins = KEY_PREFIXES.iter().any(|it| lower.starts_with(it));
     begins
         || text
             .split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_' && letter != '-')
@@ -181,8 +181,8 @@ fn has_key(text: &str) -> bool {
             })
 }
 
-/// `${NAME}`, `${env:NAME}`, `${input:id}`, `$NAME`: says where a value is, not what it is. A
-/// default within it would be a value.
+/// Whether the text only refers to a value: `${NAME}`, `${env:NAME}`, `${input:id}`, `$NAME`. A
+/// reference with a default contains a value.
 fn is_reference(text: &str) -> bool {
     let inner = match text.strip_prefix("${") {
         Some(inner) => inner.strip_suffix('}'),
@@ -197,16 +197,17 @@ fn is_reference(text: &str) -> bool {
     })
 }
 
-fn words_alone(value: &Value) -> Value {
+/// A value without a name that tells whether it is secret.
+fn unnamed(value: &Value) -> Value {
     match value {
         Value::String(text) => shown("", text).into(),
-        Value::Array(all) => all.iter().map(words_alone).collect(),
+        Value::Array(all) => all.iter().map(unnamed).collect(),
         Value::Object(all) => {
             let all: Map<_, _> = all
                 .iter()
                 .map(|(name, value)| match value {
                     Value::String(text) => (name.clone(), shown(name, text).into()),
-                    value => (name.clone(), words_alone(value)),
+                    value => (name.clone(), unnamed(value)),
                 })
                 .collect();
             Value::Object(all)
@@ -237,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_key_is_shown_wherever_it_stands() {
+    fn no_key_is_shown_at_any_position() {
         const KEY: &str = "m0-Ab3dEf6hIj9lMn2pQr5t";
         for entry in [
             json!({"env": {"MEM0_API_KEY": KEY, "ANYTHING": KEY, "MEM0_DEFAULT_USER_ID": KEY}}),
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_can_be_read() {
+    fn values_that_are_not_keys_are_shown() {
         let entry = json!({
             "type": "stdio",
             "command": "/home/jane/.local/bin/zep-mcp-server",
