@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use zep_mcp_server::config::Flags;
+use zep_mcp_server::config::{Flags, Setting};
 use zep_mcp_server::hosts::Host;
 use zep_mcp_server::hosts::entry::{By, OUR_PROGRAM};
 use zep_mcp_server::hosts::file::FileError;
@@ -275,19 +275,13 @@ fn places(surroundings: &Surroundings, args: &InstallArgs) -> anyhow::Result<Vec
 
 /// The settings have flags for every command; here they would be lost without a word.
 fn refuse_settings(settings: &Flags) -> Result<(), Misuse> {
-    let flags = [
-        ("--backend", &settings.backend),
-        ("--api-url", &settings.api_url),
-        ("--timeout-secs", &settings.timeout_secs),
-        ("--default-user-id", &settings.default_user_id),
-        ("--data-dir", &settings.data_dir),
-        ("--import-dir", &settings.import_dir),
-    ];
-    match flags.iter().find(|(_, value)| value.is_some()) {
-        Some((flag, _)) => Err(Misuse(format!(
-            "{flag} is for the server, not for `install`: put its variable into the entry's `env` \
+    let for_server = |setting: &Setting| !matches!(setting, Setting::LogLevel | Setting::LogFormat);
+    match settings.given().find(for_server) {
+        Some(setting) => Err(Misuse(format!(
+            "{} is for the server, not for `install`: put its variable into the entry's `env` \
              afterwards{}",
-            if *flag == "--backend" {
+            setting.flag().unwrap_or_default(),
+            if setting == Setting::Backend {
                 "; for the local backend there is --local"
             } else {
                 ""

@@ -26,9 +26,7 @@ impl Door {
         let app = Router::new()
             .route("/", get(who))
             .layer(middleware::from_fn_with_state(access.clone(), authenticate))
-            .merge(zep_mcp_server::http::access::protected_resource(
-                access.clone(),
-            ));
+            .merge(access.protected_resource());
         Self {
             access,
             url: listen_with(app).await,
@@ -219,8 +217,8 @@ async fn whoever_guesses_is_slowed_down_and_counted_and_locks_nobody_out() {
         "{held:?}"
     );
     let failures = door.access.failures();
-    assert_eq!(failures.refused + failures.held_back, 20, "{failures:?}");
-    assert!(failures.held_back > 0);
+    assert_eq!(failures.refused + failures.throttled, 20, "{failures:?}");
+    assert!(failures.throttled > 0);
     // Right or wrong: it is not looked at, so nothing is learned by guessing on.
     assert_eq!(door.show(guessable).await.0, 429);
     // Who has shown nothing is only told to show something.
