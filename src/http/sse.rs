@@ -115,7 +115,7 @@ pub(super) async fn open(
         transport: Arc::clone(&transport),
         id: Arc::clone(&id),
     };
-    let wire = InitializeFirst::new(Wire { outbox, calls }).letting_return();
+    let wire = InitializeFirst::new(Wire { outbox, calls }).resumable();
     let wire = CountedTransport::new(wire, session);
     let server = transport.server.clone();
     tokio::spawn(async move {
