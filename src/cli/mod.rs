@@ -22,7 +22,7 @@ pub(crate) use token::{NewTokenArgs, TokenArgs, TokenCommand};
 /// New here? `zep-mcp-server try` shows it at work in a few seconds. It needs no key, leaves nothing
 /// behind, and prints the configuration to paste into your host.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100, after_long_help = environment::ENVIRONMENT)]
+#[command(version, max_term_width = 100, after_long_help = environment::environment())]
 pub(crate) struct Cli {
     /// The settings.
     #[command(flatten)]
@@ -41,6 +41,7 @@ pub(crate) enum Command {
     /// Logs go to stderr. Over stdin and stdout the server ends when its stdin ends. On a network
     /// it serves Streamable HTTP at /mcp, the older HTTP with SSE at /sse, /health and /ready. On
     /// SIGTERM or Ctrl-C it finishes calls in flight and ends; a second signal ends it at once.
+    #[command(after_long_help = environment::network_environment())]
     Serve(Box<ServeArgs>),
 
     /// See it work: a scripted session with a real server on a temporary store

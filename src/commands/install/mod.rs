@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use zep_mcp_server::agent_hosts::locations::{HostDirs, Location};
-use zep_mcp_server::config::Flags;
+use zep_mcp_server::config::{Flags, Setting};
 
 use crate::cli::InstallArgs;
 use crate::output::{Misuse, Page, Style, on_one_line, shown_path};
@@ -128,19 +128,13 @@ fn locations(dirs: &HostDirs, args: &InstallArgs) -> anyhow::Result<Vec<Location
 
 /// The flags of settings are global, and `install` would silently ignore them.
 fn refuse_settings(settings: &Flags) -> Result<(), Misuse> {
-    let flags = [
-        ("--backend", &settings.backend),
-        ("--api-url", &settings.api_url),
-        ("--timeout-secs", &settings.timeout_secs),
-        ("--default-user-id", &settings.default_user_id),
-        ("--data-dir", &settings.data_dir),
-        ("--import-dir", &settings.import_dir),
-    ];
-    match flags.iter().find(|(_, value)| value.is_some()) {
-        Some((flag, _)) => Err(Misuse(format!(
-            "{flag} is a flag of the server, not of `install`: afterwards, set its variable in the \
+    let for_server = |setting: &Setting| !matches!(setting, Setting::LogLevel | Setting::LogFormat);
+    match settings.given().find(for_server) {
+        Some(setting) => Err(Misuse(format!(
+            "{} is a flag of the server, not of `install`: afterwards, set its variable in the \
              entry's `env`{}",
-            if *flag == "--backend" {
+            setting.flag().unwrap_or_default(),
+            if setting == Setting::Backend {
                 "; for the local backend use --local"
             } else {
                 ""

@@ -1,4 +1,4 @@
-//! SIGTERM: nothing that was begun is lost, and nothing keeps the server from ending.
+//! Shutdown: calls in flight are finished, and nothing else delays it.
 
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ async fn calls_in_flight_are_answered_before_the_end() {
     a_moment().await;
     assert!(
         TcpStream::connect(&address).await.is_err(),
-        "nobody new comes in"
+        "no new connection is accepted"
     );
     succeeded(answer.answer(5).await);
     succeeded(sse.events.answer(5).await);
@@ -42,7 +42,7 @@ async fn calls_in_flight_are_answered_before_the_end() {
     let ended = server.ended().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     drop(listening);
-    // All three are there.
+    // All three calls are stored.
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, "2025-06-18").await;
     let kept = client
@@ -56,7 +56,7 @@ async fn calls_in_flight_are_answered_before_the_end() {
 }
 
 #[tokio::test]
-async fn open_streams_keep_nobody_waiting() {
+async fn open_streams_do_not_delay_the_shutdown() {
     let world = World::embedded();
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, "2025-11-25").await;
@@ -72,7 +72,7 @@ async fn open_streams_keep_nobody_waiting() {
 }
 
 #[tokio::test]
-async fn the_grace_is_kept() {
+async fn calls_in_flight_have_the_grace_period() {
     let world = World::emulated_with(&["--latency", "15000"]);
     let server = Server::with(&world, &["--grace", "1"]);
     let client = Mcp::connect(&server.url, "2025-06-18").await;
@@ -94,7 +94,7 @@ async fn the_grace_is_kept() {
 }
 
 #[tokio::test]
-async fn a_second_signal_does_not_wait_for_what_is_in_flight() {
+async fn a_second_signal_does_not_wait_for_calls_in_flight() {
     let world = World::emulated_with(&["--latency", "15000"]);
     let mut server = Server::with(&world, &["--grace", "60"]);
     let client = Mcp::connect(&server.url, "2025-06-18").await;
@@ -113,7 +113,7 @@ async fn a_second_signal_does_not_wait_for_what_is_in_flight() {
 }
 
 #[tokio::test]
-async fn stdout_stays_empty_and_the_log_knows_nothing_of_what_was_said() {
+async fn stdout_stays_empty_and_the_log_holds_no_content() {
     let world = World::embedded();
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, "2025-06-18").await;

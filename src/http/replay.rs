@@ -1,6 +1,6 @@
-//! Answers of sessions at `/mcp`, kept for clients whose line broke: they come back with the id of the
-//! last event they saw, and go on from there. rmcp forgets an answer once it is sent, whether
-//! somebody was there to read it or not.
+//! Keeps responses at `/mcp` for clients that lose their connection: a client reconnects with the id
+//! of the last event it received and continues from there. rmcp forgets a response once it is sent,
+//! even if the client did not receive it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,45 +12,43 @@ use rmcp::transport::streamable_http_server::session::{ServerSseMessage, Session
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-/// How long an answer is kept that may not have been read. Clients come back after some seconds.
+/// How long a response is kept that may not have been received. Clients reconnect within seconds.
 const KEPT_FOR: Duration = Duration::from_secs(60);
-/// What all answers that are kept take together, in bytes as they are sent. Ours.
+/// The most that all kept responses take together, in bytes as they are sent. Ours.
 const KEPT_BYTES: u64 = 32 << 20;
-/// An answer that took longer than this is kept although it was sent: a line that broke meanwhile
-/// takes it without a word. Quicker ones are kept if it is known that nobody read them.
+/// A response that took longer than this is kept even if it was sent: writing to a connection that
+/// broke meanwhile fails only later. Quicker ones are kept only if sending them failed.
 const LONG: Duration = Duration::from_secs(1);
-/// The most events of one call that are kept: all but the last few are progress, and outdated.
-const MOST_EVENTS: usize = 64;
+/// The most events of one call that are kept: older ones are outdated progress.
+const MAX_EVENTS: usize = 64;
 
-/// What a call is known by: its session, and rmcp's number of its stream.
+/// Identifies a call: its session, and rmcp's number of its stream.
 type Key = (SessionId, u64);
 
-/// The answers of all sessions.
+/// The kept responses of all sessions.
 #[derive(Debug)]
-pub(super) struct Answers {
-    /// Those that are not finished.
-    open: Mutex<HashMap<Key, Arc<Answer>>>,
-    /// Those that are.
-    finished: Cache<Key, Arc<Answer>>,
+pub(super) struct ReplayBuffer {
+    unfinished: Mutex<HashMap<Key, Arc<Recording>>>,
+    finished: Cache<Key, Arc<Recording>>,
 }
 
 /// The events of one call so far.
 #[derive(Debug)]
-struct Answer {
+struct Recording {
     events: Mutex<Events>,
-    /// Told of each change.
+    /// Notified of each change.
     changed: watch::Sender<()>,
-    /// Cancelled once its client came back: then nobody reads the first stream any more.
+    /// Cancelled when the client reconnects: it no longer reads the first stream.
     resumed: CancellationToken,
 }
 
 #[derive(Debug, Default)]
 struct Events {
     kept: VecDeque<(u64, ServerSseMessage)>,
-    are_all: bool,
+    is_complete: bool,
 }
 
-impl Answer {
+impl Recording {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             events: Mutex::default(),
@@ -61,7 +59,7 @@ impl Answer {
 
     fn push(&self, index: u64, event: ServerSseMessage) {
         let mut events = lock(&self.events);
-        if events.kept.len() >= MOST_EVENTS {
+        if events.kept.len() >= MAX_EVENTS {
             events.kept.pop_front();
         }
         events.kept.push_back((index, event));
@@ -70,11 +68,11 @@ impl Answer {
     }
 
     fn finish(&self) {
-        lock(&self.events).are_all = true;
+        lock(&self.events).is_complete = true;
         self.changed.send_replace(());
     }
 
-    /// How much it takes, in bytes as it is sent.
+    /// Its size in bytes as it is sent.
     fn size(&self) -> u32 {
         let events = lock(&self.events);
         let messages = events
@@ -87,22 +85,22 @@ impl Answer {
         u32::try_from(size).unwrap_or(u32::MAX)
     }
 
-    /// The events behind this one, those to come included.
+    /// The events after this one, including future ones.
     fn after(self: Arc<Self>, index: u64) -> impl Stream<Item = ServerSseMessage> + Send + 'static {
         let changed = self.changed.subscribe();
         stream::unfold(
             (self, changed, index),
-            |(answer, mut changed, seen)| async move {
+            |(recording, mut changed, seen)| async move {
                 loop {
                     {
-                        let events = lock(&answer.events);
+                        let events = lock(&recording.events);
                         let next = events.kept.iter().find(|(index, _)| *index > seen);
                         if let Some((index, event)) = next {
                             let (index, event) = (*index, event.clone());
                             drop(events);
-                            return Some((event, (answer, changed, index)));
+                            return Some((event, (recording, changed, index)));
                         }
-                        if events.are_all {
+                        if events.is_complete {
                             return None;
                         }
                     }
@@ -113,46 +111,45 @@ impl Answer {
     }
 }
 
-/// What it guards is whole after each step, whatever happened to a thread that held it.
+/// Locks a mutex whose value is consistent after each step, even if a thread panicked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The number of an event and that of its stream (rmcp writes `<event>/<stream>`); `None` for events
+/// The numbers of an event and of its stream (rmcp writes `<event>/<stream>`); `None` for events
 /// that belong to no call.
 fn numbers(event_id: &str) -> Option<(u64, u64)> {
     let (index, stream) = event_id.split_once('/')?;
     Some((index.parse().ok()?, stream.parse().ok()?))
 }
 
-impl Answers {
-    /// None yet.
-    pub fn new() -> Arc<Self> {
+impl ReplayBuffer {
+    pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
-            open: Mutex::default(),
+            unfinished: Mutex::default(),
             finished: Cache::builder()
                 .max_capacity(KEPT_BYTES)
-                .weigher(|_, answer: &Arc<Answer>| answer.size())
-                // The newest are those that somebody may still come for.
+                .weigher(|_, recording: &Arc<Recording>| recording.size())
+                // Clients are most likely to reconnect for the newest.
                 .eviction_policy(moka::policy::EvictionPolicy::lru())
                 .time_to_live(KEPT_FOR)
                 .build(),
         })
     }
 
-    /// The events of a call, which are listened to until the last of them even if nobody reads them
-    /// any more.
-    pub fn keeping(
+    /// Passes on the events of a call and records them, to the last one even if the client stops
+    /// reading.
+    pub(super) fn record(
         self: &Arc<Self>,
         session: SessionId,
         events: impl Stream<Item = ServerSseMessage> + Send + 'static,
     ) -> impl Stream<Item = ServerSseMessage> + Send + Sync + 'static {
         let (sender, receiver) = mpsc::channel(1);
-        tokio::spawn(Arc::clone(self).listen(session, events, sender));
-        of(receiver)
+        tokio::spawn(Arc::clone(self).forward(session, events, sender));
+        stream_of(receiver)
     }
 
-    async fn listen(
+    async fn forward(
         self: Arc<Self>,
         session: SessionId,
         events: impl Stream<Item = ServerSseMessage> + Send + 'static,
@@ -160,20 +157,22 @@ impl Answers {
     ) {
         let begun = Instant::now();
         let mut events = std::pin::pin!(events);
-        let mut kept: Option<(Key, Arc<Answer>)> = None;
+        let mut kept: Option<(Key, Arc<Recording>)> = None;
         let mut reader = Some(sender);
         while let Some(event) = events.next().await {
             if let Some((index, stream)) = event.event_id.as_deref().and_then(numbers) {
-                let (_, answer) = kept.get_or_insert_with(|| {
+                let (_, recording) = kept.get_or_insert_with(|| {
                     let key = (Arc::clone(&session), stream);
-                    let answer = Answer::new();
-                    lock(&self.open).insert(key.clone(), Arc::clone(&answer));
-                    (key, answer)
+                    let recording = Recording::new();
+                    lock(&self.unfinished).insert(key.clone(), Arc::clone(&recording));
+                    (key, recording)
                 });
-                answer.push(index, event.clone());
+                recording.push(index, event.clone());
             }
             let Some(live) = &reader else { continue };
-            let resumed = kept.as_ref().map(|(_, answer)| answer.resumed.clone());
+            let resumed = kept
+                .as_ref()
+                .map(|(_, recording)| recording.resumed.clone());
             let is_read = tokio::select! {
                 sent = live.send(event) => sent.is_ok(),
                 () = resumed.unwrap_or_default().cancelled_owned() => false,
@@ -182,36 +181,36 @@ impl Answers {
                 reader = None;
             }
         }
-        let Some((key, answer)) = kept else { return };
-        answer.finish();
-        // There is a place in the channel again once the last event is taken out of it.
+        let Some((key, recording)) = kept else { return };
+        recording.finish();
+        // The channel has room again once the last event is read from it.
         let is_read = match &reader {
             Some(live) => tokio::select! {
                 place = live.reserve() => place.is_ok(),
-                () = answer.resumed.cancelled() => false,
+                () = recording.resumed.cancelled() => false,
             },
             None => false,
         };
         if !is_read || begun.elapsed() > LONG {
-            self.finished.insert(key.clone(), answer);
+            self.finished.insert(key.clone(), recording);
         }
-        lock(&self.open).remove(&key);
+        lock(&self.unfinished).remove(&key);
     }
 
-    /// The events of a call behind this one; `None` if there is no such call (any more).
-    pub fn resume(
+    /// The events of a call after this one; `None` if its response is not kept (any more).
+    pub(super) fn resume(
         &self,
         session: &SessionId,
         last_event_id: &str,
     ) -> Option<impl Stream<Item = ServerSseMessage> + Send + Sync + use<>> {
         let (index, stream) = numbers(last_event_id)?;
         let key = (Arc::clone(session), stream);
-        let open = lock(&self.open).get(&key).cloned();
-        let answer = open.or_else(|| self.finished.get(&key))?;
-        answer.resumed.cancel();
+        let unfinished = lock(&self.unfinished).get(&key).cloned();
+        let recording = unfinished.or_else(|| self.finished.get(&key))?;
+        recording.resumed.cancel();
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
-            let mut events = std::pin::pin!(answer.after(index));
+            let mut events = std::pin::pin!(recording.after(index));
             loop {
                 let event = tokio::select! {
                     event = events.next() => event,
@@ -223,11 +222,11 @@ impl Answers {
                 }
             }
         });
-        Some(of(receiver))
+        Some(stream_of(receiver))
     }
 }
 
-fn of(
+fn stream_of(
     mut receiver: mpsc::Receiver<ServerSseMessage>,
 ) -> impl Stream<Item = ServerSseMessage> + Send + Sync + 'static {
     stream::poll_fn(move |context| receiver.poll_recv(context))
@@ -253,66 +252,63 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_comes_back_goes_on_where_they_were_and_misses_nothing() {
-        let answers = Answers::new();
+    async fn a_client_that_reconnects_continues_where_it_was_and_misses_nothing() {
+        let buffer = ReplayBuffer::new();
         let session: SessionId = "one".into();
         let (sender, events) = mpsc::channel(16);
-        let mut first = Box::pin(answers.keeping(Arc::clone(&session), of(events)));
+        let mut first = Box::pin(buffer.record(Arc::clone(&session), stream_of(events)));
         for index in 0..2 {
             sender.send(event(index)).await.unwrap();
         }
         first.next().await.unwrap();
         drop(first);
-        // While it goes on.
-        let mut second = Box::pin(answers.resume(&session, "0/7").unwrap());
+        // While the call continues.
+        let mut second = Box::pin(buffer.resume(&session, "0/7").unwrap());
         assert_eq!(ids(&[second.next().await.unwrap()]), ["1/7"]);
-        assert!(second.next().now_or_never().is_none(), "it goes on");
+        assert!(second.next().now_or_never().is_none(), "it continues");
         drop(second);
         for index in 2..4 {
             sender.send(event(index)).await.unwrap();
         }
         drop(sender);
-        // When it is over: as often as they like.
+        // After the call: any number of times.
         for _ in 0..2 {
-            let rest: Vec<_> = answers.resume(&session, "1/7").unwrap().collect().await;
+            let rest: Vec<_> = buffer.resume(&session, "1/7").unwrap().collect().await;
             assert_eq!(ids(&rest), ["2/7", "3/7"]);
         }
-        assert!(answers.resume(&session, "1/8").is_none());
-        assert!(answers.resume(&session, "1").is_none());
-        assert!(answers.resume(&"two".into(), "1/7").is_none());
+        assert!(buffer.resume(&session, "1/8").is_none());
+        assert!(buffer.resume(&session, "1").is_none());
+        assert!(buffer.resume(&"two".into(), "1/7").is_none());
     }
 
     #[tokio::test]
-    async fn what_was_read_at_once_is_not_kept() {
-        let answers = Answers::new();
+    async fn a_response_that_was_read_at_once_is_not_kept() {
+        let buffer = ReplayBuffer::new();
         let session: SessionId = "one".into();
         let events = stream::iter((0..3).map(event));
-        let read: Vec<_> = answers
-            .keeping(Arc::clone(&session), events)
-            .collect()
-            .await;
+        let read: Vec<_> = buffer.record(Arc::clone(&session), events).collect().await;
         assert_eq!(ids(&read), ["0/7", "1/7", "2/7"]);
-        while !lock(&answers.open).is_empty() {
+        while !lock(&buffer.unfinished).is_empty() {
             tokio::task::yield_now().await;
         }
-        assert!(answers.resume(&session, "0/7").is_none());
+        assert!(buffer.resume(&session, "0/7").is_none());
     }
 
     #[tokio::test]
-    async fn a_reader_who_stopped_reading_holds_up_nothing_once_they_came_back() {
-        let answers = Answers::new();
+    async fn a_reader_that_stopped_blocks_nothing_after_it_reconnects() {
+        let buffer = ReplayBuffer::new();
         let session: SessionId = "one".into();
         let events = stream::iter((0..200).map(event));
-        // Held, and never read.
-        let _stuck = answers.keeping(Arc::clone(&session), events);
+        // Kept open, and never read.
+        let _stuck = buffer.record(Arc::clone(&session), events);
         let resumed = loop {
-            if let Some(resumed) = answers.resume(&session, "0/7") {
+            if let Some(resumed) = buffer.resume(&session, "0/7") {
                 break resumed;
             }
             tokio::task::yield_now().await;
         };
         let rest: Vec<_> = resumed.collect().await;
         assert_eq!(ids(&rest).last(), Some(&"199/7"));
-        assert!(lock(&answers.open).len() <= 1);
+        assert!(lock(&buffer.unfinished).len() <= 1);
     }
 }

@@ -1,4 +1,4 @@
-//! Who gets in, and from where.
+//! Which clients, names and origins the server accepts.
 
 use std::process::Stdio;
 
@@ -12,7 +12,7 @@ use crate::common::program::World;
 
 const TOKEN: &str = "tok_9f2b61c07de94a1f8e02";
 
-/// Everything that is served.
+/// All routes.
 const ROUTES: [(&str, &str); 8] = [
     ("GET", "/health"),
     ("GET", "/ready"),
@@ -35,7 +35,7 @@ async fn status(server: &Server, route: (&str, &str), headers: &[(&str, &str)]) 
 }
 
 #[tokio::test]
-async fn a_page_that_has_its_name_lead_here_gets_nothing() {
+async fn a_page_that_rebinds_its_name_is_rejected() {
     let world = World::embedded();
     let server = Server::start(&world);
     let host = server.address().to_owned();
@@ -68,7 +68,7 @@ async fn a_page_that_has_its_name_lead_here_gets_nothing() {
 }
 
 #[tokio::test]
-async fn names_and_origins_are_added_by_whoever_runs_it() {
+async fn the_operator_can_allow_names_and_origins() {
     let world = World::embedded();
     let flags = [
         "--allowed-hosts",
@@ -95,7 +95,7 @@ async fn names_and_origins_are_added_by_whoever_runs_it() {
 }
 
 #[tokio::test]
-async fn pages_may_read_answers_only_if_their_origin_was_named() {
+async fn only_pages_of_allowed_origins_may_read_responses() {
     let world = World::embedded();
     let preflight = |url: &str, origin: &str| {
         http()
@@ -120,7 +120,7 @@ async fn pages_may_read_answers_only_if_their_origin_was_named() {
         .env("MCP_AUTH_TOKEN", TOKEN);
     let open = Server::run(&mut with_a_token);
     let app = "https://app.example.com";
-    // Browsers send preflights without the token.
+    // Browsers send preflight requests without the token.
     let answer = preflight(&open.url, app).await.unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
     assert_eq!(answer.headers()["access-control-allow-origin"], app);
@@ -164,7 +164,7 @@ async fn beyond_this_machine_a_token_is_needed_to_start() {
     let mut server = Server::run(served.env("MCP_AUTH_TOKEN", TOKEN));
     server.url = format!("http://127.0.0.1:{}", server.port());
     Mcp::connect_with(&server.url, "2025-06-18", TOKEN).await;
-    // Under any address, but not under any name.
+    // Any address is allowed, but not any name.
     let by_address = [(HOST.as_str(), "10.1.2.3")];
     assert_eq!(
         status(&server, ("GET", "/health"), &by_address).await,
@@ -178,7 +178,7 @@ async fn beyond_this_machine_a_token_is_needed_to_start() {
 }
 
 #[tokio::test]
-async fn where_there_is_a_token_nothing_but_health_is_served_without_it() {
+async fn with_a_token_configured_only_health_checks_work_without_it() {
     let world = World::embedded();
     let mut guarded = command(&world, &["--port", "0"]);
     let server = Server::run(guarded.env("MCP_AUTH_TOKEN", TOKEN));
@@ -191,7 +191,7 @@ async fn where_there_is_a_token_nothing_but_health_is_served_without_it() {
                 &[("authorization", wrong.as_str())],
                 StatusCode::UNAUTHORIZED,
             ),
-            // No token is shown there as RFC 6750 wants it.
+            // None of these is a token as RFC 6750 defines it.
             (&[("authorization", TOKEN)], StatusCode::BAD_REQUEST),
         ] {
             let said = status(&server, route, headers).await;
@@ -219,7 +219,7 @@ async fn where_there_is_a_token_nothing_but_health_is_served_without_it() {
 }
 
 #[tokio::test]
-async fn settings_that_are_wrong_are_named_and_nothing_is_served() {
+async fn wrong_settings_are_named_and_nothing_is_served() {
     let world = World::embedded();
     for (name, value) in [
         ("PORT", "80a"),
@@ -237,7 +237,7 @@ async fn settings_that_are_wrong_are_named_and_nothing_is_served() {
         assert_eq!(refused.status.code(), Some(2), "{name}: {said}");
         assert!(said.contains(name), "{name}: {said}");
         assert!(name != "MCP_AUTH_TOKEN" || !said.contains(value), "{said}");
-        // Over stdin and stdout nobody asks for them.
+        // Over stdio they are not read.
         let served = world
             .command()
             .env(name, value)
@@ -259,7 +259,7 @@ async fn settings_that_are_wrong_are_named_and_nothing_is_served() {
 }
 
 #[tokio::test]
-async fn a_foreign_dotenv_opens_nothing() {
+async fn a_foreign_dotenv_changes_nothing_on_the_network() {
     let world = World::embedded();
     let foreign = "HOST=0.0.0.0\nPORT=1\nZEP_MCP_ALLOWED_ORIGINS=https://evil.example\n";
     std::fs::write(world.directory().join(".env"), foreign).unwrap();
@@ -276,7 +276,7 @@ async fn a_foreign_dotenv_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_name_is_listened_on_at_all_its_addresses() {
+async fn the_server_listens_on_all_addresses_of_a_name() {
     let world = World::embedded();
     let server = Server::with(&world, &["--host", "localhost"]);
     let url = format!("http://localhost:{}", server.port());

@@ -1,4 +1,4 @@
-//! Making tokens on the command line.
+//! `token new` on the command line.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use zep_mcp_server::config::AccessSettings;
 use zep_mcp_server::http::access::{Access, TokenHash};
 
-use super::door::Door;
+use super::authentication::Guarded;
 
 fn token_new(arguments: &[&str], directory: &Path) -> Output {
     Command::new(env!("CARGO_BIN_EXE_zep-mcp-server"))
@@ -27,7 +27,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_bare_token_is_one_line_for_a_shell_to_take() {
+async fn a_bare_token_is_one_line_for_a_shell() {
     let home = tempfile::tempdir().unwrap();
     let made = token_new(&[], home.path());
     assert!(made.status.success());
@@ -35,14 +35,14 @@ async fn a_bare_token_is_one_line_for_a_shell_to_take() {
     assert_eq!(out.lines().count(), 1, "{out}");
     assert!(made.stderr.is_empty());
     assert_ne!(made.stdout, token_new(&[], home.path()).stdout);
-    let door = Door::with_token(out.trim()).await;
-    assert_eq!(door.show(out.trim()).await.0, 200);
+    let server = Guarded::with_token(out.trim()).await;
+    assert_eq!(server.show(out.trim()).await.0, 200);
     // 256 bits.
     assert!(out.trim().len() >= 64, "{out}");
 }
 
 #[tokio::test]
-async fn what_is_put_into_a_file_lets_its_holder_in_and_holds_no_token() {
+async fn an_entry_in_a_file_authenticates_its_holder_and_contains_no_token() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("tokens.jsonl");
     let mut tokens = HashSet::new();
@@ -73,7 +73,7 @@ async fn what_is_put_into_a_file_lets_its_holder_in_and_holds_no_token() {
     assert_eq!(there.lines().count(), 3);
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    let door = Door::new(AccessSettings {
+    let server = Guarded::new(AccessSettings {
         tokens_file: Some(file.clone()),
         ..AccessSettings::default()
     })
@@ -81,9 +81,9 @@ async fn what_is_put_into_a_file_lets_its_holder_in_and_holds_no_token() {
     for token in &tokens {
         assert!(!there.contains(token.as_str()));
         assert!(there.contains(&TokenHash::of(token).to_string()));
-        assert_eq!(door.show(token).await.0, 200);
+        assert_eq!(server.show(token).await.0, 200);
     }
-    // The same name once more: nothing is written, and no token shown.
+    // The same name again: nothing is written and no token is printed.
     let again = [
         "--role",
         "reader",
@@ -100,10 +100,10 @@ async fn what_is_put_into_a_file_lets_its_holder_in_and_holds_no_token() {
 }
 
 #[tokio::test]
-async fn entries_made_at_once_all_stay() {
+async fn entries_made_concurrently_are_all_kept() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("tokens.jsonl");
-    // Somebody's editor left no end of line.
+    // An editor left no line break at the end.
     fs::write(&file, "# ours").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     std::thread::scope(|scope| {
@@ -124,7 +124,7 @@ async fn entries_made_at_once_all_stay() {
 }
 
 #[test]
-fn an_entry_for_the_file_is_shown_where_no_file_is_named() {
+fn without_a_file_the_entry_is_printed() {
     let home = tempfile::tempdir().unwrap();
     let made = token_new(&["--role", "writer", "--user", "alice"], home.path());
     let out = text(&made.stdout);
@@ -136,7 +136,7 @@ fn an_entry_for_the_file_is_shown_where_no_file_is_named() {
 }
 
 #[test]
-fn what_would_be_no_good_is_refused() {
+fn useless_entries_are_refused() {
     let home = tempfile::tempdir().unwrap();
     for wrong in [
         ["--role", "reader"].as_slice(),

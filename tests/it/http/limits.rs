@@ -1,4 +1,4 @@
-//! What anybody may take: some of them are greedy, broken or gone.
+//! Limits: greedy, broken and vanished clients do not disturb the others.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use super::client::{Events, Mcp, Sse, a_moment, call, http, request};
 use super::server::Server;
 use crate::common::program::{PATIENCE, World};
 
-/// Asserts that somebody who comes now is served, and soon.
+/// Asserts that a new client is served soon.
 async fn others_are_served(server: &Server) {
     let begun = Instant::now();
     let client = Mcp::connect(&server.url, "2025-06-18").await;
@@ -48,7 +48,7 @@ async fn a_body_of_16_mb_is_read_and_a_larger_one_is_refused() {
         let refused = sse.post(&filled(too_large)).await;
         assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
-    // Whoever announces more is not even listened to.
+    // A larger announced length is refused before the body is read.
     let mut line = TcpStream::connect(server.address()).await.unwrap();
     let head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n";
     line.write_all(head.as_bytes()).await.unwrap();
@@ -74,7 +74,7 @@ async fn an_endless_header_is_cut_off() {
     let flood = async {
         while line.write_all(filling.as_bytes()).await.is_ok() {
             sent += filling.len();
-            assert!(sent < 16 * 1024 * 1024, "it takes everything");
+            assert!(sent < 16 * 1024 * 1024, "it accepts everything");
             tokio::task::yield_now().await;
         }
     };
@@ -83,13 +83,13 @@ async fn an_endless_header_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_flood_of_half_open_connections_does_not_hold_up_others() {
+async fn a_flood_of_half_open_connections_does_not_delay_others() {
     let world = World::embedded();
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, "2025-06-18").await;
     let mut sse = Sse::connect(&server.url, "2024-11-05").await;
     let mut flood = Vec::new();
-    // As many as may wait, half of all places at most, and some more.
+    // More than may be pending, which is at most half of all connections.
     let files = rlimit::increase_nofile_limit(u64::MAX).unwrap();
     let most = usize::try_from(files).unwrap().saturating_sub(128) / 2;
     for count in 0..most.min(2048) + 100 {
@@ -104,7 +104,7 @@ async fn a_flood_of_half_open_connections_does_not_hold_up_others() {
     others_are_served(&server).await;
     client.request(2, "tools/list", json!({})).await;
     sse.request(2, "tools/list", json!({})).await;
-    // The oldest had to go at once, and the others have to in the end.
+    // The oldest are dropped at once, the others at their deadline.
     let mut byte = [0];
     let gone = timeout(Duration::from_secs(5), flood[0].read(&mut byte)).await;
     assert!(matches!(gone, Ok(Ok(0) | Err(_))), "{gone:?}");
@@ -119,12 +119,12 @@ async fn a_flood_of_half_open_connections_does_not_hold_up_others() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_read_holds_nobody_up() {
+async fn a_client_that_does_not_read_delays_nobody() {
     let world = World::embedded();
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, "2025-06-18").await;
     let sse = Sse::connect(&server.url, "2024-11-05").await;
-    // Far more answers than fit into any buffer on the way, and nobody reads them.
+    // Far more responses than fit into all buffers on the way, none of them read.
     let mut unread = Vec::new();
     let mut is_heard = true;
     for round in 0..40 {
@@ -147,11 +147,11 @@ async fn whoever_does_not_read_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn whoever_does_not_read_is_not_listened_to_until_they_read_again() {
+async fn calls_of_a_client_that_does_not_read_wait_until_it_reads_again() {
     let world = World::embedded();
     let server = Server::start(&world);
     let mut sse = Sse::connect(&server.url, "2024-11-05").await;
-    // 40 KB each: the buffers on the way take some hundreds of them.
+    // 40 KB each: the buffers on the way hold some hundreds of them.
     let list = |id| request(id, "tools/list", json!({}));
     let mut last = 0;
     for id in 2..2000 {
@@ -162,13 +162,13 @@ async fn whoever_does_not_read_is_not_listened_to_until_they_read_again() {
         };
         assert_eq!(taken.status(), StatusCode::ACCEPTED);
     }
-    assert!(last > 2, "answers pile up in the server");
+    assert!(last > 2, "responses pile up in the server");
     others_are_served(&server).await;
-    // What was taken in is answered. The last one was given up before it was.
+    // Accepted calls are answered. The last one was given up before it was accepted.
     let answered: HashSet<u64> = {
         let mut answered = HashSet::new();
         while answered.len() < last as usize - 2 {
-            let answer = sse.events.message().await.expect("the stream goes on");
+            let answer = sse.events.message().await.expect("the stream continues");
             assert!(answer["result"]["tools"].is_array());
             answered.insert(answer["id"].as_u64().unwrap());
         }
@@ -179,10 +179,10 @@ async fn whoever_does_not_read_is_not_listened_to_until_they_read_again() {
 }
 
 #[tokio::test]
-async fn there_are_only_so_many_sessions_and_unused_ones_make_room() {
+async fn sessions_are_bounded_and_unused_ones_make_room() {
     let world = World::embedded();
     let server = Server::with(&world, &["--max-sessions", "4"]);
-    // Nobody uses these: each new one takes the place of the oldest.
+    // These are unused: each new one replaces the oldest.
     let first = Mcp::connect(&server.url, "2025-06-18").await;
     let mut last = first.clone();
     for _ in 0..20 {
@@ -209,7 +209,7 @@ async fn there_are_only_so_many_sessions_and_unused_ones_make_room() {
         new.post(&hello).await.status(),
         StatusCode::SERVICE_UNAVAILABLE
     );
-    // Those without a session take no place.
+    // Clients without a session take no place.
     let stateless = Mcp::connect(&server.url, super::client::STATELESS).await;
     stateless.request(2, "tools/list", json!({})).await;
     for stream in &mut streams {
@@ -221,7 +221,7 @@ async fn there_are_only_so_many_sessions_and_unused_ones_make_room() {
 }
 
 #[tokio::test]
-async fn a_session_takes_only_so_many_calls_at_once() {
+async fn concurrent_calls_of_a_session_are_bounded() {
     let world = World::emulated_with(&["--latency", "8000"]);
     let server = Server::start(&world);
     let mut sse = Sse::connect(&server.url, "2024-11-05").await;

@@ -1,4 +1,4 @@
-//! The file of tokens: what it may be, and that it counts as it is now.
+//! The file of tokens: its format, and that changes take effect.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use zep_mcp_server::config::AccessSettings;
 use zep_mcp_server::http::access::{Access, TokenHash, fresh};
 
-use super::door::Door;
+use super::authentication::Guarded;
 use super::world::{Backend, OldClient, Who, World, client};
 
-/// How soon a change counts: it is looked for every second.
+/// How soon a change takes effect: the file is checked every second.
 const SOON: Duration = Duration::from_secs(10);
 
 fn token() -> String {
@@ -49,10 +49,10 @@ fn write(path: &Path, lines: &[String]) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-async fn soon(door: &Door, token: &str, status: u16) {
+async fn soon(server: &Guarded, token: &str, status: u16) {
     let begun = Instant::now();
     loop {
-        let (found, _) = door.show(token).await;
+        let (found, _) = server.show(token).await;
         if found == status {
             return;
         }
@@ -62,33 +62,33 @@ async fn soon(door: &Door, token: &str, status: u16) {
 }
 
 #[tokio::test]
-async fn a_token_is_taken_back_and_given_out_without_a_restart() {
+async fn tokens_are_revoked_and_added_without_a_restart() {
     let (first, second) = (token(), token());
     let (_directory, path) = file(&[entry("first", &first).to_string()]);
-    let door = Door::new(settings(&path)).await;
-    assert_eq!(door.show(&first).await.0, 200);
-    assert_eq!(door.show(&second).await.0, 401);
+    let server = Guarded::new(settings(&path)).await;
+    assert_eq!(server.show(&first).await.0, 200);
+    assert_eq!(server.show(&second).await.0, 401);
     write(&path, &[entry("second", &second).to_string()]);
-    soon(&door, &first, 401).await;
-    soon(&door, &second, 200).await;
-    // Changed in place, to the same length, and at once again.
+    soon(&server, &first, 401).await;
+    soon(&server, &second, 200).await;
+    // Changed in place, to the same length, and changed again at once.
     fs::write(&path, entry("first2", &first).to_string()).unwrap();
     fs::write(&path, entry("second", &second).to_string()).unwrap();
     tokio::time::sleep(Duration::from_millis(1_200)).await;
-    soon(&door, &second, 200).await;
+    soon(&server, &second, 200).await;
     fs::write(&path, entry("other3", &first).to_string()).unwrap();
-    soon(&door, &second, 401).await;
-    soon(&door, &first, 200).await;
+    soon(&server, &second, 401).await;
+    soon(&server, &first, 200).await;
 }
 
 #[tokio::test]
-async fn streams_can_ask_whether_their_opener_is_still_let_in() {
+async fn streams_can_check_whether_their_subject_is_still_admitted() {
     let token = token();
     let (_directory, path) = file(&[entry("first", &token).to_string()]);
     let access = Access::new(settings(&path)).unwrap();
-    let door = Door::new(settings(&path)).await;
-    assert_eq!(door.show(&token).await.0, 200);
-    let subject = super::door::subject_of(&door.access, &token).await;
+    let server = Guarded::new(settings(&path)).await;
+    assert_eq!(server.show(&token).await.0, 200);
+    let subject = super::authentication::subject_of(&server.access, &token).await;
     assert!(access.still_admits(&subject).await);
     write(&path, &[]);
     let begun = Instant::now();
@@ -99,7 +99,7 @@ async fn streams_can_ask_whether_their_opener_is_still_let_in() {
 }
 
 #[tokio::test]
-async fn a_token_ends_when_it_says() {
+async fn a_token_expires_at_its_time() {
     let at = |offset: i64| {
         let time = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(offset);
         time.to_string()
@@ -116,20 +116,20 @@ async fn a_token_ends_when_it_says() {
         let mut line = entry("one", &token);
         line["expires"] = expires.clone().into();
         let (_directory, path) = file(&[line.to_string()]);
-        let door = Door::new(settings(&path)).await;
-        assert_eq!(door.show(&token).await.0 == 200, good, "{expires}");
+        let server = Guarded::new(settings(&path)).await;
+        assert_eq!(server.show(&token).await.0 == 200, good, "{expires}");
     }
     let token = token();
     let mut line = entry("soon", &token);
     line["expires"] = at(2).into();
     let (_directory, path) = file(&[line.to_string()]);
-    let door = Door::new(settings(&path)).await;
-    assert_eq!(door.show(&token).await.0, 200);
-    soon(&door, &token, 401).await;
+    let server = Guarded::new(settings(&path)).await;
+    assert_eq!(server.show(&token).await.0, 200);
+    soon(&server, &token, 401).await;
 }
 
 #[tokio::test]
-async fn a_file_that_others_can_write_lets_nobody_in() {
+async fn a_file_that_others_can_write_is_refused() {
     let token = token();
     for (mode, good) in [
         (0o600, true),
@@ -153,7 +153,7 @@ async fn a_file_that_others_can_write_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_an_entry_is_named_by_line_and_field_and_no_token_is_repeated() {
+async fn a_wrong_entry_is_named_by_line_and_field_and_no_token_is_repeated() {
     let (one, other) = (token(), token());
     let changed = |field: &str, value: Value| {
         let mut line = entry("second", &other);
@@ -201,28 +201,28 @@ async fn what_is_wrong_with_an_entry_is_named_by_line_and_field_and_no_token_is_
 }
 
 #[tokio::test]
-async fn a_slip_while_saving_is_forgiven_for_a_moment_and_not_for_long() {
+async fn a_broken_file_is_tolerated_for_a_moment_and_not_for_long() {
     let token = token();
     let line = entry("one", &token).to_string();
     let (_directory, path) = file(std::slice::from_ref(&line));
-    let door = Door::new(settings(&path)).await;
-    assert_eq!(door.show(&token).await.0, 200);
+    let server = Guarded::new(settings(&path)).await;
+    assert_eq!(server.show(&token).await.0, 200);
     write(&path, &[line[..40].to_owned()]);
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    assert_eq!(door.show(&token).await.0, 200);
+    assert_eq!(server.show(&token).await.0, 200);
     let begun = Instant::now();
-    // Who was taken back is not known: then nobody is let in, whoever they are.
-    while door.show(&token).await.0 == 200 {
+    // Revoked tokens are not known: then nobody is authenticated.
+    while server.show(&token).await.0 == 200 {
         assert!(begun.elapsed() < Duration::from_secs(20));
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert_eq!(door.show(&token).await.0, 503);
+    assert_eq!(server.show(&token).await.0, 503);
     write(&path, &[line]);
-    soon(&door, &token, 200).await;
+    soon(&server, &token, 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_ends_soon_after_its_token_was_taken_back_and_others_go_on() {
+async fn a_stream_ends_soon_after_its_token_is_revoked_and_others_continue() {
     let world = World::new(Backend::Embedded).await;
     let client = client();
     let open = async |who| {
@@ -232,7 +232,7 @@ async fn a_stream_ends_soon_after_its_token_was_taken_back_and_others_go_on() {
     };
     let mut theirs = open(Who::AllUsers).await;
     let others = open(Who::Everybodys).await;
-    world.take_back(Who::AllUsers);
+    world.revoke(Who::AllUsers);
     tokio::time::timeout(Duration::from_secs(60), theirs.end())
         .await
         .expect("the stream ends");

@@ -1,4 +1,4 @@
-//! The door itself: tokens, challenges, slowing down, and what gets through.
+//! Authentication of requests: tokens, challenges, throttling.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,22 +13,20 @@ use zep_mcp_server::memory::access::Caller;
 
 use super::world::{client, listen_with};
 
-/// A door before a handler that says who came in.
-pub struct Door {
+/// A server whose handler answers with the authenticated caller.
+pub struct Guarded {
     pub access: Arc<Access>,
     pub url: String,
     client: reqwest::Client,
 }
 
-impl Door {
+impl Guarded {
     pub async fn new(settings: AccessSettings) -> Self {
         let access = Arc::new(Access::new(settings).unwrap());
         let app = Router::new()
             .route("/", get(who))
             .layer(middleware::from_fn_with_state(access.clone(), authenticate))
-            .merge(zep_mcp_server::http::access::protected_resource(
-                access.clone(),
-            ));
+            .merge(access.protected_resource());
         Self {
             access,
             url: listen_with(app).await,
@@ -49,7 +47,7 @@ impl Door {
         self.client.get(url).send().await.unwrap()
     }
 
-    pub async fn knock(&self, authorization: &[&str]) -> Response {
+    pub async fn get_with(&self, authorization: &[&str]) -> Response {
         let mut request = self.client.get(&self.url);
         for value in authorization {
             request = request.header(header::AUTHORIZATION, *value);
@@ -57,9 +55,9 @@ impl Door {
         request.send().await.unwrap()
     }
 
-    /// The status, and who came in.
+    /// The status, and the caller.
     pub async fn show(&self, token: &str) -> (u16, String) {
-        let response = self.knock(&[&format!("Bearer {token}")]).await;
+        let response = self.get_with(&[&format!("Bearer {token}")]).await;
         let status = response.status().as_u16();
         (status, response.text().await.unwrap())
     }
@@ -74,7 +72,7 @@ async fn who(
     format!("{caller:?} {}", subject.label())
 }
 
-/// Who shows this token.
+/// The subject of this token.
 pub async fn subject_of(access: &Arc<Access>, token: &str) -> Subject {
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
     let tell = move |Extension(subject): Extension<Subject>| async move {
@@ -96,9 +94,9 @@ fn challenge(response: &Response) -> String {
 }
 
 #[tokio::test]
-async fn a_token_is_shown_in_one_way_only() {
+async fn a_token_is_accepted_in_one_header_only() {
     let token = fresh().unwrap().expose_secret().to_owned();
-    let door = Door::with_token(&token).await;
+    let server = Guarded::with_token(&token).await;
     let right = format!("Bearer {token}");
     let basic = format!("Basic {token}");
     let two = format!("Bearer {token} {token}");
@@ -121,7 +119,7 @@ async fn a_token_is_shown_in_one_way_only() {
             "invalid_token",
         ),
     ] {
-        let response = door.knock(&shown).await;
+        let response = server.get_with(&shown).await;
         assert_eq!(response.status(), status, "{shown:?}");
         let challenge = challenge(&response);
         assert_eq!(challenge.is_empty(), status == 200);
@@ -138,26 +136,26 @@ async fn a_token_is_shown_in_one_way_only() {
             assert!(!body.to_string().contains(&token));
         }
     }
-    // A query is written into logs.
-    let response = door.get(&format!("/?access_token={token}")).await;
+    // Queries end up in logs.
+    let response = server.get(&format!("/?access_token={token}")).await;
     assert_eq!(response.status(), 401);
 }
 
 #[tokio::test]
-async fn sessions_can_be_bound_to_whoever_opened_them() {
+async fn a_session_can_be_bound_to_its_subject() {
     let token = fresh().unwrap().expose_secret().to_owned();
-    let door = Door::with_token(&token).await;
-    let (_, first) = door.show(&token).await;
-    let (_, second) = door.show(&token).await;
+    let server = Guarded::with_token(&token).await;
+    let (_, first) = server.show(&token).await;
+    let (_, second) = server.show(&token).await;
     assert_eq!(first, second);
     assert!(!first.contains(&token));
     let other = fresh().unwrap().expose_secret().to_owned();
-    let (_, others) = Door::with_token(&other).await.show(&other).await;
+    let (_, others) = Guarded::with_token(&other).await.show(&other).await;
     assert_ne!(first.rsplit(' ').next(), others.rsplit(' ').next());
 }
 
 #[tokio::test]
-async fn other_machines_are_let_in_by_tokens_only() {
+async fn other_machines_need_a_token() {
     let open = Access::new(AccessSettings::default()).unwrap();
     let closed = Access::new(AccessSettings {
         token: Some("a-token-of-24-characters".into()),
@@ -186,24 +184,24 @@ async fn other_machines_are_let_in_by_tokens_only() {
 }
 
 #[tokio::test]
-async fn without_authentication_this_machine_is_let_in_as_over_stdio() {
-    let door = Door::new(AccessSettings::default()).await;
-    let response = door.knock(&[]).await;
+async fn without_authentication_this_machine_has_the_rights_of_stdio() {
+    let server = Guarded::new(AccessSettings::default()).await;
+    let response = server.get_with(&[]).await;
     assert_eq!(response.status(), 200);
     assert!(response.text().await.unwrap().starts_with("Operator"));
-    let response = door.get("/.well-known/oauth-protected-resource").await;
+    let response = server.get("/.well-known/oauth-protected-resource").await;
     assert_eq!(response.status(), 404);
 }
 
 #[tokio::test]
-async fn whoever_guesses_is_slowed_down_and_counted_and_locks_nobody_out() {
-    // One that somebody thought up, and one of our making.
+async fn guessing_is_throttled_and_counted_and_locks_nobody_out() {
+    // One that a person chose, and a generated one.
     let guessable = "correct-horse-battery";
-    let door = Door::with_token(guessable).await;
+    let server = Guarded::with_token(guessable).await;
     let mut held = None;
     for guess in 0..20 {
-        let response = door
-            .knock(&[&format!("Bearer guess-number-{guess:04}")])
+        let response = server
+            .get_with(&[&format!("Bearer guess-number-{guess:04}")])
             .await;
         match response.status().as_u16() {
             401 => assert!(held.is_none(), "{guess}"),
@@ -218,22 +216,22 @@ async fn whoever_guesses_is_slowed_down_and_counted_and_locks_nobody_out() {
         held.is_some_and(|wait| (1..=60).contains(&wait)),
         "{held:?}"
     );
-    let failures = door.access.failures();
-    assert_eq!(failures.refused + failures.held_back, 20, "{failures:?}");
-    assert!(failures.held_back > 0);
-    // Right or wrong: it is not looked at, so nothing is learned by guessing on.
-    assert_eq!(door.show(guessable).await.0, 429);
-    // Who has shown nothing is only told to show something.
-    assert_eq!(door.knock(&[]).await.status(), 401);
+    let failures = server.access.failures();
+    assert_eq!(failures.refused + failures.throttled, 20, "{failures:?}");
+    assert!(failures.throttled > 0);
+    // Right or wrong: it is not checked, so further guesses reveal nothing.
+    assert_eq!(server.show(guessable).await.0, 429);
+    // A request without a token is only told that it needs one.
+    assert_eq!(server.get_with(&[]).await.status(), 401);
 
     let random = fresh().unwrap().expose_secret().to_owned();
-    let door = Door::with_token(&random).await;
+    let server = Guarded::with_token(&random).await;
     for guess in 0..20 {
-        door.show(&format!("guess-number-{guess:04}")).await;
+        server.show(&format!("guess-number-{guess:04}")).await;
     }
-    assert_eq!(door.show("guess-number-0000").await.0, 429);
-    // From the same address (a proxy's), those with a token that cannot be guessed go on.
-    assert_eq!(door.show(&random).await.0, 200);
+    assert_eq!(server.show("guess-number-0000").await.0, 429);
+    // Behind the same address (a proxy's), tokens that cannot be guessed still work.
+    assert_eq!(server.show(&random).await.0, 200);
     let wrong = fresh().unwrap().expose_secret().to_owned();
-    assert_eq!(door.show(&wrong).await.0, 429);
+    assert_eq!(server.show(&wrong).await.0, 429);
 }
