@@ -5,8 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use zep_mcp_server::config::Setting;
+
+use crate::common::http;
+use crate::common::program::World;
 
 const README: &str = "README.md";
 /// Each command, and the page that describes its flags.
@@ -40,7 +43,7 @@ fn pages() -> Vec<String> {
     pages
 }
 
-pub fn read(page: &str) -> String {
+fn read(page: &str) -> String {
     fs::read_to_string(root().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
 }
 
@@ -61,7 +64,7 @@ fn parts(page: &str) -> (Vec<(String, String)>, String) {
 }
 
 /// A page's fenced blocks in a language.
-pub fn snippets(page: &str, language: &str) -> Vec<String> {
+fn snippets(page: &str, language: &str) -> Vec<String> {
     let (blocks, _) = parts(page);
     let chosen = blocks.into_iter().filter(|(theirs, _)| theirs == language);
     let found: Vec<_> = chosen.map(|(_, text)| text).collect();
@@ -85,7 +88,9 @@ fn anchors(page: &str) -> BTreeSet<String> {
     headings
         .map(|line| {
             let title = line.trim_start_matches('#').trim().to_lowercase();
-            let kept = title.chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
+            let kept = title
+                .chars()
+                .filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
             kept.map(|c| if c == ' ' { '-' } else { c }).collect()
         })
         .collect()
@@ -110,7 +115,10 @@ fn command_lines(page: &str) -> Vec<String> {
     let mut found: Vec<_> = lines
         .filter_map(|line| match line.split_once("$(zep-mcp-server ") {
             Some((_, rest)) => rest.split_once(')').map(|(words, _)| words.to_owned()),
-            None => line.trim().strip_prefix("zep-mcp-server ").map(str::to_owned),
+            None => line
+                .trim()
+                .strip_prefix("zep-mcp-server ")
+                .map(str::to_owned),
         })
         .collect();
     let inline = code(&around).into_iter();
@@ -135,7 +143,10 @@ fn help(arguments: &[String]) -> Result<String, String> {
 fn flags(command: &str) -> BTreeSet<String> {
     let words: Vec<_> = command.split_whitespace().map(str::to_owned).collect();
     let text = help(&words).unwrap();
-    let options = text.lines().map(str::trim).filter(|line| line.starts_with('-'));
+    let options = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with('-'));
     let names = options.filter_map(|line| {
         let line = line.split_once(", ").map_or(line, |(_, long)| long);
         let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -159,7 +170,10 @@ fn every_link_leads_to_a_file_and_a_heading_that_exist() {
             };
             assert!(target.exists(), "{page}: {link}");
             let target = target.to_str().unwrap();
-            assert!(anchor.is_empty() || anchors(target).contains(anchor), "{page}: {link}");
+            assert!(
+                anchor.is_empty() || anchors(target).contains(anchor),
+                "{page}: {link}"
+            );
         }
     }
 }
@@ -205,7 +219,11 @@ fn every_command_line_is_one_that_the_program_takes() {
 fn every_flag_and_every_setting_is_described_and_no_other() {
     let everywhere = flags("");
     let configuration = read("docs/configuration.md");
-    for name in everywhere.iter().map(String::as_str).chain(Setting::ALL.map(Setting::name)) {
+    for name in everywhere
+        .iter()
+        .map(String::as_str)
+        .chain(Setting::ALL.map(Setting::name))
+    {
         assert!(configuration.contains(&format!("`{name}`")), "{name}");
     }
     let mut known = everywhere.clone();
@@ -239,10 +257,7 @@ fn the_messages_explained_are_the_ones_that_the_program_prints() {
         }
     }
     // Texts that go on in the next line.
-    let mut source: String = source
-        .split("\\\n")
-        .map(str::trim_start)
-        .collect();
+    let mut source: String = source.split("\\\n").map(str::trim_start).collect();
     source.extend(CLIENTS_WORDS);
     let (_, text) = parts("docs/troubleshooting.md");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| "));
@@ -251,6 +266,108 @@ fn the_messages_explained_are_the_ones_that_the_program_prints() {
             for said in message.split('…').map(str::trim) {
                 assert!(source.contains(said), "{message}: {said}");
             }
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn entries_are_shown_as_install_changes_them() {
+    use crate::install::{Home, KEY, program};
+    use zep_mcp_server::hosts::document::Syntax;
+
+    for (page, syntax, at, arguments) in [
+        (
+            README,
+            Syntax::Json,
+            ".config/Claude/claude_desktop_config.json",
+            &["--host", "claude-desktop"][..],
+        ),
+        (
+            "docs/install.md",
+            Syntax::Json,
+            ".config/Code/User/mcp.json",
+            &["--host", "vscode", "--key-from-env"],
+        ),
+        (
+            "docs/install.md",
+            Syntax::Toml,
+            ".codex/config.toml",
+            &["--host", "codex", "--key-from-env"],
+        ),
+    ] {
+        let language = match syntax {
+            Syntax::Json => "json",
+            Syntax::Toml => "toml",
+        };
+        let shown = snippets(page, language);
+        let [before, after] = &shown[..] else {
+            panic!("{page}: {} blocks of {language}", shown.len());
+        };
+        let home = Home::empty();
+        home.put(at, before.as_bytes());
+        home.install(&[&["--yes"], arguments].concat()).ended(0);
+        let changed = home
+            .text(at)
+            .replace(program(), "/usr/local/bin/zep-mcp-server")
+            .replace(KEY, "your key from https://app.getzep.com");
+        assert_eq!(
+            syntax.read(&changed).unwrap(),
+            syntax.read(after).unwrap(),
+            "{page}: {changed}"
+        );
+    }
+}
+
+#[test]
+fn the_export_shown_is_migrated_and_valid() {
+    let world = World::embedded();
+    let shown = snippets("docs/migration.md", "json");
+    let [export] = &shown[..] else {
+        panic!("{} exports", shown.len());
+    };
+    fs::write(world.directory().join("export.json"), export).unwrap();
+    let arguments = ["migrate", "--file", "export.json", "--validate", "--strict"];
+    let output = world.command().args(arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[tokio::test]
+async fn the_emulator_takes_the_faults_shown() {
+    let world = World::emulated();
+    let shown = snippets("docs/emulator.md", "sh");
+    let curl = shown.iter().find(|text| text.starts_with("curl")).unwrap();
+    let body = curl.split('\'').nth(1).unwrap().to_owned();
+    let url = format!("{}/_emulator/faults/next", world.address());
+    let answer = http().build().unwrap().post(url).body(body).send().await;
+    let answer = answer.unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap());
+}
+
+#[test]
+fn every_tool_and_every_argument_of_our_own_tools_is_described() {
+    let page = read("docs/tools.md");
+    let readme = read(README);
+    let tools = World::embedded().connect().request("tools/list", json!({}));
+    for tool in tools["result"]["tools"].as_array().unwrap() {
+        let name = tool["name"].as_str().unwrap();
+        let quoted = format!("`{name}`");
+        assert!(readme.contains(&quoted), "{name}");
+        let Some((_, rest)) = page.split_once(&format!("### {name}\n")) else {
+            assert!(page.contains(&quoted), "{name}");
+            continue;
+        };
+        let section = rest.split("\n## ").next().unwrap();
+        let section = section.split("\n### ").next().unwrap();
+        for argument in tool["inputSchema"]["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+        {
+            assert!(
+                section.contains(&format!("`{argument}`")),
+                "{name}: {argument}"
+            );
         }
     }
 }
