@@ -10,12 +10,15 @@
 //! - `change`: update, delete, purge, replacement
 //! - `people`: owners, entities, profiles
 //! - `filter`: the filter language
+//! - `input`, `answers`: what callers send, checked; the shapes in which all doors answer
 //! - `access`: the only place that decides who may do what
 
 pub mod access;
+pub mod answers;
 mod change;
 mod error;
 pub mod filter;
+pub mod input;
 pub mod mapping;
 pub mod model;
 mod people;

@@ -72,6 +72,21 @@ pub struct Answer {
     pub truncated: bool,
 }
 
+impl Answer {
+    /// What a reader of the results must know about them, in a sentence.
+    pub fn note(&self) -> Option<String> {
+        let shortened = self
+            .query_shortened
+            .then_some("the query was shortened to 400 characters");
+        let truncated = self.truncated.then_some(
+            "not everything that may match was looked at: narrow the question, or read further \
+             with get_memories or get_session",
+        );
+        let notes: Vec<_> = shortened.into_iter().chain(truncated).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
+    }
+}
+
 impl MemoryService {
     /// Searches. Somebody who has no memory yet has nothing to find.
     ///

@@ -1,8 +1,8 @@
-//! Calls that come before the handshake.
+//! Requests that arrive before the handshake.
 //!
 //! rmcp answers a request before `initialize` with an error and ends the connection on a
-//! notification. Hosts send both: what comes early waits here until `initialize` has been seen, and
-//! is then served in its order.
+//! notification. Some hosts send both: early requests wait here until `initialize` arrives and are
+//! then served in order.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -18,14 +18,14 @@ use rmcp::{
 };
 use tokio::time::{Instant, sleep_until};
 
-/// How many messages wait at most. Behind them rmcp answers as it does.
-const MOST_WAITING: usize = 256;
-/// How long the first of them waits. A client that never initializes then gets rmcp's error.
-const WAITS_FOR: Duration = Duration::from_secs(10);
-/// How long it waits where clients come back without a handshake.
-const WAITS_FOR_THE_RETURNED: Duration = Duration::from_secs(1);
-/// The id of the handshake that is made for those, and the name that it gives them.
-const IN_THEIR_NAME: &str = "zep-mcp-server: returned without a handshake";
+/// How many requests wait at most; rmcp answers further ones with its error.
+const MAX_WAITING: usize = 256;
+/// How long the first request waits. A client that never initializes then gets rmcp's error.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+/// The same on connections where clients may resume without a handshake.
+const MAX_WAIT_RESUMED: Duration = Duration::from_secs(1);
+/// Request id and client name of the handshake that is made for resumed clients.
+const RESUMED_CLIENT: &str = "zep-mcp-server: returned without a handshake";
 
 /// A transport that delivers `initialize` first.
 pub(crate) struct InitializeFirst<T> {
@@ -33,10 +33,10 @@ pub(crate) struct InitializeFirst<T> {
     waiting: VecDeque<ClientJsonRpcMessage>,
     deadline: Option<Instant>,
     open: bool,
-    /// Whether clients come back without a handshake.
-    returning: bool,
-    /// The answer to the handshake that was made in the client's name, which it does not expect.
-    unexpected: Option<RequestId>,
+    /// Whether clients may resume without a handshake.
+    resumable: bool,
+    /// The request id of the handshake made on the client's behalf: its answer is not sent.
+    suppressed: Option<RequestId>,
 }
 
 impl<T> InitializeFirst<T> {
@@ -46,33 +46,33 @@ impl<T> InitializeFirst<T> {
             waiting: VecDeque::new(),
             deadline: None,
             open: false,
-            returning: false,
-            unexpected: None,
+            resumable: false,
+            suppressed: None,
         }
     }
 
-    /// The same for clients that open their stream anew when it broke and go on as if nothing had
-    /// happened, as event sources do: the handshake is then made in their name.
-    pub(crate) fn letting_return(mut self) -> Self {
-        self.returning = true;
+    /// The same for clients that reopen a broken stream and continue without a handshake, as event
+    /// sources do: the handshake is then made on their behalf.
+    pub(crate) fn resumable(mut self) -> Self {
+        self.resumable = true;
         self
     }
 
-    fn waits_for(&self) -> Duration {
-        if self.returning {
-            WAITS_FOR_THE_RETURNED
+    fn max_wait(&self) -> Duration {
+        if self.resumable {
+            MAX_WAIT_RESUMED
         } else {
-            WAITS_FOR
+            MAX_WAIT
         }
     }
 
-    fn handshake_in_their_name(&mut self) -> ClientJsonRpcMessage {
-        let id = RequestId::String(IN_THEIR_NAME.into());
-        self.unexpected = Some(id.clone());
+    fn handshake_on_behalf(&mut self) -> ClientJsonRpcMessage {
+        let id = RequestId::String(RESUMED_CLIENT.into());
+        self.suppressed = Some(id.clone());
         let params = InitializeRequestParams::new(
-            // What they can do was told to a server that is gone.
+            // Capabilities were negotiated with the previous process.
             ClientCapabilities::default(),
-            Implementation::new(IN_THEIR_NAME, "unknown"),
+            Implementation::new(RESUMED_CLIENT, "unknown"),
         );
         let params = params.with_protocol_version(ProtocolVersion::V_2024_11_05);
         let request = ClientRequest::InitializeRequest(InitializeRequest::new(params));
@@ -80,13 +80,13 @@ impl<T> InitializeFirst<T> {
     }
 }
 
-/// Whether this client came back without a handshake, so that nothing is known of what it can do.
+/// Whether this client resumed without a handshake, so that its capabilities are not known.
 pub(super) fn has_returned(client: &InitializeRequestParams) -> bool {
-    client.client_info.name == IN_THEIR_NAME
+    client.client_info.name == RESUMED_CLIENT
 }
 
-/// Whether rmcp can deal with this message before the handshake: it begins one, is a ping, or is a
-/// request of the stateless protocol (2026-07-28), which has none.
+/// Whether rmcp accepts this message before the handshake: it begins one, is a ping, or is a request
+/// of the stateless protocol (2026-07-28), which has no handshake.
 fn begins(message: &ClientJsonRpcMessage) -> bool {
     match message {
         ClientJsonRpcMessage::Request(request) => {
@@ -101,7 +101,7 @@ fn begins(message: &ClientJsonRpcMessage) -> bool {
     }
 }
 
-/// Whether the connection is open behind this message.
+/// Whether the handshake is done after this message.
 fn opens(message: &ClientJsonRpcMessage) -> bool {
     match message {
         ClientJsonRpcMessage::Request(request) => !matches!(
@@ -128,11 +128,11 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for InitializeFirst<T> {
         &mut self,
         item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        let unexpected = self.unexpected.is_some() && answered(&item) == self.unexpected.as_ref();
-        if unexpected {
-            self.unexpected = None;
+        let suppressed = self.suppressed.is_some() && answered(&item) == self.suppressed.as_ref();
+        if suppressed {
+            self.suppressed = None;
         }
-        let sent = (!unexpected).then(|| self.inner.send(item));
+        let sent = (!suppressed).then(|| self.inner.send(item));
         async move {
             match sent {
                 Some(sent) => sent.await,
@@ -149,8 +149,8 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for InitializeFirst<T> {
                     message = self.inner.receive() => message,
                     () = sleep_until(deadline) => {
                         self.open = true;
-                        if self.returning {
-                            return Some(self.handshake_in_their_name());
+                        if self.resumable {
+                            return Some(self.handshake_on_behalf());
                         }
                         break;
                     }
@@ -164,13 +164,13 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for InitializeFirst<T> {
                 self.open = opens(&message);
                 return Some(message);
             }
-            // Before the handshake there is nothing that a notification or an answer could mean.
+            // Before the handshake, notifications and responses have no meaning.
             if matches!(message, ClientJsonRpcMessage::Request(_)) {
-                let waits_for = self.waits_for();
+                let max_wait = self.max_wait();
                 self.deadline
-                    .get_or_insert_with(|| Instant::now() + waits_for);
+                    .get_or_insert_with(|| Instant::now() + max_wait);
                 self.waiting.push_back(message);
-                if self.waiting.len() == MOST_WAITING {
+                if self.waiting.len() == MAX_WAITING {
                     self.open = true;
                 }
             }
