@@ -371,3 +371,15 @@ fn every_tool_and_every_argument_of_our_own_tools_is_described() {
         }
     }
 }
+
+#[test]
+fn the_scenes_shown_are_played_by_try() {
+    let output = World::embedded().command().arg("try").output().unwrap();
+    let played = String::from_utf8(output.stdout).unwrap();
+    let shown = snippets(README, "text");
+    assert_eq!(shown.len(), 1);
+    // How long each took is not shown.
+    for line in shown[0].lines() {
+        assert!(played.contains(line), "{line}: {played}");
+    }
+}
