@@ -1,26 +1,26 @@
-//! What people read: results on stdout, the one line of an error on stderr.
+//! Output for people: results on stdout, errors on stderr.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use zep_mcp_server::config::{ConfigError, colours};
 
-/// Something did not work.
+/// Exit code if the command failed.
 const FAILED: u8 = 1;
-/// The command line or a setting is wrong; clap ends with the same.
+/// Exit code for an invalid command line or setting; the same as clap's.
 const MISUSED: u8 = 2;
 
-/// A command line that is wrong in what it says, not in how it is written: names the flag.
+/// A command line that parses but is invalid. The text names the flag.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Misuse(pub String);
 
-/// Says what went wrong: one line, or one for each wrong setting.
+/// Prints an error: one line, or one per invalid setting.
 pub fn failure(error: &anyhow::Error) -> ExitCode {
     if let Some(io) = error.downcast_ref::<io::Error>()
         && io.kind() == io::ErrorKind::BrokenPipe
     {
-        // Whoever read us (`head`, a pager) has read enough.
+        // The reader (`head`, a pager) has closed the pipe on purpose.
         return ExitCode::from(FAILED);
     }
     let (lines, code) = match error.downcast_ref::<ConfigError>() {
@@ -30,13 +30,13 @@ pub fn failure(error: &anyhow::Error) -> ExitCode {
     };
     let mut stderr = io::stderr().lock();
     for line in lines {
-        // Nobody is left to tell if stderr is closed.
+        // If stderr is closed, there is nowhere to report it.
         let _ = writeln!(stderr, "error: {line}");
     }
     ExitCode::from(code)
 }
 
-/// A text on one line, without anything that a terminal would obey: it may be somebody else's.
+/// The text on one line, without control characters: it can come from an untrusted source.
 pub fn on_one_line(text: &impl ToString) -> String {
     text.to_string()
         .split_whitespace()
@@ -45,35 +45,35 @@ pub fn on_one_line(text: &impl ToString) -> String {
         .replace(char::is_control, "\u{fffd}")
 }
 
-/// Stdout, with colours where it is a terminal that shows them.
+/// Stdout, coloured if the terminal supports it.
 pub struct Page {
     coloured: bool,
 }
 
-/// How a piece of text looks on a terminal.
+/// The style of a text on a terminal.
 #[derive(Debug, Clone, Copy)]
 pub enum Style {
-    /// A heading.
+    /// For headings.
     Bold,
-    /// What matters less.
+    /// For details.
     Dim,
-    /// All is well.
+    /// Success.
     Good,
-    /// Look at this.
+    /// A warning.
     Doubtful,
-    /// This failed.
+    /// A failure.
     Bad,
 }
 
 impl Page {
-    /// The page that is stdout.
+    /// A page on stdout.
     pub fn stdout() -> Self {
         Self {
             coloured: colours(&io::stdout()),
         }
     }
 
-    /// A text in a style.
+    /// The text in this style, if stdout is coloured.
     pub fn styled(&self, style: Style, text: &str) -> String {
         if !self.coloured {
             return text.to_owned();
@@ -88,7 +88,7 @@ impl Page {
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
-    /// Writes a heading, with an empty line before it.
+    /// Writes an empty line and a heading.
     ///
     /// # Errors
     /// If stdout is closed.
@@ -96,7 +96,7 @@ impl Page {
         self.line(&format!("\n{}", self.styled(Style::Bold, text)))
     }
 
-    /// Writes a line at once.
+    /// Writes a line and flushes.
     ///
     /// # Errors
     /// If stdout is closed.
