@@ -373,7 +373,7 @@ fn every_tool_and_every_argument_of_our_own_tools_is_described() {
 }
 
 #[test]
-fn the_scenes_shown_are_played_by_try() {
+fn the_calls_shown_are_made_by_try() {
     let output = World::embedded().command().arg("try").output().unwrap();
     let played = String::from_utf8(output.stdout).unwrap();
     let shown = snippets(README, "text");
