@@ -14,14 +14,13 @@ import json
 import math
 import os
 import platform
-import random
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
 
-from stdio_client import Emulator, Server, timed
+from stdio_client import Emulator, Server, question, text, timed
 
 RUNS = int(os.environ.get("RUNS", 10))
 CALLS = int(os.environ.get("CALLS", 200))
@@ -32,24 +31,6 @@ SESSION = "bench"
 
 # The stand-in for mem0's API, and what starts mem0-mcp-server in front of it.
 PEERS = os.path.join(os.path.dirname(__file__), "..", "tests", "peers")
-
-NAMES = ["Ada", "Bo", "Chen", "Dina", "Emil", "Fatou", "Goran", "Hana"]
-THINGS = ["the harbour", "a new bicycle", "the night market", "fresh bread", "the old library"]
-PLACES = ["Lisbon", "Oslo", "Kyoto", "Accra", "Quito", "Split"]
-DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
-
-
-def text(index):
-    pick = random.Random(index).choice
-    return (
-        f"Note {index}: {pick(NAMES)} told me about {pick(THINGS)} in {pick(PLACES)}, and wants to "
-        f"meet {pick(NAMES)} there on {pick(DAYS)} to talk about {pick(THINGS)}."
-    )
-
-
-def question(index):
-    pick = random.Random(-1 - index).choice
-    return f"What did {pick(NAMES)} say about {pick(THINGS)} in {pick(PLACES)}?"
 
 
 class Direct:

@@ -1,4 +1,4 @@
-//! Logs to stderr: stdout belongs to MCP.
+//! Logging to stderr; stdout carries MCP.
 
 use std::any::Any;
 use std::io::Write;
@@ -19,7 +19,7 @@ const OURS: &str = "zep_mcp_server";
 /// received message; this crate logs what matters of it without content.
 const PROTOCOL: &str = "rmcp";
 
-/// Starts logging for the whole process, panics included. A second call changes nothing.
+/// Starts logging for the whole process, including panics. A second call has no effect.
 pub fn start(logging: Logging) {
     start_through(logging, std::io::stderr);
 }
@@ -73,7 +73,7 @@ fn loggable(payload: &dyn Any) -> &'static str {
     payload
         .downcast_ref::<&'static str>()
         .copied()
-        .unwrap_or("(its text is withheld, since it may hold data)")
+        .unwrap_or("(text withheld, it may contain user data)")
 }
 
 #[cfg(test)]

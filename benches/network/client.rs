@@ -1,4 +1,4 @@
-//! A light client of `/mcp`: one connection, one call at a time, answers looked at but not parsed.
+//! A light client of `/mcp`: one connection, one call at a time; answers are checked but not parsed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,21 +15,21 @@ use tokio::time::timeout;
 
 use crate::text::Language;
 
-/// How long a call may take before it counts as dropped.
+/// Timeout of a call.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// How many users have something to be found.
+/// Users with stored messages.
 const USERS: u64 = 50;
-/// How many messages each of them has.
+/// Messages of each.
 const TURNS: u64 = 20;
-/// The one that has much more.
+/// A user with many long messages.
 const HOARDER: &str = "hoarder";
 
-/// The versions of the protocol that are measured.
+/// The measured protocol versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// With a handshake and a session.
+    /// With handshake and session.
     Sessions,
-    /// Without.
+    /// Without session.
     Stateless,
 }
 
@@ -42,7 +42,7 @@ impl Protocol {
     }
 }
 
-/// What is called.
+/// The tool that is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call {
     List,
@@ -70,7 +70,7 @@ impl Call {
         }
     }
 
-    /// The request: another one for each caller and each time.
+    /// The request, different for each caller and id.
     pub fn request(self, id: u64, protocol: Protocol, language: &Language, caller: u64) -> String {
         let user = caller % USERS;
         let mut params = match self {
@@ -117,11 +117,11 @@ pub fn hello() -> String {
 
 pub const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
-/// Whether this is the answer to this request, and tells of no failure.
+/// Checks that this is the successful answer to the request with this id.
 pub fn check(answer: &[u8], id: u64) -> Result<(), String> {
-    let text = str::from_utf8(answer).map_err(|_| "an answer that is no text")?;
+    let text = str::from_utf8(answer).map_err(|_| "the answer is not UTF-8")?;
     if !text.contains(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"#)) {
-        return Err(format!("not the answer: {}", shortened(text)));
+        return Err(format!("unexpected answer: {}", shortened(text)));
     }
     if text.contains(r#""isError":true"#) {
         return Err(format!("the tool failed: {}", shortened(text)));
@@ -155,7 +155,7 @@ impl Line {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| format!("no connection: {error}"))?;
-        // Its end shows in the calls.
+        // Its errors show in the calls.
         tokio::spawn(connection);
         let host = HeaderValue::from_str(&address.to_string()).expect("it is ASCII");
         Ok(Self { sender, host })
@@ -172,7 +172,7 @@ impl Line {
     }
 }
 
-/// A request that posts a message.
+/// A POST request with this body.
 pub fn post(path: &str, body: String) -> Request<Full<Bytes>> {
     Request::post(path)
         .header(ACCEPT, "application/json, text/event-stream")
@@ -181,7 +181,7 @@ pub fn post(path: &str, body: String) -> Request<Full<Bytes>> {
         .expect("it is a request")
 }
 
-/// An agent on a connection of its own.
+/// An agent on its own connection.
 pub struct Agent {
     line: Line,
     protocol: Protocol,
@@ -192,7 +192,7 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// Connects, and shakes hands where there is a session.
+    /// Connects, and initialises a session if the protocol has one.
     pub async fn connect(
         address: SocketAddr,
         protocol: Protocol,
@@ -226,7 +226,7 @@ impl Agent {
         request
     }
 
-    /// Sends a request and reads the answer whole.
+    /// Sends a request and reads the whole answer.
     async fn ask(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -236,7 +236,7 @@ impl Agent {
         let (head, mut body) = response.into_parts();
         self.answer.clear();
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| format!("broken off: {error}"))?;
+            let frame = frame.map_err(|error| format!("answer interrupted: {error}"))?;
             if let Some(data) = frame.data_ref() {
                 self.answer.extend_from_slice(data);
             }
@@ -248,7 +248,7 @@ impl Agent {
         Ok(head.headers)
     }
 
-    /// The next call of this kind, ready to be made.
+    /// Builds the next call of this kind.
     pub fn prepare(&mut self, call: Call, language: &Language) -> Prepared {
         self.calls += 1;
         let body = call.request(self.calls, self.protocol, language, self.caller);
@@ -263,14 +263,14 @@ impl Agent {
         Prepared(request)
     }
 
-    /// Makes a call and waits for the whole answer.
+    /// Sends a call and waits for the whole answer.
     pub async fn call(&mut self, Prepared(request): Prepared) -> Result<(), String> {
         let answered = timeout(PATIENCE, self.ask(request, StatusCode::OK)).await;
-        answered.map_err(|_| "dropped: no answer in time".to_owned())??;
+        answered.map_err(|_| "no answer in time".to_owned())??;
         check(&self.answer, self.calls)
     }
 
-    /// Ends its session.
+    /// Ends the session.
     pub async fn leave(mut self) -> Result<(), String> {
         let mut request = self.with_session(post("/mcp", String::new()));
         *request.method_mut() = Method::DELETE;
@@ -278,14 +278,14 @@ impl Agent {
     }
 }
 
-/// A call that is ready to be made.
+/// A call that is ready to send.
 pub struct Prepared(Request<Full<Bytes>>);
 
-/// Stores what is found later: little of many users, and much of one.
+/// Stores a few messages of many users, and many messages of one.
 pub async fn fill(address: SocketAddr, language: &Language) {
     let mut agent = Agent::connect(address, Protocol::Sessions, 0)
         .await
-        .expect("the server takes it in");
+        .expect("the server accepts the client");
     let little = (0..USERS).map(|user| {
         let said: Vec<_> = (0..TURNS).map(|turn| language.turn(user, turn)).collect();
         (format!("user-{user}"), said)
@@ -307,5 +307,5 @@ pub async fn fill(address: SocketAddr, language: &Language) {
         let added = agent.with_session(post("/mcp", body));
         agent.call(Prepared(added)).await.expect("it is stored");
     }
-    agent.leave().await.expect("it is let go");
+    agent.leave().await.expect("the session ends");
 }

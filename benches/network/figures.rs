@@ -1,10 +1,10 @@
-//! What is measured, and how it is shown.
+//! Measurements and their tables.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-/// How long calls took, and which failed.
+/// Times of answered calls, and reasons of failed ones.
 #[derive(Debug, Default)]
 pub struct Outcome {
     times: Vec<Duration>,
@@ -30,12 +30,12 @@ impl Outcome {
         self.times.len()
     }
 
-    /// Calls that were refused, answered wrongly or not answered.
+    /// Calls that were refused, answered incorrectly or not answered.
     pub fn failed(&self) -> usize {
         self.failures.values().sum()
     }
 
-    /// p50, p99 and the longest, in milliseconds.
+    /// p50, p99 and maximum in milliseconds.
     pub fn percentiles(&mut self) -> [String; 3] {
         self.times.sort_unstable();
         [50, 99, 100].map(|percent| {
@@ -47,7 +47,7 @@ impl Outcome {
         })
     }
 
-    /// What went wrong, to be said below the table.
+    /// One line per reason, for below the table.
     pub fn failures(&self, of: impl Display) -> Vec<String> {
         self.failures
             .iter()
@@ -56,23 +56,23 @@ impl Outcome {
     }
 }
 
-/// Begins a table of Markdown.
+/// Prints the header of a Markdown table.
 pub fn table(columns: &[&str]) {
     println!("\n| {} |", columns.join(" | "));
     println!("|{}", "---|".repeat(columns.len()));
 }
 
-/// One more row.
+/// Prints a row.
 pub fn row(cells: &[String]) {
     println!("| {} |", cells.join(" | "));
 }
 
-/// In MB (2^20 bytes).
+/// Formats bytes as MB (2^20 bytes).
 pub fn mb(bytes: u64) -> String {
     format!("{:.0}", bytes as f64 / f64::from(1 << 20))
 }
 
-/// Of one processor, in percent.
+/// Formats a share of one processor in percent.
 pub fn share(cpu: Duration, of: Duration) -> String {
     format!("{:.0} %", 100.0 * cpu.as_secs_f64() / of.as_secs_f64())
 }

@@ -1,26 +1,26 @@
-//! Text like people's, always the same: words as frequent as in natural language (Zipf's law),
-//! sentences, and conversations that have topics.
+//! Reproducible text with the word frequencies of natural language (Zipf's law), in sentences and
+//! conversations with topics.
 
 use std::iter::repeat_with;
 
 use fastrand::Rng;
 
-/// The most frequent words of English, which make up some 40 % of what people say.
+/// The most frequent words of English, about 40 % of natural text.
 const COMMON: [&str; 50] = [
     "the", "to", "and", "of", "a", "in", "is", "it", "you", "that", "he", "was", "for", "on",
     "are", "with", "as", "they", "at", "be", "this", "have", "from", "or", "one", "had", "by",
     "but", "not", "what", "all", "were", "we", "when", "your", "can", "said", "there", "use", "an",
     "each", "which", "she", "do", "how", "their", "if", "will", "up", "about",
 ];
-/// How many different words there are.
+/// Size of the vocabulary.
 const WORDS: usize = 30_000;
-/// How many words a conversation keeps coming back to, in every sentence to one of them.
+/// Topic words of a conversation; each sentence contains one.
 const TOPICS: usize = 12;
 
-/// The words that texts are made of.
+/// The vocabulary.
 pub struct Language {
     words: Vec<String>,
-    /// How likely a word or one before it is, of [`f64`] 0 to the last.
+    /// Cumulative weights of `words`.
     cumulative: Vec<f64>,
 }
 
@@ -43,7 +43,7 @@ impl Language {
         Self { words, cumulative }
     }
 
-    /// What is said in one turn of a conversation: one to three sentences.
+    /// One turn of a conversation: one to three sentences.
     pub fn turn(&self, conversation: u64, turn: u64) -> String {
         let topics = self.topics(conversation);
         let mut rng = Rng::with_seed(conversation << 32 | turn);
@@ -55,8 +55,8 @@ impl Language {
         text
     }
 
-    /// A question about something that was said in this turn: every turn has a word that is not
-    /// among the common ones, its topic.
+    /// A question about this turn, from its words that are not common; each turn has at least its
+    /// topic.
     pub fn question(&self, conversation: u64, turn: u64) -> String {
         let said = self.turn(conversation, turn);
         let telling: Vec<&str> = said
@@ -69,7 +69,7 @@ impl Language {
         format!("What was it that they said about {}?", asked.join(" and "))
     }
 
-    /// A text of exactly this many characters, all of them ASCII, in paragraphs.
+    /// Paragraphs of exactly this many ASCII characters.
     pub fn long(&self, chars: usize) -> String {
         let topics = self.topics(0);
         let mut rng = Rng::with_seed(chars as u64);

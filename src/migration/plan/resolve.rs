@@ -309,7 +309,7 @@ impl Resolver<'_> {
     ) -> rusqlite::Result<()> {
         if record.kind == RecordKind::Turn && is_unknown(&record.role) {
             let reason = format!(
-                "{}is not known to Zep: the message gets `norole`, and keeps its own role beside it",
+                "{}is unknown to Zep: the message gets `norole`, and keeps its own role beside it",
                 as_a_word(&record.role)
             );
             let defect = Defect::of("role", reason);
@@ -396,7 +396,7 @@ fn as_a_word(role: &str) -> String {
         .chars()
         .all(|c| c.is_alphanumeric() || "_-".contains(c));
     match is_word && role.len() <= 40 {
-        true => format!("`{role}` "),
+        true => format!("(`{role}`) "),
         false => String::new(),
     }
 }
