@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
-use super::{
+use crate::memory::{
     Error, Result,
     model::{AgentId, AppId, GraphId, Owner, UserId},
 };
@@ -220,12 +220,12 @@ impl Caller {
     }
 
     /// Whether this caller reaches all users, and so may look at an id whosesoever it is.
-    pub(super) fn reaches_every_user(&self) -> bool {
+    pub(crate) fn reaches_every_user(&self) -> bool {
         self.listed_users().is_none()
     }
 
     /// The users whom this caller can reach, where that is a list.
-    pub(super) fn listed_users(&self) -> Option<&BTreeSet<UserId>> {
+    pub(crate) fn listed_users(&self) -> Option<&BTreeSet<UserId>> {
         match self {
             Self::Granted(grant) => match &grant.users {
                 Allowed::These(users) => Some(users),
@@ -236,7 +236,7 @@ impl Caller {
     }
 
     /// The agents whose own memories this caller can reach, where that is a list.
-    pub(super) fn listed_agents(&self) -> Option<&BTreeSet<AgentId>> {
+    pub(crate) fn listed_agents(&self) -> Option<&BTreeSet<AgentId>> {
         match self {
             Self::Granted(grant) => match &grant.agents {
                 _ if self.reaches_every_agent() => None,
@@ -248,7 +248,7 @@ impl Caller {
     }
 
     /// The graphs of agents and apps that this caller can reach, where that is a list.
-    pub(super) fn listed_graphs(&self) -> Option<BTreeSet<GraphId>> {
+    pub(crate) fn listed_graphs(&self) -> Option<BTreeSet<GraphId>> {
         let agents = self.listed_agents()?;
         match self {
             Self::Granted(grant) => match &grant.apps {
@@ -263,7 +263,7 @@ impl Caller {
     }
 
     /// Whether this caller reaches all agents' own memories.
-    pub(super) fn reaches_every_agent(&self) -> bool {
+    pub(crate) fn reaches_every_agent(&self) -> bool {
         match self {
             Self::Operator => true,
             Self::Granted(grant) => grant.reaches_every_graph() || grant.agents == Allowed::All,
@@ -271,7 +271,7 @@ impl Caller {
     }
 
     /// The user that is meant where none is named: the caller's only one, else the server's.
-    pub(super) fn default_user<'a>(&'a self, servers: &'a UserId) -> &'a UserId {
+    pub(crate) fn default_user<'a>(&'a self, servers: &'a UserId) -> &'a UserId {
         match self.listed_users() {
             Some(users) if users.len() == 1 && !users.contains(servers) => {
                 users.first().unwrap_or(servers)

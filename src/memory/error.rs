@@ -2,7 +2,7 @@
 
 use crate::zep;
 
-use super::model::InvalidId;
+use crate::memory::model::InvalidId;
 
 /// Why a call on memories did not do what was asked.
 #[derive(Debug, Clone, thiserror::Error)]

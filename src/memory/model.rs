@@ -5,8 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-pub use super::access::Caller;
-use super::fit::Carrier;
+pub use crate::memory::access::Caller;
+use crate::memory::record::fit::Carrier;
 pub use crate::zep::{GraphId, InvalidId, MAX_ID_CHARS, Owner, UserId, Uuid};
 use crate::zep::{ThreadId, check_id, id_type};
 
@@ -196,7 +196,7 @@ impl Place {
     }
 
     /// What a record becomes there.
-    pub(super) fn carrier(&self) -> Carrier {
+    pub(crate) fn carrier(&self) -> Carrier {
         match self {
             Self::Session(..) => Carrier::Message,
             Self::Graph(_) => Carrier::Episode,

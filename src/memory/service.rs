@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use moka::sync::Cache;
 use tokio_util::task::TaskTracker;
 
-use super::{
+use crate::memory::{
     Result,
     access::Right,
-    browse::{ListKey, Listed},
-    locks::Locks,
     model::{Caller, GraphId, Owner, Scope, UserId, Uuid},
+    read::memories::{ListKey, Listed},
     sessions::Sessions,
+    write::locks::Locks,
 };
 use crate::zep::Zep;
 
@@ -34,26 +34,26 @@ const LIST_KEPT_FOR: Duration = Duration::from_secs(60);
 /// for these.
 #[derive(Debug, Clone)]
 pub struct MemoryService {
-    pub(super) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) zep: Arc<dyn Zep>,
-    pub(super) sessions: Sessions,
+pub(crate) struct Inner {
+    pub(crate) zep: Arc<dyn Zep>,
+    pub(crate) sessions: Sessions,
     /// Who imports for an owner.
-    pub(super) imports: Locks<Owner>,
+    pub(crate) imports: Locks<Owner>,
     /// Who changes a memory.
-    pub(super) changes: Locks<Uuid>,
+    pub(crate) changes: Locks<Uuid>,
     /// Whose the memories are that were shown last, by their ids.
-    pub(super) shown: Cache<Uuid, Owner>,
+    pub(crate) shown: Cache<Uuid, Owner>,
     /// Episodes whose place others took, for as long as their deletion may take.
-    pub(super) replaced: Cache<Uuid, ()>,
+    pub(crate) replaced: Cache<Uuid, ()>,
     /// Lists whose pages may be asked for next.
-    pub(super) lists: Cache<ListKey, Arc<Listed>>,
+    pub(crate) lists: Cache<ListKey, Arc<Listed>>,
     /// The agents and apps of which Zep has been told that there are.
-    pub(super) told: Cache<GraphId, ()>,
-    pub(super) writes: TaskTracker,
+    pub(crate) told: Cache<GraphId, ()>,
+    pub(crate) writes: TaskTracker,
     default_user: UserId,
 }
 
@@ -101,13 +101,13 @@ impl MemoryService {
     }
 
     /// Whose memory the scope names, if the caller may do this with it.
-    pub(super) fn owner(&self, caller: &Caller, right: Right, scope: &Scope) -> Result<Owner> {
+    pub(crate) fn owner(&self, caller: &Caller, right: Right, scope: &Scope) -> Result<Owner> {
         let owner = scope.owner(caller.default_user(&self.inner.default_user));
         caller.may(right, &owner)?;
         Ok(owner)
     }
 
-    pub(super) fn zep(&self) -> &dyn Zep {
+    pub(crate) fn zep(&self) -> &dyn Zep {
         self.inner.zep.as_ref()
     }
 }

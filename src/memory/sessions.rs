@@ -4,10 +4,10 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 
-use super::{
+use crate::memory::{
     Error, Result,
-    locks::Locks,
     model::{SessionId, UserId},
+    write::locks::Locks,
 };
 use crate::zep::{self, NewUser, ThreadId, UserFields, Window, Zep};
 
@@ -23,7 +23,7 @@ const KEPT_SESSIONS: u64 = 10_000;
 /// Finds the thread of a session, remembers it for a short time, and keeps writers of one thread
 /// apart.
 #[derive(Debug)]
-pub(super) struct Sessions {
+pub(crate) struct Sessions {
     resolved: Cache<(UserId, SessionId), ThreadId>,
     /// Who was last seen to own a thread: one that was deleted may be made again by another user,
     /// and what was resolved to it before is void.
@@ -33,10 +33,10 @@ pub(super) struct Sessions {
 
 /// The ids of all threads of a user, as they stood at one moment.
 #[derive(Debug, Clone)]
-pub(super) struct Threads(HashSet<String>);
+pub(crate) struct Threads(HashSet<String>);
 
 impl Threads {
-    pub(super) fn of(threads: Vec<zep::Thread>) -> Self {
+    pub(crate) fn of(threads: Vec<zep::Thread>) -> Self {
         Self(
             threads
                 .into_iter()
@@ -46,7 +46,7 @@ impl Threads {
     }
 
     /// The thread of this session, if the user has it.
-    pub(super) fn find(&self, user: &UserId, session: &SessionId) -> Option<ThreadId> {
+    pub(crate) fn find(&self, user: &UserId, session: &SessionId) -> Option<ThreadId> {
         let plain = (!session.is_default()).then(|| session.plain_thread());
         plain
             .into_iter()
@@ -63,7 +63,7 @@ enum Thread {
 }
 
 impl Sessions {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             resolved: Cache::builder()
                 .max_capacity(KEPT_SESSIONS)
@@ -78,7 +78,7 @@ impl Sessions {
     }
 
     /// The user's thread of this session, if there is one. Makes nothing.
-    pub(super) async fn find(
+    pub(crate) async fn find(
         &self,
         zep: &dyn Zep,
         user: &UserId,
@@ -99,7 +99,7 @@ impl Sessions {
     }
 
     /// The user's thread of this session; made, with the user, if there is none.
-    pub(super) async fn find_or_make(
+    pub(crate) async fn find_or_make(
         &self,
         zep: &dyn Zep,
         user: &UserId,
@@ -134,7 +134,7 @@ impl Sessions {
 
     /// Makes the thread of a session that the user is known not to have: one request, where nobody
     /// has a thread of that id. Answers also whether it was there all the same.
-    pub(super) async fn make(
+    pub(crate) async fn make(
         &self,
         zep: &dyn Zep,
         user: &UserId,
@@ -172,17 +172,17 @@ impl Sessions {
     }
 
     /// Forgets what a session was resolved to.
-    pub(super) fn forget(&self, user: &UserId, session: &SessionId) {
+    pub(crate) fn forget(&self, user: &UserId, session: &SessionId) {
         self.resolved.invalidate(&(user.clone(), session.clone()));
     }
 
     /// Forgets what all sessions were resolved to.
-    pub(super) fn forget_all(&self) {
+    pub(crate) fn forget_all(&self) {
         self.resolved.invalidate_all();
     }
 
     /// The lock that whoever writes to this thread holds, so that records do not interleave.
-    pub(super) fn writer(&self, thread: &ThreadId) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn writer(&self, thread: &ThreadId) -> Arc<tokio::sync::Mutex<()>> {
         self.writers.of(thread)
     }
 
@@ -240,7 +240,7 @@ async fn make_thread(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> zep::Re
 }
 
 /// Makes a user of whom nothing but the id is known. One who exists is left as they are.
-pub(super) async fn make_user(zep: &dyn Zep, user: &UserId) -> zep::Result<()> {
+pub(crate) async fn make_user(zep: &dyn Zep, user: &UserId) -> zep::Result<()> {
     let new = NewUser {
         user_id: user.clone(),
         fields: UserFields::default(),
