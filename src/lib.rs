@@ -30,6 +30,7 @@
 //! To follow one call, read `mcp/tools/add_memory.rs`, `memory/add.rs`, `memory/write.rs`,
 //! `zep/v3/writes.rs`, `zep/transport/mod.rs`.
 
+mod cache;
 pub mod config;
 pub mod emulator;
 pub mod hosts;

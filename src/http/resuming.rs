@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt, stream};
-use moka::sync::Cache;
 use rmcp::transport::streamable_http_server::session::{ServerSseMessage, SessionId};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::cache::Cache;
 
 /// How long an answer is kept that may not have been read. Clients come back after some seconds.
 const KEPT_FOR: Duration = Duration::from_secs(60);
@@ -75,7 +76,7 @@ impl Answer {
     }
 
     /// How much it takes, in bytes as it is sent.
-    fn size(&self) -> u32 {
+    fn size(&self) -> u64 {
         let events = lock(&self.events);
         let messages = events
             .kept
@@ -84,7 +85,7 @@ impl Answer {
         let size: usize = messages
             .map(|message| serde_json::to_vec(message).map_or(0, |text| text.len()))
             .sum();
-        u32::try_from(size).unwrap_or(u32::MAX)
+        size as u64
     }
 
     /// The events behind this one, those to come included.
@@ -130,13 +131,8 @@ impl Answers {
     pub fn new() -> Arc<Self> {
         Arc::new(Self {
             open: Mutex::default(),
-            finished: Cache::builder()
-                .max_capacity(KEPT_BYTES)
-                .weigher(|_, answer: &Arc<Answer>| answer.size())
-                // The newest are those that somebody may still come for.
-                .eviction_policy(moka::policy::EvictionPolicy::lru())
-                .time_to_live(KEPT_FOR)
-                .build(),
+            finished: Cache::weighing(KEPT_BYTES, |answer: &Arc<Answer>| answer.size())
+                .expiring(KEPT_FOR),
         })
     }
 

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moka::sync::Cache;
+use crate::cache::Cache;
 
 /// How many wrong tokens an address may show before it has to wait. Ours: enough for somebody who
 /// pastes the wrong one a few times.
@@ -58,10 +58,7 @@ struct Logged {
 impl Throttle {
     pub(super) fn new() -> Self {
         Self {
-            addresses: Cache::builder()
-                .max_capacity(MAX_ADDRESSES)
-                .time_to_live(REMEMBERED_FOR)
-                .build(),
+            addresses: Cache::new(MAX_ADDRESSES).expiring(REMEMBERED_FOR),
             refused: AtomicU64::new(0),
             held_back: AtomicU64::new(0),
             logged: Mutex::new(Logged {
@@ -83,21 +80,19 @@ impl Throttle {
     /// Notes a wrong token.
     pub(super) fn failed(&self, address: IpAddr) {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        self.addresses
-            .entry(source(address))
-            .and_upsert_with(|there| {
-                let failures = there.map_or(0, |there| there.into_value().failures);
-                let failures = failures.saturating_add(1);
-                let beyond = failures.checked_sub(FREE_FAILURES + 1);
-                let wait = beyond.map(|beyond| {
-                    let seconds = 1_u64.checked_shl(beyond).unwrap_or(u64::MAX);
-                    Duration::from_secs(seconds).min(LONGEST_WAIT)
-                });
-                Attempts {
-                    failures,
-                    held_until: wait.map(|wait| Instant::now() + wait),
-                }
+        self.addresses.update(source(address), |there| {
+            let failures = there.map_or(0, |there| there.failures);
+            let failures = failures.saturating_add(1);
+            let beyond = failures.checked_sub(FREE_FAILURES + 1);
+            let wait = beyond.map(|beyond| {
+                let seconds = 1_u64.checked_shl(beyond).unwrap_or(u64::MAX);
+                Duration::from_secs(seconds).min(LONGEST_WAIT)
             });
+            Attempts {
+                failures,
+                held_until: wait.map(|wait| Instant::now() + wait),
+            }
+        });
         self.log();
     }
 
@@ -125,7 +120,7 @@ impl Throttle {
             refused = now.refused - logged.failures.refused,
             held_back = now.held_back - logged.failures.held_back,
             refused_in_all = now.refused,
-            addresses = self.addresses.entry_count(),
+            addresses = self.addresses.len(),
             "requests with wrong tokens"
         );
         *logged = Logged {

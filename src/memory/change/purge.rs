@@ -242,9 +242,9 @@ impl MemoryService {
     /// Forgets what is believed of threads and of whose memories are.
     fn forget_all(&self) {
         self.inner.sessions.forget_all();
-        self.inner.shown.invalidate_all();
-        self.inner.lists.invalidate_all();
-        self.inner.told.invalidate_all();
+        self.inner.shown.clear();
+        self.inner.lists.clear();
+        self.inner.told.clear();
     }
 }
 

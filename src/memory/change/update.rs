@@ -305,7 +305,7 @@ impl MemoryService {
         for part in chain.iter().rev().flat_map(|parts| parts.iter().rev()) {
             gone(self.zep().delete_episode(&part.uuid).await)?;
         }
-        self.inner.shown.invalidate(first);
+        self.inner.shown.remove(first);
         Ok(())
     }
 

@@ -224,7 +224,7 @@ impl MemoryService {
     /// caller's back, and once for each. A memory is no less stored if that fails.
     pub(crate) fn tell_of(&self, named: BTreeSet<GraphId>) {
         for graph in named {
-            if self.inner.told.contains_key(&graph) {
+            if self.inner.told.contains(&graph) {
                 continue;
             }
             self.inner.told.insert(graph.clone(), ());
@@ -248,7 +248,7 @@ impl MemoryService {
                     Ok(Err(error)) => error.code(),
                     Err(_) => "no_answer",
                 };
-                service.inner.told.invalidate(&graph);
+                service.inner.told.remove(&graph);
                 tracing::warn!(code, "an agent or app is not listed yet");
             });
         }
