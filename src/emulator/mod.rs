@@ -35,7 +35,7 @@ use layers::RateLimit;
 pub use signals::stop_on_signals;
 
 use crate::local::{Behavior, LocalZep};
-use crate::zep::Zep;
+use crate::zep::Accounts;
 
 /// The port that the emulator listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 8000;

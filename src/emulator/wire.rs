@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{ApiError, ApiResult};
-use crate::zep::Page;
+use crate::local::CursorPage;
 
 /// The next page's cursor in an answer's head (zep-cloud 3.30.0, `graph.edge.get_by_user_id`).
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("zep-next-cursor");
@@ -112,7 +112,7 @@ pub(super) fn success(message: &'static str) -> Answer<Success> {
 }
 
 /// A page of a listing: a bare array, with the next page's cursor in the head.
-pub(super) fn listed<T: Serialize>(page: Page<T>) -> ApiResult<Response> {
+pub(super) fn listed<T: Serialize>(page: CursorPage<T>) -> ApiResult<Response> {
     let mut response = Answer(page.items).into_response();
     if let Some(cursor) = page.next_cursor {
         let cursor = HeaderValue::from_str(&cursor).map_err(|_| ApiError::internal())?;

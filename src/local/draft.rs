@@ -167,6 +167,7 @@ fn store(w: &Work<'_>, item: &Open, ignored: &[Role]) -> Step<Outcome> {
                 data_type,
                 data,
                 created_at,
+                mark: None,
                 metadata,
                 source_description,
             };

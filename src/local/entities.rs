@@ -8,10 +8,11 @@ use super::check;
 use super::ids;
 use super::listing::Order;
 use super::owners::{self, OwnerRow};
+use super::query::{CursorPage, Listing};
 use super::rows::{same_name, uuid};
 use super::store::{Step, Work};
 use super::time;
-use crate::zep::{Entity, Listing, Owner, Page, UserId, Uuid};
+use crate::zep::{Entity, Owner, UserId, Uuid};
 
 /// Counts a mention of a speaker, who is known from the first one on. Answers the row.
 pub(super) fn mention(w: &Work<'_>, owner: i64, name: &str) -> Step<i64> {
@@ -136,7 +137,7 @@ pub(super) fn known_to(w: &Work<'_>, owner: &OwnerRow) -> Step<Vec<Entity>> {
     Ok(all(w, owner)?.into_iter().map(|one| one.entity).collect())
 }
 
-pub(super) fn list(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<Page<Entity>> {
+pub(super) fn list(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<CursorPage<Entity>> {
     let order = Order::new(listing)?;
     let found = owners::find(w, owner)?;
     let entities = all(w, &found)?

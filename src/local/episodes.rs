@@ -10,7 +10,7 @@ use super::store::{Step, Work};
 use super::threads::happened;
 use super::{check, entities, ids, index, owners, threads};
 use crate::zep::{
-    DataType, Episode, Metadata, NewEpisode, NewMessage, Owner, Role, ThreadId, Uuid, record_id,
+    DataType, Episode, Metadata, NewEpisode, NewMessage, Owner, RecordMark, Role, ThreadId, Uuid,
 };
 
 /// What is stored: a message or an episode.
@@ -164,7 +164,7 @@ pub(super) fn of_record(w: &Work<'_>, owner: i64, record: &str) -> Step<Vec<Row>
     // A number and a text that look alike are two.
     Ok(rows
         .into_iter()
-        .filter(|row| record_id(row.metadata.as_ref()) == Some(record))
+        .filter(|row| row.metadata.as_ref().and_then(RecordMark::record_in) == Some(record))
         .collect())
 }
 

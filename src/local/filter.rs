@@ -9,12 +9,10 @@ use uuid::Uuid as Raw;
 
 use super::check::invalid;
 use super::ids;
+use super::query::{DateFilter, Filters, MetadataCondition, MetadataFilter};
 use super::rows::Row;
 use super::time;
-use crate::zep::{
-    DateFilter, Error, Filters, Metadata, MetadataCondition, MetadataFilter, RECORD_ID_KEY, Uuid,
-    limits,
-};
+use crate::zep::{Error, Metadata, RecordMark, Uuid, limits};
 
 /// How deep conditions may stand within conditions, and how many there may be. Ours: Zep documents
 /// neither.
@@ -55,6 +53,14 @@ impl Restriction {
         .with_metadata(filters.episode_metadata_filters.as_ref())
     }
 
+    /// Nothing but these episodes, or the facts drawn from them.
+    pub fn to_episodes(only: HashSet<Raw>) -> Self {
+        Self {
+            episodes: Some(only),
+            ..Self::default()
+        }
+    }
+
     /// Adds a condition on metadata.
     pub fn with_metadata(mut self, filter: Option<&MetadataFilter>) -> Result<Self, Error> {
         if let Some(filter) = filter {
@@ -78,7 +84,9 @@ impl Restriction {
         filter
             .filters
             .iter()
-            .find(|one| one.property_name == RECORD_ID_KEY && one.comparison_operator == "=")?
+            .find(|one| {
+                one.property_name == RecordMark::RECORD_KEY && one.comparison_operator == "="
+            })?
             .property_value
             .as_str()
     }

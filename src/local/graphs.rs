@@ -5,10 +5,11 @@ use rusqlite::{OptionalExtension, Row};
 use super::check;
 use super::ids;
 use super::owners::{self, count, fresh, window};
+use super::query::PageNumber;
 use super::rows::uuid;
 use super::store::{Step, Work};
 use super::time;
-use crate::zep::{Graph, GraphId, GraphPage, Owner, PageNumber};
+use crate::zep::{Graph, GraphId, GraphPage, Owner};
 
 const COLUMNS: &str = "uuid, name, title, description, created_at";
 

@@ -1,15 +1,18 @@
 //! Pages of episodes and facts: every page begins behind the last item of the one before, wherever
 //! that item now stands, so that what is added in the meantime moves nothing.
 
+use std::collections::HashSet;
+
 use rusqlite::types::Value;
 use uuid::Uuid as Raw;
 
 use super::check::invalid;
 use super::filter::{Restriction, Seen, check_length};
+use super::query::{CursorPage, Direction, Listing, OrderBy};
 use super::rows::{COLUMNS, Row, TABLES};
 use super::store::{Step, Work};
 use super::{entities, ids, owners};
-use crate::zep::{Direction, Episode, Error, Fact, Listing, OrderBy, Owner, Page, limits};
+use crate::zep::{Episode, Error, Fact, Owner, Uuid, limits};
 
 /// Items of a page where its request does not say (zep-cloud 3.30.0, `GraphEpisodeListRequest`).
 const DEFAULT_PAGE: u32 = 100;
@@ -26,6 +29,14 @@ pub(super) struct Order {
 pub(super) type Key = (i64, u128);
 
 impl Order {
+    /// Everything on one page.
+    const WHOLE: Self = Self {
+        by: OrderBy::Uuid,
+        direction: Direction::Desc,
+        after: None,
+        size: usize::MAX,
+    };
+
     /// Zep lists by uuid, downwards, if nothing else is asked for.
     pub fn new(listing: &Listing) -> Result<Self, Error> {
         let by = listing.order_by.unwrap_or(OrderBy::Uuid);
@@ -60,7 +71,7 @@ impl Order {
     }
 
     /// The page out of all items and their keys.
-    pub fn page<T>(&self, mut items: Vec<(Key, T)>) -> Page<T> {
+    pub fn page<T>(&self, mut items: Vec<(Key, T)>) -> CursorPage<T> {
         items.sort_by_key(|(key, _)| *key);
         if self.direction == Direction::Desc {
             items.reverse();
@@ -75,13 +86,13 @@ impl Order {
     }
 
     /// The page out of its items and at least one more, if there are more.
-    fn cut<T>(&self, mut items: Vec<(Key, T)>) -> Page<T> {
+    fn cut<T>(&self, mut items: Vec<(Key, T)>) -> CursorPage<T> {
         let more = items.len() > self.size;
         items.truncate(self.size);
         let next_cursor = items.last().filter(|_| more).map(|((at, unique), _)| {
             format!("{}{at:016x}{unique:032x}", mark(self.by, self.direction))
         });
-        Page {
+        CursorPage {
             items: items.into_iter().map(|(_, item)| item).collect(),
             next_cursor,
         }
@@ -104,7 +115,11 @@ fn parse_cursor(cursor: &str, mark: &str) -> Option<Key> {
     Some((at, unique))
 }
 
-pub(super) fn episodes(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<Page<Episode>> {
+pub(super) fn episodes(
+    w: &Work<'_>,
+    owner: &Owner,
+    listing: &Listing,
+) -> Step<CursorPage<Episode>> {
     let filter = listing.episode_metadata_filters.as_ref();
     let mut query = Query {
         restriction: Restriction::default().with_metadata(filter)?,
@@ -128,7 +143,7 @@ pub(super) fn episodes(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<P
         });
     }
     let page = query.page(w, found.id, &Order::new(listing)?)?;
-    Ok(Page {
+    Ok(CursorPage {
         items: page
             .items
             .into_iter()
@@ -138,7 +153,7 @@ pub(super) fn episodes(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<P
     })
 }
 
-pub(super) fn facts(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<Page<Fact>> {
+pub(super) fn facts(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<CursorPage<Fact>> {
     let query = Query {
         restriction: Restriction::new(&listing.filters.clone().unwrap_or_default())?,
         seen: Seen::AsFact,
@@ -146,7 +161,7 @@ pub(super) fn facts(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<Page
     };
     let found = owners::find(w, owner)?;
     let page = query.page(w, found.id, &Order::new(listing)?)?;
-    Ok(Page {
+    Ok(CursorPage {
         items: page
             .items
             .into_iter()
@@ -154,6 +169,34 @@ pub(super) fn facts(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<Page
             .collect(),
         next_cursor: page.next_cursor,
     })
+}
+
+/// Which of these episodes an owner has.
+pub(super) fn episodes_by_id(w: &Work<'_>, owner: &Owner, asked: &[Uuid]) -> Step<Vec<Episode>> {
+    let only = asked.iter().filter_map(ids::parse).collect();
+    let rows = rows_of(w, owner, only, Seen::AsEpisode)?;
+    Ok(rows
+        .into_iter()
+        .map(|row| row.into_episode(w.clock, None))
+        .collect())
+}
+
+/// Which of these facts an owner has.
+pub(super) fn facts_by_id(w: &Work<'_>, owner: &Owner, asked: &[Uuid]) -> Step<Vec<Fact>> {
+    let asked = asked.iter().filter_map(ids::parse);
+    let only = asked.filter_map(ids::episode_of).collect();
+    let rows = rows_of(w, owner, only, Seen::AsFact)?;
+    Ok(rows.into_iter().map(|row| row.into_fact(None)).collect())
+}
+
+fn rows_of(w: &Work<'_>, owner: &Owner, only: HashSet<Raw>, seen: Seen) -> Step<Vec<Row>> {
+    let query = Query {
+        restriction: Restriction::to_episodes(only),
+        seen,
+        mentioned: None,
+    };
+    let found = owners::find(w, owner)?;
+    Ok(query.page(w, found.id, &Order::WHOLE)?.items)
 }
 
 /// Episodes by their own ids or by those of the entities that they mention.
@@ -200,7 +243,7 @@ impl Query {
     }
 
     /// Reads row after row in order, each checked, until the page is full.
-    fn page(&self, w: &Work<'_>, owner: i64, order: &Order) -> Step<Page<Row>> {
+    fn page(&self, w: &Work<'_>, owner: i64, order: &Order) -> Step<CursorPage<Row>> {
         let mut values = vec![Value::from(owner)];
         let mut conditions = String::new();
         let mut narrow = |condition: &str, value: String| {

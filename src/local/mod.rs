@@ -22,6 +22,7 @@ mod listing;
 mod owners;
 mod port;
 mod progress;
+mod query;
 mod ranking;
 mod rows;
 mod schema;
@@ -41,13 +42,17 @@ pub use behavior::{
     Behavior, CursorMeaning, DraftMessages, EpisodeDeletion, ExistingThread, LengthCounts,
     MetadataPatch,
 };
+pub use query::{
+    CursorPage, DateFilter, Direction, Filters, Listing, MetadataCondition, MetadataFilter,
+    OrderBy, PageNumber,
+};
 pub use threads::{DEFAULT_MESSAGES, ThreadOrder};
 pub use users::UserOrder;
 
 use crate::zep::{
-    AddedMessages, Batch, Direction, Entity, Episode, Error, Fact, Listing, Message, MessagePage,
-    Metadata, NewMessage, Owner, Page, PageNumber, Result, Role, ThreadId, ThreadPage, UserId,
-    UserPage, Uuid,
+    AddedMessages, Batch, BatchItemPage, BatchItemStatus, BatchPage, BatchStatus, Entity, Episode,
+    Error, Fact, Found, GraphPage, Message, MessagePage, Metadata, NewMessage, Owner, Result, Role,
+    Search, ThreadId, ThreadPage, UserId, UserPage, Uuid,
 };
 use store::Store;
 
@@ -64,7 +69,7 @@ impl LocalZep {
     ///
     /// # Errors
     /// [`Error::Storage`] if the path cannot be one. Whether the file can be used is seen on first
-    /// use, for instance by [`project`](crate::zep::Zep::project).
+    /// use, for instance by [`project`](crate::zep::Accounts::project).
     pub fn open(path: &Path, behavior: Behavior) -> Result<Self> {
         // A later change of the working directory must not lead to another file.
         let path: PathBuf = std::path::absolute(path).map_err(|error| Error::Storage {
@@ -116,6 +121,90 @@ impl LocalZep {
             .await
     }
 
+    /// A page of graphs.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn list_graphs(&self, page: PageNumber) -> Result<GraphPage> {
+        self.store.read(move |w| graphs::list(w, page)).await
+    }
+
+    /// A page of an owner's episodes, messages included.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such an owner, [`Error::Invalid`] for a cursor of another listing
+    /// or filters that cannot be understood, [`Error::Storage`].
+    pub async fn list_episodes(
+        &self,
+        owner: &Owner,
+        listing: &Listing,
+    ) -> Result<CursorPage<Episode>> {
+        let (owner, listing) = (owner.clone(), listing.clone());
+        self.store
+            .read(move |w| listing::episodes(w, &owner, &listing))
+            .await
+    }
+
+    /// A page of an owner's facts.
+    ///
+    /// # Errors
+    /// As [`list_episodes`](Self::list_episodes).
+    pub async fn list_facts(&self, owner: &Owner, listing: &Listing) -> Result<CursorPage<Fact>> {
+        let (owner, listing) = (owner.clone(), listing.clone());
+        self.store
+            .read(move |w| listing::facts(w, &owner, &listing))
+            .await
+    }
+
+    /// Searches a graph with filters, instead of [`Search::from_episodes`].
+    ///
+    /// # Errors
+    /// As [`search`](crate::zep::Graphs::search), [`Error::Invalid`] for filters that cannot be
+    /// understood.
+    pub async fn search_filtered(
+        &self,
+        owner: &Owner,
+        search: &Search,
+        filters: &Filters,
+    ) -> Result<Found> {
+        let (owner, search, filters) = (owner.clone(), search.clone(), filters.clone());
+        self.store
+            .read(move |w| search::search(w, &owner, &search, &filters))
+            .await
+    }
+
+    /// A page of batches, newest first, of one status or of all.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn list_batches(
+        &self,
+        status: Option<BatchStatus>,
+        limit: Option<u32>,
+        cursor: Option<u64>,
+    ) -> Result<BatchPage> {
+        self.store
+            .read(move |w| batches::list(w, status, limit, cursor))
+            .await
+    }
+
+    /// A page of a batch's items, of one status or of all, in the order added.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a batch, [`Error::Storage`].
+    pub async fn list_batch_items(
+        &self,
+        batch: &str,
+        status: Option<BatchItemStatus>,
+        limit: Option<u32>,
+        cursor: Option<u64>,
+    ) -> Result<BatchItemPage> {
+        let batch = batch.to_owned();
+        self.store
+            .read(move |w| batches::items(w, &batch, status, limit, cursor))
+            .await
+    }
+
     /// Messages of a thread as Zep's HTTP API asks for them: `limit` ([`DEFAULT_MESSAGES`] if
     /// absent) messages behind `cursor` (see [`CursorMeaning`]), or the `lastn` newest, which
     /// overrides both. Oldest first either way.
@@ -137,17 +226,21 @@ impl LocalZep {
 
     /// Adds messages and draws no facts from those of these roles (zep-cloud 3.30.0,
     /// `thread.add_messages`, `ignore_roles`). Otherwise as
-    /// [`add_messages`](crate::zep::Zep::add_messages).
+    /// [`add_messages`](crate::zep::Threads::add_messages).
     ///
     /// # Errors
-    /// As [`add_messages`](crate::zep::Zep::add_messages).
+    /// As [`add_messages`](crate::zep::Threads::add_messages).
     pub async fn add_messages_ignoring(
         &self,
         thread: &ThreadId,
         messages: &[NewMessage],
         ignored: &[Role],
     ) -> Result<AddedMessages> {
-        let (thread, messages, ignored) = (thread.clone(), messages.to_vec(), ignored.to_vec());
+        let (thread, ignored) = (thread.clone(), ignored.to_vec());
+        let messages: Vec<NewMessage> = messages
+            .iter()
+            .map(NewMessage::with_mark_in_metadata)
+            .collect();
         self.store
             .write(move |w| threads::add_messages(w, &thread, &messages, &ignored))
             .await
@@ -155,10 +248,10 @@ impl LocalZep {
 
     /// Opens a draft from whose messages of these roles no facts will be drawn (zep-cloud 3.30.0,
     /// `batch.create`, `ignore_roles`). Otherwise as
-    /// [`create_batch`](crate::zep::Zep::create_batch).
+    /// [`create_batch`](crate::zep::Batches::create_batch).
     ///
     /// # Errors
-    /// As [`create_batch`](crate::zep::Zep::create_batch).
+    /// As [`create_batch`](crate::zep::Batches::create_batch).
     pub async fn create_batch_ignoring(
         &self,
         metadata: &Metadata,
@@ -228,7 +321,7 @@ impl LocalZep {
     /// # Errors
     /// [`Error::NotFound`] without such an owner, [`Error::Invalid`] for a cursor of another
     /// listing, [`Error::Storage`].
-    pub async fn list_nodes(&self, owner: &Owner, listing: &Listing) -> Result<Page<Entity>> {
+    pub async fn list_nodes(&self, owner: &Owner, listing: &Listing) -> Result<CursorPage<Entity>> {
         let (owner, listing) = (owner.clone(), listing.clone());
         self.store
             .read(move |w| entities::list(w, &owner, &listing))

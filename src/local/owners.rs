@@ -5,9 +5,10 @@ use uuid::Uuid as Raw;
 
 use super::check;
 use super::ids;
+use super::query::PageNumber;
 use super::rows::{display_name, uuid};
 use super::store::{Step, Work};
-use crate::zep::{Owner, PageNumber};
+use crate::zep::Owner;
 
 /// A user, as the file keeps it.
 pub(super) const USER: i64 = 0;

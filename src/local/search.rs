@@ -8,14 +8,14 @@ use rusqlite::OptionalExtension;
 
 use super::filter::{Restriction, Seen};
 use super::owners::OwnerRow;
+use super::query::Filters;
 use super::ranking::rank;
 use super::rows::{COLUMNS, Row, TABLES};
 use super::store::{Step, Work};
 use super::words::{question, words};
 use super::{check, entities, owners, threads};
 use crate::zep::{
-    Entity, Fact, Filters, Found, Owner, Reranker, Search, SearchScope, ThreadContext, ThreadId,
-    Uuid,
+    Entity, Fact, Found, Owner, Reranker, Search, SearchScope, ThreadContext, ThreadId, Uuid,
 };
 
 /// How many results a search has that does not say (zep-cloud 3.30.0, `graph.search`).
@@ -25,9 +25,14 @@ const CONTEXT_FACTS: usize = 20;
 /// How many of a thread's latest messages its context block is about. Ours: Zep says "the past few".
 const CONTEXT_MESSAGES: u32 = 4;
 
-pub(super) fn search(w: &Work<'_>, owner: &Owner, search: &Search) -> Step<Found> {
+pub(super) fn search(
+    w: &Work<'_>,
+    owner: &Owner,
+    search: &Search,
+    filters: &Filters,
+) -> Step<Found> {
     check::search(search, w.behavior.length_counts)?;
-    let restriction = Restriction::new(&search.filters)?;
+    let restriction = Restriction::new(filters)?;
     let found = owners::find(w, owner)?;
     let wanted = search.limit.unwrap_or(DEFAULT_RESULTS) as usize;
     let scoring = Scoring(search.reranker.unwrap_or(Reranker::Rrf));
@@ -53,7 +58,7 @@ pub(super) fn search(w: &Work<'_>, owner: &Owner, search: &Search) -> Step<Found
                 .collect();
         }
         SearchScope::Nodes => {
-            answer.nodes = nodes(w, &found, &words, &search.filters, &restriction, wanted)?
+            answer.nodes = nodes(w, &found, &words, filters, &restriction, wanted)?
                 .into_iter()
                 .enumerate()
                 .map(|(rank, (likeness, mut node))| {

@@ -377,6 +377,7 @@ mod tests {
             content: text.into(),
             name: None,
             created_at: None,
+            mark: None,
             metadata: crate::zep::Metadata::new(),
         }
     }

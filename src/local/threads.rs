@@ -13,14 +13,15 @@ use super::draft;
 use super::episodes;
 use super::ids;
 use super::owners::{self, count, fresh, window};
+use super::query::{Direction, PageNumber};
 use super::rows::{COLUMNS, Row, TABLES, uuid};
 use super::store::{Step, Work};
 use super::time;
 use super::users::sql_direction;
 use super::{entities, index};
 use crate::zep::{
-    AddedMessages, Direction, Error, Message, MessagePage, Metadata, NewMessage, Owner, PageNumber,
-    Role, Thread, ThreadId, ThreadPage, UserId, Uuid, Window,
+    AddedMessages, Error, Message, MessagePage, Metadata, NewMessage, Owner, Role, Thread,
+    ThreadId, ThreadPage, UserId, Uuid, Window,
 };
 
 /// By what a listing of threads is ordered (zep-cloud 3.30.0, `thread.list_all`).

@@ -5,10 +5,11 @@ use rusqlite::{OptionalExtension, Row};
 use super::check;
 use super::ids;
 use super::owners::{self, count, fresh, window};
+use super::query::{Direction, PageNumber};
 use super::rows::{json, json_text, uuid};
 use super::store::{Step, Work};
 use super::time;
-use crate::zep::{Direction, NewUser, Owner, PageNumber, User, UserFields, UserId, UserPage};
+use crate::zep::{NewUser, Owner, User, UserFields, UserId, UserPage};
 
 /// By what a listing of users is ordered (zep-cloud 3.30.0, `user.list_ordered`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use zep_mcp_server::memory::fit::{
-    Carrier, EXTRA_KEY, JoinPart, Level, Marks, Ours, PartNo, RESERVED_KEYS, Speaker, fit_name,
-    is_blank, join, pack, repack, unpack,
+    Carrier, EXTRA_KEY, JoinPart, Level, Marks, Ours, RESERVED_KEYS, Speaker, fit_name, is_blank,
+    join, pack, repack, unpack,
 };
 use zep_mcp_server::memory::model::{AgentId, AppId, MemoryKind, RecordId, TimeOrigin};
-use zep_mcp_server::zep::{Metadata, limits};
+use zep_mcp_server::zep::{Metadata, PartNo, RecordMark, limits};
 
 /// What Zep refuses, as its documentation and zep-ingest 0.3.0 have it; lengths as the level has
 /// them.
@@ -193,13 +193,14 @@ proptest! {
         let parts = pack(&ours, &caller, &content, carrier, level).unwrap();
         let mut stored = Vec::new();
         for part in &parts {
-            check_as_zep(&part.content, &part.metadata, carrier, level);
-            let unpacked = unpack(&over_the_wire(&part.metadata));
+            let metadata = RecordMark::encode(Some(&part.mark), &part.metadata);
+            check_as_zep(&part.content, &metadata, carrier, level);
+            let unpacked = unpack(&over_the_wire(&metadata));
             prop_assert_eq!(unpacked.ours.as_ref(), Some(&ours));
             prop_assert_eq!(&unpacked.caller, &caller);
             // Changing nothing changes nothing.
             let again = repack(&unpacked, &ours, &unpacked.caller).unwrap();
-            prop_assert_eq!(&again, &part.metadata);
+            prop_assert_eq!(&again, &(part.mark.clone(), part.metadata.clone()));
             stored.push((part.content.clone(), unpacked));
         }
         let first = stored[0].1.clone();
@@ -250,7 +251,8 @@ proptest! {
             prop_assert_eq!(unpacked.caller.get(key), metadata.get(key));
         }
         join(&[JoinPart { part: unpacked.part, content: &content, gaps: &unpacked.gaps }]);
-        let again = repack(&unpacked, ours, &unpacked.caller).unwrap();
+        let (mark, again) = repack(&unpacked, ours, &unpacked.caller).unwrap();
+        let again = RecordMark::encode(Some(&mark), &again);
         check_as_zep(&content, &again, Carrier::Message, Level::Normal);
         prop_assert_eq!(unpack(&over_the_wire(&again)), unpacked);
     }
@@ -274,7 +276,7 @@ fn simple(caller: Value, content: &str) -> Vec<Metadata> {
     pack(&ours, &caller, content, Carrier::Message, Level::Normal)
         .unwrap()
         .into_iter()
-        .map(|part| part.metadata)
+        .map(|part| RecordMark::encode(Some(&part.mark), &part.metadata))
         .collect()
 }
 
@@ -327,7 +329,7 @@ fn every_part_carries_the_whole_metadata_and_its_number() {
     for (number, metadata) in (1..).zip(&parts) {
         assert_eq!(metadata["zm_part"], format!("{number}/3"));
         assert_eq!(metadata["topic"], "x");
-        assert_eq!(unpack(metadata).part, Some(PartNo { number, total: 3 }));
+        assert_eq!(unpack(metadata).part, PartNo { number, total: 3 });
         assert_eq!(Value::from(unpack(metadata).caller), caller);
     }
 }
@@ -342,7 +344,7 @@ fn marks_of_a_later_version_survive_a_change_of_the_rest() {
     let ours = unpacked.ours.clone().unwrap();
     assert_eq!(ours.marks.time, TimeOrigin::Inferred);
     assert!(!ours.marks.deleted);
-    let changed = repack(&unpacked, &ours, &Map::new()).unwrap();
+    let (_, changed) = repack(&unpacked, &ours, &Map::new()).unwrap();
     assert_eq!(
         serde_json::from_str::<Value>(changed[EXTRA_KEY].as_str().unwrap()).unwrap(),
         json!({"time": "inferred", "audience": ["a"], "deleted": "maybe"})

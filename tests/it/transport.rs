@@ -10,8 +10,9 @@ use proptest::prelude::*;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use zep_mcp_server::zep::{
-    Connection, DataType, Error, NewEpisode, NewMessage, NewUser, Outcome, Owner, Result,
-    UserFields, UserId, Uuid, Window, Zep,
+    Accounts, Batches, Connection, DataType, Error, Graphs, Metadata, NewEpisode, NewMessage,
+    NewUser, Outcome, Owner, PartNo, RecordMark, Result, Threads, UserFields, UserId, Uuid, Window,
+    Zep,
 };
 
 use crate::common::fake::{Cursor, FakeZep, Fate};
@@ -407,8 +408,11 @@ async fn the_parts_of_one_record_are_told_apart() {
     fake.fill(150);
     fake.state().fates.push_back(Fate::PartlyDone(2));
     let zep = cloud(&fake.url, TIMEOUT);
-    let part = |number: usize| NewMessage {
-        metadata: metadata(json!({ "zm_id": "r-1", "zm_part": format!("{number}/3") })),
+    let part = |number: u32| NewMessage {
+        mark: Some(RecordMark {
+            record: "r-1".into(),
+            part: PartNo { number, total: 3 },
+        }),
         ..message("r-1", &format!("part {number}"))
     };
     let batch = [part(1), part(2), part(3)];
@@ -443,7 +447,7 @@ async fn what_cannot_be_settled_is_reported_as_not_known() {
     let cases = [
         // Nothing tells them apart from others.
         vec![NewMessage {
-            metadata: metadata(json!({})),
+            mark: None,
             ..message("", "ok")
         }],
         // Nothing tells them apart from each other.
@@ -478,7 +482,8 @@ async fn a_lost_episode_is_stored_once() {
         data_type: DataType::Text,
         data: "Prefers tea".into(),
         created_at: None,
-        metadata: metadata(json!({ "zm_id": "r-1" })),
+        mark: Some(RecordMark::whole("r-1")),
+        metadata: Metadata::new(),
         source_description: None,
     };
     let fates = [

@@ -71,6 +71,33 @@ fn minimal(call: &Call) -> Response {
     json(200, &body)
 }
 
+/// The cursor with which a recorded call asks for a further page of a list.
+fn cursor_of(recorded: &Recorded) -> Option<String> {
+    let body = |name: &str| recorded.body[name].as_str().map(str::to_owned);
+    let query = || recorded.query.get("cursor").cloned();
+    body("cursor")
+        .or_else(|| body("uuid_cursor"))
+        .or_else(query)
+}
+
+/// The least that Zep may answer; the first page of a list goes on at this cursor.
+fn first_page(call: &Call, cursor: Option<&str>) -> Response {
+    let is_first = call.body["cursor"].is_null() && !call.query.contains_key("cursor");
+    match cursor.filter(|_| is_first) {
+        Some(cursor) if call.path.contains("/batches/") => {
+            let next: u64 = cursor.parse().expect("a number");
+            json(200, &json!({ "items": [], "next_cursor": next }))
+        }
+        Some(cursor) if call.method == "POST" => {
+            let mut response = minimal(call);
+            let cursor = cursor.parse().expect("a header");
+            response.headers_mut().insert("zep-next-cursor", cursor);
+            response
+        }
+        _ => minimal(call),
+    }
+}
+
 fn user(id: &str) -> UserId {
     UserId::new(id).expect("a valid id")
 }
@@ -87,8 +114,8 @@ fn uuid(id: &str) -> Uuid {
     Uuid(id.to_owned())
 }
 
-fn uuids(ids: &[&str]) -> Option<Vec<Uuid>> {
-    Some(ids.iter().map(|id| uuid(id)).collect())
+fn uuids(ids: &[&str]) -> Vec<Uuid> {
+    ids.iter().map(|id| uuid(id)).collect()
 }
 
 fn search(scope: SearchScope, limit: Option<u32>, reranker: Option<Reranker>) -> Search {
@@ -97,7 +124,7 @@ fn search(scope: SearchScope, limit: Option<u32>, reranker: Option<Reranker>) ->
         scope,
         limit,
         reranker,
-        filters: Filters::default(),
+        from_episodes: Vec::new(),
     }
 }
 
@@ -115,6 +142,7 @@ fn text_episode(extra: Value, source_description: Option<&str>) -> NewEpisode {
         data_type: DataType::Text,
         data: "Prefers tea".into(),
         created_at: "2024-06-15T10:30:00Z".parse().ok(),
+        mark: None,
         metadata: metadata(extra),
         source_description: source_description.map(str::to_owned),
     }
@@ -126,22 +154,26 @@ fn message(content: &str, role: Role, name: Option<&str>, extra: Value) -> NewMe
         content: content.into(),
         name: name.map(str::to_owned),
         created_at: name.and_then(|_| "2024-06-15T10:30:00Z".parse().ok()),
+        mark: None,
         metadata: metadata(extra),
     }
 }
 
-fn listing(cursor: Option<&str>) -> Listing {
-    Listing {
-        limit: Some(50),
-        cursor: cursor.map(str::to_owned),
-        ..Listing::default()
-    }
+/// Why our numbered lists differ from the recorded ones.
+const MORE_AT_ONCE: &str = "a page of 100 takes half as many requests";
+/// What our lists of episodes and facts say beyond the recorded ones.
+fn oldest_first() -> Value {
+    json!({ "order_by": "created_at", "direction": "asc" })
 }
+const IN_TIME_ORDER: &str = "we always say the order";
 
-const PAGE: PageNumber = PageNumber {
-    number: 1,
-    size: 50,
-};
+/// Reads as many pages of a list.
+async fn read<T: Send>(mut pages: Pages<'_, T>, count: usize) -> zep::Result<()> {
+    for _ in 0..count {
+        pages.next().await?;
+    }
+    Ok(())
+}
 
 /// Makes our call for a recorded one.
 async fn make(zep: &ZepCloud, call: &str) -> zep::Result<Ours> {
@@ -164,7 +196,18 @@ async fn make(zep: &ZepCloud, call: &str) -> zep::Result<Ours> {
             let change = fields("j@example.com", "J", "D", json!({ "role": "patient" }));
             zep.update_user(&user_1, &change).await?;
         }
-        "user.list_ordered" => drop(zep.list_users(PAGE).await?),
+        "user.list_ordered" => {
+            read(zep.users(), 1).await?;
+            return Ok(Ours::Query(
+                &[
+                    ("pageNumber", "1"),
+                    ("pageSize", "100"),
+                    ("order_by", "created_at"),
+                    ("asc", "true"),
+                ],
+                MORE_AT_ONCE,
+            ));
+        }
         "user.get_threads" => drop(zep.user_threads(&user_1).await?),
         "user.delete" => zep.delete_user(&user_1).await?,
         "user id with reserved characters" => {
@@ -175,7 +218,18 @@ async fn make(zep: &ZepCloud, call: &str) -> zep::Result<Ours> {
             ));
         }
         "thread.create" => drop(zep.create_thread(&s_1, &user_1).await?),
-        "thread.list_all" => drop(zep.list_threads(PAGE).await?),
+        "thread.list_all" => {
+            read(zep.threads(), 1).await?;
+            return Ok(Ours::Query(
+                &[
+                    ("page_number", "1"),
+                    ("page_size", "100"),
+                    ("order_by", "created_at"),
+                    ("asc", "true"),
+                ],
+                MORE_AT_ONCE,
+            ));
+        }
         "thread.get" => {
             zep.messages(&s_1, &Window::First { limit: 50 }).await?;
             return Ok(Ours::Query(
@@ -207,7 +261,8 @@ async fn make(zep: &ZepCloud, call: &str) -> zep::Result<Ours> {
         "thread.get_user_context" => drop(zep.thread_context(&s_1).await?),
         "thread.message.update" => {
             let extra = metadata(json!({ "k": "v" }));
-            zep.set_message_metadata(&uuid("m-uuid"), &extra).await?;
+            zep.set_message_metadata(&uuid("m-uuid"), None, &extra)
+                .await?;
         }
         "thread.delete" => zep.delete_thread(&s_1).await?,
         "graph.create" => drop(
@@ -215,7 +270,13 @@ async fn make(zep: &ZepCloud, call: &str) -> zep::Result<Ours> {
                 .await?,
         ),
         "graph.get" => drop(zep.graph(&graph()).await?),
-        "graph.list_all" => drop(zep.list_graphs(PAGE).await?),
+        "graph.list_all" => {
+            read(zep.graphs(), 1).await?;
+            return Ok(Ours::Query(
+                &[("pageNumber", "1"), ("pageSize", "100")],
+                MORE_AT_ONCE,
+            ));
+        }
         "graph.add user text" => {
             let episode = text_episode(json!({ "mem0_id": "x" }), Some("mem0"));
             zep.add_episode(&owner, &episode).await?;
@@ -225,6 +286,7 @@ async fn make(zep: &ZepCloud, call: &str) -> zep::Result<Ours> {
                 data_type: DataType::Json,
                 data: "{\"a\":1}".into(),
                 created_at: None,
+                mark: None,
                 metadata: Metadata::new(),
                 source_description: None,
             };
@@ -252,49 +314,47 @@ async fn make(zep: &ZepCloud, call: &str) -> zep::Result<Ours> {
             ));
         }
         "graph.search filters" => {
-            let since = DateFilter {
-                comparison_operator: ">=".into(),
-                date: Some("2024-01-01T00:00:00Z".into()),
-            };
-            let mut search = search(SearchScope::Edges, None, None);
-            search.filters.created_at = Some(vec![vec![since]]);
-            zep.search(&owner, &search).await?;
-            return Ok(Ours::Body(
-                json!({ "scope": "edges" }),
-                "we say what to look through; left out, it is the same",
+            return Ok(Ours::Never(
+                "a fact's `created_at` is when it was extracted: times are compared here",
             ));
         }
         "graph.search episode_uuids" => {
             let reranker = Some(Reranker::CrossEncoder);
             let mut search = search(SearchScope::Edges, Some(50), reranker);
-            search.filters.episode_uuids = uuids(&["e-1", "e-2"]);
+            search.from_episodes = uuids(&["e-1", "e-2"]);
             zep.search(&owner, &search).await?;
         }
         "graph.delete" => zep.delete_graph(&graph()).await?,
         "graph.episode.get" => drop(zep.episode(&uuid("e-uuid")).await?),
         "graph.episode.update" => {
             let extra = metadata(json!({ "k": "v" }));
-            zep.set_episode_metadata(&uuid("e-uuid"), &extra).await?;
+            zep.set_episode_metadata(&uuid("e-uuid"), None, &extra)
+                .await?;
         }
         "graph.episode.delete" => zep.delete_episode(&uuid("e-uuid")).await?,
         "graph.episode.get_by_user_id" => drop(zep.newest_episodes(&owner, 20).await?),
         "graph.episode.get_by_graph_id" => drop(zep.newest_episodes(&agent, 20).await?),
         "graph.episode.list_by_user_id" => {
-            zep.list_episodes(&owner, &listing(None)).await?;
+            read(zep.episodes(&owner, TimeOrder::OldestFirst, 50), 1).await?;
+            return Ok(Ours::Body(oldest_first(), IN_TIME_ORDER));
         }
         "graph.episode.list_by_user_id cursor" => {
-            zep.list_episodes(&owner, &listing(Some("e-9"))).await?;
+            read(zep.episodes(&owner, TimeOrder::OldestFirst, 50), 2).await?;
+            return Ok(Ours::Body(oldest_first(), IN_TIME_ORDER));
         }
         "graph.episode.list_by_user_id known set" => {
-            let mut listing = listing(None);
-            listing.mentioned_node_uuids = uuids(&["e-1", "e-2"]);
-            zep.list_episodes(&owner, &listing).await?;
+            zep.episodes_by_id(&owner, &uuids(&["e-1", "e-2"])).await?;
+            return Ok(Ours::Body(
+                json!({ "limit": null }),
+                "left out, a page has as many as Zep gives at once",
+            ));
         }
         "graph.episode.list_by_user_id by metadata" => {
             drop(zep.find_episodes(&owner, "r-1").await?);
         }
         "graph.episode.list_by_graph_id" => {
-            zep.list_episodes(&agent, &listing(Some("c-1"))).await?;
+            read(zep.episodes(&agent, TimeOrder::OldestFirst, 50), 2).await?;
+            return Ok(Ours::Body(oldest_first(), IN_TIME_ORDER));
         }
         "graph.edge.get" => drop(zep.fact(&uuid("d-uuid")).await?),
         "graph.edge.update" => {
@@ -306,25 +366,29 @@ async fn make(zep: &ZepCloud, call: &str) -> zep::Result<Ours> {
         }
         "graph.edge.delete" => zep.delete_fact(&uuid("d-uuid")).await?,
         "graph.edge.get_by_user_id" => {
-            zep.list_facts(&owner, &listing(Some("d-9"))).await?;
+            read(zep.facts(&owner, TimeOrder::OldestFirst, 50), 2).await?;
+            let mut changes = oldest_first();
+            changes["uuid_cursor"] = Value::Null;
+            changes["cursor"] = "d-9".into();
             return Ok(Ours::Body(
-                json!({ "uuid_cursor": null, "cursor": "d-9" }),
-                "`uuid_cursor` is deprecated in favour of `cursor`",
+                changes,
+                "`uuid_cursor` is deprecated in favour of `cursor`, and we always say the order",
             ));
         }
         "graph.edge.get_by_user_id filtered" => {
-            let mut listing = listing(Some("c-1"));
-            listing.order_by = Some(OrderBy::CreatedAt);
-            listing.direction = Some(Direction::Desc);
-            listing.filters = Some(Filters {
-                edge_uuids: uuids(&["d-1", "d-2"]),
-                episode_uuids: uuids(&["e-1"]),
-                ..Filters::default()
-            });
-            zep.list_facts(&owner, &listing).await?;
+            let facts = zep.facts_by_id(&owner, &uuids(&["d-1", "d-2"])).await?;
+            assert!(facts.is_empty());
+            return Ok(Ours::Body(
+                json!({
+                    "filters": { "edge_uuids": ["d-1", "d-2"] },
+                    "limit": null, "order_by": null, "direction": null,
+                }),
+                "facts are asked for by their ids alone, in any order",
+            ));
         }
         "graph.edge.get_by_graph_id" => {
-            zep.list_facts(&agent, &listing(None)).await?;
+            read(zep.facts(&agent, TimeOrder::OldestFirst, 50), 1).await?;
+            return Ok(Ours::Body(oldest_first(), IN_TIME_ORDER));
         }
         "batch.create" => {
             let extra = metadata(json!({ "source": "mem0" }));
@@ -340,15 +404,21 @@ async fn make(zep: &ZepCloud, call: &str) -> zep::Result<Ours> {
         }
         "batch.process" => drop(zep.process_batch("b-1").await?),
         "batch.get" => drop(zep.batch("b-1").await?),
-        "batch.list" => drop(zep.list_batches(None, Some(50), None).await?),
-        "batch.list drafts" => {
-            let status = Some(BatchStatus::Draft);
-            zep.list_batches(status, None, None).await?;
+        "batch.list" => {
+            read(zep.batches(None), 1).await?;
+            return Ok(Ours::Query(&[("limit", "100")], MORE_AT_ONCE));
         }
-        "batch.list_items" => drop(zep.batch_items("b-1", None, Some(100), None).await?),
+        "batch.list drafts" => {
+            read(zep.batches(Some(BatchStatus::Draft)), 1).await?;
+            return Ok(Ours::Query(
+                &[("limit", "100"), ("status", "draft")],
+                "we always say how many",
+            ));
+        }
+        "batch.list_items" => read(zep.batch_items("b-1", None), 1).await?,
         "batch.list_items page" => {
             let status = Some(BatchItemStatus::Failed);
-            zep.batch_items("b-1", status, Some(100), Some(100)).await?;
+            read(zep.batch_items("b-1", status), 2).await?;
         }
         "batch.delete" => zep.delete_batch("b-1").await?,
         "task.get" => drop(zep.task("t-1").await?),
@@ -376,7 +446,8 @@ async fn every_call_is_field_for_field_the_one_that_zeps_own_client_makes() {
     for line in lines {
         let recorded: Recorded = serde_json::from_str(line).expect("a recorded call");
         let name = &recorded.call;
-        let (url, calls) = record(minimal).await;
+        let cursor = cursor_of(&recorded);
+        let (url, calls) = record(move |call| first_page(call, cursor.as_deref())).await;
         let zep = cloud(&url, TIMEOUT);
         let ours = make(&zep, name)
             .await
@@ -448,9 +519,8 @@ async fn any_id_reaches_the_right_resource() {
         let owner = Owner::User(user(id));
         zep.user(&user(id)).await.expect("an answer");
         zep.delete_thread(&thread(id)).await.expect("an answer");
-        zep.list_facts(&owner, &listing(None))
-            .await
-            .expect("an answer");
+        let facts = zep.facts(&owner, TimeOrder::OldestFirst, 50);
+        read(facts, 1).await.expect("an answer");
         zep.episode(&uuid(id)).await.expect("an answer");
         zep.batch(id).await.expect("an answer");
         let seen: Vec<String> = calls
@@ -526,6 +596,57 @@ async fn a_listing_that_goes_round_in_circles_is_an_error() {
 }
 
 #[tokio::test]
+async fn episodes_by_id_are_asked_for_256_at_a_time_and_no_others_are_answered() {
+    let (url, calls) = record(|call| {
+        let asked = call.body["mentioned_node_uuids"].as_array().expect("ids");
+        // The first is an entity: an episode that mentions it is answered in its place.
+        let episodes: Vec<Value> = asked
+            .iter()
+            .map(|id| match id.as_str() {
+                Some("e-0") => "mentions-it".into(),
+                _ => id.clone(),
+            })
+            .map(|id| json!({ "uuid": id, "content": "" }))
+            .collect();
+        json(200, &Value::from(episodes))
+    })
+    .await;
+    let zep = cloud(&url, TIMEOUT);
+    let asked: Vec<Uuid> = (0..300).map(|n| uuid(&format!("e-{n}"))).collect();
+    let found = zep.episodes_by_id(&owner_user(), &asked).await;
+    let found: Vec<Uuid> = found.expect("found").into_iter().map(|e| e.uuid).collect();
+    assert_eq!(found, asked[1..]);
+    let sizes: Vec<usize> = calls
+        .lock()
+        .expect("no panic")
+        .iter()
+        .map(|call| {
+            call.body["mentioned_node_uuids"]
+                .as_array()
+                .map_or(0, Vec::len)
+        })
+        .collect();
+    assert_eq!(sizes, [256, 44]);
+}
+
+#[tokio::test]
+async fn a_filter_that_zep_does_not_honour_makes_nothing_somebodys_and_reads_no_further() {
+    let (url, calls) = record(|call| {
+        let fact = json!({ "uuid": "another", "fact": "" });
+        let next = format!("{}x", call.body["cursor"].as_str().unwrap_or_default());
+        let mut response = json(200, &json!([fact]));
+        let next = next.parse().expect("a header");
+        response.headers_mut().insert("zep-next-cursor", next);
+        response
+    })
+    .await;
+    let zep = cloud(&url, TIMEOUT);
+    let found = zep.facts_by_id(&owner_user(), &uuids(&["d-1"])).await;
+    assert!(found.expect("an answer").is_empty());
+    assert_eq!(calls.lock().expect("no panic").len(), 1);
+}
+
+#[tokio::test]
 async fn replacing_metadata_removes_what_is_gone_within_zeps_ten_keys() {
     let old: Map<String, Value> = (0..8).map(|n| (format!("old-{n}"), json!(n))).collect();
     let (url, calls) = record(move |call| match call.method.as_str() {
@@ -544,10 +665,10 @@ async fn replacing_metadata_removes_what_is_gone_within_zeps_ten_keys() {
         .map(|n| (format!("new-{n}"), json!(n)))
         .collect::<Map<_, _>>()
         .into();
-    zep.set_episode_metadata(&uuid("e-1"), &metadata(new.clone()))
+    zep.set_episode_metadata(&uuid("e-1"), None, &metadata(new.clone()))
         .await
         .expect("set");
-    zep.set_message_metadata(&uuid("e-1"), &metadata(new.clone()))
+    zep.set_message_metadata(&uuid("e-1"), None, &metadata(new.clone()))
         .await
         .expect("set");
     let removal = json!(

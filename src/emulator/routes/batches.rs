@@ -15,8 +15,8 @@ use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
 use crate::zep::{
-    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchPage, BatchStatus, Metadata, ThreadId,
-    Uuid, Zep,
+    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchPage, BatchStatus, Batches, Metadata,
+    ThreadId, Uuid,
 };
 
 pub(super) fn routes() -> Routes {
@@ -198,7 +198,7 @@ async fn items(
     let status = status(query.status, BatchItemStatus::Unknown)?;
     let page = emulator
         .zep
-        .batch_items(&batch, status, query.limit, query.cursor)
+        .list_batch_items(&batch, status, query.limit, query.cursor)
         .await?;
     Ok(Answer(Items {
         items: page.items.into_iter().map(Item::from).collect(),

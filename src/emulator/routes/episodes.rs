@@ -12,7 +12,8 @@ use super::{Routes, graph_owner, user_owner};
 use crate::emulator::Emulator;
 use crate::emulator::error::ApiResult;
 use crate::emulator::wire::{Answer, Body, Query, Segment, Success, listed, success};
-use crate::zep::{Episode, Listing, Metadata, Owner, Uuid, Zep};
+use crate::local::Listing;
+use crate::zep::{Episode, Graphs, Metadata, Owner, Uuid};
 
 /// Episodes that are answered where the client does not say how many: the page size that Zep
 /// documents for its list of episodes (zep-cloud 3.30.0, `graph.episode.list_by_user_id`).

@@ -14,7 +14,7 @@ use super::{Routes, graph_owner, user_owner};
 use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, Segment, Success, listed, success};
-use crate::zep::{Fact, FactPatch, Owner, Uuid, Zep};
+use crate::zep::{Fact, FactPatch, Graphs, Owner, Uuid};
 
 pub(super) fn routes() -> Routes {
     Router::new()

@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::zep::{Direction, Filters, Listing, OrderBy, Page, Result, Uuid, limits};
+use crate::local::{CursorPage, Direction, Filters, Listing, OrderBy};
+use crate::zep::{Result, Uuid, limits};
 
 /// Filters of Zep that the embedded store does not know (zep-cloud 3.30.0, `SearchFilters`). To
 /// pass over one would answer more than was asked for, so they are refused.
@@ -70,10 +71,10 @@ pub(super) async fn page<T, F, R>(
     body: ListBody,
     id: fn(&T) -> &Uuid,
     read: F,
-) -> ApiResult<Page<T>>
+) -> ApiResult<CursorPage<T>>
 where
     F: Fn(Listing) -> R,
-    R: Future<Output = Result<Page<T>>>,
+    R: Future<Output = Result<CursorPage<T>>>,
 {
     let mut listing = body.listing;
     listing.filters = body.filters.map(FilterBody::into_filters).transpose()?;
@@ -90,10 +91,10 @@ async fn behind<T, F, R>(
     mut listing: Listing,
     id: fn(&T) -> &Uuid,
     read: F,
-) -> ApiResult<Page<T>>
+) -> ApiResult<CursorPage<T>>
 where
     F: Fn(Listing) -> R,
-    R: Future<Output = Result<Page<T>>>,
+    R: Future<Output = Result<CursorPage<T>>>,
 {
     if listing.order_by == Some(OrderBy::CreatedAt) {
         return Err(ApiError::bad_request(
@@ -118,7 +119,7 @@ where
         let page = read(listing.clone()).await?;
         items.extend(page.items.into_iter().filter(is_behind));
         if items.len() as u32 >= size || page.next_cursor.is_none() {
-            return Ok(Page {
+            return Ok(CursorPage {
                 items,
                 next_cursor: page.next_cursor,
             });

@@ -15,7 +15,8 @@ use super::listing;
 use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
-use crate::zep::{Direction, Graph, GraphId, GraphPage, Metadata, Zep};
+use crate::local::Direction;
+use crate::zep::{Graph, GraphId, GraphPage, Graphs as _, Metadata};
 
 /// Graphs of a page at most (zep-cloud 3.30.0, `graph.list_all`).
 const MAX_PAGE: u32 = 100;

@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::zep::{Direction, PageNumber, Result};
+use crate::local::{Direction, PageNumber};
+use crate::zep::Result;
 
 /// Items of a page if the client does not say (zep-cloud 3.30.0, `graph.list_all`; not documented
 /// for users and threads).

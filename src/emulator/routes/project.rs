@@ -11,7 +11,7 @@ use super::Routes;
 use crate::emulator::Emulator;
 use crate::emulator::error::ApiResult;
 use crate::emulator::wire::{Answer, Segment};
-use crate::zep::{Project, Task, Zep};
+use crate::zep::{Accounts, Batches, Project, Task};
 
 pub(super) fn routes() -> Routes {
     Router::new()

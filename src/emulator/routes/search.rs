@@ -9,7 +9,8 @@ use super::filters::FilterBody;
 use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body};
-use crate::zep::{Entity, Episode, Fact, Filters, Reranker, Search, SearchScope, Zep};
+use crate::local::Filters;
+use crate::zep::{Entity, Episode, Fact, Reranker, Search, SearchScope};
 
 /// Characters of a context block if the client does not say, and at most (zep-cloud 3.30.0,
 /// `graph.search`).
@@ -60,10 +61,11 @@ pub(super) async fn search(
             _ => body.limit,
         },
         reranker: reranker(body.reranker.as_deref(), asked)?,
-        filters: match body.search_filters {
-            Some(filters) => filters.into_filters()?,
-            None => Filters::default(),
-        },
+        from_episodes: Vec::new(),
+    };
+    let filters = match body.search_filters {
+        Some(filters) => filters.into_filters()?,
+        None => Filters::default(),
     };
     let context_chars = body.max_characters.unwrap_or(DEFAULT_CONTEXT_CHARS);
     if context_chars > MAX_CONTEXT_CHARS {
@@ -72,7 +74,10 @@ pub(super) async fn search(
         )));
     }
 
-    let found = emulator.zep.search(&owner, &search).await?;
+    let found = emulator
+        .zep
+        .search_filtered(&owner, &search, &filters)
+        .await?;
     Ok(Answer(match asked {
         Scope::Stored(SearchScope::Edges) => Results {
             edges: Some(found.edges),

@@ -14,7 +14,7 @@ use crate::emulator::Emulator;
 use crate::emulator::error::ApiResult;
 use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
 use crate::local::UserOrder;
-use crate::zep::{Entity, NewUser, Thread, User, UserFields, UserId, UserPage, Zep};
+use crate::zep::{Accounts, Entity, NewUser, Thread, User, UserFields, UserId, UserPage};
 
 pub(super) fn routes() -> Routes {
     Router::new()

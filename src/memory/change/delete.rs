@@ -1,5 +1,4 @@
-//! Deleting a memory by its id, and saying what was removed by it: Zep cannot delete a single
-//! message.
+//! Deletes a memory by its id and reports what was removed: Zep cannot delete a single message.
 
 use serde_json::Map;
 
@@ -15,18 +14,18 @@ use crate::memory::{
 };
 use crate::zep::{self, Episode, Fact, ThreadId};
 
-/// How much of a memory was removed.
+/// What a deletion removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removed {
-    /// All of it.
+    /// The whole memory.
     All,
-    /// A fact. What it was drawn from is still stored, in these episodes.
+    /// A fact. Its source episodes are still stored.
     FactOnly {
-        /// The episodes.
+        /// The source episodes.
         sources: Vec<Uuid>,
     },
-    /// Of a turn of a conversation, the facts that were drawn from it. Its words are still stored in
-    /// this session, where they are hidden from all reads; deleting the session removes them.
+    /// The facts drawn from a turn of a conversation. Its words are still stored in this session,
+    /// hidden from all reads; deleting the session removes them.
     FactsOnly {
         /// The session.
         session: String,
@@ -38,11 +37,11 @@ pub enum Removed {
 pub struct Deleted {
     /// Its id.
     pub id: Uuid,
-    /// What it was.
+    /// Its form.
     pub form: Form,
-    /// Whose it was.
+    /// Its owner.
     pub owner: Owner,
-    /// How much of it is gone.
+    /// What was removed.
     pub removed: Removed,
 }
 
@@ -50,8 +49,7 @@ impl MemoryService {
     /// Deletes a memory, all parts of it. Repeating an interrupted call finishes it.
     ///
     /// # Errors
-    /// [`Error::NoMemory`], [`Error::Unfinished`] if it stopped on the way, or whatever the backend
-    /// says.
+    /// [`Error::NoMemory`], [`Error::Unfinished`] if it stopped midway, or the backend's error.
     pub async fn delete(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Deleted> {
         let id = by_id::checked(id)?;
         let Thing { owner, what } = self.find(caller, Right::Delete, &id, scope).await?;
@@ -61,7 +59,7 @@ impl MemoryService {
                 let first = parts.first().ok_or_else(|| by_id::no_memory(&id))?;
                 let form = Form::of_episode(first);
                 let removed = match (form, first.thread_id.clone()) {
-                    // One that is marked but still has its episode was deleted half-way.
+                    // A marked record that still has its episode was deleted only half-way.
                     (Form::Message, Some(thread)) => {
                         self.delete_message(&owner, &thread, parts).await?
                     }
@@ -87,11 +85,11 @@ impl MemoryService {
         })
     }
 
-    /// Deletes a text, its first part last: as long as any is there, so is the one that tells of the
-    /// others.
+    /// Deletes a text, its first part last: as long as any part exists, so does the one that leads
+    /// to the others.
     async fn delete_text(&self, owner: &Owner, parts: Vec<Episode>) -> Result<Removed> {
         let count = parts.len();
-        // What it took the place of may still be there, and would come back.
+        // A text that it replaced may still exist and would reappear.
         if let Some(old) = replaced_by(&parts) {
             self.delete_episodes_of(owner, &old).await?;
         }
@@ -102,9 +100,9 @@ impl MemoryService {
         Ok(Removed::All)
     }
 
-    /// Deletes the episodes of a message, and with them the facts that only they support. Where the
-    /// message itself stays in its thread, it is marked, and so hidden: first of all, so that nobody
-    /// sees half of it.
+    /// Deletes the episodes of a message and the facts that only they support. If the message stays
+    /// in its thread, it is marked and thereby hidden, before anything is deleted, so that no
+    /// reader sees half of it.
     async fn delete_message(
         &self,
         owner: &Owner,
@@ -117,11 +115,11 @@ impl MemoryService {
             let record = there.ours.as_ref().map(|ours| ours.record.clone());
             let mut blank = Ours::new(record.unwrap_or_else(RecordId::fresh));
             blank.marks.deleted = true;
-            let marked = fit::repack(&there, &blank, &Map::new())
+            let (mark, blanked) = fit::repack(&there, &blank, &Map::new())
                 .map_err(|error| Error::invalid("memory_id", error.to_string()))?;
             gone(
                 self.zep()
-                    .set_message_metadata(&part.uuid, &marked)
+                    .set_message_metadata(&part.uuid, Some(&mark), &blanked)
                     .await
                     .map(drop),
             )
@@ -153,7 +151,7 @@ impl MemoryService {
     }
 }
 
-/// What is not there is deleted, whoever did it.
+/// An absent item counts as deleted.
 pub(crate) fn gone(outcome: zep::Result<()>) -> zep::Result<()> {
     match outcome {
         Err(error) if error.is_not_found() => Ok(()),

@@ -1,5 +1,5 @@
-//! Deleting all memories of a scope, and entities with all that is theirs. Goes on to the end when
-//! something cannot be deleted, and says so.
+//! Deletes all memories of a scope, and entities with everything of theirs. Continues after
+//! failures and reports them.
 
 use std::collections::HashMap;
 
@@ -14,14 +14,12 @@ use crate::memory::{
     },
     service::MemoryService,
 };
-use crate::zep::{
-    self, Direction, Episode, Listing, Metadata, OrderBy, ThreadId, Window, Zep, limits::PAGE_ITEMS,
-};
+use crate::zep::{self, Episode, Metadata, ThreadId, TimeOrder, Window, Zep, limits::PAGE_ITEMS};
 
-/// How many failures are told one by one.
+/// How many failures are listed.
 const MAX_FAILURES: usize = 20;
 
-/// An entity of mem0's: what memories can be of.
+/// One of mem0's entities: an owner or mark of memories.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntityId {
     /// A user.
@@ -35,7 +33,7 @@ pub enum EntityId {
 }
 
 impl EntityId {
-    /// Whose memories go with it.
+    /// The owner whose memories are deleted with it.
     pub fn owner(&self, default_user: &UserId) -> Owner {
         match self {
             Self::User(user) => Owner::User(user.clone()),
@@ -46,7 +44,7 @@ impl EntityId {
     }
 }
 
-/// What was removed.
+/// What a purge removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Whether the user or the agent's graph itself is gone.
@@ -57,25 +55,25 @@ pub struct Purged {
     pub messages: u64,
     /// Texts outside of sessions; a long text counts once for each of its parts.
     pub texts: u64,
-    /// Facts that were left when what they were drawn from was gone.
+    /// Facts that remained after their sources were deleted.
     pub facts: u64,
     /// What could not be deleted, and why: the first 20.
     pub failures: Vec<Failure>,
-    /// How many more could not.
+    /// How many more failed.
     pub failures_not_listed: u64,
 }
 
-/// Something that could not be deleted.
+/// An item that could not be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What, with its id.
+    /// The item, with its id.
     pub what: String,
     /// Why.
     pub error: String,
 }
 
 impl Purged {
-    /// Whether all that was to be removed is gone.
+    /// Whether everything in the scope is gone.
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty()
     }
@@ -91,15 +89,14 @@ impl Purged {
 }
 
 impl MemoryService {
-    /// Deletes all memories in a scope: those of a user, of an agent's own, of a session, of a
-    /// user's app or agent; several ids mean all of them at once. The user, and the agent's graph,
-    /// stay.
+    /// Deletes all memories in a scope: of a user, an agent, a session, or a user's app or agent;
+    /// several ids mean their intersection. The user and the agent's graph remain.
     ///
     /// # Errors
-    /// [`Error::SharedScope`] if a session holds memories of the scope and others, since Zep deletes
-    /// sessions whole: then nothing is deleted. [`Error::NoSession`], or whatever the backend says
-    /// before anything is deleted. Later failures are in [`Purged::failures`], those of listing what
-    /// is left to delete among them.
+    /// [`Error::SharedScope`] if a session holds memories inside and outside of the scope, since
+    /// Zep deletes sessions whole: then nothing is deleted. [`Error::NoSession`], or the backend's
+    /// error before anything is deleted. Later failures, those of listing included, are in
+    /// [`Purged::failures`].
     pub async fn delete_all(&self, caller: &Caller, scope: &Scope) -> Result<Purged> {
         let owner = self.owner(caller, Right::Delete, scope)?;
         let marks = Marked {
@@ -117,7 +114,7 @@ impl MemoryService {
         };
         match (&purge.owner, &scope.session) {
             (Owner::User(user), Some(session)) => {
-                // What was believed a moment ago is not enough: the thread is deleted whole.
+                // A cached resolution is not enough: the thread is deleted whole.
                 self.inner.sessions.forget(user, session);
                 let thread = self.inner.sessions.find(self.zep(), user, session).await?;
                 let thread = thread.ok_or_else(|| Error::NoSession {
@@ -136,11 +133,11 @@ impl MemoryService {
         Ok(purge.finish())
     }
 
-    /// Deletes an entity with all that is its own. With an agent or app goes what the default user has
-    /// of it; other users' memories that name it stay.
+    /// Deletes an entity with everything of its own. With an agent or app, the default user's
+    /// memories of it are deleted; other users' memories that name it remain.
     ///
     /// # Errors
-    /// [`Error::NoEntity`] if there is none, or as [`MemoryService::delete_all`].
+    /// [`Error::NoEntity`] if it does not exist, or as [`MemoryService::delete_all`].
     pub async fn delete_entity(&self, caller: &Caller, entity: EntityId) -> Result<Purged> {
         match entity {
             EntityId::User(user) => self.delete_user(caller, &user).await,
@@ -205,7 +202,7 @@ impl MemoryService {
         self.delete_named(caller, marks, graph, what).await
     }
 
-    /// Deletes what the default user has of an agent or app, if the caller reaches that user, and
+    /// Deletes the default user's memories of an agent or app, if the caller reaches that user, and
     /// then its graph: until then, it is listed.
     async fn delete_named(
         &self,
@@ -239,7 +236,7 @@ impl MemoryService {
         Ok(done)
     }
 
-    /// Forgets what is believed of threads and of whose memories are.
+    /// Clears the caches of threads and owners.
     fn forget_all(&self) {
         self.inner.sessions.forget_all();
         self.inner.shown.clear();
@@ -248,7 +245,10 @@ impl MemoryService {
     }
 }
 
-/// The marks of memories that belong to an agent or app beside their user.
+/// Ascending, so that deleted items are behind the next page.
+const DELETING_ORDER: TimeOrder = TimeOrder::OldestFirst;
+
+/// The marks of an agent or app on memories of a user.
 struct Marked {
     agent: Option<AgentId>,
     app: Option<AppId>,
@@ -267,20 +267,20 @@ impl Marked {
     }
 }
 
-/// What we added to a stored part.
+/// Our metadata of a stored part.
 fn ours(metadata: Option<&Metadata>) -> Option<Ours> {
     metadata.map(fit::unpack)?.ours
 }
 
-/// One owner's memories being deleted.
+/// A purge of one owner's memories.
 struct Purge<'a> {
     service: &'a MemoryService,
     owner: Owner,
     done: Purged,
 }
 
-impl Purge<'_> {
-    fn zep(&self) -> &dyn Zep {
+impl<'a> Purge<'a> {
+    fn zep(&self) -> &'a dyn Zep {
         self.service.zep()
     }
 
@@ -293,7 +293,7 @@ impl Purge<'_> {
     async fn everything(&mut self) -> Result<()> {
         if let Owner::User(user) = &self.owner {
             let threads = match self.zep().user_threads(user).await {
-                // Somebody who is not known has nothing.
+                // An unknown owner has nothing.
                 Err(error) if error.is_not_found() => return Ok(()),
                 threads => threads?,
             };
@@ -301,7 +301,7 @@ impl Purge<'_> {
                 self.thread(&ThreadId::new(&id)?, None).await;
             }
         }
-        // What was deleted is told, whatever becomes of the rest.
+        // What was deleted is reported even if the rest fails.
         if let Err(error) = gone(self.texts().await) {
             self.done.failed("the list of memories".into(), &error);
         }
@@ -311,7 +311,7 @@ impl Purge<'_> {
         Ok(())
     }
 
-    /// Deletes a thread, of which it is known how many messages it has, or not.
+    /// Deletes a thread. The number of its messages may be known.
     async fn thread(&mut self, thread: &ThreadId, messages: Option<u64>) {
         let messages = match messages {
             Some(known) => known,
@@ -343,44 +343,38 @@ impl Purge<'_> {
         }
     }
 
-    /// Deletes all texts. Messages are left: they go with their threads, and where a thread could not
-    /// be deleted that is said.
+    /// Deletes all texts. Messages are skipped: they go with their threads, and a thread that
+    /// cannot be deleted is reported.
     async fn texts(&mut self) -> zep::Result<()> {
-        let mut listing = oldest_first();
-        loop {
-            let page = self.zep().list_episodes(&self.owner, &listing).await?;
+        let owner = self.owner.clone();
+        let mut pages = self.zep().episodes(&owner, DELETING_ORDER, PAGE_ITEMS);
+        while let Some(page) = pages.next().await? {
             for episode in page.items {
                 if episode.thread_id.is_none() {
                     self.episode(&episode.uuid).await;
                 }
             }
-            match page.next_cursor {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => return Ok(()),
-            }
         }
+        Ok(())
     }
 
-    /// Deletes the facts that are left.
+    /// Deletes the facts that remain.
     async fn facts(&mut self) -> zep::Result<()> {
-        let mut listing = oldest_first();
-        loop {
-            let page = self.zep().list_facts(&self.owner, &listing).await?;
+        let owner = self.owner.clone();
+        let mut pages = self.zep().facts(&owner, DELETING_ORDER, PAGE_ITEMS);
+        while let Some(page) = pages.next().await? {
             for fact in page.items {
                 match gone(self.zep().delete_fact(&fact.uuid).await) {
                     Ok(()) => self.done.facts += 1,
                     Err(error) => self.done.failed(format!("fact {}", fact.uuid), &error),
                 }
             }
-            match page.next_cursor {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => return Ok(()),
-            }
         }
+        Ok(())
     }
 
-    /// How many messages a thread has, if all of them have the marks, but for deleted ones, whose
-    /// words Zep keeps: these have no marks any more, and no episode to be counted.
+    /// The number of messages of a thread, if all of them have the marks. Deleted messages, whose
+    /// words Zep keeps, have neither marks nor episodes and are not counted.
     async fn is_all_marked(
         &self,
         thread: &ThreadId,
@@ -390,7 +384,7 @@ impl Purge<'_> {
         let newest = Window::Last { limit: 1 };
         let page = self.zep().messages(thread, &newest).await?;
         match page.total_count {
-            // In doubt whether the thread is still this user's, it stays.
+            // If the thread may not be this user's any more, it stays.
             _ if !page.is_of(&self.owner) => return Ok(None),
             Some(total) if total == marked => return Ok(Some(total)),
             Some(total) if total > marked => {}
@@ -404,16 +398,18 @@ impl Purge<'_> {
         Ok(all.then_some(messages.len() as u64))
     }
 
-    /// Deletes what has the marks: texts, and sessions in which everything has them.
+    /// Deletes what has the marks: texts, and sessions whose messages all have them.
     async fn marked(&mut self, marks: &Marked, only: Option<&ThreadId>) -> Result<()> {
-        let mut listing = oldest_first();
+        let owner = self.owner.clone();
+        let mut pages = self.zep().episodes(&owner, DELETING_ORDER, PAGE_ITEMS);
         let mut texts = Vec::new();
         let mut threads: HashMap<String, u64> = HashMap::new();
         loop {
-            let page = match self.zep().list_episodes(&self.owner, &listing).await {
+            let page = match pages.next().await {
                 Err(error) if error.is_not_found() => return Ok(()),
                 page => page?,
             };
+            let Some(page) = page else { break };
             let meant = |episode: &Episode| {
                 let thread = episode.thread_id.as_deref();
                 marks.has(episode.metadata.as_ref())
@@ -424,10 +420,6 @@ impl Purge<'_> {
                     Some(thread) => *threads.entry(thread).or_default() += 1,
                     None => texts.push(episode.uuid),
                 }
-            }
-            match page.next_cursor {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => break,
             }
         }
         let mut whole = Vec::new();
@@ -458,15 +450,5 @@ impl Purge<'_> {
             self.episode(&text).await;
         }
         Ok(())
-    }
-}
-
-/// Upwards, so that what was deleted is behind the cursor.
-fn oldest_first() -> Listing {
-    Listing {
-        limit: Some(PAGE_ITEMS),
-        order_by: Some(OrderBy::CreatedAt),
-        direction: Some(Direction::Asc),
-        ..Listing::default()
     }
 }

@@ -1,5 +1,5 @@
-//! Records whose text was changed: the new one names the old one, which is deleted behind it. Where
-//! both are seen, the old one is hidden and its deletion finished.
+//! Replaced texts: a new text names the old one, which is then deleted. Where both are found, the
+//! old one is hidden and its deletion finished.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,18 +12,18 @@ use crate::memory::{
 };
 use crate::zep::Fact;
 
-/// The old ones among some episodes whose new ones are among them, too, and whatever else of these
-/// is not to be seen.
+/// The hidden ones among some episodes: replaced texts whose replacement is among them, and
+/// incomplete replacements.
 #[derive(Debug, Default)]
 pub(crate) struct Replaced {
-    /// Old ones, whose new ones are stored whole.
+    /// Replaced texts whose replacement is stored whole.
     ids: HashSet<Uuid>,
-    /// The records of which they are the first parts, and new ones of which parts are missing.
+    /// The records that begin with these, and incomplete replacements.
     records: HashSet<String>,
 }
 
 impl Replaced {
-    /// Those among these episodes of an owner.
+    /// Finds the hidden ones among these episodes of an owner.
     pub(crate) async fn among(
         service: &MemoryService,
         owner: &Owner,
@@ -41,8 +41,8 @@ impl Replaced {
             let Some(old) = sources.iter().find(|source| source.id.as_str() == old) else {
                 continue;
             };
-            // Parts are stored in their order: where the last one is, all are. An old one is kept, and
-            // seen, until then: what is there of the new one may be all that there will ever be of it.
+            // Parts are stored in order: if the last exists, all do. Until then the old text stays
+            // and is shown: the new one may never be completed.
             let is_whole = parts.iter().any(|part| part.is_last)
                 || whole(service.zep().find_episodes(owner, record).await?)
                     .is_some_and(|found| !found.record.incomplete);
@@ -56,7 +56,7 @@ impl Replaced {
         Ok(replaced)
     }
 
-    /// Whether this episode is an old one, or otherwise not to be seen.
+    /// Whether this episode is hidden.
     pub(crate) fn hides(&self, source: &Source) -> bool {
         source.deleted
             || self.ids.contains(&source.id)
@@ -66,7 +66,7 @@ impl Replaced {
                 .is_some_and(|record| self.records.contains(record))
     }
 
-    /// Whether this fact was drawn from such ones only.
+    /// Whether this fact was drawn from hidden episodes only.
     pub(crate) fn hides_fact(
         &self,
         service: &MemoryService,
@@ -80,7 +80,7 @@ impl Replaced {
         !fact.episodes.is_empty() && fact.episodes.iter().all(is_hidden)
     }
 
-    /// Finishes their deletion, behind the caller's back: who reads waits for nothing.
+    /// Finishes the deletion of replaced texts in the background; readers do not wait.
     pub(crate) fn finish(&self, service: &MemoryService, owner: &Owner) {
         for id in &self.ids {
             let (service, owner, id) = (service.clone(), owner.clone(), id.clone());

@@ -1,5 +1,5 @@
-//! Changing a memory: a fact in place, a text by putting a new one in its place, of a turn of a
-//! conversation its fields only.
+//! Changes a memory: a fact in place, a text by storing a replacement, a turn of a conversation
+//! only in its fields.
 
 use serde_json::{Map, Value};
 
@@ -18,34 +18,34 @@ use crate::memory::{
 };
 use crate::zep::{Episode, Fact, FactPatch};
 
-/// A change of a memory. Absent parts stay as they are.
+/// A change of a memory. Absent fields stay as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
-    /// The new words.
+    /// The new text.
     pub text: Option<String>,
-    /// The new fields, in the place of all old ones.
+    /// The new fields, replacing all old ones.
     pub metadata: Option<Map<String, Value>>,
 }
 
 /// A changed memory.
 #[derive(Debug, Clone)]
 pub struct Changed {
-    /// As it is now.
+    /// The memory after the change.
     pub memory: Memory,
-    /// The id that it had before, if it has another one now.
+    /// Its id before, if it changed.
     pub previous_id: Option<Uuid>,
 }
 
 impl MemoryService {
     /// Changes a memory, all parts of it together.
     ///
-    /// A text gets a new id: Zep cannot change the words of an episode, so the new text is stored,
-    /// with the time and the fields of the old one, and then the old one is deleted. Whoever sees
-    /// both in between hides the old one. Repeating an interrupted call finishes it.
+    /// A text gets a new id: Zep cannot change an episode's text, so the new text is stored with
+    /// the time and fields of the old one, and the old one is deleted. Readers who find both hide
+    /// the old one. Repeating an interrupted call finishes it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if there is nothing to change or the words of a turn of a conversation
-    /// are to be; [`Error::NoMemory`]; [`Error::Unfinished`] if it stopped on the way.
+    /// [`Error::Invalid`] if nothing is to be changed, or if the text of a turn of a conversation
+    /// is; [`Error::NoMemory`]; [`Error::Unfinished`] if it stopped midway.
     pub async fn update(
         &self,
         caller: &Caller,
@@ -66,12 +66,12 @@ impl MemoryService {
                 "is blank; to remove a memory use delete_memory",
             ));
         }
-        // Two new texts in the place of one would both stay.
+        // Two replacements of one text would both stay.
         let turn = self.inner.changes.of(&id).lock_owned().await;
         let Thing { owner, what } = self.find(caller, Right::Write, &id, scope).await?;
         let service = self.clone();
-        // Once begun, it goes on to its end even if the caller gives up: whoever makes the same call
-        // again meanwhile waits for it.
+        // Once begun, the change completes even if the caller is gone; a repeated call waits for
+        // it.
         let work = self.inner.writes.spawn(async move {
             let _turn = turn;
             let changed = match what {
@@ -91,7 +91,7 @@ impl MemoryService {
         let mut attributes = fact.attributes.clone().unwrap_or_default();
         if let Some(metadata) = change.metadata {
             fit::check_metadata(&metadata)
-                .map_err(|error| Error::invalid("metadata", without_subject(&error)))?;
+                .map_err(|error| Error::invalid("metadata", error.problem()))?;
             let text = Value::Object(metadata).to_string();
             attributes.insert(FACT_METADATA.into(), text.into());
         }
@@ -101,7 +101,7 @@ impl MemoryService {
             attributes: Some(attributes.clone()),
         };
         let mut now = self.zep().update_fact(&fact.uuid, &patch).await?;
-        // What Zep's answer leaves out is as it was asked for.
+        // Fields that Zep's answer omits are as requested.
         now.attributes = Some(attributes);
         if now.episodes.is_empty() {
             now.episodes = fact.episodes;
@@ -128,8 +128,8 @@ impl MemoryService {
         let found = by_id::whole(parts.clone()).ok_or_else(|| by_id::no_memory(id))?;
         let is_message = Form::of_episode(&first) == Form::Message;
         let text = change.text.filter(|text| *text != found.record.content);
-        // A new text takes the place of whatever is left of the old one: an earlier call of this kind
-        // may have stopped half-way through deleting it.
+        // A replacement covers what is left of the old text: an earlier call may have stopped while
+        // deleting it.
         if found.record.incomplete && (is_message || text.is_none()) {
             return Err(Error::invalid(
                 "memory_id",
@@ -163,7 +163,7 @@ impl MemoryService {
         }
     }
 
-    /// Puts a new text in the place of an old one.
+    /// Stores a replacement of a text.
     async fn replace(
         &self,
         owner: Owner,
@@ -172,7 +172,7 @@ impl MemoryService {
         text: String,
         metadata: Map<String, Value>,
     ) -> Result<Changed> {
-        // The same call again finds what this one stored.
+        // A repeated call finds what this one stored.
         let name = format!("{}\n{text}\n{}", old.uuid, Value::Object(metadata.clone()));
         let record = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string();
         let mut ours = ours.unwrap_or_else(|| Ours::new(RecordId::fresh()));
@@ -214,7 +214,7 @@ impl MemoryService {
                 },
                 error => error,
             })?;
-        // It is stored, and need not be read back: failing now would say that it is not.
+        // It is stored and need not be read back: an error now would deny that.
         let is_undated = ours.marks.time == TimeOrigin::Inferred;
         let stored = Assembled {
             record: Record {
@@ -242,7 +242,7 @@ impl MemoryService {
         })
     }
 
-    /// Gives all parts of a record new fields.
+    /// Sets new fields on all parts of a record.
     pub(crate) async fn set_fields(
         &self,
         parts: &[Episode],
@@ -253,17 +253,19 @@ impl MemoryService {
         ours.marks.updated = Some(now());
         for part in parts {
             let there = fit::unpack(part.metadata.as_ref().unwrap_or(&Map::new()));
-            let packed = fit::repack(&there, &ours, metadata)
-                .map_err(|error| Error::invalid("metadata", without_subject(&error)))?;
+            let (mark, packed) = fit::repack(&there, &ours, metadata)
+                .map_err(|error| Error::invalid("metadata", error.problem()))?;
             let set = match Form::of_episode(part) {
-                Form::Message => {
-                    let set = self.zep().set_message_metadata(&part.uuid, &packed).await;
-                    set.map(drop)
-                }
-                _ => {
-                    let set = self.zep().set_episode_metadata(&part.uuid, &packed).await;
-                    set.map(drop)
-                }
+                Form::Message => self
+                    .zep()
+                    .set_message_metadata(&part.uuid, Some(&mark), &packed)
+                    .await
+                    .map(drop),
+                _ => self
+                    .zep()
+                    .set_episode_metadata(&part.uuid, Some(&mark), &packed)
+                    .await
+                    .map(drop),
             };
             set.map_err(|cause| match parts.len() {
                 1 => Error::Zep(cause),
@@ -284,8 +286,8 @@ impl MemoryService {
     }
 
     /// Deletes all parts of the record that begins with this episode, the first one last: as long
-    /// as any is there, so is the one that tells of the others. What it took the place of, and is
-    /// still there, goes before it: nothing would hide that any more.
+    /// as any part exists, so does the one that leads to the others. A text that it replaced and
+    /// that still exists is deleted before, since nothing would hide it any more.
     pub(crate) async fn delete_episodes_of(&self, owner: &Owner, first: &Uuid) -> Result<()> {
         let mut chain: Vec<Vec<Episode>> = Vec::new();
         let mut next = Some(first.clone());
@@ -298,7 +300,7 @@ impl MemoryService {
                 chain.push(parts);
             }
         }
-        // A search may have found facts of these, and ask for their words when they are gone.
+        // A search may have found facts of these episodes and then ask for their deleted text.
         for part in chain.iter().flatten() {
             self.inner.replaced.insert(part.uuid.clone(), ());
         }
@@ -309,7 +311,7 @@ impl MemoryService {
         Ok(())
     }
 
-    /// All parts of a text; `None` if there is no such text.
+    /// All parts of a text; `None` if it does not exist.
     async fn text_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Vec<Episode>>> {
         let parts = self.record_under(owner, id).await?;
         let is_text = |part: &Episode| Form::of_episode(part) == Form::Episode;
@@ -317,18 +319,9 @@ impl MemoryService {
     }
 }
 
-/// The id of the text whose place a text took.
+/// The id of the text that a text replaced.
 pub(crate) fn replaced_by(parts: &[Episode]) -> Option<Uuid> {
     let metadata = parts.first()?.metadata.as_ref()?;
     let replaces = fit::unpack(metadata).ours?.marks.replaces?;
     by_id::checked(&replaces).ok()
-}
-
-/// What is wrong, behind the name of the argument.
-fn without_subject(error: &fit::FitError) -> String {
-    let text = error.to_string();
-    match text.split_once(' ') {
-        Some(("metadata", problem)) => problem.to_owned(),
-        _ => text,
-    }
 }

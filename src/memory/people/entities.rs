@@ -1,4 +1,4 @@
-//! Listing whose memories there are.
+//! Lists the entities that have memories.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -15,19 +15,16 @@ use crate::memory::{
     record::fit,
     service::MemoryService,
 };
-use crate::zep::{self, Outcome, PageNumber};
+use crate::zep::{self, Outcome};
 
-/// The most entities of each kind that are listed. Ours.
+/// The most entities of each kind in a list. Ours.
 pub const MAX_ENTITIES: usize = 1_000;
-/// How many are asked for at a time.
-const PAGE: u32 = 100;
-/// How often it is tried again to make the graph by which an agent or app is listed; after one, two
-/// and four seconds.
+/// How often creating a marker graph is retried; after one, two and four seconds.
 const RETRIES: usize = 3;
-/// How long that may take in all: whoever stops the server waits for it.
+/// The time limit of that: shutting down waits for it.
 const RETRIED_FOR: Duration = Duration::from_secs(20);
 
-/// What kind of entity.
+/// The kind of an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EntityKind {
     /// A person.
@@ -52,28 +49,28 @@ impl EntityKind {
     }
 }
 
-/// Something that memories are of.
+/// An entity that has memories.
 #[derive(Debug, Clone)]
 pub struct Entity {
-    /// What it is.
+    /// Its kind.
     pub kind: EntityKind,
     /// Its id, as the application named it.
     pub id: String,
     /// A user's name, else the id.
     pub name: String,
-    /// Of a session: whose it is.
+    /// For a session: its user.
     pub user: Option<String>,
-    /// Of a user: how many sessions they have, if all sessions were listed.
+    /// For a user: how many sessions they have, if all sessions were listed.
     pub sessions: Option<u64>,
-    /// A user's fields.
+    /// For a user: their fields.
     pub metadata: Map<String, Value>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Option<Timestamp>,
-    /// When it was changed last, where that is known.
+    /// When it was last changed, if known.
     pub updated_at: Option<Timestamp>,
 }
 
-/// Whose memories there are.
+/// The entities that have memories.
 #[derive(Debug, Clone, Default)]
 pub struct Entities {
     /// Users, agents, apps, then sessions; each kind oldest first, as Zep lists them.
@@ -86,18 +83,18 @@ pub struct Entities {
     pub apps: u64,
     /// How many sessions there are.
     pub runs: u64,
-    /// Whether there are more than are listed: 1,000 of each kind, or, for a caller who reaches some
-    /// users or agents only, those of the first 100 of them.
+    /// Whether there are more than listed: more than 1,000 of a kind, or, for a caller with limited
+    /// reach, more than 100 users or agents.
     pub truncated: bool,
 }
 
 impl MemoryService {
-    /// The users, agents, apps and sessions that there are, as far as the caller reaches them; nobody
-    /// else is asked about or counted. An agent or app is known by its graph, which is made with the
-    /// first memory that names it, and may be empty: then its memories are users'.
+    /// Lists users, agents, apps and sessions within the caller's reach; others are neither asked
+    /// for nor counted. An agent or app is known by its graph, which is created with the first
+    /// memory that names it and may be empty: then its memories belong to users.
     ///
     /// # Errors
-    /// Whatever the backend says.
+    /// The backend's error.
     pub async fn entities(&self, caller: &Caller) -> Result<Entities> {
         let mut all = Entities::default();
         let mut users = self.users(caller, &mut all).await?;
@@ -129,12 +126,11 @@ impl MemoryService {
             return Ok(found);
         }
         let mut found = Vec::new();
-        for number in 1.. {
-            let page = self.zep().list_users(page(number)).await?;
-            let last = page.users.len() < PAGE as usize;
-            found.extend(page.users.into_iter().filter_map(of_user));
-            if last || found.len() >= MAX_ENTITIES {
-                all.truncated |= !last;
+        let mut pages = self.zep().users();
+        while let Some(page) = pages.next().await? {
+            found.extend(page.items.into_iter().filter_map(of_user));
+            if page.is_last || found.len() >= MAX_ENTITIES {
+                all.truncated |= !page.is_last;
                 all.users = page.total_count.unwrap_or(0).max(found.len() as u64);
                 break;
             }
@@ -163,28 +159,27 @@ impl MemoryService {
         Ok(agents)
     }
 
-    /// Those of all agents' and apps' graphs that the caller reaches.
+    /// The graphs of agents and apps within the caller's reach.
     async fn reached_graphs(
         &self,
         caller: &Caller,
         all: &mut Entities,
         found: &mut Vec<Entity>,
     ) -> Result<()> {
-        for number in 1.. {
-            let graphs = self.zep().list_graphs(page(number)).await?.graphs;
-            let last = graphs.len() < PAGE as usize;
+        let mut pages = self.zep().graphs();
+        while let Some(page) = pages.next().await? {
             let reached = |graph: &zep::Graph| {
                 let id = graph.graph_id.as_deref();
                 let id = id.and_then(|id| GraphId::new(id).ok());
                 id.is_some_and(|id| caller.reaches(&Owner::Graph(id)))
             };
-            found.extend(graphs.into_iter().filter(reached).filter_map(of_graph));
+            found.extend(page.items.into_iter().filter(reached).filter_map(of_graph));
             let most = |kind| {
                 let of_kind = found.iter().filter(|entity| entity.kind == kind);
                 of_kind.count() >= MAX_ENTITIES
             };
-            if last || most(EntityKind::Agent) || most(EntityKind::App) {
-                all.truncated |= !last;
+            if page.is_last || most(EntityKind::Agent) || most(EntityKind::App) {
+                all.truncated |= !page.is_last;
                 break;
             }
         }
@@ -205,12 +200,11 @@ impl MemoryService {
             return Ok(found);
         }
         let mut found = Vec::new();
-        for number in 1.. {
-            let page = self.zep().list_threads(page(number)).await?;
-            let last = page.threads.len() < PAGE as usize;
-            found.extend(page.threads.into_iter().filter_map(of_thread));
-            if last || found.len() >= MAX_ENTITIES {
-                all.truncated |= !last;
+        let mut pages = self.zep().threads();
+        while let Some(page) = pages.next().await? {
+            found.extend(page.items.into_iter().filter_map(of_thread));
+            if page.is_last || found.len() >= MAX_ENTITIES {
+                all.truncated |= !page.is_last;
                 all.runs = page.total_count.unwrap_or(0).max(found.len() as u64);
                 break;
             }
@@ -220,8 +214,8 @@ impl MemoryService {
 }
 
 impl MemoryService {
-    /// Tells Zep of agents and apps that memories are marked with, so that they are listed: behind the
-    /// caller's back, and once for each. A memory is no less stored if that fails.
+    /// Creates the marker graphs of agents and apps named by memories, so that they are listed: in
+    /// the background, once for each. A failure does not affect the stored memory.
     pub(crate) fn tell_of(&self, named: BTreeSet<GraphId>) {
         for graph in named {
             if self.inner.told.contains(&graph) {
@@ -239,7 +233,7 @@ impl MemoryService {
                         _ => Ok(()),
                     }
                 };
-                // Made twice, it is there once.
+                // Creating it twice leaves one.
                 let made = make
                     .retry(ExponentialBuilder::default().with_max_times(RETRIES))
                     .when(|error| error.outcome() != Outcome::Refused);
@@ -255,7 +249,7 @@ impl MemoryService {
     }
 }
 
-/// As many of these as are asked about.
+/// As many of these as may be asked for.
 fn first<'a, T>(
     listed: &'a BTreeSet<T>,
     all: &mut Entities,
@@ -284,7 +278,7 @@ fn of_user(user: zep::User) -> Option<Entity> {
     })
 }
 
-/// `None` for graphs of other programs, which are none of ours.
+/// `None` for graphs of other programs.
 fn of_graph(graph: zep::Graph) -> Option<Entity> {
     let id = GraphId::new(&graph.graph_id?).ok()?;
     let (kind, name) = match (AgentId::of_graph(&id), AppId::of_graph(&id)) {
@@ -304,7 +298,7 @@ fn of_graph(graph: zep::Graph) -> Option<Entity> {
     })
 }
 
-/// `None` for a thread whose owner Zep does not tell: it is nobody's.
+/// `None` for a thread without a stated owner.
 fn of_thread(thread: zep::Thread) -> Option<Entity> {
     let user = UserId::new(&thread.user_id?).ok()?;
     let session = SessionId::of_thread(&thread.thread_id?, &user);
@@ -318,8 +312,4 @@ fn of_thread(thread: zep::Thread) -> Option<Entity> {
         created_at: thread.created_at,
         updated_at: None,
     })
-}
-
-fn page(number: u32) -> PageNumber {
-    PageNumber { number, size: PAGE }
 }

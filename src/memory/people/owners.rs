@@ -1,4 +1,4 @@
-//! Whose memories there are: owners that a filter can reach, and the owner of an id.
+//! The owners that a filter can reach, and all owners within a caller's reach.
 
 use crate::memory::{
     Result,
@@ -7,14 +7,12 @@ use crate::memory::{
     model::{AgentId, Caller, Owner, UserId},
     service::MemoryService,
 };
-use crate::zep::{GraphId, PageNumber};
+use crate::zep::GraphId;
 
-/// How many owners one question may reach. Ours: each costs requests of its own.
+/// The most owners of one query. Ours: each costs requests of its own.
 pub(crate) const MAX_OWNERS: usize = 100;
-/// How many users or graphs are listed at a time.
-const LISTED_AT_ONCE: u32 = 100;
 
-/// Owners to be asked.
+/// Owners to query.
 #[derive(Debug, Default)]
 pub(crate) struct Owners {
     pub(crate) owners: Vec<Owner>,
@@ -42,8 +40,8 @@ impl Owners {
 }
 
 impl MemoryService {
-    /// The owners that a filter can reach and the caller may: those that it names, and where it
-    /// means everybody, the users and agents that there are, at most 100.
+    /// The owners that both the filter and the caller can reach: those that the filter names, and
+    /// if it means all, the existing users and agents, at most 100.
     pub(crate) async fn owners_in_reach(&self, caller: &Caller, filter: &Filter) -> Result<Owners> {
         let reach = filter.reach(self.default_user(caller));
         let mut found = Owners::default();
@@ -60,7 +58,7 @@ impl MemoryService {
         Ok(found)
     }
 
-    /// All users and agents that the caller may reach, at most 100.
+    /// All users and agents within the caller's reach, at most 100.
     pub(crate) async fn everybody(&self, caller: &Caller) -> Result<Owners> {
         let mut found = Owners::default();
         self.each_user(caller, &mut found).await?;
@@ -69,29 +67,23 @@ impl MemoryService {
     }
 
     async fn each_user(&self, caller: &Caller, found: &mut Owners) -> Result<()> {
-        // Nobody else is asked for, or looked at.
+        // Others are neither asked for nor looked at.
         if let Some(users) = caller.listed_users() {
             for user in users {
                 found.push(Owner::User(user.clone()));
             }
             return Ok(());
         }
-        for number in 1.. {
-            let page = PageNumber {
-                number,
-                size: LISTED_AT_ONCE,
-            };
-            let users = self.zep().list_users(page).await?.users;
-            let last = users.len() < LISTED_AT_ONCE as usize;
-            let ids = users.into_iter().filter_map(|user| user.user_id);
+        let mut pages = self.zep().users();
+        while !found.truncated
+            && let Some(page) = pages.next().await?
+        {
+            let ids = page.items.into_iter().filter_map(|user| user.user_id);
             for user in ids.filter_map(|id| UserId::new(&id).ok()) {
                 let owner = Owner::User(user);
                 if caller.reaches(&owner) {
                     found.push(owner);
                 }
-            }
-            if last || found.truncated {
-                break;
             }
         }
         Ok(())
@@ -104,29 +96,23 @@ impl MemoryService {
             }
             return Ok(());
         }
-        for number in 1.. {
-            let page = PageNumber {
-                number,
-                size: LISTED_AT_ONCE,
-            };
-            let graphs = self.zep().list_graphs(page).await?.graphs;
-            let last = graphs.len() < LISTED_AT_ONCE as usize;
-            let ids = graphs.into_iter().filter_map(|graph| graph.graph_id);
+        let mut pages = self.zep().graphs();
+        while !found.truncated
+            && let Some(page) = pages.next().await?
+        {
+            let ids = page.items.into_iter().filter_map(|graph| graph.graph_id);
             for graph in ids.filter_map(|id| GraphId::new(&id).ok()) {
                 let owner = Owner::Graph(graph);
                 if is_agents(&owner) && caller.reaches(&owner) {
                     found.push(owner);
                 }
             }
-            if last || found.truncated {
-                break;
-            }
         }
         Ok(())
     }
 }
 
-/// Whether it is the graph of an agent: graphs of other programs are none of ours.
+/// Whether this is an agent's graph: graphs of other programs are ignored.
 fn is_agents(owner: &Owner) -> bool {
     match owner {
         Owner::Graph(graph) => AgentId::of_graph(graph).is_some(),

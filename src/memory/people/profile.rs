@@ -1,4 +1,4 @@
-//! Users as an application describes them: made on first use, completed later, never overwritten.
+//! User profiles: created on first use, completed later, never overwritten.
 
 use serde_json::{Map, Value};
 
@@ -11,39 +11,39 @@ use crate::memory::{
 };
 use crate::zep::{self, Metadata, NewUser, UserFields};
 
-/// What is known of a user.
+/// What the application knows about a user.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Profile {
-    /// The whole name. Zep has two fields for it: the last word is taken for the family name.
+    /// The full name. Zep has two fields: the last word becomes the family name.
     pub name: Option<String>,
-    /// The address.
+    /// The email address.
     pub email: Option<String>,
-    /// Fields that stand in the user's metadata under their own names, first.
+    /// Fields kept in the user's metadata under their own names, first.
     pub marks: Metadata,
     /// The application's own fields, any JSON.
     pub metadata: Map<String, Value>,
 }
 
-/// What became of a user.
+/// The outcome of [`MemoryService::ensure_user`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserState {
-    /// They are new.
+    /// The user is new.
     Made,
-    /// They were there. The absent fields were added, the different ones left as they are.
+    /// The user existed. Absent fields were added, different ones left as they are.
     Completed(ProfileDiff),
 }
 
-/// How a user stands beside a profile.
+/// How a stored user differs from a profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileDiff {
-    /// The fields that the user lacks, by name.
+    /// Names of the fields that the user lacks.
     pub absent: Vec<String>,
-    /// The fields that the user has with another value, by name.
+    /// Names of the fields with another value.
     pub different: Vec<String>,
 }
 
 impl Profile {
-    /// As Zep takes it.
+    /// The profile in Zep's fields.
     fn fields(&self) -> UserFields {
         let (first_name, last_name) = split_name(self.name.as_deref());
         let metadata = pack_flat(self.marks.clone(), &self.metadata);
@@ -55,8 +55,8 @@ impl Profile {
         }
     }
 
-    /// What a user lacks of it, and what they have otherwise. Marks of when it was written are not
-    /// compared ([`Profile::marks`] that `ignored` names).
+    /// How a stored user differs. Marks named in `ignored`, such as the time of writing, are not
+    /// compared.
     pub fn compare(&self, user: &zep::User, ignored: &[&str]) -> ProfileDiff {
         let wanted = self.fields();
         let mut diff = ProfileDiff::default();
@@ -88,14 +88,15 @@ impl Profile {
         diff
     }
 
-    /// The fields that complete a user.
+    /// The fields that complete a stored user.
     fn completing(&self, user: &zep::User, diff: &ProfileDiff) -> UserFields {
         let wanted = self.fields();
         let absent = |name: &str| diff.absent.iter().any(|absent| absent == name);
         let there = user.metadata.clone().unwrap_or_default();
         let known = unpack_flat(&there);
         let mut more = known.clone();
-        // What stands under its own name stays there, however much that is: others read it, too.
+        // Fields stored under their own names stay there regardless of number: other programs read
+        // them.
         let mut flat = there;
         flat.shift_remove(EXTRA_KEY);
         more.retain(|key, _| !flat.contains_key(key));
@@ -115,7 +116,7 @@ impl Profile {
     }
 }
 
-/// The last word as the family name, what stands before it as the given name.
+/// The last word as family name, the rest as given name.
 fn split_name(name: Option<&str>) -> (Option<String>, Option<String>) {
     let Some(name) = name.map(str::trim).filter(|name| !name.is_empty()) else {
         return (None, None);
@@ -140,7 +141,7 @@ impl MemoryService {
         }
     }
 
-    /// Makes a user, or adds what one who exists lacks. Changes nothing that is there.
+    /// Creates a user, or adds what an existing one lacks. Changes nothing else.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`], [`crate::memory::Error::Zep`].
@@ -170,7 +171,7 @@ impl MemoryService {
         Ok(UserState::Completed(diff))
     }
 
-    /// Whether there is such a graph.
+    /// Whether this graph exists.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`], [`crate::memory::Error::Zep`].
@@ -183,7 +184,7 @@ impl MemoryService {
         }
     }
 
-    /// Makes an agent's graph, if it is not there. Answers whether it was made now.
+    /// Creates an agent's graph if it does not exist. Returns whether it was created.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`], [`crate::memory::Error::Zep`].

@@ -1,22 +1,19 @@
-//! A memory by its id: what it is, and whose. Owners are looked up, not believed.
+//! Finds a memory and its owner by id. Owners are looked up, not believed.
 
 use crate::memory::{
     Error, Result,
     access::Right,
     model::{Caller, Owner, Scope, UserId, Uuid},
+    record::assemble::{Assembled, StoredPart, assemble},
     record::view::{self, Form, Memory},
-    record::{
-        assemble::{Assembled, StoredPart, assemble},
-        fit,
-    },
     search::candidates,
     search::query::SIDE_BY_SIDE,
     service::MemoryService,
 };
-use crate::zep::{self, Episode, Fact, Filters, Listing, ThreadId, Window, record_id};
+use crate::zep::{self, Episode, Fact, RecordMark, ThreadId, Window};
 use futures::{StreamExt, TryStreamExt, stream};
 
-/// What an id names, and whose it is.
+/// What an id names, and its owner.
 #[derive(Debug)]
 pub(crate) struct Thing {
     pub(crate) owner: Owner,
@@ -28,17 +25,17 @@ pub(crate) struct Thing {
 pub(crate) enum What {
     /// A fact.
     Fact(Box<Fact>),
-    /// A text or a turn of a conversation: all parts of the record, the named one among them.
+    /// A text or a turn of a conversation: all parts of the record, the named one included.
     Record(Vec<Episode>),
 }
 
 impl MemoryService {
-    /// One memory by its id: a fact, a text, or a turn of a conversation. The scope, where it names
-    /// a user or an agent, says whose it must be; else that is looked up.
+    /// One memory by its id: a fact, a text, or a turn of a conversation. If the scope names a user
+    /// or an agent, the memory must be theirs; otherwise the owner is looked up.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the id is none of Zep's, [`Error::NoMemory`] if nothing of the caller's
-    /// has it, or whatever the backend says.
+    /// [`Error::Invalid`] if the id is not a UUID, [`Error::NoMemory`] if no memory within the
+    /// caller's reach has it, or the backend's error.
     pub async fn get(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Memory> {
         let id = checked(id)?;
         let thing = self.find(caller, Right::Read, &id, scope).await?;
@@ -52,8 +49,9 @@ impl MemoryService {
     pub(crate) async fn shown(&self, thing: Thing) -> Result<Option<Memory>> {
         match thing.what {
             What::Fact(fact) => {
-                let asked = fact.episodes.iter().take(zep::limits::FILTER_UUIDS);
-                let asked = asked.cloned().collect();
+                // As many as one request takes.
+                let most = fact.episodes.len().min(zep::limits::FILTER_UUIDS);
+                let asked = &fact.episodes[..most];
                 let sources = candidates::sources(self.zep(), &thing.owner, asked).await?;
                 Ok(Some(view::fact(*fact, &sources, &thing.owner)))
             }
@@ -69,8 +67,8 @@ impl MemoryService {
         }
     }
 
-    /// What an id names, if the caller may do this with it. What the caller does not reach is not
-    /// there.
+    /// Finds what an id names, if the caller has this right on it. Memories out of reach count as
+    /// absent.
     pub(crate) async fn find(
         &self,
         caller: &Caller,
@@ -84,7 +82,8 @@ impl MemoryService {
             let found = self.under(&owner, id).await?;
             return found.ok_or_else(|| no_memory(id));
         }
-        // Whose it was when it was shown, and whose most are: one look tells whose it is and what.
+        // The owner remembered from showing it, then the default owner, who has most memories: one
+        // lookup finds owner and memory.
         let default = Owner::User(self.default_user(caller).clone());
         for owner in [self.inner.shown.get(id), Some(default)]
             .into_iter()
@@ -96,8 +95,8 @@ impl MemoryService {
                 return Ok(found);
             }
         }
-        // Whoever reaches some users only is told nothing of others, not even that they are there,
-        // and nobody is asked about them.
+        // A caller with limited reach learns nothing of other users, not even their existence, and
+        // nobody else is looked up.
         if caller.reaches_every_user()
             && let Some(owner) = self.owner_by_id(caller, id).await?
         {
@@ -114,7 +113,7 @@ impl MemoryService {
         }
     }
 
-    /// What an id names among the memories of these.
+    /// Finds what an id names among these owners' memories.
     async fn among(&self, owners: Vec<Owner>, id: &Uuid) -> Result<Option<Thing>> {
         let mut asked = stream::iter(owners)
             .map(async |owner| self.under(&owner, id).await)
@@ -127,7 +126,7 @@ impl MemoryService {
         Ok(None)
     }
 
-    /// What an id names among an owner's memories.
+    /// Finds what an id names among an owner's memories.
     pub(crate) async fn under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Thing>> {
         let (facts, episodes) =
             futures::join!(self.fact_under(owner, id), self.record_under(owner, id));
@@ -144,20 +143,14 @@ impl MemoryService {
     }
 
     async fn fact_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Fact>> {
-        let listing = Listing {
-            filters: Some(Filters {
-                edge_uuids: Some(vec![id.clone()]),
-                ..Filters::default()
-            }),
-            ..Listing::default()
-        };
-        let page = or_nothing(self.zep().list_facts(owner, &listing).await)?;
-        // A filter that Zep does not honour must not make a fact somebody's.
-        let found = page.and_then(|page| page.items.into_iter().find(|fact| fact.uuid == *id));
-        Ok(found)
+        let found = self
+            .zep()
+            .facts_by_id(owner, std::slice::from_ref(id))
+            .await;
+        Ok(or_nothing(found)?.and_then(|facts| facts.into_iter().next()))
     }
 
-    /// All parts of the record that an episode is a part of.
+    /// All parts of the record that an episode belongs to.
     pub(crate) async fn record_under(
         &self,
         owner: &Owner,
@@ -166,48 +159,40 @@ impl MemoryService {
         let Some(episode) = self.episode_under(owner, id).await? else {
             return Ok(None);
         };
-        match part_of_record(&episode) {
-            Some(record) => Ok(Some(self.parts_of(owner, &episode, record).await?)),
-            None => Ok(Some(vec![episode])),
-        }
+        Ok(Some(self.all_parts(owner, episode).await?))
     }
 
-    /// All parts of a record, in order, of which one is this.
-    pub(crate) async fn parts_of(
-        &self,
-        owner: &Owner,
-        episode: &Episode,
-        record: &str,
-    ) -> Result<Vec<Episode>> {
-        let mut parts = self.zep().find_episodes(owner, record).await?;
-        // Others of the same record id are of another place.
+    /// All parts of the record of this episode, in order.
+    pub(crate) async fn all_parts(&self, owner: &Owner, episode: Episode) -> Result<Vec<Episode>> {
+        let Some(mark) = episode.mark().filter(RecordMark::is_split) else {
+            return Ok(vec![episode]);
+        };
+        let mut parts = self.zep().find_episodes(owner, &mark.record).await?;
+        // Parts of the same record id in another place belong to another record.
         parts.retain(|part| part.thread_id == episode.thread_id);
-        parts.sort_by_key(part_number);
+        parts.sort_by_key(|part| part.mark().map_or(1, |mark| mark.part.number));
         if !parts.iter().any(|part| part.uuid == episode.uuid) {
-            return Ok(vec![episode.clone()]);
+            return Ok(vec![episode]);
         }
         Ok(parts)
     }
 
     async fn episode_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Episode>> {
-        let listing = Listing {
-            mentioned_node_uuids: Some(vec![id.clone()]),
-            ..Listing::default()
-        };
-        let page = or_nothing(self.zep().list_episodes(owner, &listing).await)?;
-        let found = page.and_then(|page| page.items.into_iter().find(|there| there.uuid == *id));
-        Ok(found)
+        let found = self
+            .zep()
+            .episodes_by_id(owner, std::slice::from_ref(id))
+            .await;
+        Ok(or_nothing(found)?.and_then(|episodes| episodes.into_iter().next()))
     }
 
-    /// Whose an id is of which nothing is known: a turn is its thread's owner's, a fact is whose the
-    /// episodes are that it was drawn from. Zep names no owner of anything else: then it is `None`,
-    /// and all owners must be asked.
+    /// Finds the owner of an otherwise unknown id: the owner of the message's thread, or of a
+    /// fact's source episode. For anything else Zep states no owner: `None`, and all owners must be
+    /// asked.
     async fn owner_by_id(&self, caller: &Caller, id: &Uuid) -> Result<Option<Owner>> {
         let (episode, fact) = futures::join!(self.zep().episode(id), self.zep().fact(id));
         let thread = match (or_nothing(episode)?, or_nothing(fact)?) {
             (None, None) if caller.reaches_every_agent() => return Err(no_memory(id)),
-            // An agent's that this caller does not reach, and one that is not there, are answered
-            // alike.
+            // An agent's memory out of reach and an absent one get the same answer.
             (None, None) => match self.everybody(caller).await?.truncated {
                 true => return Err(too_many_to_look()),
                 false => return Err(no_memory(id)),
@@ -229,7 +214,7 @@ impl MemoryService {
         Ok(Some(Owner::User(UserId::new(&user)?)))
     }
 
-    /// Remembers whose a memory is that is shown, so that its id alone finds it again.
+    /// Remembers the owner of a shown memory, so that its id alone finds it again.
     pub(crate) fn remember(&self, memory: &Memory) {
         if memory.form != Form::Entity {
             self.inner
@@ -239,7 +224,7 @@ impl MemoryService {
     }
 }
 
-/// An id as Zep makes them.
+/// Checks an id's form: a UUID, as Zep makes them.
 pub(crate) fn checked(id: &str) -> Result<Uuid> {
     match uuid::Uuid::parse_str(id.trim()) {
         Ok(id) => Ok(Uuid(id.hyphenated().to_string())),
@@ -262,31 +247,14 @@ fn too_many_to_look() -> Error {
     )
 }
 
-/// The whole record that these episodes are the parts of; `None` if it is deleted as far as Zep
-/// allows, or its first part is missing.
+/// The record assembled from these episodes; `None` if it is deleted as far as Zep allows, or its
+/// first part is missing.
 pub(crate) fn whole(parts: Vec<Episode>) -> Option<Assembled> {
     let parts = parts.into_iter().map(StoredPart::from).collect();
     assemble(parts).records.into_iter().next()
 }
 
-/// The record that an episode is one part of, of several.
-pub(crate) fn part_of_record(episode: &Episode) -> Option<&str> {
-    let metadata = episode.metadata.as_ref()?;
-    let record = record_id(Some(metadata))?;
-    metadata
-        .contains_key(zep::RECORD_PART_KEY)
-        .then_some(record)
-}
-
-/// The number of a part as it stands in its metadata, for putting parts in order.
-fn part_number(part: &Episode) -> u32 {
-    let source = part.metadata.as_ref().map(fit::unpack);
-    source
-        .and_then(|unpacked| unpacked.part)
-        .map_or(1, |part| part.number)
-}
-
-/// What is there, if it is.
+/// `None` for a 404.
 pub(crate) fn or_nothing<T>(answer: zep::Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),

@@ -1,4 +1,4 @@
-//! How far Zep is with what was stored.
+//! The state of Zep's processing of what was stored.
 
 use jiff::Timestamp;
 
@@ -11,18 +11,18 @@ use crate::memory::{
     record::view::{self, Form},
     service::MemoryService,
 };
-use crate::zep::{Direction, Episode, Listing, OrderBy, limits::PAGE_ITEMS};
+use crate::zep::{Episode, TimeOrder, limits::PAGE_ITEMS};
 
 /// The storing of one memory: a text, or a turn of a conversation.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// The memory's id, or that of the part that was stored.
+    /// The memory's id, or that of the stored part.
     pub id: Uuid,
-    /// What was stored.
+    /// The form.
     pub form: Form,
-    /// Whose it is.
+    /// The owner.
     pub owner: Owner,
-    /// The session it went to.
+    /// Its session.
     pub session: Option<String>,
     /// When it happened.
     pub created_at: Option<Timestamp>,
@@ -44,33 +44,27 @@ impl Event {
 }
 
 impl MemoryService {
-    /// The latest things that were stored for an owner, by when they happened: one request for each
-    /// 50 of them.
+    /// The newest stored memories of an owner, by when they happened: one request for each 50.
     ///
     /// # Errors
-    /// Whatever the backend says.
+    /// The backend's error.
     pub async fn events(&self, caller: &Caller, scope: &Scope, limit: usize) -> Result<Vec<Event>> {
         let owner = self.owner(caller, Right::Read, scope)?;
-        let mut listing = Listing {
-            limit: Some(u32::try_from(limit).unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS)),
-            order_by: Some(OrderBy::CreatedAt),
-            direction: Some(Direction::Desc),
-            ..Listing::default()
-        };
+        let page_size = u32::try_from(limit).unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS);
+        let mut pages = self
+            .zep()
+            .episodes(&owner, TimeOrder::NewestFirst, page_size);
         let mut events = Vec::new();
-        loop {
-            let page = match self.zep().list_episodes(&owner, &listing).await {
-                // Somebody who is not known has stored nothing.
+        while events.len() < limit {
+            let page = match pages.next().await {
+                // An unknown owner has stored nothing.
                 Err(error) if error.is_not_found() => return Ok(events),
                 page => page?,
             };
-            // One that is deleted, and whose episode is still there, is hidden everywhere.
+            let Some(page) = page else { break };
+            // A deleted memory whose episode remains is hidden everywhere.
             let seen = page.items.iter().filter(|episode| !is_deleted(episode));
             events.extend(seen.map(|episode| Event::of(episode, &owner)));
-            match page.next_cursor {
-                Some(cursor) if events.len() < limit => listing.cursor = Some(cursor),
-                _ => break,
-            }
         }
         events.truncate(limit);
         for event in &events {
@@ -79,10 +73,10 @@ impl MemoryService {
         Ok(events)
     }
 
-    /// How far Zep is with one memory, all parts of it together. A fact is always done.
+    /// The state of one memory, all its parts together. A fact is always processed.
     ///
     /// # Errors
-    /// [`crate::memory::Error::NoMemory`], or whatever the backend says.
+    /// [`crate::memory::Error::NoMemory`], or the backend's error.
     pub async fn event(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Event> {
         let id = by_id::checked(id)?;
         let thing = self.find(caller, Right::Read, &id, scope).await?;

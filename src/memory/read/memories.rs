@@ -1,4 +1,4 @@
-//! Listing memories page by page: the facts in force, and every text that no listed fact cites.
+//! Lists memories page by page: the facts in force, and every text that no listed fact cites.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,25 +11,23 @@ use crate::memory::{
     filter::Filter,
     model::{Caller, Owner, Uuid},
     people::owners::Owners,
-    read::by_id::{self, Thing, What},
+    read::by_id::{Thing, What},
     record::view::{self, Form, Memory, Source},
     search::candidates,
     search::query::Whose,
     search::restriction::Condition,
     service::MemoryService,
 };
-use crate::zep::{
-    Direction, Filters, Listing, OrderBy, Page, limits::FILTER_UUIDS, limits::PAGE_ITEMS,
-};
+use crate::zep::{Page, TimeOrder, limits::PAGE_ITEMS};
 
 /// The most memories of a page (mem0 Platform).
 pub const MAX_PAGE_SIZE: u32 = 200;
-/// How many facts and episodes one listing looks through. Ours: 400 requests.
+/// The most facts and episodes that one listing reads. Ours: 400 requests.
 const MAX_READ: usize = 20_000;
-/// How much of what was read is held at a time, in bytes. Ours.
+/// The most bytes of listed content held at a time. Ours.
 const MAX_HELD: usize = 32 * 1024 * 1024;
 
-/// Which page of which memories.
+/// A page of a list of memories.
 #[derive(Debug, Clone)]
 pub struct BrowseQuery {
     /// Which memories.
@@ -38,8 +36,8 @@ pub struct BrowseQuery {
     pub page: u32,
     /// 1–200.
     pub page_size: u32,
-    /// Only what was known up to then: [`MemoryPage::before`] of the first page, so that the pages
-    /// behind it are of the same list whatever arrives meanwhile.
+    /// Only what was known by then: [`MemoryPage::before`] of the first page, so that later pages
+    /// belong to the same list although new memories arrive.
     pub before: Option<Timestamp>,
     /// Also facts that are no longer true.
     pub include_invalid: bool,
@@ -54,14 +52,14 @@ pub struct MemoryPage {
     pub count: usize,
     /// Whether another page follows.
     pub has_next: bool,
-    /// For the pages that follow.
+    /// The bound for the pages that follow.
     pub before: Timestamp,
-    /// Whether there is more than was looked through: more than 100 owners, or more than 20,000
-    /// facts and episodes.
+    /// Whether there is more than was read: more than 100 owners, or more than 20,000 facts and
+    /// episodes.
     pub truncated: bool,
 }
 
-/// What is on all pages of a list, in its order.
+/// All entries of a list, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
     entries: Vec<Entry>,
@@ -69,7 +67,7 @@ pub(crate) struct Listed {
     truncated: bool,
 }
 
-/// One memory of a list.
+/// One entry of a list.
 #[derive(Debug)]
 struct Entry {
     time: Option<Timestamp>,
@@ -78,21 +76,23 @@ struct Entry {
     owner: Arc<Owner>,
 }
 
-/// By what a list is found again, which was made for an earlier page.
+/// The key under which a list is kept for its later pages.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ListKey {
-    filter: String,
+    /// Lists hold what their caller may read.
+    caller: Caller,
+    filter: Filter,
     include_invalid: bool,
     before: Timestamp,
 }
 
 impl MemoryService {
-    /// A page of memories. The facts and episodes of the owners in question are read whole for the
-    /// first page, since Zep neither orders facts by when they happened nor counts; the pages that
-    /// follow within a minute cost two requests or three.
+    /// A page of memories. The first page reads all facts and episodes of the owners, since Zep
+    /// neither orders facts by when they happened nor counts; the pages that follow within a minute
+    /// cost two or three requests.
     ///
     /// # Errors
-    /// [`Error::NotYours`], or whatever the backend says.
+    /// [`Error::NotYours`], or the backend's error.
     pub async fn browse(&self, caller: &Caller, query: &BrowseQuery) -> Result<MemoryPage> {
         let listed = self.list_of(caller, query).await?;
         let size = query.page_size as usize;
@@ -114,7 +114,8 @@ impl MemoryService {
 
     async fn list_of(&self, caller: &Caller, query: &BrowseQuery) -> Result<Arc<Listed>> {
         let key = |before| ListKey {
-            filter: format!("{caller:?} {:?}", query.filter),
+            caller: caller.clone(),
+            filter: query.filter.clone(),
             include_invalid: query.include_invalid,
             before,
         };
@@ -149,7 +150,7 @@ impl MemoryService {
         Ok(listed)
     }
 
-    /// The memories of a page, in its order. What was deleted since the list was made is left out.
+    /// The memories of a page, in order. Memories deleted since the list was made are left out.
     async fn shown_entries(&self, entries: &[Entry]) -> Result<Vec<Memory>> {
         let mut by_owner: HashMap<&Owner, (Vec<Uuid>, Vec<Uuid>)> = HashMap::new();
         for entry in entries {
@@ -176,74 +177,39 @@ impl MemoryService {
             .collect())
     }
 
-    /// These facts of an owner, at most 200 of them.
+    /// These facts of an owner, at most 200.
     async fn facts_of(&self, owner: &Owner, ids: Vec<Uuid>) -> Result<Vec<Memory>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut listing = Listing {
-            filters: Some(Filters {
-                edge_uuids: Some(ids),
-                ..Filters::default()
-            }),
-            ..Listing::default()
-        };
-        let mut facts = Vec::new();
-        loop {
-            let page = self.zep().list_facts(owner, &listing).await?;
-            facts.extend(page.items);
-            match page.next_cursor {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => break,
-            }
-        }
+        let facts = self.zep().facts_by_id(owner, &ids).await?;
         let cited: HashSet<&Uuid> = facts.iter().flat_map(|fact| &fact.episodes).collect();
         let cited: Vec<Uuid> = cited.into_iter().cloned().collect();
-        let mut sources = HashMap::new();
-        for asked in cited.chunks(FILTER_UUIDS) {
-            sources.extend(candidates::sources(self.zep(), owner, asked.to_vec()).await?);
-        }
+        let sources = candidates::sources(self.zep(), owner, &cited).await?;
         Ok(facts
             .into_iter()
             .map(|fact| view::fact(fact, &sources, owner))
             .collect())
     }
 
-    /// These texts of an owner, at most 200 of them, whole.
+    /// These texts of an owner, at most 200, whole.
     async fn texts_of(&self, owner: &Owner, ids: Vec<Uuid>) -> Result<Vec<Memory>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut listing = Listing {
-            mentioned_node_uuids: Some(ids.clone()),
-            ..Listing::default()
-        };
         let mut texts = Vec::new();
-        loop {
-            let page = self.zep().list_episodes(owner, &listing).await?;
-            for episode in page.items {
-                if !ids.contains(&episode.uuid) {
-                    continue;
-                }
-                let parts = match by_id::part_of_record(&episode) {
-                    Some(record) => self.parts_of(owner, &episode, record).await?,
-                    None => vec![episode],
-                };
-                let thing = Thing {
-                    owner: owner.clone(),
-                    what: What::Record(parts),
-                };
-                texts.extend(self.shown(thing).await?);
-            }
-            match page.next_cursor {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => return Ok(texts),
-            }
+        for episode in self.zep().episodes_by_id(owner, &ids).await? {
+            let thing = Thing {
+                owner: owner.clone(),
+                what: What::Record(self.all_parts(owner, episode).await?),
+            };
+            texts.extend(self.shown(thing).await?);
         }
+        Ok(texts)
     }
 }
 
-/// Reads what a list is made of.
+/// Reads the entries of a list.
 struct Reading<'a> {
     service: &'a MemoryService,
     query: &'a BrowseQuery,
@@ -255,7 +221,7 @@ struct Reading<'a> {
 impl Reading<'_> {
     async fn read(&mut self, owner: Owner, condition: &Condition) -> Result<()> {
         let sources = match self.episodes(&owner, condition).await {
-            // Somebody who has no memory yet has nothing to list.
+            // An unknown owner has nothing to list.
             Err(Error::Zep(error)) if error.is_not_found() => return Ok(()),
             sources => sources?,
         };
@@ -273,17 +239,17 @@ impl Reading<'_> {
         owner: &Owner,
         condition: &Condition,
     ) -> Result<HashMap<Uuid, Source>> {
-        let mut listing = newest_first();
+        let zep = self.service.zep();
+        let mut pages = zep.episodes(owner, TimeOrder::NewestFirst, PAGE_ITEMS);
         let mut sources = HashMap::new();
         let mut held = 0;
-        loop {
-            let page = self.service.zep().list_episodes(owner, &listing).await?;
-            let next = self.next(&page);
+        while let Some(page) = pages.next().await? {
+            let goes_on = self.goes_on(&page);
             for episode in page.items {
                 let size = episode.content.len() + size_of(&episode.metadata);
                 let mut source = Source::of(episode, owner);
                 if condition.filter.is_none() {
-                    // Nobody asks for its words.
+                    // Content that no filter looks at is not kept.
                     held += size - source.text.len();
                     source.text = String::new();
                 } else {
@@ -291,19 +257,17 @@ impl Reading<'_> {
                 }
                 sources.insert(source.id.clone(), source);
             }
-            match next {
-                Some(_) if held > MAX_HELD => {
-                    self.listed.truncated = true;
-                    return Ok(sources);
-                }
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => return Ok(sources),
+            let held_too_much = held > MAX_HELD;
+            self.listed.truncated |= goes_on && held_too_much;
+            if !goes_on || held_too_much {
+                break;
             }
         }
+        Ok(sources)
     }
 
-    /// Lists the facts. Answers which episodes are cited by facts, whether those meet the condition
-    /// or not: they speak for them.
+    /// Lists the facts. Returns the episodes that facts cite, whether or not those facts meet the
+    /// filter.
     async fn facts(
         &mut self,
         owner: &Arc<Owner>,
@@ -311,11 +275,11 @@ impl Reading<'_> {
         sources: &HashMap<Uuid, Source>,
         replaced: &Replaced,
     ) -> Result<HashSet<Uuid>> {
-        let mut listing = newest_first();
+        let zep = self.service.zep();
+        let mut pages = zep.facts(owner, TimeOrder::NewestFirst, PAGE_ITEMS);
         let mut cited = HashSet::new();
-        loop {
-            let page = self.service.zep().list_facts(owner, &listing).await?;
-            let next = self.next(&page);
+        while let Some(page) = pages.next().await? {
+            let goes_on = self.goes_on(&page);
             for fact in page.items {
                 let extracted = fact.created_at;
                 if !self.is_known_by_then(extracted)
@@ -342,14 +306,14 @@ impl Reading<'_> {
                     self.see(extracted);
                 }
             }
-            match next {
-                Some(cursor) => listing.cursor = Some(cursor),
-                None => return Ok(cited),
+            if !goes_on {
+                break;
             }
         }
+        Ok(cited)
     }
 
-    /// Lists the texts that are part of no session and that no fact cites.
+    /// Lists the texts that belong to no session and that no fact cites.
     fn texts(
         &mut self,
         owner: &Arc<Owner>,
@@ -363,8 +327,7 @@ impl Reading<'_> {
                 .values()
                 .filter(|source| source.form == Form::Episode)
         };
-        // Parts of one record are one text: one of them cited, or with the word that is looked for,
-        // speaks for all.
+        // Parts of one record are one text: a citation or a match of one part counts for all.
         let mut cited_records = HashSet::new();
         let mut admitted_records = HashSet::new();
         for source in texts() {
@@ -407,7 +370,7 @@ impl Reading<'_> {
         self.listed.entries.push(entry);
     }
 
-    /// Whether the bound of an earlier page leaves this in.
+    /// Whether the bound of an earlier page admits this entry.
     fn is_known_by_then(&self, time: Option<Timestamp>) -> bool {
         match (self.query.before, time) {
             (Some(before), Some(time)) => time <= before,
@@ -415,7 +378,7 @@ impl Reading<'_> {
         }
     }
 
-    /// The bound for later pages is behind everything on this list, whoever's clock is ahead.
+    /// The bound for later pages: behind everything on this list, even if clocks differ.
     fn see(&mut self, time: Option<Timestamp>) {
         if let Some(time) = time
             && time > self.listed.before
@@ -424,24 +387,14 @@ impl Reading<'_> {
         }
     }
 
-    /// The cursor of the next page, unless enough was read.
-    fn next<T>(&mut self, page: &Page<T>) -> Option<String> {
+    /// Whether the next page is read: there is one, and the bound is not reached.
+    fn goes_on<T>(&mut self, page: &Page<T>) -> bool {
         self.left = self.left.saturating_sub(page.items.len());
-        let next = page.next_cursor.clone()?;
-        if self.left == 0 {
-            self.listed.truncated = true;
-            return None;
+        if page.is_last {
+            return false;
         }
-        Some(next)
-    }
-}
-
-fn newest_first() -> Listing {
-    Listing {
-        limit: Some(PAGE_ITEMS),
-        order_by: Some(OrderBy::CreatedAt),
-        direction: Some(Direction::Desc),
-        ..Listing::default()
+        self.listed.truncated |= self.left == 0;
+        self.left > 0
     }
 }
 

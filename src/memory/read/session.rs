@@ -1,4 +1,4 @@
-//! Reading sessions back: whole records, in order, page by page.
+//! Reads sessions: whole records, in order, page by page.
 
 use std::{collections::HashSet, fmt, str::FromStr};
 
@@ -11,29 +11,29 @@ use crate::memory::{
     record::assemble::{Assembly, StoredPart, assemble},
     service::MemoryService,
 };
-use crate::zep::{self, Message, MessagePage, ThreadId, Window, Zep};
+use crate::zep::{self, Message, MessagePage, ThreadId, Threads, Window};
 
 /// The most records of a page.
 pub const MAX_RECORDS: u32 = 200;
-/// How many messages are read at a time where most may be passed over.
+/// The window, in messages, where most may be filtered out.
 const WIDE_WINDOW: u32 = 200;
-/// How many more messages are read where a record goes on behind the window: more than a record of
+/// How many more messages are read if a record continues behind the window: more than a record of
 /// usual length has parts.
 const OVERHANG: u32 = 40;
-/// How many windows one call reads, at most, in search of records of one kind.
+/// The most windows that one call reads in search of records of one kind.
 const MAX_WINDOWS: usize = 25;
 
 /// Which part of a session to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PageOf {
-    /// From the beginning or from where an earlier page ended.
+    /// From the beginning, or from the end of an earlier page.
     Forward {
         /// The earlier page's [`SessionPage::next_cursor`].
         cursor: Option<Cursor>,
         /// 1–200 records.
         limit: u32,
     },
-    /// The newest ones.
+    /// The newest records.
     Last {
         /// 1–200 records.
         count: u32,
@@ -43,20 +43,20 @@ pub enum PageOf {
 /// What to read of a session.
 #[derive(Debug, Clone)]
 pub struct SessionQuery {
-    /// Whose, and which.
+    /// The user and the session.
     pub scope: Scope,
     /// Which part.
     pub page: PageOf,
     /// Only records of this kind.
     pub kind: Option<MemoryKind>,
-    /// Also Zep's context block for the session.
+    /// Whether to include Zep's context block.
     pub include_context: bool,
-    /// Also counts over the whole session, which reads all of it.
+    /// Whether to include counts over the whole session, which reads all of it.
     pub include_summary: bool,
 }
 
-/// A place between two records of a session: how many messages stand before it, and the id of the
-/// last of them, by which the place is proven. Opaque to everybody else.
+/// A place between two records of a session: the number of messages before it, and the id of the
+/// last of them, which proves the place. Opaque to callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     offset: u64,
@@ -94,20 +94,19 @@ impl FromStr for Cursor {
 /// A page of a session.
 #[derive(Debug, Clone)]
 pub struct SessionPage {
-    /// Whose.
+    /// The user.
     pub user: UserId,
-    /// Which.
+    /// The session.
     pub session: SessionId,
     /// Whole records, oldest first.
     pub records: Vec<Record>,
-    /// How many messages Zep stores in the session: a long record counts once for each of its
-    /// parts.
+    /// How many messages Zep stores in the session: a long record counts once per part.
     pub total_count: u64,
     /// Where the next page begins; absent on the last one.
     pub next_cursor: Option<Cursor>,
-    /// Zep's context block, where it was asked for.
+    /// Zep's context block, if asked for.
     pub context: Option<String>,
-    /// Counts over the whole session, where they were asked for.
+    /// Counts over the whole session, if asked for.
     pub summary: Option<Summary>,
 }
 
@@ -116,7 +115,7 @@ pub struct SessionPage {
 pub struct Summary {
     /// Whole records.
     pub record_count: usize,
-    /// Records by kind, in the order first met; `None` for those without.
+    /// Records by kind, in the order first met; `None` for those without a kind.
     pub by_kind: Vec<(Option<String>, usize)>,
     /// The earliest time of a record.
     pub first: Option<Timestamp>,
@@ -125,10 +124,10 @@ pub struct Summary {
 }
 
 impl MemoryService {
-    /// Reads part of a session of a user. Makes nothing.
+    /// Reads part of a user's session. Creates nothing.
     ///
     /// # Errors
-    /// [`Error::NoSession`] if the user has none of this name, whoever else has.
+    /// [`Error::NoSession`] if the user has none of this name, even if another user has.
     pub async fn session(&self, caller: &Caller, query: SessionQuery) -> Result<SessionPage> {
         let owner = self.owner(caller, Right::Read, &query.scope)?;
         let Owner::User(user) = owner else {
@@ -154,7 +153,7 @@ impl MemoryService {
                 .await?
                 .ok_or_else(no_session)?;
             match self.read(&thread, &user, &session, &query).await {
-                // What was believed is no longer so: the thread is gone, or another user's now.
+                // The cached resolution is outdated: the thread is gone, or another user's now.
                 Err(error) if is_stale(&error) && !resolved_again => {
                     resolved_again = true;
                     sessions.forget(&user, &session);
@@ -176,7 +175,7 @@ impl MemoryService {
         query: &SessionQuery,
     ) -> Result<SessionPage> {
         let reader = Reader {
-            zep: self.zep(),
+            threads: self.zep(),
             thread,
             user,
             kind: query.kind.as_ref(),
@@ -209,7 +208,7 @@ impl MemoryService {
     }
 }
 
-/// Whether a thread is not the session that it was.
+/// Whether an error says that a thread is no longer this session.
 fn is_stale(error: &Error) -> bool {
     match error {
         Error::Zep(error) => error.is_not_found(),
@@ -218,11 +217,11 @@ fn is_stale(error: &Error) -> bool {
     }
 }
 
-/// Records, the count of messages stored, and where the next page begins.
+/// Records, the count of stored messages, and the place of the next page.
 type ReadPage = (Vec<Record>, u64, Option<Cursor>);
 
 struct Reader<'a> {
-    zep: &'a dyn Zep,
+    threads: &'a dyn Threads,
     thread: &'a ThreadId,
     user: &'a UserId,
     kind: Option<&'a MemoryKind>,
@@ -255,7 +254,7 @@ impl Reader<'_> {
         }
     }
 
-    /// One window of whole records, each with the place where it begins, and the place behind them.
+    /// One window of whole records, each with the place where it begins, and the place after them.
     async fn window(
         &self,
         place: Option<&Cursor>,
@@ -264,8 +263,8 @@ impl Reader<'_> {
         let start = place.map_or(0, |place| place.offset);
         let page = self.messages(&window_at(place, fetch)).await.map_err(|error| {
             match (error, place) {
-                // The adapter could not find the place: the cursor is of another session, or what
-                // stood there was deleted.
+                // The adapter could not find the place: the cursor belongs to another session, or
+                // its message was deleted.
                 (Error::Zep(zep::Error::BadAnswer { message }), Some(_)) => Error::invalid(
                     "cursor",
                     format!("does not lead into this session any more ({message}); start again without it"),
@@ -277,7 +276,7 @@ impl Reader<'_> {
         let mut total = page.total_count.unwrap_or(start + messages.len() as u64);
         let ends_here = |messages: &[Message], total: u64| start + messages.len() as u64 >= total;
         let mut assembly = assemble_messages(&messages);
-        // The only record goes on behind the window: read on a little.
+        // The only record continues behind the window: read a little more.
         if !assembly.incomplete.is_empty()
             && assembly.records.len() == 1
             && !ends_here(&messages, total)
@@ -289,7 +288,7 @@ impl Reader<'_> {
             assembly = assemble_messages(&messages);
         }
         let mut end = messages.len();
-        // The last record goes on behind the window: the page ends before it.
+        // The last record continues behind the window: the page ends before it.
         if !ends_here(&messages, total)
             && assembly.records.len() > 1
             && let Some(last) = assembly.records.last()
@@ -349,7 +348,7 @@ impl Reader<'_> {
     }
 
     async fn whole(&self) -> Result<Vec<Record>> {
-        let page = self.zep.all_messages(self.thread).await?;
+        let page = self.threads.all_messages(self.thread).await?;
         self.check_owner(&page)?;
         Ok(assemble_messages(&page.messages)
             .records
@@ -358,8 +357,8 @@ impl Reader<'_> {
             .collect())
     }
 
-    /// Fetches the parts of records that do not stand with their first part: a write that was
-    /// interrupted and continued later puts them elsewhere in the thread.
+    /// Fetches parts that are not next to their record's first part: an interrupted write that
+    /// continued later put them elsewhere in the thread.
     async fn complete(&self, assembly: Assembly) -> Result<Vec<Record>> {
         let mut records: Vec<Record> = assembly
             .records
@@ -370,7 +369,7 @@ impl Reader<'_> {
             return Ok(records);
         }
         let wanted: HashSet<String> = assembly.incomplete.into_iter().collect();
-        let found = self.zep.find_messages(self.thread, &wanted).await?;
+        let found = self.threads.find_messages(self.thread, &wanted).await?;
         for whole in assemble_messages(&found).records {
             let whole = whole.record;
             if let Some(record) = records
@@ -384,13 +383,13 @@ impl Reader<'_> {
     }
 
     async fn messages(&self, window: &Window) -> Result<MessagePage> {
-        let page = self.zep.messages(self.thread, window).await?;
+        let page = self.threads.messages(self.thread, window).await?;
         self.check_owner(&page)?;
         Ok(page)
     }
 
-    /// Every answer names the thread's owner: a thread that changed hands since it was resolved is
-    /// noticed here.
+    /// Every answer names the thread's owner, which reveals a thread that changed hands since it
+    /// was resolved.
     fn check_owner(&self, page: &MessagePage) -> Result<()> {
         if page.user_id.as_deref() == Some(self.user.as_str()) {
             return Ok(());
@@ -417,7 +416,7 @@ fn window_at(place: Option<&Cursor>, limit: u32) -> Window {
     }
 }
 
-/// The place before the `index`th message of a window that starts behind `start` messages.
+/// The place before the `index`th message of a window that starts after `start` messages.
 fn place_behind(start: u64, messages: &[Message], index: usize) -> Option<Cursor> {
     let last = messages.get(index.checked_sub(1)?)?.uuid.clone()?;
     Some(Cursor {

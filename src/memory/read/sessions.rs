@@ -1,4 +1,4 @@
-//! Listing a user's sessions.
+//! Lists a user's sessions.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -11,13 +11,13 @@ use crate::memory::{
 };
 use crate::zep::{Thread, ThreadId, Window};
 
-/// How many sessions are looked into at the same time.
+/// How many sessions are read at the same time.
 const SIDE_BY_SIDE: usize = 4;
 
 /// A user's sessions.
 #[derive(Debug, Clone)]
 pub struct SessionList {
-    /// Whose.
+    /// The user.
     pub user: UserId,
     /// The newest ones, newest first.
     pub sessions: Vec<SessionInfo>,
@@ -25,12 +25,12 @@ pub struct SessionList {
     pub total_count: usize,
 }
 
-/// What is known of a session without reading it.
+/// A session's properties, without its content.
 #[derive(Debug, Clone)]
 pub struct SessionInfo {
-    /// Which.
+    /// The session.
     pub session: String,
-    /// When it was begun in Zep.
+    /// When it was created in Zep.
     pub created_at: Option<Timestamp>,
     /// The time of its newest message.
     pub last_used_at: Option<Timestamp>,
@@ -39,11 +39,11 @@ pub struct SessionInfo {
 }
 
 impl MemoryService {
-    /// The newest sessions of a user: one request for the list and one for each session of the
-    /// page. Somebody who is not known has none.
+    /// The newest sessions of a user: one request for the list and one per session of the page. An
+    /// unknown user has none.
     ///
     /// # Errors
-    /// Whatever the backend says.
+    /// The backend's error.
     pub async fn sessions(
         &self,
         caller: &Caller,

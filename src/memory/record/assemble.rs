@@ -1,4 +1,4 @@
-//! Stored parts put together into the records that they are parts of.
+//! Assembles records from their stored parts.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use crate::memory::model::{MemoryKind, Record, TimeOrigin, Uuid};
 use crate::memory::record::fit::{JoinPart, Joined, Ours, Unpacked, join, unpack};
 use crate::zep::{Episode, Message, Metadata, Role};
 
-/// A message or episode as it is stored.
+/// A stored message or episode.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredPart {
     /// Zep's id.
     pub uuid: Option<Uuid>,
-    /// Zep's word for who speaks.
+    /// Zep's word for the speaker's role.
     pub role: String,
     /// The speaker's name.
     pub name: Option<String>,
@@ -21,7 +21,7 @@ pub struct StoredPart {
     pub content: String,
     /// When it was said.
     pub created_at: Option<Timestamp>,
-    /// What is stored beside it.
+    /// Its metadata as stored.
     pub metadata: Metadata,
 }
 
@@ -39,7 +39,7 @@ impl From<Message> for StoredPart {
 }
 
 impl From<Episode> for StoredPart {
-    /// An episode that is no message has no role.
+    /// An episode that is not a message has no role.
     fn from(episode: Episode) -> Self {
         Self {
             uuid: Some(episode.uuid),
@@ -57,18 +57,18 @@ impl From<Episode> for StoredPart {
     }
 }
 
-/// A record with its place among what it was assembled from.
+/// A record with its place in the window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assembled {
     /// The record.
     pub record: Record,
-    /// What we added to it, for changing it; none if we did not write it.
+    /// Our metadata of it, for changes; none if we did not write it.
     pub ours: Option<Ours>,
-    /// Where its first part stands in the window.
+    /// The index of its first part in the window.
     pub first: usize,
-    /// Where its last part stands in the window.
+    /// The index of its last part in the window.
     pub last: usize,
-    /// Zep's ids of its parts, in the order of their number.
+    /// Zep's ids of its parts, in the order of their numbers.
     pub parts: Vec<Uuid>,
 }
 
@@ -77,16 +77,16 @@ pub struct Assembled {
 pub struct Assembly {
     /// The records that begin in the window, in the order of their first part.
     pub records: Vec<Assembled>,
-    /// The record ids of those that are not whole: some part is not in the window.
+    /// The ids of incomplete records: some part is not in the window.
     pub incomplete: Vec<String>,
-    /// How many parts belong to records whose first part is not in the window.
+    /// The number of parts whose record begins outside the window.
     pub stray: usize,
-    /// How many records are marked as deleted, and so not shown.
+    /// The number of hidden records: marked as deleted.
     pub hidden: usize,
 }
 
-/// Puts stored parts together. Parts of different records may be mixed, and parts may be missing
-/// or double. What we did not write is a record each.
+/// Assembles records. Parts of different records may be mixed, missing or double. Each part that we
+/// did not write is a record of its own.
 pub fn assemble(items: Vec<StoredPart>) -> Assembly {
     let items: Vec<(StoredPart, Unpacked)> = items
         .into_iter()
@@ -130,7 +130,7 @@ pub fn assemble(items: Vec<StoredPart>) -> Assembly {
 /// The number of a record's first part.
 const FIRST: u32 = 1;
 
-/// The places of the items of each record.
+/// The indexes of each record's parts.
 fn by_record(items: &[(StoredPart, Unpacked)]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut group_of: HashMap<&str, usize> = HashMap::new();
@@ -156,8 +156,7 @@ fn is_deleted(unpacked: &Unpacked) -> bool {
         .is_some_and(|ours| ours.marks.deleted)
 }
 
-/// A record from its parts, which stand at these places in the window. All but the content is
-/// taken from the first part.
+/// A record from the parts at these indexes. Everything but the content comes from the first part.
 fn put_together(group: &[&(StoredPart, Unpacked)], places: &[usize], joined: Joined) -> Assembled {
     let used = || joined.used.iter().copied();
     let parts: Vec<Uuid> = used().filter_map(|i| group[i].0.uuid.clone()).collect();
@@ -206,6 +205,7 @@ mod tests {
     use super::*;
     use crate::memory::model::RecordId;
     use crate::memory::record::fit::{Carrier, Level, Marks, Speaker, fit_name, pack};
+    use crate::zep::RecordMark;
 
     fn ours(id: &str) -> Ours {
         Ours::new(RecordId::new(id).unwrap())
@@ -223,7 +223,7 @@ mod tests {
                 name: None,
                 content: part.content,
                 created_at: "2024-05-01T10:00:00Z".parse().ok(),
-                metadata: part.metadata,
+                metadata: RecordMark::encode(Some(&part.mark), &part.metadata),
             })
             .collect()
     }

@@ -1,4 +1,4 @@
-//! A call's memories as records on their way to Zep: ids, roles, times, and cut to size.
+//! Drafts: a call's memories as records ready for Zep, with ids, roles, times, split to size.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use crate::memory::{
     Error, Result,
     mapping::{MappedRole, message_role},
     model::RecordId,
-    record::fit::{self, Carrier, FitError, FittedPart, Level, Ours, PartNo, Speaker},
+    record::fit::{self, Carrier, FitError, FittedPart, Level, Ours, RecordField, Speaker},
     write::import::Imported,
     write::request::{MAX_MESSAGES, NewMemories, NewTurn},
 };
-use crate::zep::{self, Metadata, Uuid};
+use crate::zep::{self, PartNo, RecordMark, Uuid};
 
-/// A record on its way to Zep.
+/// A record to be written.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) ours: Ours,
@@ -78,7 +78,7 @@ impl Outgoing {
             .map(|(index, turn)| {
                 let mut ours = ours.clone();
                 ours.record = key.nth(index);
-                // Turns of one call that say no time happened one after the other.
+                // Undated turns of one call get consecutive times.
                 let said = turn.created_at.or(created_at);
                 let time = said.unwrap_or_else(|| after(now, index));
                 let record = Self::of_turn(turn, ours, &metadata, time, carrier);
@@ -116,7 +116,7 @@ impl Outgoing {
         }
     }
 
-    /// A record from elsewhere.
+    /// A draft of an imported record.
     pub(crate) fn imported(record: Imported, carrier: Carrier) -> Self {
         let mut ours = Ours::new(record.id);
         ours.memory_type = record.kind;
@@ -139,7 +139,7 @@ impl Outgoing {
         }
     }
 
-    /// A text that takes the place of another one.
+    /// A text that replaces another one.
     pub(crate) fn replacing(
         ours: Ours,
         content: String,
@@ -184,7 +184,7 @@ impl Outgoing {
         )
     }
 
-    /// The parts that are not stored yet, each with its number, cut as those that are.
+    /// The parts that are not stored yet, each with its number, split like the stored ones.
     pub(crate) fn missing(&self, level: Level, stored: &Stored) -> Result<Vec<FittedPart>> {
         let level = stored
             .parts_of(self.id())
@@ -201,7 +201,7 @@ impl Outgoing {
     }
 }
 
-/// Zep's role and name of whoever speaks. What Zep has no place for is marked.
+/// Zep's role and name of the speaker. What Zep cannot hold goes into the marks.
 fn spoken(speaker: Speaker, ours: &mut Ours, carrier: Carrier) -> (zep::Role, Option<String>) {
     let MappedRole { role, original } = message_role(&speaker.role);
     match carrier {
@@ -223,18 +223,16 @@ fn spoken(speaker: Speaker, ours: &mut Ours, carrier: Carrier) -> (zep::Role, Op
     }
 }
 
-/// Says in the caller's words which argument does not fit.
+/// Names the caller's argument that does not fit.
 fn named(error: &FitError, content: &str, metadata: &str) -> Error {
-    let text = error.to_string();
-    let (field, problem) = match text.split_once(' ') {
-        Some(("content", problem)) => (content, problem),
-        Some(("metadata", problem)) => (metadata, problem),
-        _ => (content, text.as_str()),
+    let field = match error.field() {
+        RecordField::Content => content,
+        RecordField::Metadata => metadata,
     };
-    Error::invalid(field, problem)
+    Error::invalid(field, error.problem())
 }
 
-/// The time of a live write, to the microsecond: finer than that, databases cut it off.
+/// The time of a live write, to the microsecond: databases cut off finer digits.
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     now.round(Unit::Microsecond).unwrap_or(now)
@@ -245,8 +243,8 @@ fn after(time: Timestamp, index: usize) -> Timestamp {
     time.checked_add(later).unwrap_or(time)
 }
 
-/// What of a call's records is stored: for each, its parts' ids by number, and how many parts it
-/// was cut into.
+/// The stored parts of a call's records: ids by part number, and the number of parts of each
+/// record.
 #[derive(Debug, Default)]
 pub(crate) struct Stored(HashMap<String, StoredParts>);
 
@@ -257,12 +255,9 @@ struct StoredParts {
 }
 
 impl Stored {
-    /// Notes a stored part. `None`: it is stored, but Zep did not tell its id.
-    pub(crate) fn note(&mut self, id: Option<Uuid>, metadata: &Metadata) {
-        let unpacked = fit::unpack(metadata);
-        let Some(ours) = unpacked.ours else { return };
-        let part = unpacked.part.unwrap_or(PartNo::WHOLE);
-        self.note_part(ours.record.as_str(), part, id);
+    /// Notes a stored part. `None`: it is stored, but Zep did not return its id.
+    pub(crate) fn note(&mut self, id: Option<Uuid>, mark: &RecordMark) {
+        self.note_part(&mark.record, mark.part, id);
     }
 
     /// Notes a stored part of a record.
@@ -286,7 +281,7 @@ impl Stored {
         self.0.get(record).map(|parts| parts.total)
     }
 
-    /// The id of a record, which is that of its first part.
+    /// The id of a record: that of its first part.
     pub(crate) fn id(&self, record: &str) -> Option<&Uuid> {
         self.0.get(record)?.ids.get(&1)?.as_ref()
     }

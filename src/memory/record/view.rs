@@ -1,4 +1,4 @@
-//! A fact, an episode or a message as agents see it: whose, when, with what fields, from where.
+//! Memories as agents see them: facts, episodes and messages with owner, time, fields and sources.
 
 use std::collections::HashMap;
 
@@ -12,15 +12,15 @@ use crate::memory::{
 };
 use crate::zep::{DataType, Entity, Episode, Fact, Message, ThreadId};
 
-/// In a fact's attributes: the fields that somebody gave it, as JSON text. Until then, it shows
-/// those of the episodes it was drawn from.
+/// In a fact's attributes: fields set on the fact itself, as JSON text. Without it, the fact shows
+/// the fields of its source episodes.
 pub(crate) const FACT_METADATA: &str = "zm_metadata";
-/// In a fact's attributes: when somebody changed it here.
+/// In a fact's attributes: when it was last changed here.
 pub(crate) const FACT_UPDATED: &str = "zm_updated_at";
-/// The field that lists a memory's categories, as mem0's exports have it.
+/// The field that lists a memory's categories, as in mem0's exports.
 const CATEGORIES: &str = "categories";
 
-/// What a memory is at Zep.
+/// The form of a memory in Zep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Form {
     /// A fact.
@@ -29,12 +29,12 @@ pub enum Form {
     Episode,
     /// A turn of a conversation.
     Message,
-    /// A person or thing.
+    /// An entity: a person or thing.
     Entity,
 }
 
 impl Form {
-    /// The word for it in answers.
+    /// The form's name in answers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Fact => "fact",
@@ -44,7 +44,7 @@ impl Form {
         }
     }
 
-    /// What an episode is, seen from outside: a turn of a conversation or a text.
+    /// The form of an episode: a turn of a conversation or a text.
     pub(crate) fn of_episode(episode: &Episode) -> Self {
         let is_message = episode.thread_id.is_some() || episode.source == Some(DataType::Message);
         if is_message {
@@ -58,55 +58,55 @@ impl Form {
 /// A memory as agents see it, whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Memory {
-    /// Zep's id; of a record of several parts, that of its first.
+    /// Zep's id; for a record of several parts, that of the first.
     pub id: Uuid,
     /// What it is.
     pub form: Form,
-    /// Its words.
+    /// Its text.
     pub text: String,
-    /// Whose it is.
+    /// The owner.
     pub owner: Owner,
-    /// The agent named beside the user, or whose own memory it is; of a fact, if all its sources
-    /// agree.
+    /// The agent named beside the user, or the owner; for a fact, if all its sources agree.
     pub agent: Option<String>,
-    /// The app named beside the user; of a fact, if all its sources agree.
+    /// The app named beside the user; for a fact, if all its sources agree.
     pub app: Option<String>,
-    /// The session it comes from; of a fact, if all its sources agree.
+    /// The session it comes from; for a fact, if all its sources agree.
     pub session: Option<String>,
-    /// What kind of memory it was stored as.
+    /// The kind of memory.
     pub memory_type: Option<String>,
-    /// Its fields, without ours; of a fact that has none of its own, what all its sources agree on.
+    /// Its fields, without our keys; for a fact without fields of its own, those on which all
+    /// sources agree.
     pub metadata: Map<String, Value>,
-    /// When it happened: of a fact, the earliest of its sources. Absent where nobody said.
+    /// When it happened; for a fact, the earliest time of its sources. Absent if not known.
     pub created_at: Option<Timestamp>,
-    /// When it was changed here last.
+    /// When it was last changed here.
     pub updated_at: Option<Timestamp>,
-    /// Of a fact: since when it is true.
+    /// For a fact: since when it is true.
     pub valid_at: Option<Timestamp>,
-    /// Of a fact: since when it is no longer true.
+    /// For a fact: since when it is no longer true.
     pub invalid_at: Option<Timestamp>,
-    /// Of a search: a likeness in 0–1 if it was asked for or several owners were searched, else a
+    /// In a search: a likeness in 0–1 if one was asked for or several owners were searched, else a
     /// rank.
     pub score: Option<f64>,
-    /// Of a fact: the episodes it was drawn from.
+    /// For a fact: the episodes it was drawn from.
     pub sources: Vec<Uuid>,
-    /// Whether parts of it are missing: the write was interrupted and not continued yet.
+    /// Whether parts are missing: the write was interrupted and not continued yet.
     pub incomplete: bool,
 }
 
 impl Memory {
-    /// The user whose it is; none if it is an agent's own.
+    /// The user who owns it; none for an agent's own.
     pub fn user(&self) -> Option<&str> {
         user_of(&self.owner)
     }
 
-    /// Its categories, where its fields name some.
+    /// Its categories, from its fields.
     pub fn categories(&self) -> Vec<&str> {
         categories(&self.metadata)
     }
 }
 
-/// The user who an owner is; none of an agent's own graph.
+/// The user of an owner; none for an agent's graph.
 pub(crate) fn user_of(owner: &Owner) -> Option<&str> {
     match owner {
         Owner::User(user) => Some(user.as_str()),
@@ -114,7 +114,7 @@ pub(crate) fn user_of(owner: &Owner) -> Option<&str> {
     }
 }
 
-/// The categories that fields name.
+/// The categories in these fields.
 pub(crate) fn categories(metadata: &Map<String, Value>) -> Vec<&str> {
     match metadata.get(CATEGORIES) {
         Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
@@ -122,7 +122,7 @@ pub(crate) fn categories(metadata: &Map<String, Value>) -> Vec<&str> {
     }
 }
 
-/// What a fact shows of an episode that it was drawn from.
+/// What a fact shows of one of its source episodes.
 #[derive(Debug, Clone)]
 pub(crate) struct Source {
     pub(crate) id: Uuid,
@@ -133,23 +133,23 @@ pub(crate) struct Source {
     pub(crate) metadata: Map<String, Value>,
     pub(crate) created_at: Option<Timestamp>,
     pub(crate) updated_at: Option<Timestamp>,
-    /// When it happened, as Zep has it: also where nobody said.
+    /// When it happened, as Zep has it, inferred times included.
     pub(crate) placed_at: Option<Timestamp>,
     /// Whether it was deleted as far as Zep allows.
     pub(crate) deleted: bool,
-    /// The id of the episode whose place it took.
+    /// The id of the episode it replaced.
     pub(crate) replaces: Option<String>,
     /// Whether it is the first part of its record.
     pub(crate) is_first: bool,
     /// Whether it is the last part of its record.
     pub(crate) is_last: bool,
-    /// The record that it is a part of.
+    /// The record it belongs to.
     pub(crate) record: Option<String>,
     pub(crate) form: Form,
 }
 
 impl Source {
-    /// What can be seen of this episode of an owner.
+    /// The view of an owner's episode.
     pub(crate) fn of(episode: Episode, owner: &Owner) -> Self {
         let Unpacked {
             ours, caller, part, ..
@@ -160,8 +160,8 @@ impl Source {
         let marked = ours.as_ref().and_then(|ours| ours.agent.as_ref());
         Self {
             form: Form::of_episode(&episode),
-            is_first: part.is_none_or(|part| part.number == 1),
-            is_last: part.is_none_or(|part| part.number == part.total),
+            is_first: part.is_first(),
+            is_last: part.is_last(),
             session: session_of(episode.thread_id.as_deref(), owner),
             agent: agent_of(owner, marked),
             app: ours
@@ -179,7 +179,7 @@ impl Source {
         }
     }
 
-    /// What can be seen of this message of a thread of an owner's; nothing of one without an id.
+    /// The view of a message in an owner's thread; none for one without an id.
     pub(crate) fn of_message(message: Message, thread: &ThreadId, owner: &Owner) -> Option<Self> {
         let episode = Episode {
             uuid: message.uuid?,
@@ -198,7 +198,7 @@ impl Source {
     }
 }
 
-/// The session that a thread of this owner is.
+/// The session of one of this owner's threads.
 pub(crate) fn session_of(thread: Option<&str>, owner: &Owner) -> Option<String> {
     let thread = thread?;
     Some(match owner {
@@ -207,7 +207,7 @@ pub(crate) fn session_of(thread: Option<&str>, owner: &Owner) -> Option<String> 
     })
 }
 
-/// The agent of a memory: the one that it is marked with, or whose graph it is in.
+/// The agent of a memory: the one in its marks, or the owner of its graph.
 fn agent_of(owner: &Owner, marked: Option<&AgentId>) -> Option<String> {
     let own = match owner {
         Owner::Graph(graph) => AgentId::of_graph(graph),
@@ -216,7 +216,7 @@ fn agent_of(owner: &Owner, marked: Option<&AgentId>) -> Option<String> {
     marked.map(ToString::to_string).or(own)
 }
 
-/// A fact with what its sources say. Sources that are not known are passed over.
+/// A fact with what its sources say. Unknown sources are skipped.
 pub(crate) fn fact(fact: Fact, sources: &HashMap<Uuid, Source>, owner: &Owner) -> Memory {
     let own = own_fields(&fact);
     let known = sources_of(&fact, sources);
@@ -245,20 +245,20 @@ pub(crate) fn is_in_force(fact: &Fact) -> bool {
     fact.invalid_at.is_none() && fact.expired_at.is_none()
 }
 
-/// The sources of a fact that are known.
+/// The known sources of a fact.
 pub(crate) fn sources_of<'a>(fact: &Fact, sources: &'a HashMap<Uuid, Source>) -> Vec<&'a Source> {
     let known = fact.episodes.iter().filter_map(|id| sources.get(id));
     known.collect()
 }
 
-/// What somebody gave a fact itself.
+/// The fields set on a fact itself.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OwnFields {
     pub(crate) metadata: Option<Map<String, Value>>,
     pub(crate) updated_at: Option<Timestamp>,
 }
 
-/// What somebody gave a fact itself.
+/// Reads the fields set on a fact itself.
 pub(crate) fn own_fields(fact: &Fact) -> OwnFields {
     let text = |key: &str| fact.attributes.as_ref()?.get(key)?.as_str();
     OwnFields {
@@ -267,7 +267,7 @@ pub(crate) fn own_fields(fact: &Fact) -> OwnFields {
     }
 }
 
-/// What all sources say, if they say the same.
+/// The value on which all sources agree.
 fn agreed<'a, T: PartialEq + ?Sized>(
     sources: &[&'a Source],
     what: impl Fn(&'a Source) -> Option<&'a T>,
@@ -279,7 +279,7 @@ fn agreed<'a, T: PartialEq + ?Sized>(
         .then_some(said)
 }
 
-/// The fields that all sources have with the same value.
+/// The fields on which all sources agree.
 fn shared_fields(sources: &[&Source]) -> Map<String, Value> {
     let Some((first, rest)) = sources.split_first() else {
         return Map::new();
@@ -317,7 +317,7 @@ pub(crate) fn record(found: Assembled, thread: Option<&str>, form: Form, owner: 
     }
 }
 
-/// A person or thing that Zep recognised.
+/// An entity that Zep recognised.
 pub(crate) fn entity(entity: Entity, owner: &Owner) -> Memory {
     Memory {
         form: Form::Entity,

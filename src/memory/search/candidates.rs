@@ -1,5 +1,5 @@
-//! Finding in one owner's graph: facts with what their episodes say, episodes joined to whole
-//! records, entities, context.
+//! Candidates from one owner's graph: facts with their sources, episodes joined into whole records,
+//! entities, the context block.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,6 @@ use crate::memory::{
     Result,
     change::replacement::Replaced,
     model::{Owner, Uuid},
-    read::by_id::part_of_record,
     record::assemble::{StoredPart, assemble},
     record::view::{self, Form, Memory, Source},
     search::narrow::{Matching, matching},
@@ -16,14 +15,14 @@ use crate::memory::{
     service::MemoryService,
 };
 use crate::zep::{
-    Fact, Filters, Found, Listing, Reranker, Search, SearchScope, Window, Zep,
+    Fact, Found, Graphs, Reranker, Search, SearchScope, Window, Zep,
     limits::{FILTER_UUIDS, SEARCH_RESULTS},
 };
 
-/// How many more results are asked for than twice as many as are shown. Ours.
+/// How many results to ask for beyond twice the number shown. Ours.
 const SPARE_RESULTS: u32 = 10;
 
-/// What was found in one owner's graph.
+/// The results from one owner's graph.
 #[derive(Debug, Default)]
 pub(crate) struct FoundThere {
     /// Best first.
@@ -32,25 +31,25 @@ pub(crate) struct FoundThere {
     pub(crate) truncated: bool,
 }
 
-/// The facts that were looked at so far.
+/// The facts examined so far.
 #[derive(Debug, Default)]
 struct LookedAt {
     seen: HashSet<Uuid>,
-    /// What they were drawn from.
+    /// Their source episodes.
     cited: HashSet<Uuid>,
-    /// Those that meet the condition.
+    /// Those that meet the restriction.
     admitted: Vec<Memory>,
 }
 
-/// Looks into one owner's graph.
+/// Searches one owner's graph.
 pub(crate) struct Finder<'a> {
     pub(crate) service: &'a MemoryService,
     pub(crate) owner: Owner,
-    /// The question, cut to Zep's limit.
+    /// The query, shortened to Zep's limit.
     pub(crate) text: &'a str,
     pub(crate) asked: &'a SearchQuery,
     pub(crate) condition: Condition,
-    /// How results are ordered and what their scores are.
+    /// Decides the order of results and the meaning of scores.
     pub(crate) reranker: Reranker,
 }
 
@@ -66,12 +65,12 @@ impl Finder<'_> {
         Ok(found)
     }
 
-    /// Facts, and the episodes that facts speak for: those that were found, and those that do not
-    /// meet the condition.
+    /// Facts, and the episodes cited by any fact found, those that do not meet the restriction
+    /// included.
     async fn facts(&self, limit: usize) -> Result<(FoundThere, HashSet<Uuid>)> {
-        let mut candidates = self.candidates(Filters::default()).await?;
+        let mut candidates = self.candidates(&[]).await?;
         if self.condition.is_none() {
-            // The sources of what is not shown need not be read.
+            // Sources of facts that are not shown need not be read.
             candidates.truncate(limit);
         }
         let mut sources = self.sources(&candidates).await?;
@@ -79,7 +78,7 @@ impl Finder<'_> {
         let mut looked_at = LookedAt::default();
         self.admit(candidates, &sources, &replaced, &mut looked_at);
         let mut truncated = false;
-        // Among an owner's best facts few may meet the condition: ask for those that can.
+        // Few of the best facts may meet the restriction: ask for those that can.
         if looked_at.admitted.len() < limit && !self.condition.is_none() {
             let Matching {
                 episodes,
@@ -87,12 +86,7 @@ impl Finder<'_> {
             } = matching(self.zep(), &self.owner, &self.condition).await?;
             truncated = cut;
             for episodes in episodes.chunks(FILTER_UUIDS) {
-                let narrowed = self
-                    .candidates(Filters {
-                        episode_uuids: Some(episodes.to_vec()),
-                        ..Filters::default()
-                    })
-                    .await?;
+                let narrowed = self.candidates(episodes).await?;
                 sources.extend(self.sources(&narrowed).await?);
                 let replaced = self.replaced(&sources).await?;
                 self.admit(narrowed, &sources, &replaced, &mut looked_at);
@@ -117,7 +111,7 @@ impl Finder<'_> {
         Ok((found, cited))
     }
 
-    /// What of these episodes is not to be seen; the deletion of old ones is finished.
+    /// The hidden episodes among these; deletions of replaced ones are finished.
     async fn replaced(&self, sources: &HashMap<Uuid, Source>) -> Result<Replaced> {
         let replaced = Replaced::among(self.service, &self.owner, sources.values()).await?;
         replaced.finish(self.service, &self.owner);
@@ -146,15 +140,16 @@ impl Finder<'_> {
         }
     }
 
-    async fn candidates(&self, filters: Filters) -> Result<Vec<Fact>> {
-        let mut facts = self.run(SearchScope::Edges, filters).await?.edges;
+    /// Facts that are like the question: of these episodes, or where none are given, of all.
+    async fn candidates(&self, from_episodes: &[Uuid]) -> Result<Vec<Fact>> {
+        let mut facts = self.run(SearchScope::Edges, from_episodes).await?.edges;
         facts.retain(|fact| {
             (self.asked.include_invalid || view::is_in_force(fact)) && self.is_alike(fact.score)
         });
         Ok(facts)
     }
 
-    /// The episodes that facts were drawn from, of each fact the first ones, in one list call.
+    /// The source episodes of these facts, the first ones of each fact first, in one list call.
     async fn sources(&self, facts: &[Fact]) -> Result<HashMap<Uuid, Source>> {
         let most = facts.iter().map(|fact| fact.episodes.len()).max();
         let mut asked = Vec::new();
@@ -166,11 +161,11 @@ impl Finder<'_> {
                 }
             }
         }
-        sources(self.zep(), &self.owner, asked).await
+        sources(self.zep(), &self.owner, &asked).await
     }
 
     pub(crate) async fn episodes(&self, cited: &HashSet<Uuid>, limit: usize) -> Result<FoundThere> {
-        let found = self.run(SearchScope::Episodes, Filters::default()).await?;
+        let found = self.run(SearchScope::Episodes, &[]).await?;
         // Zep cannot narrow a search for episodes to some of them.
         let is_cut = !self.condition.is_none() && found.episodes.len() >= SEARCH_RESULTS as usize;
         let all: Vec<(Source, _)> = found
@@ -191,12 +186,12 @@ impl Finder<'_> {
                 .record
                 .as_ref()
                 .is_none_or(|record| seen.insert(record.clone()));
-            let is_part = part_of_record(&episode).is_some();
+            let is_part = episode.mark().is_some_and(|mark| mark.is_split());
             if !fresh
                 || replaced.hides(&source)
                 || cited.contains(&source.id)
                 || !self.is_alike(episode.score)
-                // What its part says decides, but for words that may stand in another part.
+                // The part decides, except for words that may be in another part.
                 || (!is_part && !self.condition.admits_source(&source, &self.owner))
             {
                 continue;
@@ -204,7 +199,7 @@ impl Finder<'_> {
             let thread = episode.thread_id.clone();
             let score = episode.score;
             let parts = match (is_part, &source.record) {
-                // Only a part was found: what is shown is the whole record.
+                // Only a part was found: the whole record is shown.
                 (true, Some(record)) => self.zep().find_episodes(&self.owner, record).await?,
                 _ => vec![episode],
             };
@@ -231,7 +226,7 @@ impl Finder<'_> {
         if !self.condition.admits_form(Form::Entity) {
             return Ok(FoundThere::default());
         }
-        let found = self.run(SearchScope::Nodes, Filters::default()).await?;
+        let found = self.run(SearchScope::Nodes, &[]).await?;
         let memories = found
             .nodes
             .into_iter()
@@ -248,8 +243,8 @@ impl Finder<'_> {
     pub(crate) async fn context(&self) -> Result<Option<String>> {
         let context = match &self.condition.session {
             Some((_, thread)) => {
-                // It may have changed hands since it was resolved, and the context tells of whoever
-                // has it now.
+                // The thread may have changed hands since it was resolved, and its context belongs
+                // to its present owner.
                 let page = self
                     .zep()
                     .messages(thread, &Window::Last { limit: 1 })
@@ -259,16 +254,12 @@ impl Finder<'_> {
                 }
                 self.zep().thread_context(thread).await?.context
             }
-            None => {
-                self.run(SearchScope::Auto, Filters::default())
-                    .await?
-                    .context
-            }
+            None => self.run(SearchScope::Auto, &[]).await?.context,
         };
         Ok(context.filter(|context| !context.trim().is_empty()))
     }
 
-    async fn run(&self, scope: SearchScope, filters: Filters) -> Result<Found> {
+    async fn run(&self, scope: SearchScope, from_episodes: &[Uuid]) -> Result<Found> {
         // What Zep cannot leave out for us (facts that are no longer true, parts of one record, other
         // sessions) is left out here: then more is asked for than is shown.
         let limit = match scope {
@@ -284,7 +275,7 @@ impl Finder<'_> {
             scope,
             limit: (!auto).then_some(limit),
             reranker: (!auto).then_some(self.reranker),
-            filters,
+            from_episodes: from_episodes.to_vec(),
         };
         Ok(self.zep().search(&self.owner, &search).await?)
     }
@@ -300,31 +291,15 @@ impl Finder<'_> {
     }
 }
 
-/// These episodes of an owner, at most 256 of them, in one list call (more only where Zep cuts its
-/// answer into pages).
+/// These episodes of an owner.
 pub(crate) async fn sources(
-    zep: &dyn Zep,
+    graphs: &dyn Graphs,
     owner: &Owner,
-    asked: Vec<Uuid>,
+    asked: &[Uuid],
 ) -> Result<HashMap<Uuid, Source>> {
-    let mut sources = HashMap::new();
-    if asked.is_empty() {
-        return Ok(sources);
-    }
-    let mut listing = Listing {
-        mentioned_node_uuids: Some(asked),
-        ..Listing::default()
-    };
-    loop {
-        let page = zep.list_episodes(owner, &listing).await?;
-        sources.extend(
-            page.items
-                .into_iter()
-                .map(|episode| (episode.uuid.clone(), Source::of(episode, owner))),
-        );
-        match page.next_cursor {
-            Some(cursor) => listing.cursor = Some(cursor),
-            None => return Ok(sources),
-        }
-    }
+    let found = graphs.episodes_by_id(owner, asked).await?;
+    Ok(found
+        .into_iter()
+        .map(|episode| (episode.uuid.clone(), Source::of(episode, owner)))
+        .collect())
 }

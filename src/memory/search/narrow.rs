@@ -1,4 +1,4 @@
-//! Which of an owner's episodes meet a condition, found by reading them.
+//! Finds the episodes of an owner that meet a restriction, by reading them.
 
 use crate::memory::{
     Result,
@@ -7,17 +7,16 @@ use crate::memory::{
     search::restriction::Condition,
 };
 use crate::zep::{
-    Direction, Listing, OrderBy, ThreadId, Window, Zep,
+    Graphs, ThreadId, Threads, TimeOrder, Window, Zep,
     limits::{FILTER_UUIDS, PAGE_ITEMS},
 };
 
-/// How many of the newest episodes are read in search of those that meet a condition. Ours: 40
-/// requests, or one of a session.
+/// How many of the newest episodes are read. Ours: 40 requests, or one for a session.
 pub(crate) const MAX_READ: usize = 2_000;
 /// How many episodes a search is narrowed to. Ours: 4 requests of 256 ids.
 pub(crate) const MAX_NARROWED: usize = 4 * FILTER_UUIDS;
 
-/// Episodes that meet a condition, newest first.
+/// Episodes that meet a restriction, newest first.
 #[derive(Debug, Default)]
 pub(crate) struct Matching {
     pub(crate) episodes: Vec<Uuid>,
@@ -25,21 +24,21 @@ pub(crate) struct Matching {
     pub(crate) truncated: bool,
 }
 
-/// The newest of an owner's episodes that meet a condition.
+/// The newest of an owner's episodes that meet a restriction.
 pub(crate) async fn matching(
     zep: &dyn Zep,
     owner: &Owner,
     condition: &Condition,
 ) -> Result<Matching> {
     match &condition.session {
-        // A session can be read for itself.
+        // A session can be read on its own.
         Some((_, thread)) => of_session(zep, owner, thread, condition).await,
         None => listed(zep, owner, condition).await,
     }
 }
 
 async fn of_session(
-    zep: &dyn Zep,
+    threads: &dyn Threads,
     owner: &Owner,
     thread: &ThreadId,
     condition: &Condition,
@@ -47,7 +46,7 @@ async fn of_session(
     let newest = Window::Last {
         limit: MAX_READ as u32,
     };
-    let page = zep.messages(thread, &newest).await?;
+    let page = threads.messages(thread, &newest).await?;
     let read = page.messages.len() as u64;
     let mut found = Matching {
         truncated: page.total_count.is_some_and(|total| total > read),
@@ -61,19 +60,13 @@ async fn of_session(
     Ok(found)
 }
 
-async fn listed(zep: &dyn Zep, owner: &Owner, condition: &Condition) -> Result<Matching> {
+async fn listed(graphs: &dyn Graphs, owner: &Owner, condition: &Condition) -> Result<Matching> {
     let filter = condition.filter.as_ref();
     let earliest = filter.and_then(|filter| filter.created_between().0);
-    let mut listing = Listing {
-        limit: Some(PAGE_ITEMS),
-        order_by: Some(OrderBy::CreatedAt),
-        direction: Some(Direction::Desc),
-        ..Listing::default()
-    };
+    let mut pages = graphs.episodes(owner, TimeOrder::NewestFirst, PAGE_ITEMS);
     let mut found = Matching::default();
     let mut read = 0;
-    loop {
-        let page = zep.list_episodes(owner, &listing).await?;
+    while let Some(page) = pages.next().await? {
         read += page.items.len();
         let mut too_old = false;
         for episode in page.items {
@@ -81,18 +74,14 @@ async fn listed(zep: &dyn Zep, owner: &Owner, condition: &Condition) -> Result<M
             too_old = earliest.is_some() && placed.is_some() && placed < earliest;
             found.admit(Source::of(episode, owner), owner, condition);
         }
-        let Some(cursor) = page.next_cursor else {
-            break;
-        };
         // Downwards in time: what follows is older still.
-        if too_old {
+        if page.is_last || too_old {
             break;
         }
         if read >= MAX_READ || found.episodes.len() >= MAX_NARROWED {
             found.truncated = true;
             break;
         }
-        listing.cursor = Some(cursor);
     }
     found.cut();
     Ok(found)
@@ -105,7 +94,7 @@ impl Matching {
         }
     }
 
-    /// Leaves as many as a search can be narrowed to.
+    /// Keeps as many as a search can be narrowed to.
     fn cut(&mut self) {
         self.truncated |= self.episodes.len() > MAX_NARROWED;
         self.episodes.truncate(MAX_NARROWED);

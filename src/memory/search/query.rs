@@ -1,4 +1,4 @@
-//! Searching: facts first, and for each what the episodes say that it was drawn from.
+//! Searching: facts first, each with what its source episodes say.
 
 use std::collections::HashSet;
 
@@ -17,17 +17,17 @@ use crate::memory::{
 };
 use crate::zep::{Reranker, limits::QUERY_CHARS};
 
-/// How many owners are asked at the same time.
+/// How many owners are searched at the same time.
 pub(crate) const SIDE_BY_SIDE: usize = 4;
 
 /// What to look through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Among {
-    /// Facts, topped up with episodes that no listed fact came from.
+    /// Facts, filled up with episodes that no listed fact cites.
     Facts,
-    /// What was stored, word for word.
+    /// Episodes: what was stored, word for word.
     Episodes,
-    /// People and things.
+    /// Entities: people and things.
     Entities,
     /// Zep's ready-made context block.
     Context,
@@ -38,28 +38,28 @@ pub enum Among {
 pub enum Whose {
     /// In one owner's memory, or a part of it.
     Scope(Scope),
-    /// Wherever there can be what matches, in mem0's filter language.
+    /// In all owners that the filter can reach.
     Filter(Filter),
 }
 
-/// A question.
+/// A search.
 #[derive(Debug, Clone)]
 pub struct SearchQuery {
     /// Where to look.
     pub whose: Whose,
-    /// The question. Shortened at a word to 400 characters (Zep's limit).
+    /// The query. Shortened at a word to 400 characters (Zep's limit).
     pub query: String,
-    /// What to look through. The context is one owner's.
+    /// What to look through. A context block belongs to one owner.
     pub among: Among,
     /// 1–50.
     pub limit: u32,
-    /// Only what is at least so alike, 0–1.
+    /// The least likeness, 0–1.
     pub min_score: Option<f64>,
     /// Also facts that are no longer true.
     pub include_invalid: bool,
 }
 
-/// What was found.
+/// The results of a search.
 #[derive(Debug, Clone, Default)]
 pub struct Answer {
     /// Best first.
@@ -73,7 +73,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// What a reader of the results must know about them, in a sentence.
+    /// Notes for the reader of the results, in a sentence.
     pub fn note(&self) -> Option<String> {
         let shortened = self
             .query_shortened
@@ -88,14 +88,13 @@ impl Answer {
 }
 
 impl MemoryService {
-    /// Searches. Somebody who has no memory yet has nothing to find.
+    /// Searches. An unknown owner yields no results.
     ///
-    /// One owner's memory is searched in one request, two where facts are few, and one more for the
-    /// episodes that they were drawn from. Several owners are asked side by side, and their results
-    /// ordered by likeness.
+    /// One owner's graph takes one request, two if facts are few, and one more for the source
+    /// episodes. Several owners are searched side by side, and their results ordered by likeness.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a blank query, [`Error::NotYours`], or whatever the backend says.
+    /// [`Error::Invalid`] for a blank query, [`Error::NotYours`], or the backend's error.
     pub async fn search(&self, caller: &Caller, query: SearchQuery) -> Result<Answer> {
         let (text, query_shortened) = shorten(&query.query)?;
         let Owners { owners, truncated } = match &query.whose {
@@ -108,7 +107,7 @@ impl MemoryService {
             ..Answer::default()
         };
         let several = owners.len() > 1;
-        // Ranks of different searches say nothing about each other.
+        // Ranks of different searches cannot be compared.
         let reranker = match several || query.min_score.is_some() {
             true => Reranker::CrossEncoder,
             false => Reranker::Rrf,
@@ -129,7 +128,7 @@ impl MemoryService {
             answer.results.truncate(query.limit as usize);
         }
         for (rank, memory) in answer.results.iter_mut().enumerate() {
-            // Where Zep gives none, its order is a rank, too.
+            // Without a score, Zep's order is the rank.
             memory.score.get_or_insert(1.0 / (rank + 1) as f64);
         }
         for memory in &answer.results {
@@ -173,8 +172,7 @@ impl MemoryService {
         }
     }
 
-    /// What restricts a search or a listing within this owner's memories; `None` if nothing of
-    /// theirs can match.
+    /// The restriction on this owner's memories; `None` if none of them can match.
     pub(crate) async fn condition(
         &self,
         owner: &Owner,
@@ -199,7 +197,7 @@ impl MemoryService {
                     condition.filter = Some(rest);
                     match sessions {
                         Some(sessions) if sessions.is_empty() => return Ok(None),
-                        // One session can be read for itself.
+                        // A single session can be read on its own.
                         Some(sessions) if sessions.len() == 1 => {
                             sessions.first().and_then(|id| SessionId::new(id).ok())
                         }
@@ -218,7 +216,7 @@ impl MemoryService {
     }
 }
 
-/// Cuts a query to Zep's limit, at a word where there is one.
+/// Cuts a query to Zep's limit, at a word if possible.
 fn shorten(query: &str) -> Result<(String, bool)> {
     let query = query.trim();
     if query.is_empty() {

@@ -1,4 +1,4 @@
-//! What restricts a search or a listing within one owner's memories.
+//! Restrictions of a search or a listing within one owner's memories.
 
 use crate::memory::{
     filter::{Candidate, Filter},
@@ -7,16 +7,16 @@ use crate::memory::{
 };
 use crate::zep::ThreadId;
 
-/// Restrictions that Zep's search does not know.
+/// Restrictions that Zep's search does not support.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Condition {
-    /// Only this session, which is this thread.
+    /// Only this session and its thread.
     pub(crate) session: Option<(SessionId, ThreadId)>,
     /// Only what this agent stored.
     pub(crate) agent: Option<AgentId>,
     /// Only what was stored for this app.
     pub(crate) app: Option<AppId>,
-    /// Only what matches.
+    /// Only what matches this filter.
     pub(crate) filter: Option<Filter>,
 }
 
@@ -31,7 +31,7 @@ impl Condition {
 
     /// Whether a record meets it.
     pub(crate) fn admits(&self, memory: &Memory) -> bool {
-        // A fact can be named by what it was drawn from, too.
+        // A fact can be named by its sources, too.
         let ids: Vec<&str> = [&memory.id]
             .into_iter()
             .chain(&memory.sources)
@@ -51,7 +51,7 @@ impl Condition {
         })
     }
 
-    /// Whether a stored episode, which may be a part of a record, meets it.
+    /// Whether a stored episode, possibly a part of a record, meets it.
     pub(crate) fn admits_source(&self, source: &Source, owner: &Owner) -> bool {
         self.admits_candidate(&Candidate {
             ids: &[source.id.as_str()],
@@ -67,9 +67,8 @@ impl Condition {
         })
     }
 
-    /// Whether a fact meets it: as it is shown, or in the place of any episode that it was drawn
-    /// from. A fact of two sessions is a fact of each of them. Of a fact that was changed here, its
-    /// own words and fields count.
+    /// Whether a fact meets it: as shown, or in the place of any of its sources. A fact of two
+    /// sessions belongs to both. A fact changed here is judged by its own text and fields.
     pub(crate) fn admits_fact(&self, fact: &Memory, sources: &[&Source]) -> bool {
         if self.is_none() || self.admits(fact) {
             return true;
@@ -112,7 +111,7 @@ impl Condition {
                 .is_none_or(|filter| filter.matches(candidate))
     }
 
-    /// Whether this form can meet it at all: entities have no place in a session.
+    /// Whether this form can meet it at all: entities belong to no session.
     pub(crate) fn admits_form(&self, form: Form) -> bool {
         form != Form::Entity || self.is_none()
     }

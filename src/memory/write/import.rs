@@ -1,5 +1,4 @@
-//! Records that come from elsewhere, with ids and times of their own: what a migration writes and
-//! compares.
+//! Imported records, with ids and times of their own: written and compared by migrations.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,41 +16,42 @@ use crate::memory::{
     },
     record::assemble::StoredPart,
     record::draft::{Outgoing, Stored},
-    record::fit::{self, PartNo, Speaker},
-    search::candidates,
+    record::fit::{self, Speaker},
     service::MemoryService,
     sessions::Threads,
     write::job::{Known, Write},
 };
-use crate::zep::{DataType, Direction, Listing, OrderBy, ThreadId, ThreadPages, Zep, limits};
+use crate::zep::{
+    DataType, Episode, Pages, PartNo, ThreadId, ThreadPages, TimeOrder, Zep, limits::PAGE_ITEMS,
+};
 
-/// A record from elsewhere.
+/// A record to import.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Imported {
-    /// Identifies it for ever, whatever is imported again.
+    /// Its permanent id, the same in every repeated import.
     pub id: RecordId,
-    /// Who speaks; none for a text that nobody spoke.
+    /// The speaker; none for a text.
     pub speaker: Option<Speaker>,
-    /// What is to be kept.
+    /// The content.
     pub content: String,
     /// When it happened.
     pub created_at: Timestamp,
-    /// Whether the source said so.
+    /// Whether the source stated the time.
     pub time: TimeOrigin,
-    /// What kind of memory.
+    /// The kind of memory.
     pub kind: Option<MemoryKind>,
-    /// Where it comes from, in a word.
+    /// The migration source, in a word.
     pub source: String,
     /// The agent named beside the user.
     pub agent: Option<AgentId>,
     /// The app named beside the user.
     pub app: Option<AppId>,
-    /// Everything else that the source says of it.
+    /// All other fields of the source.
     pub metadata: Map<String, Value>,
 }
 
 impl Imported {
-    /// How many messages or episodes it takes there.
+    /// How many messages or episodes it takes at this place.
     ///
     /// # Errors
     /// [`crate::memory::Error::Invalid`] names the field that cannot be stored, and why.
@@ -60,7 +60,7 @@ impl Imported {
     }
 }
 
-/// Which parts of some records are stored, by the records' ids.
+/// The stored parts of some records, by record id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoredParts(pub HashMap<String, Vec<(PartNo, Option<Uuid>)>>);
 
@@ -76,30 +76,26 @@ impl From<StoredParts> for Stored {
     }
 }
 
-/// The turn of whoever imports for an owner: one at a time in this process, or two would each find
-/// that nothing is there and write it twice. Held by what was begun with it until that is finished.
+/// An importer's turn for one owner. One at a time in this process: two importers would each find
+/// nothing stored and write everything twice. Writes hold it until they are finished.
 #[derive(Debug, Clone)]
 pub struct ImportTurn {
     owner: Owner,
     _held: Arc<OwnedMutexGuard<()>>,
 }
 
-/// A user's sessions as they stood at one moment.
+/// A user's sessions at one moment.
 #[derive(Debug, Clone)]
 pub struct Sessions(Threads);
 
-/// Stored parts of one place, page by page, oldest first. Holds one page.
+/// The stored parts of one place, page by page, oldest first. Holds one page.
 #[derive(Debug)]
-pub struct Scan<'a>(Pages<'a>);
+pub struct Scan<'a>(Scanned<'a>);
 
 #[derive(Debug)]
-enum Pages<'a> {
+enum Scanned<'a> {
     Thread(ThreadPages<'a, dyn Zep + 'a>, Owner),
-    Episodes {
-        zep: &'a dyn Zep,
-        owner: &'a Owner,
-        listing: Option<Box<Listing>>,
-    },
+    Graph(Pages<'a, Episode>),
 }
 
 impl Scan<'_> {
@@ -109,7 +105,7 @@ impl Scan<'_> {
     /// [`crate::memory::Error::Zep`] if the place cannot be read whole.
     pub async fn next(&mut self) -> Result<Option<Vec<StoredPart>>> {
         match &mut self.0 {
-            Pages::Thread(pages, owner) => {
+            Scanned::Thread(pages, owner) => {
                 let Some(page) = pages.next().await? else {
                     return Ok(None);
                 };
@@ -121,19 +117,10 @@ impl Scan<'_> {
                 let parts = page.messages.into_iter().map(StoredPart::from);
                 Ok(Some(parts.collect()))
             }
-            Pages::Episodes {
-                zep,
-                owner,
-                listing,
-            } => {
-                let Some(asked) = listing else {
+            Scanned::Graph(pages) => {
+                let Some(page) = pages.next().await? else {
                     return Ok(None);
                 };
-                let page = zep.list_episodes(owner, asked).await?;
-                match page.next_cursor {
-                    Some(cursor) => asked.cursor = Some(cursor),
-                    None => *listing = None,
-                }
                 // The messages of the user's sessions are episodes of theirs, too.
                 let alone = page.items.into_iter().filter(|episode| {
                     episode.thread_id.is_none() && episode.source != Some(DataType::Message)
@@ -145,8 +132,8 @@ impl Scan<'_> {
 }
 
 impl MemoryService {
-    /// Waits until nobody else in this process imports for this owner, writes in flight of a run that
-    /// was dropped included.
+    /// Waits for the owner's turn: no other import of this process, including writes in flight of a
+    /// dropped run.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`] if the caller may not reach the owner.
@@ -159,7 +146,7 @@ impl MemoryService {
         })
     }
 
-    /// The sessions that a user has; `None` if there is no such user. One request.
+    /// The sessions of a user; `None` if the user does not exist. One request.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`] if the caller may not reach the user, [`crate::memory::Error::Zep`] if Zep fails.
@@ -172,7 +159,7 @@ impl MemoryService {
         }
     }
 
-    /// The thread that a session is, by what is known of the user's sessions. Asks nobody.
+    /// The thread of a session among the user's known sessions. Sends nothing.
     pub fn thread_among(
         &self,
         user: &UserId,
@@ -182,8 +169,8 @@ impl MemoryService {
         known.0.find(user, session)
     }
 
-    /// Makes a session of a user whose sessions are known and do not include it. Answers its
-    /// thread, and whether it was there after all.
+    /// Creates a session that the user is known not to have. Returns its thread, and whether it
+    /// existed after all.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`], [`crate::memory::Error::Zep`].
@@ -200,7 +187,7 @@ impl MemoryService {
     /// Reads what is stored in a session's thread.
     ///
     /// # Errors
-    /// [`crate::memory::Error::Forbidden`] if the caller may not reach it. Reading it ends with
+    /// [`crate::memory::Error::Forbidden`] if the caller may not reach it. Reading ends with
     /// [`crate::memory::Error::NotYours`] if the thread is not this user's.
     pub fn scan_thread<'a>(
         &'a self,
@@ -211,7 +198,7 @@ impl MemoryService {
         let owner = Owner::User(user.clone());
         caller.may(Right::Migrate, &owner)?;
         let pages = ThreadPages::new(self.zep(), thread);
-        Ok(Scan(Pages::Thread(pages, owner)))
+        Ok(Scan(Scanned::Thread(pages, owner)))
     }
 
     /// Reads what is stored in an owner's graph outside of sessions.
@@ -220,27 +207,21 @@ impl MemoryService {
     /// [`crate::memory::Error::Forbidden`] if the caller may not reach it.
     pub fn scan_graph<'a>(&'a self, caller: &Caller, owner: &'a Owner) -> Result<Scan<'a>> {
         caller.may(Right::Migrate, owner)?;
-        Ok(Scan(Pages::Episodes {
-            zep: self.zep(),
-            owner,
-            listing: Some(Box::new(Listing {
-                limit: Some(limits::PAGE_ITEMS),
-                order_by: Some(OrderBy::CreatedAt),
-                direction: Some(Direction::Asc),
-                ..Listing::default()
-            })),
-        }))
+        let pages = self
+            .zep()
+            .episodes(owner, TimeOrder::OldestFirst, PAGE_ITEMS);
+        Ok(Scan(Scanned::Graph(pages)))
     }
 
-    /// Stores records in the order given, except for the parts that are known to be stored; where
-    /// nothing is known of that, it is looked up first.
+    /// Stores records in the order given, except for parts known to be stored; if nothing is known,
+    /// stored parts are looked up first.
     ///
     /// # Errors
-    /// As [`MemoryService::add`]; [`crate::memory::Error::PartlyStored`] says how many records of these are
-    /// stored whole, counted from the first.
+    /// As [`MemoryService::add`]; [`crate::memory::Error::PartlyStored`] says how many records,
+    /// counted from the first, are stored whole.
     ///
     /// # Panics
-    /// If it is another owner's turn, which is a mistake of the program.
+    /// If the turn is another owner's, which is a defect of the program.
     pub async fn import(
         &self,
         caller: &Caller,
@@ -275,7 +256,8 @@ impl MemoryService {
         write.finish_even_if_dropped().await.map(drop)
     }
 
-    /// Deletes stored doubles: parts of which an equal one is kept. What is not this owner's is left.
+    /// Deletes stored doubles: parts with an equal one that is kept. Skips what is not this
+    /// owner's.
     ///
     /// # Errors
     /// [`crate::memory::Error::Zep`] if Zep fails; what was deleted before stays deleted.
@@ -286,46 +268,43 @@ impl MemoryService {
         doubles: &[Uuid],
     ) -> Result<()> {
         caller.may(Right::Migrate, owner)?;
-        for asked in doubles.chunks(limits::FILTER_UUIDS) {
-            // Zep deletes an episode whosesoever it is.
-            let theirs = candidates::sources(self.zep(), owner, asked.to_vec()).await?;
-            for double in asked.iter().filter(|double| theirs.contains_key(*double)) {
-                match self.zep().delete_episode(double).await {
-                    Err(error) if !error.is_not_found() => return Err(error.into()),
-                    _ => {}
-                }
+        // Zep deletes an episode regardless of owner.
+        for double in self.zep().episodes_by_id(owner, doubles).await? {
+            match self.zep().delete_episode(&double.uuid).await {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                _ => {}
             }
         }
         Ok(())
     }
 
-    /// What it took so far to reach the backend; `None` where nothing is sent anywhere.
+    /// Traffic to the backend so far; `None` if nothing is sent anywhere.
     pub fn stats(&self) -> Option<crate::zep::TransportStats> {
         self.zep().stats()
     }
 }
 
-/// What a stored part says of itself, where we wrote it.
+/// The marks of a stored part that we wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartOf {
     /// The record's id.
     pub record: String,
-    /// The migrated record that it took the place of.
+    /// The migrated record that it replaced.
     pub instead_of: Option<String>,
-    /// Which part of it.
+    /// Its number.
     pub number: PartNo,
     /// Whether its time is the source's.
     pub time: TimeOrigin,
 }
 
-/// What a stored part says of itself; `None` if we did not write it.
+/// The marks of a stored part; `None` if we did not write it.
 pub fn part_of(part: &StoredPart) -> Option<PartOf> {
     let unpacked = fit::unpack(&part.metadata);
     let ours = unpacked.ours?;
     Some(PartOf {
         record: ours.record.as_str().to_owned(),
         instead_of: ours.marks.instead_of,
-        number: unpacked.part.unwrap_or(PartNo::WHOLE),
+        number: unpacked.part,
         time: ours.marks.time,
     })
 }

@@ -1,5 +1,5 @@
-//! Writing a call's records: request by request, each record once, and an honest account of how
-//! far it came.
+//! The job that writes a call's records: request by request, each record once, with an exact
+//! account of what is stored.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -18,21 +18,22 @@ use crate::memory::{
     write::request::AddedMemory,
 };
 use crate::zep::{
-    self, DataType, NewEpisode, NewMessage, Outcome, ThreadId, Zep, limits::MESSAGES_PER_CALL,
+    self, DataType, Graphs, NewEpisode, NewMessage, Outcome, RecordMark, ThreadId, Threads, Zep,
+    limits::MESSAGES_PER_CALL,
 };
 
-/// What is known of the records before they are written.
+/// What is known about the records before the write.
 #[derive(Debug)]
 pub(crate) enum Known {
-    /// Nobody wrote them before.
+    /// They were never written before.
     New,
     /// An earlier call may have stored some of them.
     LookFirst,
-    /// What is stored of them was looked up.
+    /// The stored parts, already looked up.
     Stored(Stored),
 }
 
-/// One call's write, which runs on a task of its own.
+/// One call's write, run on a task of its own.
 #[derive(Debug)]
 pub(crate) struct Write {
     pub(crate) service: MemoryService,
@@ -40,14 +41,14 @@ pub(crate) struct Write {
     pub(crate) records: Vec<Outgoing>,
     pub(crate) key: RecordId,
     pub(crate) known: Known,
-    /// Whose turn it is to import, held until the write is finished even if nobody waits for it.
+    /// The importer's turn, held until the write is finished even if its caller is gone.
     #[allow(dead_code, reason = "it is held, not read")]
     pub(crate) turn: Option<ImportTurn>,
 }
 
 impl Write {
-    /// Stores the records. Dropping the future (a cancelled call) must not leave half a record: the
-    /// write goes on by itself until the request it is at is answered, and its record whole.
+    /// Stores the records. If the future is dropped (a cancelled call), the write continues in the
+    /// background until the current request is answered and its record complete.
     pub(crate) async fn finish_even_if_dropped(self) -> Result<Vec<AddedMemory>> {
         let abandoned = CancellationToken::new();
         let abandon_on_drop = abandoned.clone().drop_guard();
@@ -58,14 +59,14 @@ impl Write {
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         };
         drop(abandon_on_drop);
-        // Whoever goes on after a part was stored may find that all of it was.
+        // A continued write may find everything stored already.
         if matches!(outcome, Ok(_) | Err(Error::PartlyStored(_))) {
             service.tell_of(named);
         }
         outcome
     }
 
-    /// The agents and apps that the records are marked with.
+    /// The marker graphs of the agents and apps in the records' marks.
     fn named(&self) -> BTreeSet<GraphId> {
         let agents = self.records.iter().filter_map(|record| {
             let agent = record.ours.agent.as_ref()?;
@@ -78,7 +79,7 @@ impl Write {
         agents.chain(apps).collect()
     }
 
-    /// Stores the records. Once abandoned, begins no further one.
+    /// Stores the records. Once abandoned, begins no further record.
     async fn run(mut self, abandoned: CancellationToken) -> Result<Vec<AddedMemory>> {
         let known = std::mem::replace(&mut self.known, Known::LookFirst);
         match self.place.clone() {
@@ -124,15 +125,15 @@ impl Write {
             let (messages, end) = self.next_records(next, level, &stored)?;
             match self.send(zep, &thread, &messages, &mut stored).await {
                 Ok(()) => next = end,
-                // The thread is gone, and with it what this call had stored in it: it is made again
-                // and everything written again, once.
+                // The thread is gone, with everything this call stored in it: both are made again,
+                // once.
                 Err(error) if error.is_not_found() && !remade => {
                     remade = true;
                     stored = Stored::default();
                     next = 0;
                     inner.sessions.forget(user, session);
                     thread = inner.sessions.find_or_make(zep, user, session).await?;
-                    // It may be another one than before, to which others write.
+                    // It may be another thread than before, with other writers.
                     drop(turn);
                     turn = self.take_turn(&thread, abandoned).await;
                     if let Err(error) = turn {
@@ -160,7 +161,7 @@ impl Write {
             .iter()
             .any(|record| stored.id(record.id()).is_none())
         {
-            // Ids are optional in Zep's answer: without them, they are looked up.
+            // Ids are optional in Zep's answer: missing ones are looked up.
             stored = match self.look_in_thread(zep, &thread).await {
                 Ok(found) => found,
                 Err(Error::Zep(error)) => return Err(self.unknown_ids(&stored, error)),
@@ -172,7 +173,7 @@ impl Write {
     }
 
     /// Waits until no other call of this process writes to the thread: at most as long as a call to
-    /// Zep may take, and not once the caller has given up.
+    /// Zep may take, and only while the caller waits.
     async fn take_turn(
         &self,
         thread: &ThreadId,
@@ -194,8 +195,8 @@ impl Write {
         }
     }
 
-    /// The messages of the next records: as many whole records as go into one request, or a single
-    /// one that needs several. Answers also which record comes after them.
+    /// The messages of the next records: as many whole records as fit one request, or a single one
+    /// that needs several. Also returns the index of the record after them.
     fn next_records(
         &self,
         from: usize,
@@ -215,6 +216,7 @@ impl Write {
                 content: part.content,
                 name: record.name.clone(),
                 created_at: Some(record.created_at),
+                mark: Some(part.mark),
                 metadata: part.metadata,
             }));
         }
@@ -223,7 +225,7 @@ impl Write {
 
     async fn send(
         &self,
-        zep: &dyn Zep,
+        zep: &dyn Threads,
         thread: &ThreadId,
         messages: &[NewMessage],
         stored: &mut Stored,
@@ -234,32 +236,34 @@ impl Write {
                 .await?
                 .message_uuids
                 .into_iter();
-            for message in request {
-                stored.note(ids.next(), &message.metadata);
+            for mark in request.iter().filter_map(|message| message.mark.as_ref()) {
+                stored.note(ids.next(), mark);
             }
         }
         Ok(())
     }
 
-    async fn look_in_thread(&self, zep: &dyn Zep, thread: &ThreadId) -> Result<Stored> {
+    async fn look_in_thread(&self, zep: &dyn Threads, thread: &ThreadId) -> Result<Stored> {
         let wanted: HashSet<String> = self
             .records
             .iter()
             .map(|record| record.id().to_owned())
             .collect();
         let found = match zep.find_messages(thread, &wanted).await {
-            // A thread that is gone since it was resolved has nothing; writing to it makes it again.
+            // A thread deleted since it was resolved holds nothing; writing creates it again.
             Err(error) if error.is_not_found() => Vec::new(),
             found => found?,
         };
         self.noted(found.into_iter().map(StoredPart::from).collect())
     }
 
-    /// Notes what is stored, and makes sure that it is what is to be stored.
+    /// Notes what is stored, and checks that its content is the content to be stored.
     fn noted(&self, parts: Vec<StoredPart>) -> Result<Stored> {
         let mut stored = Stored::default();
         for part in &parts {
-            stored.note(part.uuid.clone(), &part.metadata);
+            if let Some(mark) = RecordMark::decode(&part.metadata) {
+                stored.note(part.uuid.clone(), &mark);
+            }
         }
         let other = assemble(parts).records.into_iter().any(|found| {
             let stored = found.record;
@@ -332,7 +336,7 @@ impl Write {
 
     async fn send_parts(
         &self,
-        zep: &dyn Zep,
+        zep: &dyn Graphs,
         owner: &Owner,
         record: &Outgoing,
         parts: &[FittedPart],
@@ -343,21 +347,22 @@ impl Write {
                 data_type: DataType::Text,
                 data: part.content.clone(),
                 created_at: Some(record.created_at),
+                mark: Some(part.mark.clone()),
                 metadata: part.metadata.clone(),
                 source_description: None,
             };
             let added = zep.add_episode(owner, &episode).await?;
-            stored.note(Some(added.uuid), &part.metadata);
+            stored.note(Some(added.uuid), &part.mark);
         }
         Ok(())
     }
 
-    async fn look_in_graph(&self, zep: &dyn Zep, owner: &Owner) -> Result<Stored> {
+    async fn look_in_graph(&self, zep: &dyn Graphs, owner: &Owner) -> Result<Stored> {
         let mut parts = Vec::new();
         for record in &self.records {
             match zep.find_episodes(owner, record.id()).await {
                 Ok(found) => parts.extend(found.into_iter().map(StoredPart::from)),
-                // An owner who does not exist has nothing.
+                // An unknown owner has nothing stored.
                 Err(error) if error.is_not_found() => break,
                 Err(error) => return Err(error.into()),
             }
@@ -381,13 +386,13 @@ impl Write {
             .collect()
     }
 
-    /// What to report when everything is stored, and its ids could not be looked up.
+    /// The error if everything is stored but its ids could not be looked up.
     fn unknown_ids(&self, stored: &Stored, cause: zep::Error) -> Error {
         self.how_far(stored, cause, true)
     }
 
-    /// What to report when a write stopped before it was known what an earlier call had stored of
-    /// it: not that nothing is stored.
+    /// The error of a write that stopped before it was known what an earlier call had stored. It
+    /// must not claim that nothing is stored.
     fn before_a_look(&self, unknown: bool, error: Error) -> Error {
         match error {
             Error::Zep(cause) if unknown => self.how_far(&Stored::default(), cause, true),
@@ -395,7 +400,7 @@ impl Write {
         }
     }
 
-    /// What to report when a write stopped: the bare cause if nothing is stored, else how far it
+    /// The error of a write that stopped: the bare cause if nothing is stored, else how far it
     /// came.
     fn stopped(&self, stored: &Stored, cause: zep::Error) -> Error {
         let in_doubt = cause.outcome() == Outcome::Unknown;
@@ -431,14 +436,14 @@ async fn make_owner(zep: &dyn Zep, owner: &Owner) -> zep::Result<()> {
     }
 }
 
-pub(crate) async fn make_graph(zep: &dyn Zep, graph: &GraphId) -> zep::Result<()> {
+pub(crate) async fn make_graph(zep: &dyn Graphs, graph: &GraphId) -> zep::Result<()> {
     let description = "What an agent remembers for itself";
     let made = zep.create_graph(graph, graph.as_str(), description).await;
     made.map(drop)
 }
 
-/// Whether a refusal may be for length although we stayed under the limit, since Zep does not say
-/// what it counts as a character: then smaller parts are tried, once.
+/// Whether a refusal may be for length although the content is under the limit, since Zep does not
+/// define a character: then smaller parts are tried, once.
 fn may_be_too_long<'a>(
     error: &zep::Error,
     carrier: Carrier,

@@ -1,4 +1,4 @@
-//! A lock for each key, kept for as long as somebody holds it or waits for it.
+//! One lock per key, kept while it is held or awaited.
 
 use std::{
     collections::HashMap,

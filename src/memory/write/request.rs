@@ -1,4 +1,4 @@
-//! Adding memories: what is asked for, what is answered, and where it goes.
+//! Adding memories: the request, the answer, and where records go.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -12,15 +12,15 @@ use crate::memory::{
     write::job::{Known, Write},
 };
 
-/// The most messages that one call may add.
+/// The most messages of one call.
 pub const MAX_MESSAGES: usize = 1_000;
 
-/// What somebody wants remembered.
+/// Memories to add.
 #[derive(Debug, Clone, Default)]
 pub struct NewMemories {
-    /// Whose memory it is.
+    /// The owner.
     pub scope: Scope,
-    /// A plain text. Not stored where there are messages (as in mem0).
+    /// A plain text. Not stored if there are messages (as in mem0).
     pub text: Option<String>,
     /// Turns of a conversation, oldest first.
     pub messages: Vec<NewTurn>,
@@ -28,37 +28,38 @@ pub struct NewMemories {
     pub metadata: Map<String, Value>,
     /// What kind of memory it is.
     pub kind: Option<MemoryKind>,
-    /// When it happened; left out, now.
+    /// When it happened; now, if left out.
     pub created_at: Option<Timestamp>,
-    /// Makes the call repeatable: what an earlier call with the same key stored is not stored again.
+    /// Makes the call repeatable: what an earlier call with the same key stored is not stored
+    /// again.
     pub idempotency_key: Option<RecordId>,
 }
 
 /// One turn of a conversation.
 #[derive(Debug, Clone)]
 pub struct NewTurn {
-    /// Who speaks, in any of the words that the guide maps.
+    /// The speaker's role, in any word that the guide maps.
     pub role: String,
     /// What was said.
     pub content: String,
     /// The speaker's name.
     pub name: Option<String>,
-    /// When it was said; left out, the call's time.
+    /// When it was said; the time of the call, if left out.
     pub created_at: Option<Timestamp>,
-    /// Fields of this turn alone, which win over the call's.
+    /// Fields of this turn alone, which take precedence over the call's.
     pub metadata: Map<String, Value>,
 }
 
 /// What was stored.
 #[derive(Debug, Clone)]
 pub struct Added {
-    /// Whose memory it became.
+    /// The owner.
     pub owner: Owner,
-    /// The session, where it went to one.
+    /// The session, if it went to one.
     pub session: Option<SessionId>,
     /// One for each record, in the order given.
     pub memories: Vec<AddedMemory>,
-    /// Whether a text was given beside messages, and so not stored.
+    /// Whether a text was given beside messages and therefore not stored.
     pub text_ignored: bool,
 }
 
@@ -67,17 +68,17 @@ pub struct Added {
 pub struct AddedMemory {
     /// Zep's id of its first part.
     pub id: Uuid,
-    /// What was stored.
+    /// The content.
     pub content: String,
 }
 
 impl MemoryService {
     /// Stores memories: messages in their session (without one, in the user's default session), a
-    /// text with a session as a message of the user, a text without as an episode of its own.
+    /// text with a session as a user message, a text without one as an episode of its own.
     ///
     /// # Errors
-    /// [`crate::memory::Error::Invalid`] names the argument, and nothing is written.
-    /// [`crate::memory::Error::PartlyStored`] says what is stored and how to go on.
+    /// [`crate::memory::Error::Invalid`] names the argument; nothing is written.
+    /// [`crate::memory::Error::PartlyStored`] says what is stored and how to continue.
     pub async fn add(&self, caller: &Caller, new: NewMemories) -> Result<Added> {
         let owner = self.owner(caller, Right::Write, &new.scope)?;
         let conversation = !new.messages.is_empty();

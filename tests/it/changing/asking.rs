@@ -1,5 +1,5 @@
-//! Before memories are deleted in bulk the person is asked, where their host can ask: what they did
-//! not agree to is not done.
+//! Before memories are deleted in bulk, the person is asked if their host supports it; what they
+//! did not agree to is not done.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ on_both_backends!(
     anything_but_a_yes_deletes_nothing,
     without_a_scope_the_default_users_memories_go_after_a_yes,
     who_is_not_answered_keeps_everything_and_other_calls_go_on,
-    nobody_is_asked_where_the_operator_says_so,
+    the_operator_can_switch_asking_off,
     a_host_that_cannot_ask_is_not_asked,
     what_is_wrong_is_refused_before_anybody_is_asked,
 );
@@ -35,7 +35,7 @@ pub fn furnish(client: &mut Client) {
     }
 }
 
-/// The question that comes back.
+/// The question in the answer.
 fn question(client: &mut Client) -> Value {
     let asked = client.receive();
     assert_eq!(asked["method"], "elicitation/create", "{asked}");
@@ -52,7 +52,7 @@ fn reply(client: &mut Client, asked: &Value, result: &Value) {
     client.send(&json!({"jsonrpc": "2.0", "id": asked["id"], "result": result}));
 }
 
-/// Calls a tool, and answers the question that it asks.
+/// Calls a tool and answers the question that it asks.
 fn call(
     client: &mut Client,
     tool: &str,
@@ -131,7 +131,7 @@ fn anything_but_a_yes_deletes_nothing(world: &World) {
             );
         }
     }
-    // A host that breaks while asking is no yes either.
+    // A host that fails while asking has not said yes.
     let id = client.ask_tool("delete_entities", &json!({"user_id": "ann"}));
     let asked = question(&mut client);
     client.send(
@@ -176,7 +176,7 @@ fn who_is_not_answered_keeps_everything_and_other_calls_go_on(world: &World) {
         &mut client,
         json!({"text": "Marker of meanwhile", "user_id": "ann"}),
     );
-    // Another question is another one.
+    // A different question needs a new answer.
     let (_, deleted) = call(
         &mut client,
         "delete_all_memories",
@@ -186,13 +186,13 @@ fn who_is_not_answered_keeps_everything_and_other_calls_go_on(world: &World) {
     assert_eq!(deleted.unwrap()["removed"]["memories"], 1);
     assert_eq!(client.receive_within(Duration::from_millis(300)), None);
     assert_eq!(listed(&mut client, "ann").len(), 2);
-    // Whoever gives up is not deleted behind their back by a late yes.
+    // A late yes deletes nothing after the call was cancelled.
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": waiting}}));
     std::thread::sleep(Duration::from_millis(200));
     reply(&mut client, &asked, &yes());
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(listed(&mut client, "ann").len(), 2);
-    // And one that waits does not keep the server alive.
+    // A pending question does not keep the server alive.
     client.ask_tool("delete_entities", &json!({"user_id": "ann"}));
     question(&mut client);
     let ended = client.close();
@@ -200,7 +200,7 @@ fn who_is_not_answered_keeps_everything_and_other_calls_go_on(world: &World) {
     assert_eq!(listed(&mut world.connect(), "ann").len(), 2);
 }
 
-fn nobody_is_asked_where_the_operator_says_so(world: &World) {
+fn the_operator_can_switch_asking_off(world: &World) {
     let mut client = Client::spawn(world.command().env("ZEP_MCP_CONFIRM", "never"));
     let mut hello = Client::hello();
     hello["capabilities"] = json!({"elicitation": {}});
@@ -215,7 +215,7 @@ fn nobody_is_asked_where_the_operator_says_so(world: &World) {
         client.call("delete_entities", json!({"user_id": "bob"}))["removed"]["entity"],
         true
     );
-    // What only a yes allows is not allowed without one.
+    // What needs a yes is refused without one.
     assert_eq!(
         client.refused("delete_all_memories", json!({}))["error"],
         "scope_missing"
@@ -264,7 +264,7 @@ fn what_is_wrong_is_refused_before_anybody_is_asked(world: &World) {
         client.refused("delete_entities", several)["error"],
         "invalid_argument"
     );
-    // A single memory is the agent's to have confirmed.
+    // The agent confirms the deletion of a single memory.
     let id = add(&mut client, json!({"text": "Marker", "user_id": "ann"}));
     assert_eq!(
         client.call("delete_memory", json!({"memory_id": id}))["removed"],

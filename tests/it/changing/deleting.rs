@@ -1,4 +1,4 @@
-//! Deleting one memory removes what was meant, and `removed` says how much of it.
+//! Deleting one memory removes exactly that memory, and `removed` says what is gone.
 
 use serde_json::{Value, json};
 
@@ -164,7 +164,7 @@ fn a_turn_that_zep_keeps_is_blanked_as_far_as_can_be_and_said_to_be_kept() {
                 assert!(metadata.contains("deleted"), "{metadata}");
                 assert_eq!(episode(&service, message["uuid"].as_str().unwrap()), None);
             }
-            // As it is said there, so it is done.
+            // The advice in the answer works.
             let whole = json!({"user_id": "ann", "run_id": session});
             assert_eq!(
                 client.call("delete_all_memories", whole)["removed"]["sessions"],
@@ -180,7 +180,7 @@ fn a_turn_that_zep_keeps_is_blanked_as_far_as_can_be_and_said_to_be_kept() {
     }
 }
 
-/// Deletes something, from each request on everything goes wrong, and deletes it again.
+/// Deletes a memory with everything failing from each request on, then deletes it again.
 fn interrupted(flags: &[&str], fault: &Value, make: impl Fn(&mut Client, &str) -> String) {
     let world = World::emulated_with(flags);
     let service = Service::of(&world);
@@ -196,7 +196,7 @@ fn interrupted(flags: &[&str], fault: &Value, make: impl Fn(&mut Client, &str) -
         service.calm();
         let untouched = service.counted() == json!({});
         service.count_anew();
-        // Whoever was told that it is deleted, sees nothing of it.
+        // After a reported deletion no reader sees any of it.
         if first.is_ok() {
             assert!(shown(&mut client, &user, "marker").is_empty(), "{after}");
         }

@@ -1,4 +1,5 @@
-//! Deleting an entity removes it with all that is its own; listing tells whose memories there are.
+//! Deleting an entity removes everything of its own; the list names the entities that have
+//! memories.
 
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ on_both_backends!(
     entities_are_listed_with_counts,
 );
 
-/// The entities that are listed, as `type id`.
+/// The listed entities, as `type id`.
 fn entities(client: &mut Client) -> Vec<String> {
     let all = client.call("list_entities", json!({}));
     let all = all["results"].as_array().unwrap();
@@ -35,7 +36,7 @@ fn entities(client: &mut Client) -> Vec<String> {
     all
 }
 
-/// What is listed once there are so many: agents and apps are told of behind a write.
+/// The list once it has this length: marker graphs are created after the write.
 fn until_listed(client: &mut Client, count: u64) -> Value {
     for _ in 0..200 {
         let all = client.call("list_entities", json!({}));
@@ -118,7 +119,7 @@ fn an_agent_goes_with_its_own_memory(world: &World) {
             .is_empty()
     );
     assert_eq!(listed(&mut client, "ann").len(), 3);
-    // It is made again when it is needed.
+    // It is created again when needed.
     add(&mut client, json!({"text": "Marker", "agent_id": "ann"}));
     assert_eq!(entities(&mut client), ALL);
 }
@@ -241,7 +242,7 @@ fn a_session_id_of_a_deleted_user_is_free_and_nothing_of_theirs_is_reachable(wor
     let ids = [json!(turn), json!(text), fact];
     for id in &ids {
         for client in [&mut client, &mut other] {
-            // Now it is known whose it is.
+            // Now the owner is known.
             assert_eq!(get(client, id.as_str().unwrap())["user_id"], "ann");
             client.read_session("ann", "s");
         }
@@ -271,7 +272,7 @@ fn a_session_id_of_a_deleted_user_is_free_and_nothing_of_theirs_is_reachable(wor
         assert!(shown(&mut client, "ann", "marker").is_empty());
         assert_eq!(shown(&mut client, "bob", "marker").len(), 1);
     }
-    // The user who comes back has a conversation of their own under that id.
+    // The returning user has a conversation of their own with that id.
     let mut client = world.connect();
     add(
         &mut client,
@@ -295,7 +296,7 @@ fn entities_are_listed_with_counts(world: &World) {
         &mut client,
         json!({"text": "Marker", "user_id": "ann", "session_id": "t"}),
     );
-    // Beside a user, too, an agent or app is listed from the first memory that names it.
+    // An agent or app named beside a user is listed from its first memory on, too.
     for (agent, app) in [("bot", "shop"), ("ann", "desk"), ("bot", "desk")] {
         add(
             &mut client,
@@ -328,7 +329,7 @@ fn entities_are_listed_with_counts(world: &World) {
         ann["created_at"].is_string() && ann["updated_at"].is_string(),
         "{ann}"
     );
-    // A run is called as its user calls it, whatever its thread is called.
+    // A run is listed by its user's name for it, regardless of its thread's id.
     let runs: Vec<&Value> = results
         .iter()
         .filter(|one| one["type"] == "run" && one["id"] == "s")

@@ -1,4 +1,4 @@
-//! A fact is changed in its place, and deleting it says what is still there.
+//! A fact is changed in place, and deleting it reports what remains.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::common::program::World;
 
 on_both_backends!(
     a_facts_words_and_fields_change_in_their_place,
-    a_fact_is_deleted_and_its_source_is_told,
+    deleting_a_fact_reports_its_sources,
     a_fact_too_long_for_zep_is_refused_and_stays,
 );
 
@@ -27,7 +27,7 @@ fn a_facts_words_and_fields_change_in_their_place(world: &World) {
     assert_eq!((&changed["id"], &changed["kind"]), (&fact, &json!("fact")));
     assert_eq!(changed["previous_id"], Value::Null);
     assert_eq!(changed["memory"], "Ann lives in 東京");
-    // It was given none of its own yet.
+    // It has no fields of its own yet.
     assert_eq!(changed["metadata"], json!({"from": "source"}));
     assert_eq!(changed["created_at"], "2024-01-01T00:00:00Z");
     assert_ne!(changed["updated_at"], changed["created_at"]);
@@ -51,7 +51,7 @@ fn a_facts_words_and_fields_change_in_their_place(world: &World) {
             assert_eq!(memory["created_at"], "2024-01-01T00:00:00Z");
             assert_eq!(memory["sources"], json!([source]));
         }
-        // What was said stays as it was said.
+        // The source text is unchanged.
         let said = get(&mut client, &source);
         assert_eq!(
             (&said["memory"], &said["metadata"]),
@@ -60,7 +60,7 @@ fn a_facts_words_and_fields_change_in_their_place(world: &World) {
     }
 }
 
-fn a_fact_is_deleted_and_its_source_is_told(world: &World) {
+fn deleting_a_fact_reports_its_sources(world: &World) {
     let mut client = world.connect();
     let source = add(
         &mut client,

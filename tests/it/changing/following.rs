@@ -1,4 +1,4 @@
-//! How far Zep is with what was stored; and what of all this an operator's log holds.
+//! The state of Zep's processing; and what an operator's log holds of all this.
 
 use std::time::Instant;
 
@@ -142,7 +142,7 @@ fn what_zep_is_still_working_on_is_pending_until_it_is_done() {
         client.call("list_events", json!({"user_id": "ann"}))["results"][0]["status"],
         "SUCCEEDED"
     );
-    // What is pending can be read, changed and deleted all the same.
+    // Pending memories can be read, changed and deleted, too.
     let fresh = add(&mut client, json!({"text": "Fresh", "user_id": "ann"}));
     let changed = client.call(
         "update_memory",

@@ -1,4 +1,5 @@
-//! A turn that was deleted is seen nowhere any more, whether or not Zep keeps its words, and does
+//! A deleted turn appears nowhere any more, whether or not Zep keeps its words, and does not
+//! return.
 //! not come back.
 
 use serde_json::{Value, json};
@@ -7,10 +8,10 @@ use super::{add_all, is_gone, listed, shown};
 use crate::common::program::{Client, World};
 use crate::common::service::Service;
 
-/// Where deleted turns stay in their threads.
+/// A thread that keeps deleted turns.
 const KEEPS: [&str; 2] = ["--episode-deletion", "keeps-message"];
 
-/// Nothing that reads shows the word.
+/// No read shows the word.
 fn is_nowhere(client: &mut Client, user: &str, session: &str, word: &str) {
     let mut answers = vec![
         client.call(
@@ -87,7 +88,7 @@ fn a_deleted_turn_is_seen_nowhere() {
 }
 
 #[test]
-fn a_turn_whose_deletion_stops_half_way_is_seen_nowhere() {
+fn a_half_deleted_turn_appears_nowhere() {
     let world = World::emulated_with(&KEEPS);
     let service = Service::of(&world);
     let mut client = world.connect();
@@ -112,7 +113,7 @@ fn a_turn_whose_deletion_stops_half_way_is_seen_nowhere() {
         }
         is_gone(&mut client, &json!({"memory_id": id}));
     }
-    // The same call again finishes it.
+    // Repeating the call finishes it.
     assert_eq!(
         client.call("delete_memory", json!({"memory_id": id}))["removed"],
         "facts_only"

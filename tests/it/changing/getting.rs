@@ -1,4 +1,4 @@
-//! A memory by its id: whatever it is, whoever's it is, whoever wrote it.
+//! A memory by its id: of any form, owner and writer.
 
 use serde_json::{Value, json};
 
@@ -10,13 +10,13 @@ use crate::common::service::Service;
 on_both_backends!(
     an_id_names_a_text_a_message_or_a_fact_and_says_which,
     every_part_of_a_long_memory_names_all_of_it,
-    an_id_finds_whose_it_is,
+    an_id_finds_its_owner,
     the_wrong_owner_has_no_such_memory,
     what_is_no_id_is_refused,
     an_agents_own_memory_is_found_by_its_id,
 );
 
-/// An id that nothing has.
+/// An id that no memory has.
 const NOBODYS: &str = "0b0f4a5c-6f0e-4a3c-9a53-0a7a4a7a0001";
 
 fn an_id_names_a_text_a_message_or_a_fact_and_says_which(world: &World) {
@@ -79,7 +79,7 @@ fn every_part_of_a_long_memory_names_all_of_it(world: &World) {
         &mut client,
         json!({"messages": [{"role": "user", "content": said}], "user_id": "ann", "session_id": "s"}),
     );
-    // Each part is a memory of its own to Zep, and a fact is drawn from each.
+    // To Zep each part is a memory of its own, and a fact is drawn from each.
     let parts: Vec<String> = super::listed(&mut client, "ann")
         .iter()
         .flat_map(|fact| fact["sources"].as_array().unwrap().clone())
@@ -97,14 +97,14 @@ fn every_part_of_a_long_memory_names_all_of_it(world: &World) {
     }
 }
 
-fn an_id_finds_whose_it_is(world: &World) {
+fn an_id_finds_its_owner(world: &World) {
     let mut client = world.connect();
     let text = add(&mut client, json!({"text": "Zoe sings", "user_id": "zoe"}));
     let turn = add(
         &mut client,
         json!({"text": "hello", "user_id": "yan", "session_id": "s"}),
     );
-    // The same session id of somebody else: its thread is another one.
+    // Another user's session of the same id has another thread.
     let other = add(
         &mut client,
         json!({"text": "hi", "user_id": "xia", "session_id": "s"}),
@@ -116,7 +116,7 @@ fn an_id_finds_whose_it_is(world: &World) {
         assert_eq!(get(&mut client, &turn)["user_id"], "yan");
         assert_eq!(get(&mut client, &text)["user_id"], "zoe");
     }
-    // Nothing was shown to this one before.
+    // Nothing was shown to this server before.
     assert_eq!(
         get(&mut world.connect(), fact.as_str().unwrap())["user_id"],
         "zoe"
@@ -267,7 +267,7 @@ fn what_other_clients_of_zep_wrote_is_shown_as_it_is() {
         (&memory["user_id"], &memory["metadata"]),
         (&json!("zoe"), &json!({}))
     );
-    // And can be changed and deleted like any other.
+    // It can be changed and deleted like any other.
     let changed = client.call(
         "update_memory",
         json!({"memory_id": text, "text": "Zoe draws", "metadata": {"a": {}}}),
@@ -325,7 +325,7 @@ fn among_too_many_users_an_id_needs_its_user() {
         &mut client,
         json!({"text": "hi", "user_id": "user-118", "session_id": "s"}),
     );
-    // It was never shown to this one.
+    // It was never shown to this server.
     let mut fresh = world.connect();
     for tool in ["get_memory", "delete_memory"] {
         fresh.refuses_argument(tool, json!({"memory_id": late}), "user_id");

@@ -1,6 +1,5 @@
-//! Changing a text takes several requests. Whichever of them is the one that everything goes wrong
-//! from: one text is seen, the old one or the new one, whole; nothing is lost, and the same call
-//! again finishes it.
+//! Changing a text takes several requests. If everything fails from any of them on, either the old
+//! or the new text is shown, whole; nothing is lost, and repeating the call finishes it.
 
 use std::collections::HashSet;
 use std::thread::sleep;
@@ -51,13 +50,13 @@ fn a_change_of_long_texts_that_is_answered_with_errors_though_it_is_done_neither
     at_every_request(&json!({"kind": "fail_after", "status": 502}), LONG);
 }
 
-/// How often the old words and the new ones are said.
+/// How often the old and the new words occur.
 type Times = (usize, usize);
 const SHORT: Times = (1, 1);
 /// Three parts and two.
 const LONG: Times = (1_600, 1_000);
 
-/// From the first request on, from the second on …: everything goes wrong in this way.
+/// Everything fails in this way from the first request on, from the second on, and so on.
 fn at_every_request(fault: &Value, (old_times, new_times): Times) {
     let world = World::emulated();
     let service = Service::of(&world);
@@ -82,7 +81,7 @@ fn at_every_request(fault: &Value, (old_times, new_times): Times) {
                 .counted()
                 .to_string()
                 .contains(fault["kind"].as_str().unwrap());
-        // What everybody sees now: one of the two, whole wherever it is shown whole.
+        // All readers see one of the two, whole.
         let sees = |client: &mut Client| {
             let words = shown(client, &user, "marker");
             assert!(
@@ -114,7 +113,7 @@ fn at_every_request(fault: &Value, (old_times, new_times): Times) {
                 .iter()
                 .any(|part| part["content"].as_str().unwrap().contains(word))
         };
-        // Reading finishes a deletion behind the reader's back.
+        // Reading finishes a deletion in the background.
         let begun = Instant::now();
         while seen && is_there("old") {
             assert!(begun.elapsed() < PATIENCE, "{after}: the old one stays");
@@ -134,7 +133,7 @@ fn at_every_request(fault: &Value, (old_times, new_times): Times) {
             }
         }
         assert!(sees(&mut world.connect()), "{after}: the old one is back");
-        // And that is all there is of it.
+        // Nothing else of it remains.
         assert!(!is_there("old"), "{after}: the old one stays");
         let records: HashSet<String> = service
             .texts(&user)
@@ -142,7 +141,7 @@ fn at_every_request(fault: &Value, (old_times, new_times): Times) {
             .map(|part| part["metadata"]["zm_id"].to_string())
             .collect();
         assert_eq!(records.len(), 1, "{after}: {records:?}");
-        // Deleting it leaves nothing, not even of what landed late.
+        // Deleting it leaves nothing, late writes included.
         let now = new_id(&mut client, &user);
         let gone = json!({"memory_id": now, "user_id": user});
         assert_eq!(client.call("delete_memory", gone)["removed"], "all");
@@ -161,7 +160,7 @@ fn new_id(client: &mut Client, user: &str) -> Value {
     client.search(question)[0]["id"].clone()
 }
 
-/// Stores an old text and its new one, as an interrupted change leaves them; gives their ids.
+/// Stores an old text and its replacement, as an interrupted change leaves them; returns their ids.
 fn both_there(service: &Service, client: &mut Client, old: &str, new: &str) -> (String, String) {
     let id = add(client, json!({"text": old, "user_id": "ann"}));
     service.next(
@@ -190,7 +189,7 @@ fn both_there(service: &Service, client: &mut Client, old: &str, new: &str) -> (
 }
 
 #[test]
-fn whoever_reads_both_sees_the_new_one_and_finishes_the_deletion() {
+fn a_reader_of_both_sees_the_new_text_and_finishes_the_deletion() {
     for reader in [
         "get_memories",
         "search_memories",

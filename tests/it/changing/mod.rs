@@ -1,6 +1,5 @@
-//! What people can rely on when an agent looks at, changes or deletes what is remembered of them, by
-//! its id or by its scope: it happens to what was meant and to nothing else, the answer says what
-//! happened, and nothing is lost, doubled or brought back, whatever goes wrong on the way.
+//! Reading, changing and deleting memories by id or by scope: it affects exactly what was meant,
+//! the answer says what happened, and nothing is lost, doubled or restored, whatever fails.
 
 mod asking;
 mod deleting;
@@ -23,31 +22,31 @@ use serde_json::{Value, json};
 use crate::common::program::Client;
 use crate::common::service::Service;
 
-/// Stores one memory; gives its id.
+/// Stores one memory; returns its id.
 fn add(client: &mut Client, arguments: Value) -> String {
     add_all(client, arguments).remove(0)
 }
 
-/// Stores memories in one call; gives their ids.
+/// Stores memories in one call; returns their ids.
 fn add_all(client: &mut Client, arguments: Value) -> Vec<String> {
     let answer = client.call("add_memory", arguments);
     let stored = answer["results"].as_array().unwrap().iter();
     stored.map(|memory| text_of(memory, "id")).collect()
 }
 
-/// A field that holds text.
+/// A text field.
 fn text_of(value: &Value, field: &str) -> String {
     let text = value[field].as_str();
     text.unwrap_or_else(|| panic!("no {field}: {value}"))
         .to_owned()
 }
 
-/// A memory by its id and nothing else.
+/// A memory by its id alone.
 fn get(client: &mut Client, id: &str) -> Value {
     client.call("get_memory", json!({ "memory_id": id }))
 }
 
-/// There is no memory of this id.
+/// No memory has this id.
 fn is_gone(client: &mut Client, arguments: &Value) {
     let error = client.refused("get_memory", arguments.clone());
     assert_eq!(error["error"], "not_found", "{error}");
@@ -61,14 +60,14 @@ fn listed(client: &mut Client, user: &str) -> Vec<Value> {
     page["results"].as_array().unwrap().clone()
 }
 
-/// What is found by mem0's search.
+/// The results of mem0's search.
 fn found(client: &mut Client, user: &str, query: &str) -> Vec<Value> {
     let arguments = json!({"user_id": user, "query": query, "limit": 50});
     let answer = client.call("search_memories", arguments);
     answer["results"].as_array().unwrap().clone()
 }
 
-/// The words that any reader shows of a user who is asked for these words.
+/// The texts that any read shows of a user for this query.
 fn shown(client: &mut Client, user: &str, query: &str) -> BTreeSet<String> {
     let mut all = listed(client, user);
     all.extend(found(client, user, query));
@@ -79,20 +78,20 @@ fn shown(client: &mut Client, user: &str, query: &str) -> BTreeSet<String> {
     all.iter().map(|memory| text_of(memory, "memory")).collect()
 }
 
-/// The facts that were drawn from an episode.
+/// The facts drawn from an episode.
 fn facts_of(client: &mut Client, user: &str, episode: &str) -> Vec<Value> {
     let mut all = listed(client, user);
     all.retain(|memory| memory["sources"].as_array().unwrap() == &[json!(episode)]);
     all
 }
 
-/// A user as another client of Zep's makes them.
+/// A user made by another client of Zep.
 fn make_user(service: &Service, user: &str) {
     let (status, answer) = service.call("POST", &["users"], Some(&json!({ "user_id": user })));
     assert!(status < 300, "{answer}");
 }
 
-/// A text as another client of Zep's stores it; gives its id.
+/// A text stored by another client of Zep; returns its id.
 fn foreign_text(service: &Service, user: &str, text: &str) -> String {
     let body = json!({"user_id": user, "type": "text", "data": text});
     let (status, answer) = service.call("POST", &["graph"], Some(&body));
@@ -100,7 +99,7 @@ fn foreign_text(service: &Service, user: &str, text: &str) -> String {
     text_of(&answer, "uuid")
 }
 
-/// An episode as Zep has it, if it has it.
+/// An episode in Zep, if it exists.
 fn episode(service: &Service, id: &str) -> Option<Value> {
     let (status, answer) = service.call("GET", &["graph", "episodes", id], None);
     (status != 404).then_some(answer)

@@ -1,5 +1,5 @@
 //! Deleting all memories of a user, an agent or a conversation: all of these, nothing else, and the
-//! answer counts what is gone.
+//! answer counts them.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ on_both_backends!(
     a_conversation_goes_and_everything_else_stays,
     an_agents_own_memories_go_and_those_of_users_stay,
     nothing_is_nothing_to_delete,
-    everybody_at_once_is_refused,
+    deleting_for_everybody_is_refused,
     without_a_scope_nothing_is_deleted,
 );
 
@@ -46,7 +46,7 @@ fn furnish(client: &mut Client) {
     );
 }
 
-/// All of it is there.
+/// All of it exists.
 fn is_whole(client: &mut Client, user: &str) {
     assert_eq!(
         client.call("list_sessions", json!({"user_id": user}))["total_count"],
@@ -127,7 +127,7 @@ fn a_conversation_goes_and_everything_else_stays(world: &World) {
         is_whole(&mut client, "bob");
     }
     let mut client = world.connect();
-    // A run alone is the default user's.
+    // A run alone belongs to the default user.
     add(&mut client, json!({"text": "Marker", "run_id": "s"}));
     assert_eq!(
         client.call("delete_all_memories", json!({"run_id": "s"}))["removed"]["messages"],
@@ -196,7 +196,7 @@ fn nothing_is_nothing_to_delete(world: &World) {
     );
 }
 
-fn everybody_at_once_is_refused(world: &World) {
+fn deleting_for_everybody_is_refused(world: &World) {
     let mut client = world.connect();
     furnish(&mut client);
     for field in ["user_id", "agent_id", "app_id", "run_id"] {
@@ -251,7 +251,7 @@ fn without_a_scope_nothing_is_deleted(world: &World) {
 }
 
 #[test]
-fn what_cannot_be_deleted_is_told_and_the_rest_goes() {
+fn what_cannot_be_deleted_is_reported_and_the_rest_is_deleted() {
     let world = World::emulated();
     let service = Service::of(&world);
     let mut client = world.connect();
@@ -313,7 +313,7 @@ fn what_cannot_be_deleted_is_told_and_the_rest_goes() {
 }
 
 #[test]
-fn what_was_deleted_is_told_where_the_rest_cannot_even_be_listed() {
+fn what_was_deleted_is_reported_although_the_rest_cannot_be_listed() {
     let world = World::emulated();
     let service = Service::of(&world);
     let mut client = world.connect();
@@ -340,7 +340,7 @@ fn what_was_deleted_is_told_where_the_rest_cannot_even_be_listed() {
 }
 
 #[test]
-fn a_deletion_whose_answers_are_lost_is_told_as_it_was() {
+fn a_deletion_with_lost_answers_is_reported_correctly() {
     let world = World::emulated();
     let service = Service::of(&world);
     let mut client = world.connect();

@@ -1,5 +1,5 @@
-//! Several ids mean what belongs to all of them at once, never to one or the other; where that cannot
-//! be told apart, nothing is deleted.
+//! Several ids mean their intersection, never their union; where that cannot be separated, nothing
+//! is deleted.
 
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn furnish(client: &mut Client, user: &str) {
     }
 }
 
-/// How many there are of an agent and an app: texts and messages.
+/// How many texts and messages an agent and an app have.
 fn of(client: &mut Client, user: &str, agent: &str, app: &str) -> usize {
     let memories = listed(client, user);
     let is = |memory: &&Value| memory["agent_id"] == agent && memory["app_id"] == app;
@@ -104,7 +104,7 @@ fn all_ids_must_fit_at_once(world: &World) {
         client.call("delete_all_memories", of_all)["removed"],
         removed(1, 2, 0)
     );
-    // Its text is of no conversation.
+    // Its text belongs to no conversation.
     assert_eq!(of(&mut client, "ann", "bot", "bank"), 1);
     assert_eq!(listed(&mut client, "ann").len(), 22);
 }
@@ -147,7 +147,7 @@ fn a_shared_conversation_is_refused_and_nothing_goes(world: &World) {
             2
         );
     }
-    // What is not shared can be deleted by itself.
+    // Unshared parts can be deleted on their own.
     let own = json!({"user_id": "ann", "agent_id": "bot", "run_id": "own"});
     assert_eq!(
         client.call("delete_all_memories", own)["removed"],
@@ -186,7 +186,7 @@ fn a_long_turn_counts_whole(world: &World) {
 }
 
 #[test]
-fn a_turn_that_was_deleted_before_is_nobody_elses() {
+fn a_turn_deleted_before_blocks_no_purge() {
     let world = World::emulated_with(&["--episode-deletion", "keeps-message"]);
     let service = Service::of(&world);
     let mut client = world.connect();

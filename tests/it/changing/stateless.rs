@@ -1,5 +1,5 @@
-//! A host of the protocol without sessions asks the person by making the call again: their answer
-//! counts for what they were asked, and for nothing else.
+//! A host of the stateless protocol asks the person by repeating the call: the answer counts only
+//! for the question that was asked.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ on_both_backends!(
     an_answer_counts_for_the_question_that_was_asked,
 );
 
-/// A call of the protocol without sessions (2026-07-28).
+/// A call of the stateless protocol (2026-07-28).
 fn stateless(client: &mut Client, tool: &str, arguments: &Value, again: &Value) -> Value {
     let mut params = json!({
         "name": tool,
@@ -132,7 +132,7 @@ fn an_answer_counts_for_the_question_that_was_asked(world: &World) {
         ),
     ] {
         let answer = stateless(&mut client, tool, &arguments, &again(&yes(), &given));
-        // The person is asked what is meant now.
+        // The question names what is meant now.
         state(&answer);
     }
     let two = json!({"user_id": "bob", "agent_id": "bot"});

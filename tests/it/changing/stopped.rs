@@ -1,4 +1,4 @@
-//! Changes that meet something else: a caller who gives up, fields that are set part by part, and a
+//! Changes that meet other events: a cancelled caller, fields set part by part, a repeated
 //! migration of what was changed.
 
 use std::time::{Duration, Instant};

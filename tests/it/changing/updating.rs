@@ -1,4 +1,4 @@
-//! Changing a memory changes what was meant, keeps the rest, and says what it is now.
+//! Changing a memory affects exactly that memory, keeps the rest, and answers with the new state.
 
 use serde_json::{Map, Value, json};
 
@@ -91,7 +91,7 @@ fn a_text_may_grow_into_parts_and_shrink_again(world: &World) {
         assert!(now["memory"] == text.as_str(), "it changed");
         assert_eq!(now["metadata"], json!({"n": {"m": 1}}));
         assert_eq!(now["created_at"], "2024-05-05T00:00:00Z");
-        // Nothing of the one before is left.
+        // No field of the old set is left.
         let question =
             json!({"query": "short first second third", "user_id": "ann", "scope": "episodes"});
         let found = client.search(question);
@@ -212,11 +212,11 @@ fn a_turns_words_stay_and_its_fields_change(world: &World) {
         detail.contains("add_memory") && detail.contains("delete_memory"),
         "{detail}"
     );
-    // Not even its fields are changed by such a call.
+    // Such a call does not even change its fields.
     let both = json!({"memory_id": turn, "text": "Badly done", "metadata": {"a": 1}});
     client.refuses_argument("update_memory", both, "text");
     assert_eq!(get(&mut client, &turn)["metadata"], json!({}));
-    // Its own words are no change.
+    // Its own words are not a change.
     let same = json!({"memory_id": turn, "text": "Well done", "metadata": {"a": {"b": 1}}});
     assert_eq!(
         client.call("update_memory", same)["previous_id"],

@@ -18,7 +18,7 @@ use axum::response::Response;
 use secrecy::SecretString;
 use serde_json::Value;
 use zep_mcp_server::zep::v3::ZepCloud;
-use zep_mcp_server::zep::{Connection, Metadata, NewMessage, Role, ThreadId};
+use zep_mcp_server::zep::{Connection, Metadata, NewMessage, RecordMark, Role, ThreadId};
 
 /// The key of every test: it must not show up anywhere.
 pub const KEY: &str = "KEY";
@@ -51,7 +51,8 @@ pub fn message(record: &str, content: &str) -> NewMessage {
         content: content.to_owned(),
         name: None,
         created_at: None,
-        metadata: metadata(serde_json::json!({ "zm_id": record })),
+        mark: Some(RecordMark::whole(record)),
+        metadata: Metadata::new(),
     }
 }
 

@@ -1,5 +1,5 @@
-//! The answers that mem0 documents (its OpenAPI document, in `answers.json`): what was read from them
-//! can be read here.
+//! The answers that mem0 documents (its OpenAPI document, in `answers.json`): every field can be
+//! read here.
 
 use std::collections::BTreeSet;
 
@@ -12,8 +12,8 @@ use crate::common::program::World;
 
 on_both_backends!(answers_are_what_mem0_documents_but_for_what_is_named_here);
 
-/// What mem0 documents and nobody has here: it has no such thing in Zep, or the one answer here
-/// holds for what mem0 finishes later. All else is there.
+/// Fields that mem0 documents and that do not exist here: Zep has no equivalent, or the single
+/// answer here covers what mem0 finishes later. All others exist.
 const NOT_TOLD: [(&str, &[&str]); 11] = [
     ("add_memory", &["results.data"]),
     (
@@ -66,7 +66,7 @@ const OF_ONE: &[&str] = &[
     "lifecycle_state",
 ];
 
-/// Which of the properties that a schema documents an answer has; items of `results` by a path.
+/// Which documented properties an answer has; items of `results` by a path.
 fn documented(schema: &Value, answer: &Value, path: &str, there: &mut BTreeSet<(String, bool)>) {
     for (field, of_field) in schema["properties"].as_object().unwrap() {
         there.insert((format!("{path}{field}"), answer.get(field).is_some()));

@@ -1,5 +1,5 @@
-//! The recorded `tools/list` and `prompts/list` of mem0-mcp-server 0.2.1: what was sent to it can be
-//! sent here.
+//! The recorded `tools/list` and `prompts/list` of mem0-mcp-server 0.2.1: every call it accepted is
+//! accepted here.
 
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
@@ -41,7 +41,7 @@ fn required(tool: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Our input schemas, by the name of the tool, as a host compiles them.
+/// Our input schemas by tool name, compiled as a host compiles them.
 fn schemas(client: &mut Client) -> Map<String, Value> {
     let tools = client.request("tools/list", json!({}))["result"]["tools"].clone();
     let tools = tools.as_array().unwrap().iter();
@@ -54,7 +54,7 @@ pub fn validator(schema: &Value) -> Validator {
     jsonschema::validator_for(schema).unwrap()
 }
 
-/// A value for an argument; `memory` is the id of one.
+/// A value for an argument; `memory` is the id of a memory.
 fn sample(argument: &str, memory: &str) -> Value {
     match argument {
         "text" => json!("Plays the cello"),
@@ -74,7 +74,7 @@ fn sample(argument: &str, memory: &str) -> Value {
     }
 }
 
-/// The argument sets that a recorded tool takes: the least, with each optional argument left out,
+/// The argument sets that a recorded tool accepts: the required ones, each optional one left out,
 /// null, at its default, or set; and all of them.
 fn argument_sets(tool: &Value, memory: &str) -> Vec<Value> {
     let schema = &tool["inputSchema"];
@@ -167,7 +167,7 @@ fn a_call_with_mem0s_arguments_succeeds(world: &World) {
             let memory = add(&mut client, "Sings", &json!({"user_id": "some-user_id"}));
             let mut set = argument_sets(tool, &memory).swap_remove(n);
             if name(tool).starts_with("delete_") {
-                // What others share is not deleted.
+                // Shared memories are not deleted.
                 let alone = set
                     .to_string()
                     .replace("some-", &format!("{}-{n}-", name(tool)));
@@ -183,8 +183,7 @@ fn a_call_with_mem0s_arguments_succeeds(world: &World) {
             let asked = client.ask_tool(name(tool), &set);
             let answer = outcome(&client.answer_to(asked));
             match (name(tool), ids) {
-                // Nobody's memories are deleted but those that somebody names, or that a person was
-                // asked about.
+                // Memories are deleted only if their owner is named, or if a person was asked.
                 ("delete_all_memories" | "delete_entities", 0) => {
                     assert_eq!(answer.unwrap_err()["error"], "scope_missing");
                 }
@@ -198,7 +197,7 @@ fn a_call_with_mem0s_arguments_succeeds(world: &World) {
             }
         }
     }
-    // A call may leave the arguments out altogether.
+    // A call may omit the arguments altogether.
     let answer = client.request("tools/call", json!({"name": "list_entities"}));
     assert!(outcome(&answer).is_ok());
 }

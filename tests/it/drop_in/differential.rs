@@ -1,5 +1,5 @@
-//! Random filters on random memories of several users and agents: what is listed is exactly what the
-//! plain reading of the filter finds among those that it may reach, and a search finds nothing else.
+//! Random filters on random memories of several users and agents: the list is exactly what a plain
+//! evaluation of the filter finds within reach, and a search finds nothing else.
 
 use std::collections::BTreeSet;
 
@@ -14,19 +14,19 @@ use crate::common::filters::{self, DEFAULT_USER, IDS, plain};
 use crate::common::on_both_backends;
 use crate::common::program::{Client, World};
 
-on_both_backends!(random_filters_find_what_the_plain_reading_finds_and_nobody_elses);
+on_both_backends!(random_filters_find_what_the_plain_evaluation_finds_and_no_other_owners);
 
 const MEMORIES: usize = 300;
 const FILTERS: usize = 60;
-/// Of memories whose time nobody gave: later than all times in filters, as today is.
+/// The time of undated memories: later than all times in filters, as today is.
 const NOW: &str = "2099-01-01T00:00:00Z";
 
-/// Stores random memories; gives each as the plain reading reads it.
+/// Stores random memories; returns each in the form of the plain evaluation.
 fn store(client: &mut Client, runner: &mut TestRunner) -> Vec<Value> {
     (0..MEMORIES)
         .map(|n| {
             let mut record = filters::record().new_tree(runner).unwrap().current();
-            // Half of all are one user's, so that a search does not see all of theirs.
+            // Half of all belong to one user, so that a search does not see all of theirs.
             if n % 2 == 0 && record["user_id"].is_string() {
                 record["user_id"] = json!(DEFAULT_USER);
             }
@@ -63,7 +63,7 @@ fn owner(record: &Value) -> Owner {
     }
 }
 
-/// A filter with the ids of real memories in the place of the pool's.
+/// A filter with the ids of real memories instead of the pool's.
 fn with_real_ids(filter: &Value, real: &[(&str, String)]) -> Value {
     match filter {
         Value::String(text) => match real.iter().find(|(name, _)| name == text) {
@@ -79,14 +79,14 @@ fn with_real_ids(filter: &Value, real: &[(&str, String)]) -> Value {
     }
 }
 
-fn random_filters_find_what_the_plain_reading_finds_and_nobody_elses(world: &World) {
+fn random_filters_find_what_the_plain_evaluation_finds_and_no_other_owners(world: &World) {
     let mut command = world.command();
     command.env("MEM0_DEFAULT_USER_ID", DEFAULT_USER);
     let mut client = Client::connect(&mut command);
     let mut runner = TestRunner::deterministic();
     let mut records = store(&mut client, &mut runner);
 
-    // All of everybody's are listed, with all that they were stored with.
+    // All memories of all owners are listed, with everything they were stored with.
     let all = listed(
         &mut client,
         &json!({"OR": [{"user_id": "*"}, {"agent_id": "*"}]}),
@@ -122,7 +122,7 @@ fn random_filters_find_what_the_plain_reading_finds_and_nobody_elses(world: &Wor
     let mut some = 0;
     for n in 0..FILTERS {
         let mut filter = filters::filter().new_tree(&mut runner).unwrap().current();
-        // A third speaks of everybody, so that not all are about one.
+        // A third reach all owners, so that not all filters concern one.
         if n % 3 == 0 {
             let everybody = json!({"OR": [{"user_id": "*"}, {"agent_id": "*"}]});
             filter = json!({"AND": [everybody, filter]});

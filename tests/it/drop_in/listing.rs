@@ -11,10 +11,10 @@ use crate::common::program::{Client, World};
 
 on_both_backends!(
     the_newest_come_first_by_when_they_happened,
-    what_was_moved_over_today_stands_where_it_happened,
+    memories_migrated_today_are_listed_by_when_they_happened,
     a_page_beyond_the_end_is_empty,
     a_long_text_is_found_by_any_of_its_parts,
-    somebody_who_has_nothing_has_an_empty_list,
+    a_user_without_memories_has_an_empty_list,
 );
 
 fn everything() -> Value {
@@ -57,7 +57,7 @@ fn the_newest_come_first_by_when_they_happened(world: &World) {
     }
 }
 
-fn what_was_moved_over_today_stands_where_it_happened(world: &World) {
+fn memories_migrated_today_are_listed_by_when_they_happened(world: &World) {
     let mut client = world.connect();
     add(
         &mut client,
@@ -133,7 +133,7 @@ fn a_long_text_is_found_by_any_of_its_parts(world: &World) {
     }
 }
 
-fn somebody_who_has_nothing_has_an_empty_list(world: &World) {
+fn a_user_without_memories_has_an_empty_list(world: &World) {
     let mut client = world.connect();
     for filters in [
         everything(),
@@ -152,7 +152,7 @@ fn somebody_who_has_nothing_has_an_empty_list(world: &World) {
     }
 }
 
-/// Says in the store's own file that a fact is no longer true: no API of Zep's does.
+/// Marks a fact in the store's own file as no longer true: no API of Zep does that.
 fn make_invalid(world: &World, file: &str, fact: &Value) {
     let path = world.directory().join(file);
     let runtime = tokio::runtime::Builder::new_current_thread()

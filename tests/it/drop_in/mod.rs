@@ -1,6 +1,6 @@
-//! An agent that was written against mem0-mcp-server finds here what it found there: its tools with
-//! their arguments and the fields of their answers, its filter language, its lists page by page. On
-//! the embedded store, and in front of Zep's API as the emulator speaks it.
+//! An agent written against mem0-mcp-server finds the same tools, arguments, answer fields, filter
+//! language and pages here. On the embedded store, and in front of Zep's API as the emulator speaks
+//! it.
 
 mod answers;
 mod contract;
@@ -18,13 +18,13 @@ use serde_json::{Value, json};
 
 use crate::common::program::Client;
 
-/// Adds a text with these further arguments; gives its id.
+/// Adds a text with these further arguments; returns its id.
 fn add(client: &mut Client, text: &str, more: &Value) -> String {
     let added = client.call("add_memory", with(&json!({"text": text}), more));
     added["results"][0]["id"].as_str().unwrap().to_owned()
 }
 
-/// An object with the fields of another put in.
+/// An object extended by the fields of another.
 fn with(arguments: &Value, more: &Value) -> Value {
     let mut whole = arguments.clone();
     whole
@@ -34,7 +34,7 @@ fn with(arguments: &Value, more: &Value) -> Value {
     whole
 }
 
-/// All memories that a filter means, read page by page.
+/// All memories that a filter matches, read page by page.
 fn listed(client: &mut Client, filters: &Value, page_size: u32) -> Vec<Value> {
     let mut arguments = json!({"filters": filters, "page_size": page_size});
     let mut all = Vec::new();
@@ -52,7 +52,7 @@ fn listed(client: &mut Client, filters: &Value, page_size: u32) -> Vec<Value> {
     }
 }
 
-/// The arguments that `next` and `previous` carry, as in a page's address.
+/// The arguments in `next` and `previous`, as in a page's address.
 fn arguments_in(link: &str) -> Value {
     link.trim_start_matches('?')
         .split('&')
@@ -66,14 +66,14 @@ fn arguments_in(link: &str) -> Value {
         .collect()
 }
 
-/// The words of some memories, sorted.
+/// The texts of some memories, sorted.
 fn texts(memories: &[Value]) -> Vec<String> {
     let mut texts = in_order(memories);
     texts.sort_unstable();
     texts
 }
 
-/// The words of some memories, in their order.
+/// The texts of some memories, in order.
 fn in_order(memories: &[Value]) -> Vec<String> {
     memories
         .iter()
@@ -81,7 +81,7 @@ fn in_order(memories: &[Value]) -> Vec<String> {
         .collect()
 }
 
-/// What `search_memories` finds.
+/// The results of `search_memories`.
 fn found(client: &mut Client, arguments: Value) -> Vec<Value> {
     let answer = client.call("search_memories", arguments);
     answer["results"].as_array().unwrap().clone()

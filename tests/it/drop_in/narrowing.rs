@@ -1,5 +1,5 @@
-//! Searching for what few of very many memories match: found all the same, at a bounded price, and
-//! where the bound is passed the answer says so.
+//! A search for few matches among very many memories finds them at a bounded cost, and the answer
+//! says where a bound was reached.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ on_both_backends!(
     a_search_that_cannot_look_at_all_says_so,
 );
 
-/// Turns that are better answers than what is looked for, newer, and too many to be looked through.
+/// Turns that match better, are newer, and are too many to read.
 fn talk(client: &mut Client, session: &str, count: usize) {
     let turns: Vec<Value> = (0..count)
         .map(|n| json!({"role": "user", "content": format!("Walk, walk, walk, number {n}")}))
@@ -93,7 +93,7 @@ fn a_search_that_cannot_look_at_all_says_so(world: &World) {
     let nothing_narrows = json!({"user_id": "ann"});
     let answer = client.call("search_memories", question(&nothing_narrows));
     assert_eq!(answer["truncated"], false, "{answer}");
-    // A listing looks further.
+    // A listing reads further.
     let page = client.call("get_memories", json!({"filters": topic}));
     assert_eq!(
         (&page["count"], &page["truncated"]),
@@ -118,24 +118,24 @@ fn a_search_costs_no_more_requests_than_it_must() {
         let count = made.values().sum::<u64>();
         assert!(count <= most, "{filters}: {made:?}");
     };
-    // The facts, and what they were drawn from.
+    // The facts and their sources.
     cost(json!({"user_id": "ann"}), 2);
     cost(json!({"OR": [{"user_id": "ann"}, {"user_id": "ann"}]}), 2);
     cost(
         json!({"user_id": "ann", "metadata": {"topic": {"ne": "rare"}}}),
         2,
     );
-    // Few facts: the texts, too.
+    // Few facts: texts are searched, too.
     cost(json!({"user_id": "bob"}), 3);
     cost(json!({"user_id": {"in": ["ann", "bob"]}}), 5);
     // 456 episodes on ten pages, and the narrowed search with its sources.
     cost(json!({"user_id": "ann", "metadata": {"topic": "rare"}}), 15);
-    // Down to the time that is asked for, and no further.
+    // Down to the requested time and no further.
     cost(
         json!({"user_id": "ann", "metadata": {"topic": "none"}, "created_at": {"gte": "2025-01-01T00:00:00Z"}}),
         14,
     );
-    // A session is read for itself.
+    // A session is read on its own.
     cost(
         json!({"user_id": "ann", "run_id": "a", "metadata": {"topic": "rare"}}),
         7,

@@ -33,7 +33,7 @@ fn fill(client: &mut Client) -> Vec<String> {
         .collect()
 }
 
-/// What arrives while somebody reads: of today, of long ago, and of a day in between.
+/// New memories while a list is read: of today, of long ago, and of a day in between.
 fn arrive(client: &mut Client, n: usize) {
     for more in [
         json!({}),
@@ -74,8 +74,8 @@ fn who_follows_next_sees_every_memory_once_whatever_arrives_meanwhile(world: &Wo
     assert_eq!(now["count"], MEMORIES + 8);
 }
 
-/// A server that did not make the list cannot tell when a text arrived that is of long ago: it may
-/// show something twice, but leaves nothing out.
+/// A server that did not make the list cannot tell when an old text arrived: it may show one twice,
+/// but omits none.
 fn who_follows_next_with_another_server_misses_nothing(world: &World) {
     let mut client = world.connect();
     let all = fill(&mut client);

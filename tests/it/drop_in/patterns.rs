@@ -1,5 +1,5 @@
-//! The filter patterns that mem0 documents, each among memories of several people: what matches is
-//! found, and nothing else, by listing as by searching.
+//! The filter patterns that mem0 documents, each among memories of several people: exactly the
+//! matches are found, by listing and by searching.
 
 use serde_json::{Value, json};
 
@@ -10,13 +10,13 @@ use crate::common::program::{Client, World};
 on_both_backends!(
     each_documented_pattern_finds_exactly_what_it_means,
     a_memory_is_found_by_its_id_and_by_that_of_what_it_was_drawn_from,
-    somebody_who_is_named_beside_the_filter_narrows_it,
+    an_owner_named_beside_the_filter_narrows_it,
     the_most_alike_of_several_people_come_first,
     bounds_are_kept_and_named,
     a_fact_of_a_changed_memory_is_matched_by_its_own_fields,
 );
 
-/// Who has what: all walk, so that one word finds all.
+/// The owners' memories: all contain one common word.
 fn people(world: &World) -> Client {
     let mut command = world.command();
     command.env("MEM0_DEFAULT_USER_ID", "me");
@@ -60,7 +60,7 @@ fn people(world: &World) -> Client {
     client
 }
 
-/// The numbers of the memories that a filter finds, by either tool.
+/// The numbers of the memories that a filter finds, with either tool.
 fn numbers(client: &mut Client, filters: &Value) -> Vec<u64> {
     let number = |text: &String| text[5..6].parse().unwrap();
     let listed = texts(&listed(client, filters, 3));
@@ -72,7 +72,7 @@ fn numbers(client: &mut Client, filters: &Value) -> Vec<u64> {
 fn each_documented_pattern_finds_exactly_what_it_means(world: &World) {
     let mut client = people(world);
     for (filters, numbers_found) in [
-        // Those of the recorded tools' descriptions.
+        // From the recorded tools' descriptions.
         (json!({"AND": [{"user_id": "john"}]}), &[3, 4][..]),
         (json!({"AND": [{"agent_id": "coach"}]}), &[6]),
         (
@@ -87,7 +87,7 @@ fn each_documented_pattern_finds_exactly_what_it_means(world: &World) {
             json!({"OR": [{"user_id": "john"}, {"agent_id": "coach"}]}),
             &[3, 4, 6],
         ),
-        // Who is meant where nobody is named.
+        // Defaults, if no owner is named.
         (json!({}), &[1, 2]),
         (json!({"created_at": {"lt": "2024-01-01"}}), &[1]),
         (json!({"run_id": "trip"}), &[2]),
@@ -200,7 +200,7 @@ fn each_documented_pattern_finds_exactly_what_it_means(world: &World) {
             json!({"OR": [{"user_id": "*"}, {"agent_id": "coach"}], "metadata": {"source": "email"}}),
             &[1, 4, 6],
         ),
-        // Within one another.
+        // Nested.
         (
             json!({"AND": [{"user_id": "*"}, {"OR": [
                 {"AND": [{"run_id": "trip"}, {"NOT": [{"categories": "pets"}]}]},
@@ -242,7 +242,7 @@ fn a_memory_is_found_by_its_id_and_by_that_of_what_it_was_drawn_from(world: &Wor
     }
 }
 
-fn somebody_who_is_named_beside_the_filter_narrows_it(world: &World) {
+fn an_owner_named_beside_the_filter_narrows_it(world: &World) {
     let mut client = people(world);
     for (filters, named, count) in [
         (json!({}), json!({"user_id": "john"}), 2),

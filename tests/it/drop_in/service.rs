@@ -1,4 +1,4 @@
-//! The emulator, asked beside its API: what was requested of it, and how it behaves.
+//! The emulator's control interface: the requests it received, and its behaviour.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::common::program::World;
 
-/// The requests that it took to do something, by `METHOD route`.
+/// The requests that it received during some work, by `METHOD route`.
 pub fn requests(world: &World, what: impl FnOnce()) -> BTreeMap<String, u64> {
     ask(world, "POST", "reset-stats", None);
     what();
@@ -16,7 +16,7 @@ pub fn requests(world: &World, what: impl FnOnce()) -> BTreeMap<String, u64> {
     serde_json::from_value(stats["requests"].clone()).unwrap()
 }
 
-/// Lets the emulator behave otherwise in this.
+/// Changes one behaviour of the emulator.
 pub fn behave(world: &World, behavior: &Value) {
     ask(world, "PATCH", "behavior", Some(behavior));
 }

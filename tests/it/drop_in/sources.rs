@@ -1,5 +1,5 @@
-//! Facts that were drawn from several memories, as Zep draws them and the embedded store does not:
-//! what is shown of them, and which filters they match.
+//! Facts drawn from several memories, as Zep draws them and the embedded store does not: what they
+//! show, and which filters they match.
 
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -43,7 +43,7 @@ fn facts() -> Vec<Value> {
     vec![fact(F1, &[E1, E2]), fact(F2, &[E1, E3]), fact(F3, &[GONE])]
 }
 
-/// Those whose id is on a list, or all if there is none.
+/// Those whose id is in a list, or all without one.
 fn among(things: Vec<Value>, ids: &Value) -> Vec<Value> {
     let wanted = |thing: &Value| match ids.as_array() {
         Some(ids) => ids.contains(&thing["uuid"]),
@@ -52,7 +52,7 @@ fn among(things: Vec<Value>, ids: &Value) -> Vec<Value> {
     things.into_iter().filter(wanted).collect()
 }
 
-/// Zep, as far as this needs it.
+/// Zep, as far as this test needs it.
 fn answer(call: &Call) -> Response {
     let body = &call.body;
     let path = call.path.trim_start_matches("/api/v2/");

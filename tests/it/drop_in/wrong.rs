@@ -1,5 +1,5 @@
-//! Filters that cannot be understood: the answer says where and what, quotes it once, and whatever
-//! comes, the server goes on.
+//! Filters that cannot be understood: the answer says where and what, quotes it once, and the
+//! server continues whatever it receives.
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -11,11 +11,11 @@ use crate::common::on_both_backends;
 use crate::common::program::{World, outcome};
 
 on_both_backends!(
-    what_is_wrong_with_a_filter_is_said_and_quoted_where_it_stands,
+    an_error_in_a_filter_names_its_place_and_quotes_it,
     whatever_a_filter_is_made_of_the_server_answers_and_goes_on,
 );
 
-fn what_is_wrong_with_a_filter_is_said_and_quoted_where_it_stands(world: &World) {
+fn an_error_in_a_filter_names_its_place_and_quotes_it(world: &World) {
     let mut client = world.connect();
     for (filters, path, quoted) in [
         (json!({"sender": "x"}), "filters.sender", "\"sender\""),
@@ -73,7 +73,7 @@ fn what_is_wrong_with_a_filter_is_said_and_quoted_where_it_stands(world: &World)
             assert!(detail.starts_with(path), "{path} is not where: {detail}");
             assert!(detail.contains(quoted), "{quoted} is not in: {detail}");
             assert!(!detail.contains("`\""), "quoted twice: {detail}");
-            // Somebody who is named beside it changes nothing in what is said of it.
+            // Owners named beside it do not change the error.
             arguments["user_id"] = json!("ann");
             assert_eq!(client.refused(tool, arguments), error);
         }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use zep_mcp_server::local::{Behavior, LocalZep};
-use zep_mcp_server::zep::{PageNumber, ThreadId, UserId, Zep};
+use zep_mcp_server::zep::{Accounts, ThreadId, Threads, UserId};
 
 use super::operation::USERS;
 use crate::common::program::{Client, World, outcome};
@@ -105,12 +105,8 @@ impl Backdoor {
         match self {
             Self::Service(service, _) => service.threads(),
             Self::File(runtime, zep) => {
-                let page = PageNumber {
-                    number: 1,
-                    size: 1_000,
-                };
-                let page = runtime.block_on(zep.list_threads(page)).unwrap();
-                page.threads
+                let threads = runtime.block_on(zep.threads().all()).unwrap();
+                threads
                     .into_iter()
                     .map(|thread| (thread.thread_id.unwrap(), thread.user_id.unwrap()))
                     .collect()

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use zep_mcp_server::local::{Behavior, DraftMessages};
 use zep_mcp_server::zep::{
-    Batch, BatchItem, BatchItemKind, BatchItemStatus, BatchStatus, Error, Metadata, NewMessage,
-    ThreadId, Zep,
+    Accounts, Batch, BatchItem, BatchItemKind, BatchItemStatus, BatchStatus, Batches, Error,
+    Graphs, Metadata, NewMessage, ThreadId, Threads,
 };
 
 use super::{Home, message, note, of, thread, user};
@@ -151,7 +151,7 @@ async fn what_cannot_be_stored_any_more_fails_alone() {
     assert_eq!(done.status, Some(BatchStatus::Partial));
     let failed = home
         .zep
-        .batch_items(&batch, Some(BatchItemStatus::Failed), None, None)
+        .list_batch_items(&batch, Some(BatchItemStatus::Failed), None, None)
         .await
         .unwrap();
     assert_eq!(failed.items.len(), 1);
@@ -173,7 +173,7 @@ async fn a_deleted_users_message_is_still_listed_as_a_message_without_their_name
     home.zep.process_batch(&batch).await.unwrap();
     let page = home
         .zep
-        .batch_items(&batch, None, None, None)
+        .list_batch_items(&batch, None, None, None)
         .await
         .unwrap();
     let kinds: Vec<_> = page
@@ -211,13 +211,13 @@ async fn a_batch_lives_through_queued_and_processing_before_it_is_stored() {
     let queued = Some(BatchItemStatus::Queued);
     let page = home
         .zep
-        .batch_items(&batch, queued, Some(2), None)
+        .list_batch_items(&batch, queued, Some(2), None)
         .await
         .unwrap();
     assert_eq!((page.items.len(), page.next_cursor), (2, Some(2)));
     let rest = home
         .zep
-        .batch_items(&batch, queued, Some(2), page.next_cursor)
+        .list_batch_items(&batch, queued, Some(2), page.next_cursor)
         .await
         .unwrap();
     assert_eq!((rest.items.len(), rest.next_cursor), (1, None));

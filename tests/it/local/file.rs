@@ -3,7 +3,7 @@ use std::path::Path;
 use std::process::Command;
 
 use zep_mcp_server::local::{Behavior, LocalZep};
-use zep_mcp_server::zep::{Error, NewUser, UserFields, Zep};
+use zep_mcp_server::zep::{Accounts, Error, NewUser, Threads, UserFields};
 
 use super::{Home, message, of, thread, user};
 

@@ -1,11 +1,12 @@
+use std::collections::HashSet;
+
 use serde_json::json;
-use zep_mcp_server::local::{Behavior, LocalZep};
+use zep_mcp_server::local::{Behavior, DateFilter, Direction, Filters, Listing, LocalZep, OrderBy};
 use zep_mcp_server::zep::{
-    DateFilter, Direction, Error, FactPatch, Filters, Listing, MetadataFilter, NewEpisode,
-    NewMessage, OrderBy, Owner, Uuid, Zep,
+    Error, FactPatch, Graphs, NewEpisode, NewMessage, Owner, Threads, TimeOrder, Uuid,
 };
 
-use super::{Home, alike, message, note, object, of};
+use super::{Home, alike, message, note, object, of, of_record};
 
 async fn texts(zep: &LocalZep, owner: &Owner, listing: &Listing) -> Vec<String> {
     let mut listing = listing.clone();
@@ -173,7 +174,7 @@ async fn episodes_and_facts_are_filtered_by_metadata_ids_and_time() {
     home.note(&owner, "none", json!({})).await;
 
     let filtered = Listing {
-        episode_metadata_filters: Some(MetadataFilter::equals("zm_id", "r2")),
+        episode_metadata_filters: Some(of_record("r2")),
         ..Listing::default()
     };
     assert_eq!(texts(&home.zep, &owner, &filtered).await, ["two"]);
@@ -309,17 +310,15 @@ async fn a_changed_fact_is_found_by_its_new_words_only_and_its_episode_by_the_ol
     );
     assert!(home.find_episodes(&owner, "Lausanne").await.is_empty());
 
-    let only_it = zep_mcp_server::zep::Search {
-        filters: Filters {
-            edge_uuids: Some(vec![uuid.clone()]),
-            ..Filters::default()
-        },
-        ..alike("Lausanne")
+    let only_it = Filters {
+        edge_uuids: Some(vec![uuid.clone()]),
+        ..Filters::default()
     };
-    assert_eq!(
-        home.zep.search(&owner, &only_it).await.unwrap().edges.len(),
-        1
-    );
+    let found = home
+        .zep
+        .search_filtered(&owner, &alike("Lausanne"), &only_it)
+        .await;
+    assert_eq!(found.unwrap().edges.len(), 1);
 
     let blank = FactPatch {
         fact: Some(" ".into()),
@@ -415,4 +414,46 @@ async fn who_speaks_under_the_owners_name_is_the_owner() {
     let second = home.zep.list_nodes(&of(&user), &rest).await.unwrap();
     assert_ne!(first.items[0].uuid, second.items[0].uuid);
     assert_eq!(second.next_cursor, None);
+}
+
+#[tokio::test]
+async fn only_an_owners_own_episodes_and_facts_are_found_by_id() {
+    let home = Home::new();
+    let (jane, joe) = (home.user("jane").await, home.user("joe").await);
+    let mut hers = Vec::new();
+    for nth in 0..300 {
+        let note = home
+            .note(&of(&jane), &format!("note {nth}"), json!({}))
+            .await;
+        hers.push(note.uuid);
+    }
+    let his = home.note(&of(&joe), "his", json!({})).await.uuid;
+    let speaker = home.zep.user_node(&jane).await.unwrap().uuid;
+    let mut asked = hers.clone();
+    asked.extend([his, speaker, Uuid("no uuid".into())]);
+
+    let episodes = home.zep.episodes_by_id(&of(&jane), &asked).await.unwrap();
+    let found: HashSet<Uuid> = episodes.into_iter().map(|one| one.uuid).collect();
+    assert_eq!(found, hers.iter().cloned().collect());
+
+    let (hers_alone, his_alone) = (of(&jane), of(&joe));
+    let mut pages = home.zep.facts(&hers_alone, TimeOrder::OldestFirst, 50);
+    let mut facts = Vec::new();
+    while let Some(page) = pages.next().await.unwrap() {
+        assert_eq!(page.items.len(), 50);
+        facts.extend(page.items);
+        assert_eq!(page.is_last, facts.len() == 300);
+    }
+    let ids: Vec<Uuid> = facts.into_iter().map(|fact| fact.uuid).collect();
+    assert_eq!(
+        home.zep.facts_by_id(&hers_alone, &ids).await.unwrap().len(),
+        300
+    );
+    assert!(
+        home.zep
+            .facts_by_id(&his_alone, &ids)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

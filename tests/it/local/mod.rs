@@ -12,10 +12,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use zep_mcp_server::local::{Behavior, LocalZep};
+use zep_mcp_server::local::{Behavior, LocalZep, MetadataFilter};
 use zep_mcp_server::zep::{
-    DataType, Episode, Filters, GraphId, Metadata, NewEpisode, NewMessage, NewUser, Owner,
-    Reranker, Role, Search, SearchScope, ThreadId, UserFields, UserId, Uuid, Zep,
+    Accounts, DataType, Episode, GraphId, Graphs, Metadata, NewEpisode, NewMessage, NewUser, Owner,
+    Reranker, Role, Search, SearchScope, ThreadId, Threads, UserFields, UserId, Uuid,
 };
 
 /// An embedded Zep in a directory of its own.
@@ -125,6 +125,7 @@ fn message(text: &str) -> NewMessage {
         content: text.into(),
         name: None,
         created_at: None,
+        mark: None,
         metadata: Metadata::new(),
     }
 }
@@ -134,9 +135,18 @@ fn note(text: &str) -> NewEpisode {
         data_type: DataType::Text,
         data: text.into(),
         created_at: None,
+        mark: None,
         metadata: Metadata::new(),
         source_description: None,
     }
+}
+
+/// Only what belongs to this record.
+fn of_record(record: &str) -> MetadataFilter {
+    let condition = json!({
+        "comparison_operator": "=", "property_name": "zm_id", "property_value": record
+    });
+    serde_json::from_value(json!({ "type": "and", "filters": [condition] })).unwrap()
 }
 
 fn question(query: &str) -> Search {
@@ -145,7 +155,7 @@ fn question(query: &str) -> Search {
         scope: SearchScope::Edges,
         limit: None,
         reranker: None,
-        filters: Filters::default(),
+        from_episodes: Vec::new(),
     }
 }
 
@@ -158,8 +168,4 @@ fn alike(query: &str) -> Search {
 
 fn object(value: Value) -> Metadata {
     value.as_object().cloned().unwrap()
-}
-
-fn record(id: &str) -> Metadata {
-    object(json!({ "zm_id": id }))
 }

@@ -1,6 +1,6 @@
 use serde_json::json;
-use zep_mcp_server::local::{Behavior, ExistingThread, UserOrder};
-use zep_mcp_server::zep::{Direction, Error, NewUser, Owner, PageNumber, UserFields, Zep};
+use zep_mcp_server::local::{Behavior, Direction, ExistingThread, PageNumber, UserOrder};
+use zep_mcp_server::zep::{Accounts, Error, Graphs, NewUser, Owner, Threads, UserFields};
 
 use super::{Home, graph, object, of, thread, user};
 
@@ -101,7 +101,10 @@ async fn nothing_is_made_for_owners_that_do_not_exist() {
         home.zep.graph(&graph("g")).await.unwrap_err(),
     ];
     assert!(errors.iter().all(Error::is_not_found), "{errors:?}");
-    assert_eq!(home.zep.list_users(ALL).await.unwrap().total_count, Some(0));
+    assert_eq!(
+        home.zep.users().next().await.unwrap().unwrap().total_count,
+        Some(0)
+    );
 }
 
 #[tokio::test]
@@ -112,7 +115,11 @@ async fn listings_come_in_pages_oldest_first_or_as_asked() {
         home.thread(&format!("t-{id}"), &one).await;
     }
     let page = PageNumber { number: 2, size: 2 };
-    let users = home.zep.list_users(page).await.unwrap();
+    let users = home
+        .zep
+        .list_users_by(page, UserOrder::CreatedAt, Direction::Asc)
+        .await
+        .unwrap();
     assert_eq!(users.total_count, Some(3));
     assert_eq!(users.users.len(), 1);
     assert_eq!(users.users[0].user_id.as_deref(), Some("a"));
@@ -128,8 +135,8 @@ async fn listings_come_in_pages_oldest_first_or_as_asked() {
         .flat_map(|one| one.user_id.as_deref())
         .collect();
     assert_eq!(ids, ["c", "b", "a"]);
-    let threads = home.zep.list_threads(ALL).await.unwrap();
-    assert_eq!(threads.threads[0].thread_id.as_deref(), Some("t-b"));
+    let threads = home.zep.threads().all().await.unwrap();
+    assert_eq!(threads[0].thread_id.as_deref(), Some("t-b"));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use zep_mcp_server::zep::{NewMessage, Role, Search, SearchScope, UserId, Uuid, Zep};
+use zep_mcp_server::zep::{Graphs, NewMessage, Role, Search, SearchScope, Threads, UserId, Uuid};
 
 use super::{Home, message, of, question};
 

@@ -1,12 +1,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use zep_mcp_server::local::Behavior;
-use zep_mcp_server::zep::{
-    Error, Filters, Listing, MetadataFilter, NewMessage, Search, SearchScope, Zep,
-};
+use zep_mcp_server::local::{Behavior, Filters, Listing};
+use zep_mcp_server::zep::{Error, Graphs, NewMessage, Search, SearchScope, Threads};
 
-use super::{Home, alike, message, object, of, question};
+use super::{Home, alike, message, object, of, of_record, question};
 
 #[tokio::test]
 async fn each_user_finds_their_own_and_never_the_others() {
@@ -138,16 +136,19 @@ async fn a_search_is_limited_and_filtered() {
         ..Filters::default()
     };
     let of_third = Filters {
-        episode_metadata_filters: Some(MetadataFilter::equals("zm_id", "3")),
+        episode_metadata_filters: Some(of_record("3")),
         ..Filters::default()
     };
     for filters in [of_last, of_third] {
-        let search = Search {
-            filters,
-            ..question("tea")
-        };
-        assert_eq!(count(search).await.unwrap(), 1);
+        let search = question("tea");
+        let found = home.zep.search_filtered(&owner, &search, &filters).await;
+        assert_eq!(found.unwrap().edges.len(), 1);
     }
+    let of_last = Search {
+        from_episodes: vec![last.uuid.clone()],
+        ..question("tea")
+    };
+    assert_eq!(count(of_last).await.unwrap(), 1);
     for wrong in [
         limited(51),
         limited(0),

@@ -2,9 +2,11 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use zep_mcp_server::local::{Behavior, CursorMeaning, EpisodeDeletion, MetadataPatch};
-use zep_mcp_server::zep::{DataType, Error, NewMessage, Outcome, Role, Uuid, Window, Zep};
+use zep_mcp_server::zep::{
+    DataType, Error, Graphs, NewMessage, Outcome, RecordMark, Role, Threads, Uuid, Window,
+};
 
-use super::{Home, message, object, of, record};
+use super::{Home, message, object, of};
 
 #[tokio::test]
 async fn a_message_comes_back_as_it_was_given_and_is_an_episode_of_its_user() {
@@ -14,6 +16,7 @@ async fn a_message_comes_back_as_it_was_given_and_is_an_episode_of_its_user() {
         content: "שלום 👋\n\0 \"quoted\"".into(),
         name: Some("Dr. Weiß".into()),
         created_at: Some("2024-06-15T10:30:00.123456789Z".parse().unwrap()),
+        mark: None,
         metadata: object(json!({"b": [1, 2.5, true], "a": "x", "n": 9007199254740993_i64})),
     };
     let added = home
@@ -204,11 +207,20 @@ async fn patching_metadata_merges_or_replaces_and_setting_replaces() {
         assert_eq!(patched.metadata.unwrap()["new"], 3);
 
         let whole = object(json!({"only": "this"}));
-        let set = home.zep.set_message_metadata(uuid, &whole).await.unwrap();
+        let set = home
+            .zep
+            .set_message_metadata(uuid, None, &whole)
+            .await
+            .unwrap();
         assert_eq!(set.metadata.as_ref(), Some(&whole));
         assert_eq!(set.content, "x");
         let nested = object(json!({"a": {"b": 1}}));
-        assert!(home.zep.set_message_metadata(uuid, &nested).await.is_err());
+        assert!(
+            home.zep
+                .set_message_metadata(uuid, None, &nested)
+                .await
+                .is_err()
+        );
         let read = home.zep.all_messages(&thread).await.unwrap();
         assert_eq!(read.messages[0].metadata.as_ref(), Some(&whole));
     }
@@ -298,7 +310,7 @@ async fn deleting_a_thread_deletes_its_messages_episodes_facts_and_speakers() {
 async fn messages_and_episodes_are_found_by_their_record() {
     let (home, user, thread) = Home::furnished(Behavior::default()).await;
     let of_record = |text: &str, id: &str| NewMessage {
-        metadata: record(id),
+        mark: Some(RecordMark::whole(id)),
         ..message(text)
     };
     let messages = [

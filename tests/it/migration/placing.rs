@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use zep_mcp_server::local::{Behavior, LocalZep};
+use zep_mcp_server::local::{Behavior, Listing, LocalZep};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::model::{SessionId, UserId};
 use zep_mcp_server::migration::{Migrator, Request, Selection, Source};
-use zep_mcp_server::zep::{Listing, Owner, ThreadId, UserId as ZepUser, Window, Zep};
+use zep_mcp_server::zep::{Accounts, Owner, ThreadId, Threads, UserId as ZepUser, Window};
 
 use super::{contents, is_valid, migrate_all, turns};
 use crate::common::on_both_backends;

@@ -6,7 +6,9 @@ use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::model::UserId;
 use zep_mcp_server::migration::{CheckName, Migrator, Request, Source, Validation};
-use zep_mcp_server::zep::{Message, Metadata, NewMessage, Role, ThreadId, UserFields, Window, Zep};
+use zep_mcp_server::zep::{
+    Accounts, Message, Metadata, NewMessage, Role, ThreadId, Threads, UserFields, Window,
+};
 
 use super::turns;
 
@@ -82,6 +84,7 @@ impl Moved {
                 content: message.content,
                 name: message.name,
                 created_at: message.created_at,
+                mark: None,
                 metadata: message.metadata.unwrap_or_default(),
             })
             .collect();
@@ -222,6 +225,7 @@ async fn what_somebody_added_is_named() {
         content: "not in the source".into(),
         name: None,
         created_at: None,
+        mark: None,
         metadata: Metadata::new(),
     };
     let uuids = moved

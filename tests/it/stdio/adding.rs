@@ -1,5 +1,4 @@
-//! `add_memory`: whose memory it becomes, where it goes, what is answered, and what is not stored
-//! twice.
+//! `add_memory`: owner, place, answer, and what is not stored twice.
 
 use serde_json::{Value, json};
 
@@ -54,7 +53,7 @@ fn a_text_is_stored_and_the_answer_says_where(world: &World) {
     assert_eq!(added["event_id"], results[0]["id"]);
     let message = added["message"].as_str().unwrap();
     assert!(message.contains(told), "{message}");
-    // An episode of its own, and no session.
+    // An episode of its own, without a session.
     let found = client.search(json!({"query": "seats", "user_id": "ann", "scope": "episodes"}));
     assert_eq!(found.len(), 1);
     assert_eq!(
@@ -85,7 +84,7 @@ fn a_text_with_a_session_is_a_message_of_the_user(world: &World) {
 
 fn messages_go_to_their_session_in_order(world: &World) {
     let mut client = world.connect();
-    // More than go into one request.
+    // More than one request holds.
     let turns: Vec<Value> = (0..75)
         .map(|n| {
             let role = ["user", "assistant"][n % 2];
@@ -232,7 +231,7 @@ fn who_is_meant_follows_the_arguments(world: &World) {
             .len(),
         1
     );
-    // Beside a user, an agent and an app are marks by which memories are found again.
+    // Beside a user, an agent and an app are marks that find the memories again.
     let mut found = |arguments: Value| client.search(arguments).len();
     assert_eq!(
         found(json!({"query": "figs", "user_id": "ann", "agent_id": "cook"})),
@@ -321,7 +320,7 @@ fn a_repeated_idempotency_key_stores_nothing_twice(world: &World) {
         })
         .collect();
     assert!(first.close().code == Some(0));
-    // Another process knows nothing but what is stored.
+    // Another process knows only what is stored.
     let mut second = world.connect();
     for (n, (call, answer)) in calls.iter().zip(&answers).enumerate() {
         let mut call = call.clone();

@@ -1,5 +1,5 @@
-//! The connection: the handshake, early and parallel calls, broken lines, the end, and what goes
-//! where.
+//! The connection: the handshake, early and parallel calls, broken lines, the end, and the use of
+//! stdout and stderr.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,7 @@ on_both_backends!(
     logs_hold_nothing_that_was_said_and_no_key,
 );
 
-/// How soon after its last answer the server is gone.
+/// How soon the server must end after its last answer.
 const ENDS_WITHIN: Duration = Duration::from_secs(1);
 
 fn the_handshake_says_who_answers_and_where_memories_are_kept(world: &World) {
@@ -91,7 +91,7 @@ fn every_tool_is_described_for_agents_and_for_programs() {
             assert_eq!(*hint, repeatable, "{tool}");
         }
         let mut schemas = vec![&tool["inputSchema"]];
-        // Ours declare what they answer; mem0's keep the list short for hosts that load it whole.
+        // Our tools declare output schemas; mem0's do not, for hosts that load the whole list.
         match ours.contains(&name) {
             true => schemas.push(&tool["outputSchema"]),
             false => assert!(tool.get("outputSchema").is_none(), "{tool}"),
@@ -285,7 +285,7 @@ fn calls_in_work_at_the_end_of_stdin_are_answered(world: &World) {
     assert_eq!(world.connect().read_session("ann", "notes").len(), 10);
 }
 
-/// What somebody else does with a memory file.
+/// Another program's access to a memory file.
 type Elsewhere = fn(&World, usize);
 
 #[test]
@@ -300,7 +300,7 @@ fn a_server_that_ends_takes_nothing_from_the_one_beside_it() {
 #[test]
 fn a_program_that_looks_at_the_file_takes_nothing_from_the_server() {
     beside_a_server(|world, _| {
-        // As the program that opened a database last, SQLite deletes its log.
+        // The last program that closes a database deletes its log.
         let file = world.directory().join("data").join("memory.db");
         let database = rusqlite::Connection::open(file).unwrap();
         let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
@@ -326,7 +326,7 @@ fn beside_a_server(elsewhere: Elsewhere) {
     let mut server = world.connect();
     let note = |n: usize| json!({"text": format!("Note {n}"), "user_id": "ann", "session_id": "s"});
     server.call("add_memory", note(0));
-    // Calls in one breath, so that it works on its file in several places at once.
+    // Calls at once, so that several threads work on its file.
     let search = |id: u64| {
         let params =
             json!({"name": "search_memory", "arguments": {"query": "note", "user_id": "ann"}});
@@ -337,7 +337,7 @@ fn beside_a_server(elsewhere: Elsewhere) {
     for id in 1..=50 {
         server.answer_to(id);
     }
-    // By this lock, other programs see that the log is in use.
+    // This lock tells other programs that the log is in use.
     #[cfg(target_os = "linux")]
     assert!(is_locked(&world.directory().join("data").join("memory.db")));
     for n in 1..4 {
@@ -368,7 +368,7 @@ fn stdout_carries_nothing_but_mcp_however_much_is_logged() {
     for (level, format) in [("info", "text"), ("trace", "json")] {
         let world = World::embedded();
         let mut command = world.command();
-        // The client takes nothing but JSON-RPC from stdout.
+        // The client accepts nothing but JSON-RPC on stdout.
         let mut client = Client::connect(command.env("LOG_LEVEL", level).env("LOG_FORMAT", format));
         client.call(
             "add_memory",
@@ -401,7 +401,7 @@ fn logs_hold_nothing_that_was_said_and_no_key(world: &World) {
     );
     client.read_session("ann", "s");
     client.search(json!({"query": secret, "user_id": "ann"}));
-    // Refusals, which tell the agent and not the log.
+    // Refusals are answered to the agent and not logged.
     client.refused("add_memory", json!({"text": secret, "created_at": secret}));
     client.refused("add_memory", json!({"messages": [{"role": secret}]}));
     client.refused("add_memory", json!({(secret): secret}));

@@ -1,5 +1,5 @@
-//! What was said comes back as it was said: content, metadata, time, role, name and kind, read
-//! from its session and found by a search.
+//! Memories come back as they were given: content, metadata, time, role, name and kind, read from
+//! their session and found by a search.
 
 use serde_json::{Map, Value, json};
 
@@ -18,7 +18,7 @@ on_both_backends!(
     kinds_are_called_as_the_guide_says,
 );
 
-/// Stores a text with this metadata, in a session and without, and reads both back.
+/// Stores a text with this metadata, with and without a session, and reads both back.
 fn round_trip(client: &mut Client, n: usize, metadata: &Value) {
     let user = format!("user-{n}");
     let add = json!({"text": "Marker words", "user_id": user, "metadata": metadata});
@@ -116,7 +116,7 @@ fn times_keep_their_precision(world: &World) {
             assert_eq!(found[0]["created_at"], kept, "{scope}");
         }
     }
-    // A turn's own time goes before the call's.
+    // A turn's own time takes precedence over the call's.
     client.call(
         "add_memory",
         json!({
@@ -145,7 +145,7 @@ fn long_messages_come_back_whole(world: &World) {
         format!("a{}b", "\n".repeat(9_000)),
         format!("  {}  ", "word ".repeat(3_000)),
         "e\u{301}".repeat(6_000),
-        // More parts than go into one request.
+        // More parts than one request holds.
         "paragraph\n\n".repeat(15_000),
     ];
     let turns: Vec<Value> = contents
@@ -321,7 +321,7 @@ fn kinds_are_called_as_the_guide_says(world: &World) {
         assert_eq!(message["metadata"], json!({}));
     }
     assert_eq!(read[kinds.len()]["memory_type"], Value::Null);
-    // By either name they are found again.
+    // Either name finds them again.
     for kind in ["insights", "emotional_state"] {
         let page = client.call(
             "get_session",

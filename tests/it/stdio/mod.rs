@@ -1,5 +1,5 @@
-//! What an agent host can rely on when it starts the server and speaks MCP with it over stdin and
-//! stdout: on the embedded store, and in front of Zep's API as the emulator speaks it.
+//! MCP over stdin and stdout, as agent hosts start it: on the embedded store, and in front of Zep's
+//! API as the emulator speaks it.
 
 mod adding;
 mod connection;

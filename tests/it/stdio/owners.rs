@@ -1,4 +1,5 @@
-//! Whose is whose: nobody reads, finds or writes what is another's, whatever ids look like.
+//! Owners are separate: no user reads, finds or writes another's memories, whatever the ids look
+//! like.
 
 use serde_json::json;
 
@@ -25,7 +26,7 @@ fn two_users_of_one_session_id_each_have_their_own(world: &World) {
             );
         }
     }
-    // A server that has resolved nothing yet sees the same.
+    // A server without cached sessions sees the same.
     for mut client in [client, world.connect()] {
         for user in ["ann", "bob", "cleo"] {
             let read = client.read_session(user, "monday");
@@ -231,7 +232,7 @@ fn reading_and_searching_make_nothing(world: &World) {
         client.call("list_sessions", json!({"user_id": "ann"}))["total_count"],
         0
     );
-    // Somebody else may take the id that was only read.
+    // Another user may take the id that was only read.
     client.call(
         "add_memory",
         json!({"text": "mine", "user_id": "bob", "session_id": "s"}),

@@ -1,4 +1,4 @@
-//! What cannot be taken is refused in words that name the argument, and nothing of it is stored.
+//! Bad arguments are refused with an error that names them, and nothing is stored.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ on_both_backends!(
     what_cannot_be_searched_is_refused,
 );
 
-/// Nothing is stored for this user, in no session and in none's place.
+/// Nothing is stored for this user, in any session or outside.
 fn nothing_is_stored(client: &mut Client, user: &str) {
     let list = client.call("list_sessions", json!({"user_id": user}));
     assert_eq!(list["total_count"], 0, "{list}");
@@ -20,7 +20,7 @@ fn nothing_is_stored(client: &mut Client, user: &str) {
     assert!(found.is_empty(), "{found:?}");
 }
 
-/// The arguments of a call that is sound but for this.
+/// The arguments of a call that is valid except for this.
 fn hello_but(change: &Value) -> Value {
     let mut arguments = json!({"text": "hello", "user_id": "ann", "session_id": "s"});
     arguments
@@ -37,7 +37,7 @@ fn what_add_memory_cannot_take_is_refused_and_nothing_is_stored(world: &World) {
         turn.as_object_mut()
             .unwrap()
             .extend(change.as_object().unwrap().clone());
-        // A sound one before it: not even that is stored.
+        // A valid one before it is not stored either.
         json!({"messages": [{"role": "user", "content": "hello"}, turn]})
     };
     for (change, named) in [
@@ -130,7 +130,7 @@ fn what_is_beyond_its_bounds_is_refused_and_nothing_is_stored(world: &World) {
         "user_id",
     );
     nothing_is_stored(&mut client, "ann");
-    // What is just within them is taken.
+    // Values just within the bounds are accepted.
     let id = "i".repeat(500);
     let whole = "y".repeat(1_000_000);
     client.call(

@@ -1,4 +1,4 @@
-//! `search_memory`: facts with what is known of their source, stored texts, entities, the context.
+//! `search_memory`: facts with their sources' fields, stored texts, entities, the context.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ on_both_backends!(
     a_context_block_holds_what_matters,
     entities_are_found_by_name,
     a_question_that_is_too_long_is_shortened_and_the_answer_says_so,
-    somebody_of_whom_nothing_is_known_has_nothing_to_find,
+    an_unknown_user_has_nothing_to_find,
 );
 
 fn memories(found: &[Value]) -> Vec<&str> {
@@ -202,7 +202,7 @@ fn nothing_is_shown_twice(world: &World) {
     let long = format!("Chess. {}Chess again.", "A move. ".repeat(1_500));
     add(&mut client, &long, json!({"session_id": "s"}));
     let found = client.search(json!({"query": "chess", "user_id": "ann", "limit": 50}));
-    // A source of a fact that is shown is not shown beside it.
+    // A source of a shown fact is not shown beside it.
     let cited: Vec<_> = found
         .iter()
         .flat_map(|memory| memory["sources"].as_array().unwrap())
@@ -335,7 +335,7 @@ fn a_question_that_is_too_long_is_shortened_and_the_answer_says_so(world: &World
         json!({"query": "boiler", "user_id": "ann"}),
     );
     assert_eq!(short["note"], Value::Null);
-    // Whatever a question is made of, it is a question.
+    // Any characters make a valid query.
     for query in [
         "\"",
         "boiler AND (",
@@ -352,7 +352,7 @@ fn a_question_that_is_too_long_is_shortened_and_the_answer_says_so(world: &World
     }
 }
 
-fn somebody_of_whom_nothing_is_known_has_nothing_to_find(world: &World) {
+fn an_unknown_user_has_nothing_to_find(world: &World) {
     let mut client = world.connect();
     for scope in ["facts", "episodes", "entities", "context"] {
         let answer = client.call(

@@ -19,8 +19,8 @@ on_both_backends!(
     sessions_are_listed_newest_first,
 );
 
-/// What `session_of_five_hundred` stores: every 37th is split into parts, one into more than go
-/// into a request.
+/// What `session_of_five_hundred` stores: every 37th is split into parts, one of them into more
+/// than one request holds.
 fn turns_of_five_hundred() -> Vec<Value> {
     (0..500)
         .map(|n| {
@@ -52,7 +52,7 @@ fn five_hundred_messages_are_read_in_pages_of_any_size(world: &World) {
     let mut client = world.connect();
     let turns = session_of_five_hundred(&mut client);
     for limit in [1, 7, 30, 50, 199, 200] {
-        // A page of one is a call a message: enough of them to meet split ones.
+        // A page size of one costs one call per message: enough of them to meet split ones.
         let read = if limit == 1 {
             let mut all = Vec::new();
             let mut arguments = json!({"user_id": "ann", "session_id": "long", "limit": 1});
@@ -81,7 +81,7 @@ fn five_hundred_messages_are_read_in_pages_of_any_size(world: &World) {
             );
         }
     }
-    // Pages are full, but for those that a long record ends early.
+    // Pages are full, unless a long record ends them early.
     let page = client.call(
         "get_session",
         json!({"user_id": "ann", "session_id": "long"}),
@@ -274,7 +274,7 @@ fn a_page_goes_on_where_it_ended_while_others_write(world: &World) {
         .collect();
     let expected: Vec<_> = (0..read.len()).map(|n| format!("Turn {n}")).collect();
     assert_eq!(read, expected);
-    // Six, and those that came while there was a next page.
+    // Six, and those that arrived before the last page.
     assert_eq!(read.len(), 8);
 }
 

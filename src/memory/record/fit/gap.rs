@@ -1,25 +1,25 @@
-//! Stretches of blanks that no part can hold, carried beside the text.
+//! Long stretches of blanks, which no part can hold; carried beside the text.
 
 use serde_json::{Value, json};
 
 use super::MAX_CONTENT_CHARS;
 
-/// A line that repeats is written once with its count if it is no longer than this, in bytes.
+/// The longest line, in bytes, for which repetitions are written as a count.
 const REPEATED_LINE_BYTES: usize = 64;
-/// So many equal characters in a row are written as one with their count.
+/// The shortest run of equal characters that is written as a count.
 const REPEATED_CHARS: usize = 4;
 
-/// A stretch of blanks that was cut out of a part's text.
+/// A stretch of blanks cut out of a part's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
-    /// Before which character of the part's text it belongs, counted from 0.
+    /// Its place: the index, in characters, of the character after it in the part's text.
     pub at: usize,
-    /// What was cut out.
+    /// The blanks.
     pub text: String,
 }
 
-/// The text with its gaps put back. Gaps are in ascending order; one that points behind the end
-/// (somebody changed the text) goes to the end.
+/// Puts gaps back into a text. Gaps are in ascending order; one beyond the end (the text was
+/// changed) goes to the end.
 pub(crate) fn restore(text: &str, gaps: &[Gap]) -> String {
     let mut whole = String::with_capacity(text.len());
     let mut gaps = gaps.iter().peekable();
@@ -33,14 +33,14 @@ pub(crate) fn restore(text: &str, gaps: &[Gap]) -> String {
     whole
 }
 
-/// `[[at, [[text, times], …]], …]`: blanks are nearly always the same few again and again.
+/// `[[at, [[text, times], …]], …]`: blanks are nearly always few different runs, repeated.
 pub(crate) fn to_json(gaps: &[Gap]) -> Value {
     gaps.iter()
         .map(|gap| json!([gap.at, shrink(&gap.text)]))
         .collect()
 }
 
-/// Reads what [`to_json`] wrote; `None` for anything else, and for more text than a record can
+/// Reads the output of [`to_json`]; `None` for anything else, and for more text than a record can
 /// have.
 pub(crate) fn from_json(value: &Value) -> Option<Vec<Gap>> {
     let mut room = MAX_CONTENT_CHARS * char::MAX.len_utf8();

@@ -1,31 +1,30 @@
-//! One flat metadata object for what is ours and what is the caller's, and back.
+//! Packs our marks and the caller's metadata into one flat object, and unpacks them.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::gap::{self, Gap};
-use super::{PartNo, is_blank};
+use super::is_blank;
 use crate::memory::model::{AgentId, AppId, MemoryKind, RecordId, TimeOrigin};
-use crate::zep::{Metadata, RECORD_ID_KEY, RECORD_PART_KEY, limits};
+use crate::zep::{Metadata, PartNo, RecordMark, limits};
 
-/// The key of a JSON text that carries our marks and whatever metadata Zep does not take.
+/// The key of a JSON text with our marks and the metadata that Zep does not take.
 pub const EXTRA_KEY: &str = "zm_x";
-/// The key of the kind of memory.
+/// The key of the memory kind.
 pub const MEMORY_TYPE_KEY: &str = "memory_type";
-/// The key that says where a migrated record comes from.
+/// The key of a migrated record's source.
 pub const MIGRATION_SOURCE_KEY: &str = "migration_source";
-/// The key of the role as it was given, where Zep has another word for it.
+/// The key of the original role, where Zep's word differs.
 pub const ORIGINAL_ROLE_KEY: &str = "original_role";
-/// The key of the agent that a record belongs to beside its user.
+/// The key of the agent named beside the user.
 pub const AGENT_KEY: &str = "agent_id";
-/// The key of the app that a record belongs to beside its user.
+/// The key of the app named beside the user.
 pub const APP_KEY: &str = "app_id";
 
-/// The keys that are ours at Zep, in a record that has them or not. A caller's key of the same
-/// name travels in [`EXTRA_KEY`].
+/// All keys of ours. A caller's key of the same name goes into [`EXTRA_KEY`].
 pub const RESERVED_KEYS: [&str; 8] = [
-    RECORD_ID_KEY,
-    RECORD_PART_KEY,
+    RecordMark::RECORD_KEY,
+    RecordMark::PART_KEY,
     EXTRA_KEY,
     MEMORY_TYPE_KEY,
     MIGRATION_SOURCE_KEY,
@@ -36,7 +35,7 @@ pub const RESERVED_KEYS: [&str; 8] = [
 
 /// In [`EXTRA_KEY`]: the caller's metadata that Zep does not take.
 const METADATA: &str = "metadata";
-/// In [`EXTRA_KEY`]: what was cut out of this part's text.
+/// In [`EXTRA_KEY`]: the gaps of this part's text.
 const GAPS: &str = "gaps";
 const TIME: &str = "time";
 const INFERRED: &str = "inferred";
@@ -51,27 +50,27 @@ const NAME: &str = "name";
 /// The largest integer that every reader of JSON keeps exactly (RFC 8259, section 6).
 const MAX_EXACT_INTEGER: u64 = (1 << 53) - 1;
 
-/// What we add to a record.
+/// Our metadata of a record.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ours {
-    /// Which record it is.
+    /// The record id.
     pub record: RecordId,
-    /// What kind of memory.
+    /// The kind of memory.
     pub memory_type: Option<MemoryKind>,
-    /// Where it was migrated from.
+    /// The migration source.
     pub migration_source: Option<String>,
-    /// Who spoke, in the source's own word, where Zep has another one.
+    /// The speaker's role in the source's own word, where Zep's differs.
     pub original_role: Option<String>,
     /// The agent named beside the user.
     pub agent: Option<AgentId>,
     /// The app named beside the user.
     pub app: Option<AppId>,
-    /// What only we need to know.
+    /// Marks without a key of their own.
     pub marks: Marks,
 }
 
 impl Ours {
-    /// A record of which nothing but its id is known.
+    /// A record of which only the id is known.
     pub fn new(record: RecordId) -> Self {
         Self {
             record,
@@ -85,29 +84,29 @@ impl Ours {
     }
 }
 
-/// What only we need to know of a record; kept in [`EXTRA_KEY`].
+/// Marks of a record that are kept in [`EXTRA_KEY`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Marks {
-    /// Whether its time was said or inferred.
+    /// Whether its time was stated or inferred.
     pub time: TimeOrigin,
-    /// The Zep id of the record that this one took the place of.
+    /// Zep's id of the record that this one replaced.
     pub replaces: Option<String>,
-    /// The id of the migrated record that this one took the place of: migrated again, that one is
-    /// not to come back.
+    /// The id of the migrated record that this one replaced: a repeated migration must not restore
+    /// it.
     pub instead_of: Option<String>,
-    /// Whether it was deleted as far as Zep allows, and is to be hidden.
+    /// Whether it was deleted as far as Zep allows and is hidden.
     pub deleted: bool,
-    /// When it was changed here last.
+    /// When it was last changed here.
     pub updated: Option<Timestamp>,
-    /// Who spoke, for a message that is stored as an episode.
+    /// The speaker, for a message that is stored as an episode.
     pub speaker: Option<Speaker>,
-    /// The speaker's whole name, where Zep has a shortened one.
+    /// The speaker's full name, where Zep has a shortened one.
     pub name: Option<String>,
-    /// Marks of other versions of this program. They survive a change of the rest.
+    /// Marks of other versions of this program; kept when the rest changes.
     pub other: Map<String, Value>,
 }
 
-/// Who spoke.
+/// A speaker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Speaker {
     /// The role, in the source's own word.
@@ -119,7 +118,7 @@ pub struct Speaker {
 impl Marks {
     fn to_map(&self) -> Map<String, Value> {
         let mut map = self.other.clone();
-        // These two are not marks: what else stands under their names would be taken for them.
+        // These two are not marks and are not read as such.
         map.shift_remove(METADATA);
         map.shift_remove(GAPS);
         if self.time == TimeOrigin::Inferred {
@@ -150,7 +149,7 @@ impl Marks {
         map
     }
 
-    /// Takes the marks we know; what is left, mistaken values included, is kept as it is.
+    /// Takes the known marks; everything else, invalid values included, stays as it is.
     fn from_map(mut map: Map<String, Value>) -> Self {
         let inferred = take(&mut map, TIME, |v| (v == INFERRED).then_some(()));
         Self {
@@ -179,33 +178,33 @@ impl Speaker {
     }
 }
 
-/// The metadata of one stored part, taken apart.
+/// The unpacked metadata of one stored part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unpacked {
-    /// What we added; none if we did not write it.
+    /// Our metadata; none if we did not write the part.
     pub ours: Option<Ours>,
-    /// Which part of the record it is; none if the record has one part only.
-    pub part: Option<PartNo>,
-    /// What was cut out of this part's text, in order.
+    /// The part's number.
+    pub part: PartNo,
+    /// The gaps of this part's text, in order.
     pub gaps: Vec<Gap>,
-    /// The caller's metadata, whole, with none of ours.
+    /// The caller's metadata, whole, without our keys.
     pub caller: Map<String, Value>,
 }
 
-/// The metadata of one part: ours, then the caller's keys in their order as long as they fit and
-/// Zep takes them, then the rest as JSON text.
+/// The mark and the metadata of one part: our keys, then the caller's in their order while they fit
+/// and Zep takes them, then the rest as JSON text.
 pub(crate) fn build(
     ours: &Ours,
-    part: Option<PartNo>,
+    part: PartNo,
     gaps: &[Gap],
     caller: &Map<String, Value>,
-) -> Metadata {
+) -> (RecordMark, Metadata) {
+    let mark = RecordMark {
+        record: ours.record.as_str().to_owned(),
+        part,
+    };
     let mut flat = Metadata::new();
     let mut extra = ours.marks.to_map();
-    flat.insert(RECORD_ID_KEY.into(), ours.record.as_str().into());
-    if let Some(part) = part {
-        flat.insert(RECORD_PART_KEY.into(), part.to_string().into());
-    }
     for (key, value) in [
         (
             MEMORY_TYPE_KEY,
@@ -228,15 +227,17 @@ pub(crate) fn build(
         extra.insert(GAPS.into(), gap::to_json(gaps));
     }
 
-    fill(flat, extra, caller)
+    let room = limits::METADATA_KEYS - mark.key_count();
+    (mark, fill(flat, extra, caller, room))
 }
 
-/// Puts the caller's keys behind ours, in their order, as long as they fit and Zep takes them; the
-/// rest goes as JSON text beside what `extra` holds.
+/// Adds the caller's keys in their order while there are at most `most` and Zep takes them; the rest
+/// goes into `extra` as JSON text.
 fn fill(
     mut flat: Metadata,
     mut extra: Map<String, Value>,
     caller: &Map<String, Value>,
+    most: usize,
 ) -> Metadata {
     let fits =
         |key: &str, value: &Value| !RESERVED_KEYS.contains(&key) && is_plain(key) && is_flat(value);
@@ -244,11 +245,11 @@ fn fill(
         .iter()
         .filter(|(key, value)| fits(key, value))
         .count();
-    let all_fit = fitting == caller.len() && flat.len() + fitting <= limits::METADATA_KEYS;
+    let all_fit = fitting == caller.len() && flat.len() + fitting <= most;
     let room = if all_fit && extra.is_empty() {
-        limits::METADATA_KEYS
+        most
     } else {
-        limits::METADATA_KEYS - 1
+        most - 1
     };
     let mut left_over = Map::new();
     for (key, value) in caller {
@@ -268,13 +269,13 @@ fn fill(
     flat
 }
 
-/// The metadata of something that has no parts (a user): these keys first, then the caller's as far
-/// as they fit, then the rest as JSON text.
+/// Metadata of something without parts (a user): these keys first, then the caller's while they
+/// fit, then the rest as JSON text.
 pub fn pack_flat(first: Metadata, caller: &Map<String, Value>) -> Metadata {
-    fill(first, Map::new(), caller)
+    fill(first, Map::new(), caller, limits::METADATA_KEYS)
 }
 
-/// What [`pack_flat`] packed, whole.
+/// Unpacks the output of [`pack_flat`].
 pub fn unpack_flat(metadata: &Metadata) -> Map<String, Value> {
     let mut flat = metadata.clone();
     let extra = take(&mut flat, EXTRA_KEY, read_extra).unwrap_or_default();
@@ -286,25 +287,25 @@ pub fn unpack_flat(metadata: &Metadata) -> Map<String, Value> {
     flat
 }
 
-/// Takes the metadata of a stored part apart.
+/// Unpacks the metadata of a stored part.
 ///
-/// What is not exactly as we write it was written by somebody else: it is shown as the caller's,
-/// and an item without a record id of ours is the caller's altogether. Where somebody added a key
-/// to an item of ours that we carry as JSON text already, the added one is shown.
+/// Values that differ from what we write were written by another program and are shown as the
+/// caller's; an item without our record id is the caller's altogether. If a key is both stored flat
+/// and carried as JSON text, the flat one, added later, is shown.
 pub fn unpack(metadata: &Metadata) -> Unpacked {
-    let mut flat = metadata.clone();
-    let record = take(&mut flat, RECORD_ID_KEY, |v| {
-        exact(v, |id| RecordId::new(id).ok(), RecordId::as_str)
+    let (mark, mut flat) = RecordMark::split_off(metadata);
+    let ours = mark.and_then(|RecordMark { record, part }| {
+        let exact = RecordId::new(&record).ok()?;
+        (exact.as_str() == record).then_some((exact, part))
     });
-    let Some(record) = record else {
+    let Some((record, part)) = ours else {
         return Unpacked {
             ours: None,
-            part: None,
+            part: PartNo::WHOLE,
             gaps: Vec::new(),
-            caller: flat,
+            caller: metadata.clone(),
         };
     };
-    let part = take(&mut flat, RECORD_PART_KEY, |v| PartNo::parse(v.as_str()?));
     let mut extra = take(&mut flat, EXTRA_KEY, read_extra).unwrap_or_default();
     let left_over = match extra.shift_remove(METADATA) {
         Some(Value::Object(map)) => map,
@@ -346,7 +347,7 @@ pub fn unpack(metadata: &Metadata) -> Unpacked {
     }
 }
 
-/// The object that [`EXTRA_KEY`] carries, if it is one of ours.
+/// The object in [`EXTRA_KEY`], if it is ours.
 fn read_extra(value: &Value) -> Option<Map<String, Value>> {
     let map: Map<String, Value> = serde_json::from_str(value.as_str()?).ok()?;
     let sound = map.get(METADATA).is_none_or(Value::is_object)
@@ -356,7 +357,7 @@ fn read_extra(value: &Value) -> Option<Map<String, Value>> {
     sound.then_some(map)
 }
 
-/// Takes a key out of a map if its value can be read.
+/// Removes a key from a map if its value can be read.
 fn take<T>(
     map: &mut Map<String, Value>,
     key: &str,
@@ -367,7 +368,7 @@ fn take<T>(
     Some(value)
 }
 
-/// Reads a time, if it is written as we write it.
+/// Reads a time in the form we write.
 fn exact_time(text: &str) -> Option<Timestamp> {
     let time: Timestamp = text.parse().ok()?;
     (time.to_string() == text).then_some(time)
@@ -377,7 +378,7 @@ fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
 }
 
-/// Reads a checked word, if it is written as we write it.
+/// Reads a checked word in the form we write.
 fn exact<T>(
     value: &Value,
     read: impl FnOnce(&str) -> Option<T>,
@@ -388,8 +389,8 @@ fn exact<T>(
     (written(&read) == word).then_some(read)
 }
 
-/// Whether Zep takes this value (Zep: adding messages), and every store on the way keeps it as it
-/// is.
+/// Whether Zep takes this value (Zep: adding messages) and every store on the way keeps it
+/// unchanged.
 fn is_flat(value: &Value) -> bool {
     match value {
         Value::Array(items) => !items.is_empty() && items.iter().all(is_scalar),
@@ -409,8 +410,8 @@ fn is_scalar(value: &Value) -> bool {
     }
 }
 
-/// Whether text is not blank and has no U+0000, which databases do not take in text (PostgreSQL:
-/// character types) and JSON text within text carries as an escape.
+/// Whether text is not blank and has no U+0000: databases refuse it in text (PostgreSQL: character
+/// types).
 fn is_plain(text: &str) -> bool {
     !is_blank(text) && !text.contains('\0')
 }

@@ -1,19 +1,19 @@
-//! Making content and metadata fit Zep's limits without losing any, and back.
+//! Fits content and metadata into Zep's limits without loss, and restores them.
 //!
-//! [`pack`] turns one record into the parts that Zep will take; [`unpack`] and [`join`] turn parts
-//! into the record again. What Zep would refuse (nested metadata, stretches of blanks longer than
-//! a message …) travels as JSON text under the key [`EXTRA_KEY`].
+//! [`pack`] turns one record into the parts that Zep takes; [`unpack`] and [`join`] restore the
+//! record. What Zep would refuse (nested metadata, stretches of blanks longer than a message …) is
+//! carried as JSON text under the key [`EXTRA_KEY`].
 
 mod gap;
 mod metadata;
 mod same;
 mod split;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde_json::{Map, Value};
 
-use crate::zep::{Metadata, limits};
+use crate::zep::{Metadata, PartNo, RecordMark, limits};
 
 pub use gap::Gap;
 pub use metadata::{
@@ -27,49 +27,91 @@ pub use split::{Piece, is_blank, split};
 pub const MAX_CONTENT_CHARS: usize = 1_000_000;
 /// The largest metadata of one record, in bytes of JSON text. Ours: every part carries it.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
-/// How deep metadata may be nested; `{"a": 1}` is 1 deep. Ours: well under the 128 that JSON
-/// parsers commonly stop at.
+/// The deepest nesting of metadata; `{"a": 1}` is 1 deep. Ours: well under the 128 at which JSON
+/// parsers commonly stop.
 pub const MAX_METADATA_DEPTH: usize = 32;
-/// How many keys metadata may have at its top level. Ours.
+/// The most top-level keys of metadata. Ours.
 pub const MAX_METADATA_KEYS: usize = 1_000;
-/// How many parts a record can have. Ours: more than the longest content makes at
-/// [`Level::Small`]; a part that claims more was not written by us.
-pub const MAX_PARTS: u32 = 10_000;
 
-/// A record that cannot be stored as it is.
+/// Why a record cannot be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} {}", self.field(), self.problem())]
 pub enum FitError {
-    /// The content is empty or nothing but blanks, which Zep refuses.
-    #[error("content is blank; give it some text")]
+    /// The content is empty or only blanks, which Zep refuses.
     Blank,
     /// The content is longer than [`MAX_CONTENT_CHARS`].
-    #[error(
-        "content has {chars} characters; it may have at most {MAX_CONTENT_CHARS}: split it into several records"
-    )]
     ContentTooLong {
-        /// How many characters it has.
+        /// Its length in characters.
         chars: usize,
     },
     /// The metadata is larger than [`MAX_METADATA_BYTES`].
-    #[error(
-        "metadata has {bytes} bytes as JSON; it may have at most {MAX_METADATA_BYTES}: move text into the content"
-    )]
     MetadataTooLarge {
-        /// How many bytes its JSON text has.
+        /// The size of its JSON text in bytes.
         bytes: usize,
     },
     /// The metadata is nested deeper than [`MAX_METADATA_DEPTH`].
-    #[error("metadata is nested more than {MAX_METADATA_DEPTH} levels deep; flatten it")]
     MetadataTooDeep,
     /// The metadata has more keys than [`MAX_METADATA_KEYS`].
-    #[error("metadata has {keys} keys; it may have at most {MAX_METADATA_KEYS}: nest or drop some")]
     MetadataTooManyKeys {
-        /// How many keys it has.
+        /// The number of keys.
         keys: usize,
     },
 }
 
-/// What a part is stored as.
+impl FitError {
+    /// The field of the record that does not fit.
+    pub fn field(&self) -> RecordField {
+        match self {
+            Self::Blank | Self::ContentTooLong { .. } => RecordField::Content,
+            Self::MetadataTooLarge { .. }
+            | Self::MetadataTooDeep
+            | Self::MetadataTooManyKeys { .. } => RecordField::Metadata,
+        }
+    }
+
+    /// What is wrong with the field and what it may be.
+    pub fn problem(&self) -> String {
+        match self {
+            Self::Blank => "is blank; give it some text".to_owned(),
+            Self::ContentTooLong { chars } => format!(
+                "has {chars} characters; it may have at most {MAX_CONTENT_CHARS}: split it into \
+                 several records"
+            ),
+            Self::MetadataTooLarge { bytes } => format!(
+                "has {bytes} bytes as JSON; it may have at most {MAX_METADATA_BYTES}: move text \
+                 into the content"
+            ),
+            Self::MetadataTooDeep => {
+                format!("is nested more than {MAX_METADATA_DEPTH} levels deep; flatten it")
+            }
+            Self::MetadataTooManyKeys { keys } => {
+                format!(
+                    "has {keys} keys; it may have at most {MAX_METADATA_KEYS}: nest or drop some"
+                )
+            }
+        }
+    }
+}
+
+/// A field of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordField {
+    /// The content.
+    Content,
+    /// The metadata.
+    Metadata,
+}
+
+impl fmt::Display for RecordField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Content => "content",
+            Self::Metadata => "metadata",
+        })
+    }
+}
+
+/// The form in which a part is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
     /// A message of a thread.
@@ -78,14 +120,14 @@ pub enum Carrier {
     Episode,
 }
 
-/// How small content is split.
+/// The size at which content is split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Level {
-    /// As Zep's own loader splits.
+    /// The size that Zep's own loader uses.
     #[default]
     Normal,
-    /// For content that Zep refused for its length all the same: a quarter of that, which fits
-    /// even if Zep counts bytes (a character has 4 in UTF-8 at most).
+    /// For content that Zep refused as too long at the normal size: a quarter of it, which fits
+    /// even if Zep counts bytes (a character has at most 4 in UTF-8).
     Small,
 }
 
@@ -102,8 +144,8 @@ impl Level {
         }
     }
 
-    /// The level at which this content makes that many parts: the one that an interrupted write
-    /// of it must be continued with. `None` if it is neither, and so the content is another one.
+    /// The level at which this content has that many parts; an interrupted write must continue with
+    /// it. `None` if there is none: the content is a different one.
     pub fn of_stored(content: &str, carrier: Carrier, total: u32) -> Option<Self> {
         [Self::Normal, Self::Small].into_iter().find(|level| {
             split(content, level.max_chars(carrier))
@@ -112,51 +154,18 @@ impl Level {
     }
 }
 
-/// Which part of a split record something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PartNo {
-    /// Counted from 1.
-    pub number: u32,
-    /// How many there are: 2 to [`MAX_PARTS`], or 1 for a record of one part, which says no number.
-    pub total: u32,
-}
-
-impl PartNo {
-    /// The only part of a record of one part.
-    pub const WHOLE: Self = Self {
-        number: 1,
-        total: 1,
-    };
-
-    /// Reads `2/3`, exactly as it is written by [`pack`].
-    fn parse(text: &str) -> Option<Self> {
-        let (number, total) = text.split_once('/')?;
-        let part = Self {
-            number: number.parse().ok()?,
-            total: total.parse().ok()?,
-        };
-        let sound =
-            (1..=part.total).contains(&part.number) && (2..=MAX_PARTS).contains(&part.total);
-        (sound && part.to_string() == text).then_some(part)
-    }
-}
-
-impl std::fmt::Display for PartNo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.number, self.total)
-    }
-}
-
 /// One part of a record, as Zep will take it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FittedPart {
-    /// The text: not blank, and no longer than the level allows.
+    /// The text: not blank, within the level's limit.
     pub content: String,
-    /// The metadata: at most [`limits::METADATA_KEYS`] flat keys.
+    /// Which part of the record it is.
+    pub mark: RecordMark,
+    /// The metadata: at most [`limits::METADATA_KEYS`] flat keys, with the mark's.
     pub metadata: Metadata,
 }
 
-/// Makes a record fit: its parts in order, each with the record's whole metadata.
+/// Splits a record into its parts, in order, each with the record's whole metadata.
 ///
 /// # Errors
 /// [`FitError`] if the content is blank or too long, or the metadata is beyond its bounds.
@@ -177,16 +186,18 @@ pub fn pack(
     Ok((1..)
         .zip(pieces)
         .map(|(number, piece)| {
-            let part = (total > 1).then_some(PartNo { number, total });
+            let (mark, metadata) =
+                metadata::build(ours, PartNo { number, total }, &piece.gaps, caller);
             FittedPart {
-                metadata: metadata::build(ours, part, &piece.gaps, caller),
                 content: piece.text,
+                mark,
+                metadata,
             }
         })
         .collect())
 }
 
-/// The new metadata of a part whose content stays: its number and gaps are kept, everything else
+/// The new mark and metadata of a part whose content stays: its number and gaps are kept, everything else
 /// is as given.
 ///
 /// # Errors
@@ -195,15 +206,15 @@ pub fn repack(
     stored: &Unpacked,
     ours: &Ours,
     caller: &Map<String, Value>,
-) -> Result<Metadata, FitError> {
+) -> Result<(RecordMark, Metadata), FitError> {
     check_metadata(caller)?;
     Ok(metadata::build(ours, stored.part, &stored.gaps, caller))
 }
 
-/// Checks a caller's metadata against the bounds that we set.
+/// Checks a caller's metadata against our bounds.
 ///
 /// # Errors
-/// [`FitError`] that says which bound and by how much.
+/// [`FitError`] that names the bound and the excess.
 pub fn check_metadata(caller: &Map<String, Value>) -> Result<(), FitError> {
     if caller.len() > MAX_METADATA_KEYS {
         return Err(FitError::MetadataTooManyKeys { keys: caller.len() });
@@ -232,45 +243,42 @@ fn deeper_than(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// A stored part, as [`join`] takes it.
+/// A stored part, the input of [`join`].
 #[derive(Debug, Clone, Copy)]
 pub struct JoinPart<'a> {
-    /// Which part; none for a record of one part.
-    pub part: Option<PartNo>,
+    /// Which part.
+    pub part: PartNo,
     /// Its text.
     pub content: &'a str,
-    /// What was cut out of its text ([`Unpacked::gaps`]).
+    /// The gaps of its text ([`Unpacked::gaps`]).
     pub gaps: &'a [Gap],
 }
 
-/// The parts of one record, put together.
+/// A record joined from its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Joined {
-    /// The content: whole if nothing is missing, else what there is of it.
+    /// The content: whole if nothing is missing, else the parts found.
     pub content: String,
-    /// The numbers of the parts that are missing, ascending.
+    /// The numbers of missing parts, ascending.
     pub missing: Vec<u32>,
-    /// Which of the given parts were used, by their place among them, in the order of their number.
+    /// The indexes of the parts used, in the order of their numbers.
     pub used: Vec<usize>,
 }
 
-/// Puts the parts of one record together, in whatever order they come. Of parts with the same
-/// number the first one counts. If the record was stored twice with different splits (an attempt
-/// was refused for length half-way, and split smaller), the split that is nearest to whole counts.
+/// Joins the parts of one record, given in any order. Of parts with the same number the first
+/// counts. If the record was stored twice with different splits (an attempt was refused as too long
+/// half-way and split smaller), the more complete split counts.
 pub fn join(parts: &[JoinPart<'_>]) -> Joined {
     let mut splits: BTreeMap<u32, BTreeMap<u32, usize>> = BTreeMap::new();
     for (place, part) in parts.iter().enumerate() {
-        let PartNo { number, total } = part.part.unwrap_or(PartNo {
-            number: 1,
-            total: 1,
-        });
+        let PartNo { number, total } = part.part;
         splits
             .entry(total)
             .or_default()
             .entry(number)
             .or_insert(place);
     }
-    // Compared as fractions of their totals, without dividing.
+    // Compares fractions without dividing.
     let best = splits.into_iter().max_by(|(total_a, a), (total_b, b)| {
         (a.len() as u64 * u64::from(*total_b)).cmp(&(b.len() as u64 * u64::from(*total_a)))
     });
@@ -296,16 +304,16 @@ pub fn join(parts: &[JoinPart<'_>]) -> Joined {
     }
 }
 
-/// A speaker's name as Zep takes it.
+/// A speaker's name within Zep's limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FittedName {
     /// The name, at most [`limits::NAME_CHARS`] characters; none if it was blank.
     pub name: Option<String>,
-    /// The whole name where it had to be shortened: for [`Marks::name`].
+    /// The full name if it was shortened: for [`Marks::name`].
     pub full: Option<String>,
 }
 
-/// Shortens a name that is too long for Zep, at a character that a reader sees as one.
+/// Shortens a name that is too long for Zep, at a grapheme boundary.
 pub fn fit_name(name: &str) -> FittedName {
     if is_blank(name) {
         return FittedName::default();
@@ -395,34 +403,9 @@ mod tests {
         assert_eq!(Level::of_stored("hello", Carrier::Message, 7), None);
     }
 
-    #[test]
-    fn a_part_number_is_read_only_as_it_is_written() {
-        assert_eq!(
-            PartNo::parse("2/3"),
-            Some(PartNo {
-                number: 2,
-                total: 3
-            })
-        );
-        for wrong in [
-            "0/3",
-            "4/3",
-            "1/1",
-            "02/3",
-            "+2/3",
-            "2/3 ",
-            "2",
-            "/",
-            "1/10001",
-            "1/99999999999",
-        ] {
-            assert_eq!(PartNo::parse(wrong), None, "{wrong}");
-        }
-    }
-
     fn numbered(number: u32, total: u32, content: &str) -> JoinPart<'_> {
         JoinPart {
-            part: Some(PartNo { number, total }),
+            part: PartNo { number, total },
             content,
             gaps: &[],
         }

@@ -1,9 +1,9 @@
-//! Whether metadata is the same after a journey through a service.
+//! Equality of metadata after a round trip through a service.
 
 use serde_json::{Map, Value};
 
-/// Equal as JSON: order of keys says nothing, and 1 and 1.0 are one number, of which services may
-/// answer either.
+/// Equal as JSON: the order of keys does not matter, and 1 equals 1.0, since services may return
+/// either.
 pub fn same_metadata(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
     one.len() == other.len()
         && one
@@ -11,7 +11,7 @@ pub fn same_metadata(one: &Map<String, Value>, other: &Map<String, Value>) -> bo
             .all(|(key, value)| other.get(key).is_some_and(|other| same_value(value, other)))
 }
 
-/// The same of one value.
+/// The same for one value.
 pub fn same_value(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => same_metadata(one, other),

@@ -1,18 +1,17 @@
-//! Cutting text into pieces that Zep takes.
+//! Splits text into pieces within Zep's limits.
 
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
 use super::{FitError, Gap};
 
-/// A stretch of blanks longer than this, in characters, is cut out of text that has to be split:
-/// then no piece can be blank, wherever the cuts fall. The same at every level, so that the number
-/// of parts tells the level.
+/// A longer stretch of blanks, in characters, is cut out of text that has to be split, so that no
+/// piece can be blank. The same at every level, so that the number of parts tells the level.
 const BLANKS_KEPT_WHOLE: usize = 400;
-/// What stays of such a stretch, in characters, so that the words around it stay apart.
+/// How many characters of a stretch stay, to keep the words around it apart.
 const BLANKS_LEFT: usize = 2;
-/// How far a piece may fall short of its limit for the sake of a good place to cut: a third.
+/// How much shorter than its limit a piece may be to end at a good place: a third.
 const SHORTEST_PIECE: (usize, usize) = (2, 3);
-/// How far behind the limit the text is looked at, in characters, to judge a place to cut.
+/// How many characters behind the limit are examined to judge a place to cut.
 const LOOK_AHEAD: usize = 64;
 
 /// One piece of a text.
@@ -20,12 +19,12 @@ const LOOK_AHEAD: usize = 64;
 pub struct Piece {
     /// The text: never blank.
     pub text: String,
-    /// What was cut out of it, in order.
+    /// Its gaps, in order.
     pub gaps: Vec<Gap>,
 }
 
-/// Whether text counts as blank: white space, and the separators U+001C to U+001F, which Zep's own
-/// loader takes for white space (zep-ingest 0.3.0, `str.strip`).
+/// Whether text is blank: white space and the separators U+001C to U+001F, as Zep's loader has it
+/// (zep-ingest 0.3.0, `str.strip`).
 pub fn is_blank(text: &str) -> bool {
     text.chars().all(is_blank_char)
 }
@@ -34,17 +33,16 @@ fn is_blank_char(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 
-/// The text without blanks around it.
+/// The text trimmed of blanks.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(is_blank_char)
 }
 
-/// Cuts text into pieces of at most `max_chars` characters (Unicode scalar values; taken as 1 if
-/// 0), none of them blank. The pieces with their gaps, one after the other, are the text.
+/// Splits text into pieces of at most `max_chars` characters (Unicode scalar values; at least 1),
+/// none of them blank. The pieces with their gaps, concatenated, are the text.
 ///
-/// A cut falls at the end of a paragraph, else of a sentence, else of a word in the last third of
-/// a piece, else between two characters as a reader sees them, and only inside one of those if it
-/// fills that third. Takes time proportional to the text.
+/// Cuts at the end of a paragraph, else of a sentence, else of a word in the last third of a piece,
+/// else between graphemes, and inside a grapheme only if it fills that third. Takes linear time.
 ///
 /// # Errors
 /// [`FitError::Blank`] if the text is blank.
@@ -85,8 +83,8 @@ pub fn split(text: &str, max_chars: usize) -> Result<Vec<Piece>, FitError> {
     Ok(pieces)
 }
 
-/// The text without its long stretches of blanks, and these. What is left has no stretch of more
-/// than `(max_chars - 1) / 2` blanks, which [`piece_length`] rests on.
+/// The text without its long stretches of blanks, and these as gaps. No stretch of more than
+/// `(max_chars - 1) / 2` blanks remains, which [`piece_length`] relies on.
 fn cut_out_long_blanks(text: &str, max_chars: usize) -> (String, Vec<Gap>) {
     let longest = BLANKS_KEPT_WHOLE.min((max_chars - 1) / 2);
     let left = BLANKS_LEFT.min(longest);
@@ -118,7 +116,7 @@ fn cut_out_long_blanks(text: &str, max_chars: usize) -> (String, Vec<Gap>) {
     (kept, gaps)
 }
 
-/// How many bytes of `rest` the next piece takes. `last_word` is where the last character stands
+/// The bytes of `rest` that the next piece takes. `last_word` is the place of the last character
 /// that is not blank: every piece needs one.
 ///
 /// Let b = (max_chars - 1) / 2, the longest stretch of blanks. If `rest` is longer than a piece,
@@ -132,7 +130,7 @@ fn piece_length(rest: &str, last_word: usize, max_chars: usize) -> usize {
     let first_word = rest.find(|c| !is_blank_char(c)).unwrap_or_default();
     let behind_first = first_word + rest[first_word..].chars().next().map_or(0, char::len_utf8);
     let shortest = byte_of_char(rest, max_chars * SHORTEST_PIECE.0 / SHORTEST_PIECE.1);
-    // Where only blanks follow the last word, the limit can lie before that: any place then is one.
+    // If only blanks follow the last word and the limit lies before it, any place will do.
     let from = if shortest < limit { shortest } else { 0 }.max(behind_first);
     best_cut(rest, from, limit)
 }
@@ -157,7 +155,7 @@ fn best_cut(text: &str, from: usize, limit: usize) -> usize {
     {
         return place;
     }
-    // Forwards: backwards, a row of flags is counted anew for each of them.
+    // Forwards: backwards, each step would count a row of flag emoji anew.
     let words: Vec<usize> = region
         .split_word_bound_indices()
         .map(|(at, _)| from + at)
@@ -178,8 +176,7 @@ fn ends_paragraph(text: &str) -> bool {
         .is_some_and(|line| line.trim_end_matches([' ', '\t', '\r']).ends_with('\n'))
 }
 
-/// The last place in `from..=limit` that is not inside of what a reader sees as one character; the
-/// limit itself if there is none.
+/// The last grapheme boundary in `from..=limit`; the limit itself if there is none.
 fn whole_before(text: &str, from: usize, limit: usize) -> usize {
     if is_whole(text, limit) {
         return limit;
@@ -198,8 +195,7 @@ fn is_whole(text: &str, place: usize) -> bool {
         .unwrap_or(true)
 }
 
-/// The beginning of a text, at most `max_chars` characters, cut where a reader sees a character
-/// end.
+/// The beginning of a text, at most `max_chars` characters, cut at a grapheme boundary.
 pub(crate) fn shorten(text: &str, max_chars: usize) -> &str {
     let limit = byte_of_char(text, max_chars);
     &text[..whole_before(text, 0, limit)]
