@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures built binaries over stdio, as a host sees them.
 
-    cargo build --release && benches/stdio.py target/release/zep-mcp-server [BINARY …]
+    cargo build --profile dist && benches/stdio.py target/dist/zep-mcp-server [BINARY …]
 
 Prints the minimum, median and maximum of each figure: the time from process start to the first
 `tools/list` answer, resident memory after it, `add_memory` to a known session and `search_memory` on

@@ -32,6 +32,7 @@
 // Only the binary uses it.
 #[doc(hidden)]
 pub mod agent_hosts;
+mod cache;
 pub mod config;
 pub mod emulator;
 pub mod http;

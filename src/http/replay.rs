@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt, stream};
-use moka::sync::Cache;
 use rmcp::transport::streamable_http_server::session::{ServerSseMessage, SessionId};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+
+use crate::cache::Cache;
 
 /// How long a response is kept that may not have been received. Clients reconnect within seconds.
 const KEPT_FOR: Duration = Duration::from_secs(60);
@@ -73,7 +74,7 @@ impl Recording {
     }
 
     /// Its size in bytes as it is sent.
-    fn size(&self) -> u32 {
+    fn size(&self) -> u64 {
         let events = lock(&self.events);
         let messages = events
             .kept
@@ -82,7 +83,7 @@ impl Recording {
         let size: usize = messages
             .map(|message| serde_json::to_vec(message).map_or(0, |text| text.len()))
             .sum();
-        u32::try_from(size).unwrap_or(u32::MAX)
+        size as u64
     }
 
     /// The events after this one, including future ones.
@@ -127,13 +128,9 @@ impl ReplayBuffer {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             unfinished: Mutex::default(),
-            finished: Cache::builder()
-                .max_capacity(KEPT_BYTES)
-                .weigher(|_, recording: &Arc<Recording>| recording.size())
-                // Clients are most likely to reconnect for the newest.
-                .eviction_policy(moka::policy::EvictionPolicy::lru())
-                .time_to_live(KEPT_FOR)
-                .build(),
+            // The least recently used makes room: clients most likely reconnect for the newest.
+            finished: Cache::weighing(KEPT_BYTES, |recording: &Arc<Recording>| recording.size())
+                .expiring(KEPT_FOR),
         })
     }
 

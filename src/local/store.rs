@@ -52,6 +52,8 @@ impl From<rusqlite::Error> for Fault {
 /// What a piece of work on the file gives.
 pub(super) type Step<T> = std::result::Result<T, Fault>;
 
+type Job = Box<dyn FnOnce(&Work<'_>) -> Step<()> + Send>;
+
 /// One call's transaction, and what it needs to know.
 pub(super) struct Work<'a> {
     /// The transaction.
@@ -128,12 +130,28 @@ impl Store {
         self.run(Some(turn), work).await
     }
 
-    /// Works in a transaction: one that writes, if it has its turn to.
     async fn run<T, F>(self: &Arc<Self>, turn: Option<OwnedMutexGuard<()>>, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Work<'_>) -> Step<T> + Send + 'static,
     {
+        let answer = Arc::new(SyncMutex::new(None));
+        let answered = Arc::clone(&answer);
+        let job = Box::new(move |context: &Work<'_>| {
+            let done = work(context)?;
+            *answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+            Ok(())
+        });
+        self.run_job(turn, job).await?;
+        let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
+        answer
+            .take()
+            .ok_or_else(|| self.unusable("its answer was lost"))
+    }
+
+    /// Works in a transaction: one that writes, if it has its turn to. Not generic, so that tokio's
+    /// task is compiled once and not for each job.
+    async fn run_job(self: &Arc<Self>, turn: Option<OwnedMutexGuard<()>>, work: Job) -> Result<()> {
         let slot = Arc::clone(&self.slots)
             .acquire_owned()
             .await
@@ -159,25 +177,22 @@ impl Store {
         })
     }
 
-    fn transact<T, F>(
+    fn transact(
         &self,
         connection: &mut Connection,
         kind: TransactionBehavior,
-        work: F,
-    ) -> Step<T>
-    where
-        F: FnOnce(&Work<'_>) -> Step<T>,
-    {
+        work: Job,
+    ) -> Step<()> {
         let behavior = self.behavior();
         progress::settle_due(connection, behavior);
         let tx = connection.transaction_with_behavior(kind)?;
-        let answer = work(&Work {
+        work(&Work {
             tx: &tx,
             behavior,
             clock: Clock::read(&behavior),
         })?;
         tx.commit()?;
-        Ok(answer)
+        Ok(())
     }
 
     fn take(&self) -> Result<Opened> {

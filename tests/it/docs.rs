@@ -274,7 +274,7 @@ fn the_messages_explained_are_the_ones_that_the_program_prints() {
 #[test]
 fn entries_are_shown_as_install_changes_them() {
     use crate::install::{Home, KEY, program};
-    use zep_mcp_server::hosts::document::Syntax;
+    use zep_mcp_server::agent_hosts::document::Syntax;
 
     for (page, syntax, at, arguments) in [
         (
@@ -306,7 +306,7 @@ fn entries_are_shown_as_install_changes_them() {
         };
         let home = Home::empty();
         home.put(at, before.as_bytes());
-        home.install(&[&["--yes"], arguments].concat()).ended(0);
+        home.install(&[&["--yes"][..], arguments].concat()).ended(0);
         let changed = home
             .text(at)
             .replace(program(), "/usr/local/bin/zep-mcp-server")

@@ -1,7 +1,7 @@
 //! Changes one value in a TOML text and keeps its comments and layout.
 
+use diff::Result::{Both, Left, Right};
 use serde_json::{Map, Number, Value};
-use similar::{ChangeTag, TextDiff};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value as TomlValue};
 
 use super::error::DocumentError;
@@ -130,21 +130,22 @@ fn as_lines_were(old: &str, new: &str) -> Result<String, DocumentError> {
     let originals: Vec<&str> = old.split_inclusive('\n').collect();
     let before: Vec<&str> = originals.iter().map(|line| bare(line)).collect();
     let after: Vec<&str> = new.split_inclusive('\n').map(bare).collect();
-    let diff = TextDiff::from_slices(&before, &after);
+    let mut originals = originals.into_iter();
     let mut text = String::with_capacity(new.len());
-    for change in diff.iter_all_changes() {
-        match (change.tag(), change.old_index()) {
-            (ChangeTag::Delete, _) => {}
-            (ChangeTag::Equal, Some(index)) => {
-                end_line(&mut text, ends);
-                text.push_str(originals[index]);
+    for line in diff::slice(&before, &after) {
+        match line {
+            Left(_) => {
+                originals.next();
             }
-            (ChangeTag::Insert, _) => {
+            Both(..) => {
                 end_line(&mut text, ends);
-                text.push_str(change.value());
+                text.push_str(originals.next().ok_or(DocumentError::Unsafe)?);
+            }
+            Right(added) => {
+                end_line(&mut text, ends);
+                text.push_str(added);
                 text.push_str(ends);
             }
-            (ChangeTag::Equal, None) => return Err(DocumentError::Unsafe),
         }
     }
     Ok(text)

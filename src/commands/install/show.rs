@@ -1,7 +1,7 @@
 //! Shows a change before the user confirms it.
 
+use diff::Result::{Both, Left, Right};
 use serde_json::{Value, json};
-use similar::{ChangeTag, TextDiff};
 use zep_mcp_server::agent_hosts::document::Syntax;
 use zep_mcp_server::agent_hosts::mask;
 use zep_mcp_server::agent_hosts::plan::Planned;
@@ -45,16 +45,23 @@ fn lines(page: &Page, before: &str, after: &str) -> std::io::Result<()> {
     let old: Vec<&str> = before.lines().collect();
     let new: Vec<&str> = after.lines().collect();
     let (old_bare, new_bare) = (without_commas(&old), without_commas(&new));
-    for change in TextDiff::from_slices(&old_bare, &new_bare).iter_all_changes() {
-        let shown = match (change.tag(), change.old_index(), change.new_index()) {
-            (ChangeTag::Insert, _, Some(index)) => {
-                page.styled(Style::Good, &format!("  + {}", new[index]))
+    let (mut old, mut new) = (old.iter(), new.iter());
+    for line in diff::slice(&old_bare, &new_bare) {
+        let shown = match line {
+            Left(_) => old
+                .next()
+                .map(|line| page.styled(Style::Bad, &format!("  - {line}"))),
+            Right(_) => new
+                .next()
+                .map(|line| page.styled(Style::Good, &format!("  + {line}"))),
+            Both(..) => {
+                old.next();
+                new.next().map(|line| format!("    {line}"))
             }
-            (ChangeTag::Equal, _, Some(index)) => format!("    {}", new[index]),
-            (_, Some(index), _) => page.styled(Style::Bad, &format!("  - {}", old[index])),
-            _ => continue,
         };
-        page.line(&shown)?;
+        if let Some(shown) = shown {
+            page.line(&shown)?;
+        }
     }
     Ok(())
 }

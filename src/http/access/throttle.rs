@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moka::sync::Cache;
+use crate::cache::Cache;
 
 /// How many wrong tokens an address may send before it has to wait. Ours: enough for a person who
 /// pastes the wrong one a few times.
@@ -57,10 +57,7 @@ struct Logged {
 impl Throttle {
     pub(super) fn new() -> Self {
         Self {
-            addresses: Cache::builder()
-                .max_capacity(MAX_ADDRESSES)
-                .time_to_live(REMEMBERED_FOR)
-                .build(),
+            addresses: Cache::new(MAX_ADDRESSES).expiring(REMEMBERED_FOR),
             refused: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             logged: Mutex::new(Logged {
@@ -82,21 +79,19 @@ impl Throttle {
     /// Notes a wrong token.
     pub(super) fn failed(&self, address: IpAddr) {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        self.addresses
-            .entry(network_of(address))
-            .and_upsert_with(|there| {
-                let failures = there.map_or(0, |there| there.into_value().failures);
-                let failures = failures.saturating_add(1);
-                let beyond = failures.checked_sub(FREE_FAILURES + 1);
-                let wait = beyond.map(|beyond| {
-                    let seconds = 1_u64.checked_shl(beyond).unwrap_or(u64::MAX);
-                    Duration::from_secs(seconds).min(LONGEST_WAIT)
-                });
-                Attempts {
-                    failures,
-                    wait_until: wait.map(|wait| Instant::now() + wait),
-                }
+        self.addresses.update(network_of(address), |there| {
+            let failures = there.map_or(0, |there| there.failures);
+            let failures = failures.saturating_add(1);
+            let beyond = failures.checked_sub(FREE_FAILURES + 1);
+            let wait = beyond.map(|beyond| {
+                let seconds = 1_u64.checked_shl(beyond).unwrap_or(u64::MAX);
+                Duration::from_secs(seconds).min(LONGEST_WAIT)
             });
+            Attempts {
+                failures,
+                wait_until: wait.map(|wait| Instant::now() + wait),
+            }
+        });
         self.log();
     }
 
@@ -124,7 +119,7 @@ impl Throttle {
             refused = now.refused - logged.failures.refused,
             throttled = now.throttled - logged.failures.throttled,
             total_refused = now.refused,
-            addresses = self.addresses.entry_count(),
+            addresses = self.addresses.len(),
             "requests with wrong tokens"
         );
         *logged = Logged {

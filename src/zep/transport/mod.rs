@@ -13,6 +13,7 @@ mod request;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -67,6 +68,9 @@ impl Counters {
         self.waited_micros.fetch_add(micros, Ordering::Relaxed);
     }
 }
+
+/// Reads the body of an answer.
+type Read<'a> = &'a (dyn Fn(&[u8]) -> Result<(), Error> + Sync);
 
 /// An answer of success.
 #[derive(Debug)]
@@ -153,38 +157,53 @@ impl Transport {
     }
 
     /// Sends a request and reads its answer as JSON.
-    pub(crate) async fn ask<T: DeserializeOwned>(
+    pub(crate) async fn ask<T: DeserializeOwned + Send>(
         &self,
         request: &Request,
         deadline: Instant,
     ) -> Result<Answer<T>, Failure> {
-        self.send(request, deadline, |body| {
-            serde_json::from_slice(body).map_err(|error| Error::BadAnswer {
+        let parsed = Mutex::new(None);
+        let read = |body: &[u8]| {
+            let value: T = serde_json::from_slice(body).map_err(|error| Error::BadAnswer {
                 // The parser's own words may repeat what somebody said.
                 message: format!(
                     "it is not the JSON that Zep documents (line {}, column {})",
                     error.line(),
                     error.column()
                 ),
-            })
-        })
-        .await
+            })?;
+            *parsed.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            Ok(())
+        };
+        let next_cursor = self.send(request, deadline, &read).await?;
+        let parsed = parsed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match parsed {
+            Some(value) => Ok(Answer { value, next_cursor }),
+            None => Err(Failure {
+                error: Error::BadAnswer {
+                    message: "it was not read".into(),
+                },
+                after_doubt: false,
+            }),
+        }
     }
 
     /// Sends a request whose answer says nothing but success.
     pub(crate) async fn tell(&self, request: &Request, deadline: Instant) -> Result<(), Failure> {
-        self.send(request, deadline, |_| Ok(())).await?;
+        self.send(request, deadline, &|_| Ok(())).await?;
         Ok(())
     }
 
-    async fn send<T>(
+    /// Sends until an answer is read, and returns the next page's cursor. Not generic, so that it is
+    /// compiled once and not for each kind of answer.
+    async fn send(
         &self,
         request: &Request,
         deadline: Instant,
-        read: impl Fn(&[u8]) -> Result<T, Error>,
-    ) -> Result<Answer<T>, Failure> {
+        read: Read<'_>,
+    ) -> Result<Option<String>, Failure> {
         let doubt = AtomicBool::new(false);
-        let result = (|| self.attempt(request, deadline, &read))
+        let result = (|| self.attempt(request, deadline, read))
             .retry(
                 ExponentialBuilder::default()
                     .with_min_delay(FIRST_WAIT)
@@ -238,12 +257,12 @@ impl Transport {
         })
     }
 
-    async fn attempt<T>(
+    async fn attempt(
         &self,
         request: &Request,
         deadline: Instant,
-        read: impl Fn(&[u8]) -> Result<T, Error>,
-    ) -> Result<Answer<T>, Attempt> {
+        read: Read<'_>,
+    ) -> Result<Option<String>, Attempt> {
         let url = request.url(self.connection.base(), self.prefix)?;
         let client = self.client().await?;
         let slot = self
@@ -294,10 +313,8 @@ impl Transport {
             .filter(|cursor| !cursor.is_empty())
             .map(str::to_owned);
         let body = answer::body(response, &self.connection).await?;
-        Ok(Answer {
-            value: read(&body)?,
-            next_cursor,
-        })
+        read(&body)?;
+        Ok(next_cursor)
     }
 
     async fn client(&self) -> Result<&reqwest::Client, Error> {

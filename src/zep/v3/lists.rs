@@ -53,7 +53,7 @@ impl ZepCloud {
         })
     }
 
-    async fn page<T: DeserializeOwned>(
+    async fn page<T: DeserializeOwned + Send>(
         &self,
         kind: &str,
         owner: &Owner,
@@ -102,7 +102,7 @@ impl ZepCloud {
 
     /// A list. `null` may be an empty one, or the body of something in between: it is believed when
     /// it comes twice.
-    pub(super) async fn ask_list<T: DeserializeOwned>(
+    pub(super) async fn ask_list<T: DeserializeOwned + Send>(
         &self,
         request: &Request,
     ) -> Result<Answer<Vec<T>>> {
