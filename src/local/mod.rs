@@ -1,35 +1,35 @@
 //! The embedded Zep: the port over one SQLite file, without a network.
 //!
-//! It keeps the port's contract as Zep Cloud does: owners, limits, order, cascades, counts, and
-//! the same refusals. What Zep's extraction does, it does plainly: each episode is its own fact, at
-//! once. Where Zep's behaviour is not documented, [`Behavior`] has both answers.
+//! It keeps the port's contract as Zep Cloud does: owners, limits, order, cascades, counts, and the
+//! same refusals. It extracts nothing: each episode is its own fact, at once. Where Zep's behaviour
+//! is not documented, [`Behavior`] has a switch.
 //!
-//! The file is opened on first use and may be used by several processes at once. A write is there
-//! whole or not at all, and what was answered survives the death of the process and of the power.
+//! The file is opened on first use and may be used by several processes at once. A write is stored
+//! whole or not at all, and what was confirmed survives a crash and a power cut.
+//!
+//! Arrows only point down this list:
+//!
+//! - `port`: implements the port; each call is one transaction.
+//! - `search`, `listing`, `batches`: operations over several tables; `row_filter` and
+//!   `metadata_filter` for the first two.
+//! - `tables`: one file per table.
+//! - `sqlite`: the file, its layout, and transactions on a blocking thread.
+//! - `check`, `words`, `uuids`, `timestamps`, `behavior`: values and limits.
 
 mod batches;
 mod behavior;
 mod check;
-mod draft;
-mod entities;
-mod episodes;
-mod facts;
-mod filter;
-mod graphs;
-mod ids;
-mod index;
 mod listing;
-mod owners;
+mod metadata_filter;
 mod port;
-mod progress;
-mod ranking;
-mod rows;
-mod schema;
+mod row_filter;
 mod search;
-mod store;
-mod threads;
-mod time;
-mod users;
+mod sqlite;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod timestamps;
+mod uuids;
 mod words;
 
 use std::path::{Path, PathBuf};
@@ -41,47 +41,49 @@ pub use behavior::{
     Behavior, CursorMeaning, DraftMessages, EpisodeDeletion, ExistingThread, LengthCounts,
     MetadataPatch,
 };
-pub use threads::{DEFAULT_MESSAGES, ThreadOrder};
-pub use users::UserOrder;
+pub use tables::messages::DEFAULT_MESSAGES;
+pub use tables::threads::ThreadOrder;
+pub use tables::users::UserOrder;
 
 use crate::zep::{
     AddedMessages, Batch, Direction, Entity, Episode, Error, Fact, Listing, Message, MessagePage,
     Metadata, NewMessage, Owner, Page, PageNumber, Result, Role, ThreadId, ThreadPage, UserId,
     UserPage, Uuid,
 };
-use store::Store;
+use sqlite::Store;
+use tables::{entities, episodes, facts, messages, threads, users};
 
 /// The embedded Zep over one file. Cheap to clone; clones share its connections.
 ///
-/// Beside the port it has what Zep's HTTP API has and the port does not need.
+/// Besides the port it has the calls of Zep's HTTP API that the port does not need.
 #[derive(Debug, Clone)]
 pub struct LocalZep {
     store: Arc<Store>,
 }
 
 impl LocalZep {
-    /// The embedded Zep over this file, which is opened, and made if there is none, on first use.
+    /// The embedded Zep over this file, which is opened, or created, on first use.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the path cannot be one. Whether the file can be used is seen on first
-    /// use, for instance by [`project`](crate::zep::Zep::project).
+    /// [`Error::Storage`] if the path is not valid. A file that cannot be used fails the first call,
+    /// for instance [`project`](crate::zep::Zep::project).
     pub fn open(path: &Path, behavior: Behavior) -> Result<Self> {
-        // A later change of the working directory must not lead to another file.
+        // A later change of the working directory must not select another file.
         let path: PathBuf = std::path::absolute(path).map_err(|error| Error::Storage {
             path: path.display().to_string(),
             message: format!("it is not a path ({error})"),
         })?;
         Ok(Self {
-            store: Arc::new(Store::new(path, behavior)),
+            store: Arc::new(Store::new(path, behavior, batches::settle_due)),
         })
     }
 
-    /// How it behaves now.
+    /// The current behaviour.
     pub fn behavior(&self) -> Behavior {
         self.store.behavior()
     }
 
-    /// Behaves so from the next call on.
+    /// Sets the behaviour from the next call on.
     pub fn set_behavior(&self, behavior: Behavior) {
         self.store.set_behavior(behavior);
     }
@@ -116,8 +118,8 @@ impl LocalZep {
             .await
     }
 
-    /// Messages of a thread as Zep's HTTP API asks for them: `limit` ([`DEFAULT_MESSAGES`] if
-    /// absent) messages behind `cursor` (see [`CursorMeaning`]), or the `lastn` newest, which
+    /// Messages of a thread by the parameters of Zep's HTTP API: `limit` messages (by default
+    /// [`DEFAULT_MESSAGES`]) after `cursor` (see [`CursorMeaning`]), or the `lastn` newest, which
     /// overrides both. Oldest first either way.
     ///
     /// # Errors
@@ -131,11 +133,11 @@ impl LocalZep {
     ) -> Result<MessagePage> {
         let thread = thread.clone();
         self.store
-            .read(move |w| threads::messages_raw(w, &thread, limit, cursor, lastn))
+            .read(move |w| messages::list_raw(w, &thread, limit, cursor, lastn))
             .await
     }
 
-    /// Adds messages and draws no facts from those of these roles (zep-cloud 3.30.0,
+    /// Adds messages, and extracts no facts from those of the `ignored` roles (zep-cloud 3.30.0,
     /// `thread.add_messages`, `ignore_roles`). Otherwise as
     /// [`add_messages`](crate::zep::Zep::add_messages).
     ///
@@ -149,12 +151,12 @@ impl LocalZep {
     ) -> Result<AddedMessages> {
         let (thread, messages, ignored) = (thread.clone(), messages.to_vec(), ignored.to_vec());
         self.store
-            .write(move |w| threads::add_messages(w, &thread, &messages, &ignored))
+            .write(move |w| messages::add(w, &thread, &messages, &ignored))
             .await
     }
 
-    /// Opens a draft from whose messages of these roles no facts will be drawn (zep-cloud 3.30.0,
-    /// `batch.create`, `ignore_roles`). Otherwise as
+    /// Opens a draft; no facts will be extracted from its messages of the `ignored` roles (zep-cloud
+    /// 3.30.0, `batch.create`, `ignore_roles`). Otherwise as
     /// [`create_batch`](crate::zep::Zep::create_batch).
     ///
     /// # Errors
@@ -170,7 +172,7 @@ impl LocalZep {
             .await
     }
 
-    /// Changes a message's metadata as PATCH does: by [`MetadataPatch`], a key set to null goes.
+    /// Changes a message's metadata as configured by [`MetadataPatch`]; a key set to null is removed.
     ///
     /// # Errors
     /// [`Error::NotFound`] without such a message, [`Error::Invalid`] if the result has more than
@@ -182,11 +184,11 @@ impl LocalZep {
     ) -> Result<Message> {
         let (message, patch) = (message.clone(), patch.clone());
         self.store
-            .write(move |w| threads::patch_metadata(w, &message, &patch))
+            .write(move |w| messages::patch_metadata(w, &message, &patch))
             .await
     }
 
-    /// Changes an episode's metadata as PATCH does: by [`MetadataPatch`], a key set to null goes.
+    /// Changes an episode's metadata as configured by [`MetadataPatch`]; a key set to null is removed.
     ///
     /// # Errors
     /// As [`patch_message_metadata`](Self::patch_message_metadata).
@@ -201,7 +203,7 @@ impl LocalZep {
             .await
     }
 
-    /// The last `lastn` episodes to arrive in a graph, in the order of their arrival.
+    /// The last `lastn` episodes to arrive in a graph, in order of arrival.
     ///
     /// # Errors
     /// [`Error::NotFound`] without such an owner, [`Error::Storage`].
@@ -212,7 +214,7 @@ impl LocalZep {
             .await
     }
 
-    /// The episodes of a thread, in the order of their arrival.
+    /// The episodes of a thread, in order of arrival.
     ///
     /// # Errors
     /// [`Error::NotFound`] without such a thread, [`Error::Storage`].
@@ -223,7 +225,7 @@ impl LocalZep {
             .await
     }
 
-    /// A page of the entities of a graph: the owner, and who speaks in it. Filters are not used.
+    /// A page of the entities of a graph: the owner and its speakers. Filters are ignored.
     ///
     /// # Errors
     /// [`Error::NotFound`] without such an owner, [`Error::Invalid`] for a cursor of another
@@ -253,8 +255,8 @@ impl LocalZep {
         self.store.read(move |w| entities::of_user(w, &user)).await
     }
 
-    /// Says since when a fact is no longer true, and when that was learned, to the microsecond.
-    /// `None` leaves either as it is.
+    /// Sets since when a fact is no longer true, and when that was learned, to the microsecond.
+    /// `None` changes nothing.
     ///
     /// # Errors
     /// [`Error::NotFound`] without such a fact, [`Error::Storage`].

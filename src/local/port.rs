@@ -3,14 +3,9 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use uuid::Uuid as Raw;
 
-use super::rows::uuid;
-use super::store::{Step, Work};
-use super::{
-    LocalZep, ThreadOrder, UserOrder, batches, check, episodes, facts, graphs, ids, listing,
-    search, threads, time, users,
-};
+use super::tables::{episodes, facts, graphs, messages, project, threads, users};
+use super::{LocalZep, ThreadOrder, UserOrder, batches, check, listing, search};
 use crate::zep::{
     AddedMessages, Batch, BatchItem, BatchItemPage, BatchItemState, BatchItemStatus, BatchPage,
     BatchStatus, Direction, Episode, Fact, FactPatch, Found, Graph, GraphId, GraphPage, Listing,
@@ -26,7 +21,7 @@ impl Zep for LocalZep {
     }
 
     async fn project(&self) -> Result<Project> {
-        self.store.read(project).await
+        self.store.read(project::get).await
     }
 
     async fn add_user(&self, user: &NewUser) -> Result<User> {
@@ -76,7 +71,7 @@ impl Zep for LocalZep {
     async fn messages(&self, thread: &ThreadId, window: &Window) -> Result<MessagePage> {
         let (thread, window) = (thread.clone(), window.clone());
         self.store
-            .read(move |w| threads::messages(w, &thread, &window))
+            .read(move |w| messages::list(w, &thread, &window))
             .await
     }
 
@@ -91,7 +86,7 @@ impl Zep for LocalZep {
     async fn set_message_metadata(&self, message: &Uuid, metadata: &Metadata) -> Result<Message> {
         let (message, metadata) = (message.clone(), metadata.clone());
         self.store
-            .write(move |w| threads::set_metadata(w, &message, &metadata))
+            .write(move |w| messages::set_metadata(w, &message, &metadata))
             .await
     }
 
@@ -255,9 +250,7 @@ impl Zep for LocalZep {
 
     async fn all_messages(&self, thread: &ThreadId) -> Result<MessagePage> {
         let thread = thread.clone();
-        self.store
-            .read(move |w| threads::all_messages(w, &thread))
-            .await
+        self.store.read(move |w| messages::all(w, &thread)).await
     }
 
     async fn find_messages(
@@ -267,7 +260,7 @@ impl Zep for LocalZep {
     ) -> Result<Vec<Message>> {
         let (thread, records) = (thread.clone(), records.clone());
         self.store
-            .read(move |w| threads::find_records(w, &thread, &records))
+            .read(move |w| messages::find_records(w, &thread, &records))
             .await
     }
 
@@ -277,17 +270,4 @@ impl Zep for LocalZep {
             .read(move |w| episodes::find_record(w, &owner, &record))
             .await
     }
-}
-
-/// The file itself stands for the project.
-fn project(w: &Work<'_>) -> Step<Project> {
-    let (id, created_at): (Raw, i64) =
-        w.tx.query_row("SELECT uuid, created_at FROM store", [], |row| {
-            Ok((uuid(row, 0)?, row.get(1)?))
-        })?;
-    Ok(Project {
-        uuid: Some(ids::shown(id)),
-        name: Some("local".into()),
-        created_at: time::at(created_at),
-    })
 }

@@ -1,6 +1,6 @@
-//! `/_emulator`: the plan, the switches and the counts, for the tests that an emulator serves.
+//! `/_emulator`: the plan, the switches and the counts, for tests.
 //!
-//! It is answered on this machine only, needs no key, is not counted, and nothing goes wrong in it.
+//! It is only served to this machine, needs no key, is not counted, and has no faults.
 
 use std::sync::Arc;
 
@@ -14,15 +14,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Stats;
-use super::line::Peer;
+use super::connections::Peer;
 use super::plan::{OneShot, Plan};
+use super::state::Stats;
 use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::Body;
 use crate::local::Behavior;
 
-/// How long a restart takes unless told otherwise, in milliseconds.
+/// The default duration of a restart, in milliseconds.
 const DEFAULT_DOWN_MS: u32 = 100;
 
 /// Everything under `/_emulator`.
@@ -37,11 +37,11 @@ pub(in crate::emulator) fn routes() -> Router<Arc<Emulator>> {
         .route("/restart", post(restart))
         .route("/stats", get(stats))
         .route("/reset-stats", post(reset_stats))
-        .layer(from_fn(only_here))
+        .layer(from_fn(only_local))
 }
 
-/// For everybody else there is no such route.
-async fn only_here(request: Request, next: Next) -> Response {
+/// 404 for other machines.
+async fn only_local(request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<Peer>>();
     if peer.is_some_and(|ConnectInfo(peer)| peer.is_loopback()) {
         next.run(request).await
@@ -54,7 +54,7 @@ async fn plan(State(emulator): State<Arc<Emulator>>) -> Json<Plan> {
     Json(emulator.faults.plan())
 }
 
-/// The whole plan; what is not named is as it is by default.
+/// Replaces the plan; fields that are not named get their defaults.
 async fn set_plan(
     State(emulator): State<Arc<Emulator>>,
     Body(body): Body<Value>,
@@ -63,13 +63,13 @@ async fn set_plan(
     Ok(Json(emulator.faults.plan()))
 }
 
-/// Parts of the plan; what is not named stays, and null is the default.
+/// Changes fields of the plan; null sets the default.
 async fn change_plan(
     State(emulator): State<Arc<Emulator>>,
     Body(patch): Body<Map<String, Value>>,
 ) -> ApiResult<Json<Plan>> {
     let now = Plan {
-        // Only a seed that is named starts the drawing anew.
+        // Only a seed in the patch restarts the random draws.
         seed: None,
         ..emulator.faults.plan()
     };
@@ -84,7 +84,7 @@ enum Orders {
     One(Value),
 }
 
-/// Faults for the next calls that match.
+/// Orders faults for the next matching calls.
 async fn order(
     State(emulator): State<Arc<Emulator>>,
     Body(orders): Body<Orders>,
@@ -105,7 +105,7 @@ async fn behavior(State(emulator): State<Arc<Emulator>>) -> Json<Behavior> {
     Json(emulator.zep.behavior())
 }
 
-/// All switches; those that are not named are as they are by default.
+/// Sets all switches; those that are not named get their defaults.
 async fn set_behavior(
     State(emulator): State<Arc<Emulator>>,
     Body(body): Body<Value>,
@@ -114,7 +114,7 @@ async fn set_behavior(
     Ok(Json(emulator.zep.behavior()))
 }
 
-/// Some switches.
+/// Changes the named switches.
 async fn change_behavior(
     State(emulator): State<Arc<Emulator>>,
     Body(patch): Body<Map<String, Value>>,
@@ -138,8 +138,7 @@ impl Default for RestartNow {
     }
 }
 
-/// Is gone for a while, as a service that restarts; its data stays. Answered once all other
-/// connections are cut and new ones refused.
+/// Restarts, keeping the data. Answered once all other connections are closed and new ones refused.
 async fn restart(
     State(emulator): State<Arc<Emulator>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
@@ -148,15 +147,15 @@ async fn restart(
     let RestartNow { down_ms } = read(body)?;
     emulator
         .faults
-        .restart(&emulator.lines, down_ms, Some(&peer))
+        .restart(&emulator.connections, down_ms, Some(&peer))
         .await;
-    // This connection is spared only for the answer.
+    // This connection is kept open for the answer only.
     let close = [(CONNECTION, HeaderValue::from_static("close"))];
-    Ok((close, Json(Gone { down_ms })))
+    Ok((close, Json(Restarted { down_ms })))
 }
 
 #[derive(Serialize)]
-struct Gone {
+struct Restarted {
     down_ms: u32,
 }
 
@@ -169,12 +168,12 @@ async fn reset_stats(State(emulator): State<Arc<Emulator>>) -> Json<Stats> {
     Json(emulator.faults.stats())
 }
 
-/// What was sent, or which part of it is wrong and why.
+/// Reads a body; an error names the wrong field.
 fn read<T: DeserializeOwned>(value: Value) -> ApiResult<T> {
     serde_path_to_error::deserialize(value).map_err(ApiError::bad_request)
 }
 
-/// A thing with some of its fields changed; null is the default.
+/// A value with some of its fields changed; null sets the default.
 fn changed<T: Serialize + DeserializeOwned>(now: &T, patch: Map<String, Value>) -> ApiResult<T> {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(now) else {
         return Err(ApiError::internal());

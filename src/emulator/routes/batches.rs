@@ -13,7 +13,7 @@ use super::Routes;
 use super::content::{EpisodeBody, MessageBody, roles};
 use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
+use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::zep::{
     Batch, BatchItem, BatchItemState, BatchItemStatus, BatchPage, BatchStatus, Metadata, ThreadId,
     Uuid, Zep,
@@ -30,7 +30,7 @@ pub(super) fn routes() -> Routes {
 #[derive(Deserialize)]
 struct CreateBatch {
     metadata: Option<Metadata>,
-    /// From whose messages no facts are drawn.
+    /// No facts are extracted from messages of these roles.
     ignore_roles: Option<Vec<String>>,
 }
 
@@ -48,7 +48,7 @@ async fn create(
 }
 
 #[derive(Deserialize)]
-struct Part {
+struct ListPage {
     limit: Option<u32>,
     cursor: Option<u64>,
     status: Option<String>,
@@ -57,7 +57,7 @@ struct Part {
 /// `batch.list`
 async fn list(
     State(emulator): State<Arc<Emulator>>,
-    Query(query): Query<Part>,
+    Query(query): Query<ListPage>,
 ) -> ApiResult<Answer<BatchPage>> {
     let status = status(query.status, BatchStatus::Unknown)?;
     let page = emulator
@@ -70,7 +70,7 @@ async fn list(
 /// `batch.get`
 async fn show(
     State(emulator): State<Arc<Emulator>>,
-    Segment(batch): Segment,
+    PathId(batch): PathId<String>,
 ) -> ApiResult<Answer<Batch>> {
     Ok(Answer(emulator.zep.batch(&batch).await?))
 }
@@ -78,7 +78,7 @@ async fn show(
 /// `batch.delete`
 async fn delete(
     State(emulator): State<Arc<Emulator>>,
-    Segment(batch): Segment,
+    PathId(batch): PathId<String>,
 ) -> ApiResult<Answer<Success>> {
     emulator.zep.delete_batch(&batch).await?;
     Ok(success("batch deleted"))
@@ -87,12 +87,12 @@ async fn delete(
 /// `batch.process`
 async fn process(
     State(emulator): State<Arc<Emulator>>,
-    Segment(batch): Segment,
+    PathId(batch): PathId<String>,
 ) -> ApiResult<Answer<Batch>> {
     Ok(Answer(emulator.zep.process_batch(&batch).await?))
 }
 
-/// One thing to be stored (zep-cloud 3.30.0, `BatchAddItem`).
+/// An item to be stored (zep-cloud 3.30.0, `BatchAddItem`).
 #[derive(Deserialize)]
 struct ItemBody {
     #[serde(rename = "type")]
@@ -155,7 +155,7 @@ struct AddItems {
 struct Item {
     #[serde(flatten)]
     state: BatchItemState,
-    /// Always the same as the episode's.
+    /// Always equal to `episode_uuid`.
     source_uuid: Option<Uuid>,
 }
 
@@ -171,7 +171,7 @@ impl From<BatchItemState> for Item {
 /// `batch.add`
 async fn add(
     State(emulator): State<Arc<Emulator>>,
-    Segment(batch): Segment,
+    PathId(batch): PathId<String>,
     Body(body): Body<AddItems>,
 ) -> ApiResult<Answer<Vec<Item>>> {
     let items = body
@@ -192,8 +192,8 @@ struct Items {
 /// `batch.list_items`
 async fn items(
     State(emulator): State<Arc<Emulator>>,
-    Segment(batch): Segment,
-    Query(query): Query<Part>,
+    PathId(batch): PathId<String>,
+    Query(query): Query<ListPage>,
 ) -> ApiResult<Answer<Items>> {
     let status = status(query.status, BatchItemStatus::Unknown)?;
     let page = emulator
@@ -206,7 +206,8 @@ async fn items(
     }))
 }
 
-/// A status to filter by; the port reads one that Zep does not have as `unknown`.
+/// A status to filter by. A status that Zep does not have is refused; the port reads it as
+/// `unknown`.
 fn status<S: DeserializeOwned + PartialEq>(
     name: Option<String>,
     unknown: S,

@@ -1,4 +1,4 @@
-//! Entities, which Zep calls nodes.
+//! Entities (Zep: nodes).
 
 use std::sync::Arc;
 
@@ -7,54 +7,41 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 
-use super::filters::{self, ListBody};
-use super::{Routes, graph_owner, user_owner};
+use super::Routes;
+use super::cursor_pages::{self, ListBody};
 use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::emulator::wire::{Answer, Body, Segment, listed};
+use crate::emulator::wire::{Answer, Body, PathId, listed};
 use crate::zep::{Entity, Owner, Uuid};
 
 pub(super) fn routes() -> Routes {
     Router::new()
         .route("/graph/node/{uuid}", get(show))
-        .route("/graph/node/user/{user_id}", post(list_of_user))
-        .route("/graph/node/graph/{graph_id}", post(list_of_graph))
+        .route("/graph/node/user/{user_id}", post(list))
+        .route("/graph/node/graph/{graph_id}", post(list))
 }
 
 /// `graph.node.get`
 async fn show(
     State(emulator): State<Arc<Emulator>>,
-    Segment(node): Segment,
+    PathId(node): PathId<Uuid>,
 ) -> ApiResult<Answer<Entity>> {
-    Ok(Answer(emulator.zep.node(&Uuid(node)).await?))
+    Ok(Answer(emulator.zep.node(&node).await?))
 }
 
-/// `graph.node.get_by_user_id`
-async fn list_of_user(
+/// `graph.node.get_by_user_id` and `graph.node.get_by_graph_id`
+async fn list(
     State(emulator): State<Arc<Emulator>>,
-    Segment(user): Segment,
+    PathId(owner): PathId<Owner>,
     Body(body): Body<ListBody>,
 ) -> ApiResult<Response> {
-    list(&emulator, user_owner(&user)?, body).await
-}
-
-/// `graph.node.get_by_graph_id`
-async fn list_of_graph(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(graph): Segment,
-    Body(body): Body<ListBody>,
-) -> ApiResult<Response> {
-    list(&emulator, graph_owner(&graph)?, body).await
-}
-
-async fn list(emulator: &Emulator, owner: Owner, body: ListBody) -> ApiResult<Response> {
-    // To pass over a filter would answer more than was asked for.
+    // Ignoring a filter would return too much.
     if body.is_filtered() {
         return Err(ApiError::bad_request(
             "the embedded Zep does not filter its list of nodes",
         ));
     }
-    let page = filters::page(
+    let page = cursor_pages::page(
         body,
         |node: &Entity| &node.uuid,
         async |listing| emulator.zep.list_nodes(&owner, &listing).await,

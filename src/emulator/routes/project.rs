@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Routes;
 use crate::emulator::Emulator;
 use crate::emulator::error::ApiResult;
-use crate::emulator::wire::{Answer, Segment};
+use crate::emulator::wire::{Answer, PathId};
 use crate::zep::{Project, Task, Zep};
 
 pub(super) fn routes() -> Routes {
@@ -33,7 +33,7 @@ async fn project(State(emulator): State<Arc<Emulator>>) -> ApiResult<Answer<Proj
 /// `task.get`
 async fn task(
     State(emulator): State<Arc<Emulator>>,
-    Segment(task): Segment,
+    PathId(task): PathId<String>,
 ) -> ApiResult<Answer<Task>> {
     Ok(Answer(emulator.zep.task(&task).await?))
 }

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::Routes;
 use super::content::{MessageBody, roles};
 use super::episodes::Episodes;
-use super::listing;
+use super::numbered_pages;
 use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
+use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::local::ThreadOrder;
 use crate::zep::{
     AddedMessages, Message, MessagePage, Metadata, ThreadContext, ThreadId, ThreadPage, UserId,
@@ -71,15 +71,15 @@ async fn list(
     State(emulator): State<Arc<Emulator>>,
     Query(query): Query<ListThreads>,
 ) -> ApiResult<Answer<Threads>> {
-    let page = listing::page_number(query.page_number, query.page_size)?;
+    let page = numbered_pages::page_number(query.page_number, query.page_size)?;
     let order = match query.order_by.as_deref() {
         None | Some("created_at") => ThreadOrder::CreatedAt,
         Some("updated_at") => ThreadOrder::UpdatedAt,
         Some("user_id") => ThreadOrder::UserId,
         Some("thread_id") => ThreadOrder::ThreadId,
-        Some(column) => return Err(listing::no_column(column)),
+        Some(column) => return Err(numbered_pages::no_column(column)),
     };
-    let direction = listing::direction(query.asc);
+    let direction = numbered_pages::direction(query.asc);
     let page = emulator.zep.list_threads_by(page, order, direction).await?;
     Ok(Answer(Threads {
         response_count: page.threads.len(),
@@ -90,9 +90,9 @@ async fn list(
 /// `thread.delete`
 async fn delete(
     State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
+    PathId(thread): PathId<ThreadId>,
 ) -> ApiResult<Answer<Success>> {
-    emulator.zep.delete_thread(&ThreadId::new(&thread)?).await?;
+    emulator.zep.delete_thread(&thread).await?;
     Ok(success("thread deleted"))
 }
 
@@ -113,10 +113,9 @@ struct Messages {
 /// `thread.get`
 async fn messages(
     State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
+    PathId(thread): PathId<ThreadId>,
     Query(query): Query<ListMessages>,
 ) -> ApiResult<Answer<Messages>> {
-    let thread = ThreadId::new(&thread)?;
     let page = emulator
         .zep
         .messages_raw(&thread, query.limit, query.cursor, query.lastn)
@@ -130,7 +129,7 @@ async fn messages(
 #[derive(Deserialize)]
 struct AddMessages {
     messages: Vec<MessageBody>,
-    /// From whose messages no facts are drawn.
+    /// No facts are extracted from messages of these roles.
     ignore_roles: Option<Vec<String>>,
     return_context: Option<bool>,
 }
@@ -138,10 +137,9 @@ struct AddMessages {
 /// `thread.add_messages`
 async fn add_messages(
     State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
+    PathId(thread): PathId<ThreadId>,
     Body(body): Body<AddMessages>,
 ) -> ApiResult<Answer<AddedMessages>> {
-    let thread = ThreadId::new(&thread)?;
     let ignored = roles(body.ignore_roles.as_deref())?;
     let messages = body
         .messages
@@ -153,7 +151,7 @@ async fn add_messages(
         .add_messages_ignoring(&thread, &messages, &ignored)
         .await?;
     if body.return_context == Some(true) {
-        // The messages are stored: an error now would say that they are not.
+        // The messages are stored: an error would deny that.
         added.context = match emulator.zep.thread_context(&thread).await {
             Ok(context) => context.context,
             Err(error) => {
@@ -166,50 +164,46 @@ async fn add_messages(
 }
 
 #[derive(Deserialize)]
-struct Changed {
+struct UpdateMessage {
     metadata: Metadata,
 }
 
 /// `thread.message.update`
 async fn update_message(
     State(emulator): State<Arc<Emulator>>,
-    Segment(message): Segment,
-    Body(body): Body<Changed>,
+    PathId(message): PathId<Uuid>,
+    Body(body): Body<UpdateMessage>,
 ) -> ApiResult<Answer<Message>> {
     let message = emulator
         .zep
-        .patch_message_metadata(&Uuid(message), &body.metadata)
+        .patch_message_metadata(&message, &body.metadata)
         .await?;
     Ok(Answer(message))
 }
 
-/// `thread.get_user_context`. Templates are accepted and change nothing: the embedded Zep has one
-/// form of context.
+/// `thread.get_user_context`. Templates are accepted and ignored: the embedded Zep has one form of
+/// context.
 async fn context(
     State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
+    PathId(thread): PathId<ThreadId>,
 ) -> ApiResult<Answer<ThreadContext>> {
-    let thread = ThreadId::new(&thread)?;
     Ok(Answer(emulator.zep.thread_context(&thread).await?))
 }
 
 /// `thread.get_episodes`
 async fn episodes(
     State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
+    PathId(thread): PathId<ThreadId>,
 ) -> ApiResult<Answer<Episodes>> {
-    let thread = ThreadId::new(&thread)?;
     let episodes = emulator.zep.thread_episodes(&thread).await?;
     Ok(Answer(Episodes { episodes }))
 }
 
-/// `thread.get_summary`. The embedded Zep writes no summaries, and Zep answers 404 where there is
-/// none.
+/// `thread.get_summary`. The embedded Zep writes no summaries, and Zep answers 404 without one.
 async fn summary(
     State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
+    PathId(thread): PathId<ThreadId>,
 ) -> ApiResult<Answer<()>> {
-    let thread = ThreadId::new(&thread)?;
     emulator
         .zep
         .messages_raw(&thread, None, None, Some(1))
