@@ -11,10 +11,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use jiff::Timestamp;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
-use super::Emulator;
 use super::error::ApiError;
+use super::faults::Faults;
+use super::rate_limit::RateLimit;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
@@ -32,14 +33,14 @@ pub(super) async fn catch_panics(request: Request, next: Next) -> Response {
 
 /// Counts and logs each call by its route, which contains no ids.
 pub(super) async fn log(
-    State(emulator): State<Arc<Emulator>>,
+    State(faults): State<Arc<Faults>>,
     request: Request,
     next: Next,
 ) -> Response {
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let name = route.as_ref().map_or("none", MatchedPath::as_str);
-    emulator.faults.count_request(&method, name);
+    faults.count_request(&method, name);
     let start = Instant::now();
     let response = next.run(request).await;
     tracing::debug!(
@@ -54,14 +55,13 @@ pub(super) async fn log(
 
 /// Enforces the rate limit and reports it in the headers of every answer.
 pub(super) async fn limit_rate(
-    State(emulator): State<Arc<Emulator>>,
+    State((faults, rate)): State<(Arc<Faults>, Arc<RateLimit>)>,
     request: Request,
     next: Next,
 ) -> Response {
-    let limit = emulator.faults.limit();
-    let count = emulator.rate.count(Timestamp::now().as_second(), limit);
+    let count = rate.count(Timestamp::now().as_second(), faults.limit());
     let mut response = if count.refused {
-        emulator.faults.count_rate_limited();
+        faults.count_rate_limited();
         ApiError::rate_limited(count.seconds_to_reset).into_response()
     } else {
         next.run(request).await
@@ -76,7 +76,7 @@ pub(super) async fn limit_rate(
 
 /// Requires an API key: the configured one, or any.
 pub(super) async fn authenticate(
-    State(emulator): State<Arc<Emulator>>,
+    State(expected): State<Option<SecretString>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -88,7 +88,7 @@ pub(super) async fn authenticate(
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Api-Key"))
         .map(|(_, key)| key.trim())
         .filter(|key| !key.is_empty());
-    let allowed = match (key, &emulator.api_key) {
+    let allowed = match (key, &expected) {
         (None, _) => false,
         (Some(_), None) => true,
         (Some(key), Some(expected)) => key == expected.expose_secret(),

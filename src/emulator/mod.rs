@@ -20,7 +20,6 @@ mod wire;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use secrecy::SecretString;
 
@@ -31,14 +30,10 @@ pub use faults::{
 pub use server::serve;
 pub use signals::stop_on_signals;
 
-use crate::local::{Behavior, LocalZep};
+use crate::local::Behavior;
 
 /// The default port.
 pub const DEFAULT_PORT: u16 = 8000;
-
-/// The largest request body in bytes: 350 batch items of 10,000 characters are 3.5 MB, and up to four
-/// times that outside ASCII.
-const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// How to run the emulator.
 #[derive(Debug)]
@@ -68,14 +63,4 @@ impl Default for Options {
             behavior: Behavior::default(),
         }
     }
-}
-
-/// The shared state of a running emulator.
-#[derive(Debug)]
-struct Emulator {
-    zep: Arc<LocalZep>,
-    api_key: Option<SecretString>,
-    rate: rate_limit::RateLimit,
-    faults: faults::Faults,
-    connections: Arc<faults::Connections>,
 }

@@ -8,12 +8,15 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{ApiError, EmulatorError};
-use super::faults::{self, Faults, LateWriter, Peer, RestartingListener};
+use super::faults::{Faults, LateWriter, Peer, RestartingListener, control_routes, inject};
+use super::middleware::{authenticate, catch_panics, limit_rate, log};
 use super::rate_limit::RateLimit;
-use super::{Emulator, MAX_BODY_BYTES, Options, middleware, routes};
+use super::wire::MAX_BODY_BYTES;
+use super::{Options, routes};
 use crate::local::LocalZep;
 use crate::zep::Zep;
 
@@ -51,21 +54,13 @@ pub async fn serve(
         .await
         .map_err(|cause| EmulatorError::Bind { address, cause })?;
     let bound = listener.address();
-    let (faults, late_writer) = Faults::new(options.faults);
-    let emulator = Arc::new(Emulator {
-        zep,
-        api_key: options.api_key,
-        rate: RateLimit::default(),
-        faults,
-        connections: listener.connections(),
-    });
-    tracing::info!(
-        seed = emulator.faults.seed(),
-        "faults are drawn from this seed"
-    );
+    let (faults, late_writer) = Faults::new(options.faults, listener.connections());
+    let faults = Arc::new(faults);
+    let app = router(zep, Arc::clone(&faults), options.api_key);
+    tracing::info!(seed = faults.seed(), "faults are drawn from this seed");
     ready(bound);
     tokio::select! {
-        ended = answer(listener, emulator, late_writer, shutdown.clone()) => ended,
+        ended = answer(listener, app, faults, late_writer, shutdown.clone()) => ended,
         () = overdue(shutdown) => Ok(()),
     }
 }
@@ -73,11 +68,12 @@ pub async fn serve(
 /// Answers until `shutdown`, then finishes running calls and late writes.
 async fn answer(
     listener: RestartingListener,
-    emulator: Arc<Emulator>,
+    app: Router,
+    faults: Arc<Faults>,
     late_writer: LateWriter,
     shutdown: CancellationToken,
 ) -> Result<(), EmulatorError> {
-    let app = router(Arc::clone(&emulator)).into_make_service_with_connect_info::<Peer>();
+    let app = app.into_make_service_with_connect_info::<Peer>();
     let served = async {
         axum::serve(listener, app)
             .with_graceful_shutdown(shutdown.cancelled_owned())
@@ -89,9 +85,9 @@ async fn answer(
     let ended = async {
         let ended = tokio::select! {
             ended = served => ended,
-            () = emulator.faults.keep_restarting(Arc::clone(&emulator.connections)) => Ok(()),
+            () = faults.keep_restarting() => Ok(()),
         };
-        emulator.faults.finish_calls().await;
+        faults.finish_calls().await;
         all_sent.cancel();
         ended
     };
@@ -106,26 +102,22 @@ async fn overdue(shutdown: CancellationToken) {
 }
 
 /// The API with its middleware, and `/_emulator` without it.
-fn router(emulator: Arc<Emulator>) -> Router {
+fn router(zep: Arc<LocalZep>, faults: Arc<Faults>, api_key: Option<SecretString>) -> Router {
+    let rate = Arc::new(RateLimit::default());
+    let control = control_routes(Arc::clone(&faults), Arc::clone(&zep));
     Router::new()
         .nest("/api/v2", routes::v3())
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         // The layer added last runs first: faults hit authenticated and counted calls only.
-        .layer(from_fn_with_state(Arc::clone(&emulator), faults::inject))
-        .layer(from_fn_with_state(
-            Arc::clone(&emulator),
-            middleware::authenticate,
-        ))
-        .layer(from_fn_with_state(
-            Arc::clone(&emulator),
-            middleware::limit_rate,
-        ))
-        .layer(from_fn_with_state(Arc::clone(&emulator), middleware::log))
-        .nest("/_emulator", faults::control_routes())
-        .layer(from_fn(middleware::catch_panics))
-        .with_state(emulator)
+        .layer(from_fn_with_state(Arc::clone(&faults), inject))
+        .layer(from_fn_with_state(api_key, authenticate))
+        .layer(from_fn_with_state((Arc::clone(&faults), rate), limit_rate))
+        .layer(from_fn_with_state(faults, log))
+        .with_state(zep)
+        .nest("/_emulator", control)
+        .layer(from_fn(catch_panics))
 }
 
 async fn no_route() -> ApiError {

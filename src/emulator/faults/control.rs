@@ -16,27 +16,30 @@ use serde_json::{Map, Value};
 
 use super::connections::Peer;
 use super::plan::{OneShot, Plan};
-use super::state::Stats;
-use crate::emulator::Emulator;
+use super::state::{Faults, Stats};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::Body;
-use crate::local::Behavior;
+use crate::local::{Behavior, LocalZep};
 
 /// The default duration of a restart, in milliseconds.
 const DEFAULT_DOWN_MS: u32 = 100;
 
-/// Everything under `/_emulator`.
-pub(in crate::emulator) fn routes() -> Router<Arc<Emulator>> {
-    Router::new()
-        .route("/faults", get(plan).put(set_plan).patch(change_plan))
-        .route("/faults/next", post(order))
+/// The routes of `/_emulator`.
+pub(in crate::emulator) fn routes(faults: Arc<Faults>, zep: Arc<LocalZep>) -> Router {
+    let switches = Router::new()
         .route(
             "/behavior",
             get(behavior).put(set_behavior).patch(change_behavior),
         )
+        .with_state(zep);
+    Router::new()
+        .route("/faults", get(plan).put(set_plan).patch(change_plan))
+        .route("/faults/next", post(order))
         .route("/restart", post(restart))
         .route("/stats", get(stats))
         .route("/reset-stats", post(reset_stats))
+        .with_state(faults)
+        .merge(switches)
         .layer(from_fn(only_local))
 }
 
@@ -50,31 +53,31 @@ async fn only_local(request: Request, next: Next) -> Response {
     }
 }
 
-async fn plan(State(emulator): State<Arc<Emulator>>) -> Json<Plan> {
-    Json(emulator.faults.plan())
+async fn plan(State(faults): State<Arc<Faults>>) -> Json<Plan> {
+    Json(faults.plan())
 }
 
 /// Replaces the plan; fields that are not named get their defaults.
 async fn set_plan(
-    State(emulator): State<Arc<Emulator>>,
+    State(faults): State<Arc<Faults>>,
     Body(body): Body<Value>,
 ) -> ApiResult<Json<Plan>> {
-    emulator.faults.set_plan(read(body)?);
-    Ok(Json(emulator.faults.plan()))
+    faults.set_plan(read(body)?);
+    Ok(Json(faults.plan()))
 }
 
 /// Changes fields of the plan; null sets the default.
 async fn change_plan(
-    State(emulator): State<Arc<Emulator>>,
+    State(faults): State<Arc<Faults>>,
     Body(patch): Body<Map<String, Value>>,
 ) -> ApiResult<Json<Plan>> {
     let now = Plan {
         // Only a seed in the patch restarts the random draws.
         seed: None,
-        ..emulator.faults.plan()
+        ..faults.plan()
     };
-    emulator.faults.set_plan(changed(&now, patch)?);
-    Ok(Json(emulator.faults.plan()))
+    faults.set_plan(changed(&now, patch)?);
+    Ok(Json(faults.plan()))
 }
 
 #[derive(Deserialize)]
@@ -86,7 +89,7 @@ enum Orders {
 
 /// Orders faults for the next matching calls.
 async fn order(
-    State(emulator): State<Arc<Emulator>>,
+    State(faults): State<Arc<Faults>>,
     Body(orders): Body<Orders>,
 ) -> ApiResult<Json<Plan>> {
     let orders = match orders {
@@ -97,30 +100,30 @@ async fn order(
         .into_iter()
         .map(read)
         .collect::<ApiResult<Vec<OneShot>>>()?;
-    emulator.faults.order(orders);
-    Ok(Json(emulator.faults.plan()))
+    faults.order(orders);
+    Ok(Json(faults.plan()))
 }
 
-async fn behavior(State(emulator): State<Arc<Emulator>>) -> Json<Behavior> {
-    Json(emulator.zep.behavior())
+async fn behavior(State(zep): State<Arc<LocalZep>>) -> Json<Behavior> {
+    Json(zep.behavior())
 }
 
 /// Sets all switches; those that are not named get their defaults.
 async fn set_behavior(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): State<Arc<LocalZep>>,
     Body(body): Body<Value>,
 ) -> ApiResult<Json<Behavior>> {
-    emulator.zep.set_behavior(read(body)?);
-    Ok(Json(emulator.zep.behavior()))
+    zep.set_behavior(read(body)?);
+    Ok(Json(zep.behavior()))
 }
 
 /// Changes the named switches.
 async fn change_behavior(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): State<Arc<LocalZep>>,
     Body(patch): Body<Map<String, Value>>,
 ) -> ApiResult<Json<Behavior>> {
-    let behavior = changed(&emulator.zep.behavior(), patch)?;
-    emulator.zep.set_behavior(behavior);
+    let behavior = changed(&zep.behavior(), patch)?;
+    zep.set_behavior(behavior);
     Ok(Json(behavior))
 }
 
@@ -140,15 +143,12 @@ impl Default for RestartNow {
 
 /// Restarts, keeping the data. Answered once all other connections are closed and new ones refused.
 async fn restart(
-    State(emulator): State<Arc<Emulator>>,
+    State(faults): State<Arc<Faults>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Body(body): Body<Value>,
 ) -> ApiResult<impl IntoResponse> {
     let RestartNow { down_ms } = read(body)?;
-    emulator
-        .faults
-        .restart(&emulator.connections, down_ms, Some(&peer))
-        .await;
+    faults.restart(down_ms, Some(&peer)).await;
     // This connection is kept open for the answer only.
     let close = [(CONNECTION, HeaderValue::from_static("close"))];
     Ok((close, Json(Restarted { down_ms })))
@@ -159,13 +159,13 @@ struct Restarted {
     down_ms: u32,
 }
 
-async fn stats(State(emulator): State<Arc<Emulator>>) -> Json<Stats> {
-    Json(emulator.faults.stats())
+async fn stats(State(faults): State<Arc<Faults>>) -> Json<Stats> {
+    Json(faults.stats())
 }
 
-async fn reset_stats(State(emulator): State<Arc<Emulator>>) -> Json<Stats> {
-    emulator.faults.reset_stats();
-    Json(emulator.faults.stats())
+async fn reset_stats(State(faults): State<Arc<Faults>>) -> Json<Stats> {
+    faults.reset_stats();
+    Json(faults.stats())
 }
 
 /// Reads a body; an error names the wrong field.

@@ -13,9 +13,9 @@ use tokio::time::sleep;
 use super::connections::Peer;
 use super::plan::Fault;
 use super::responses;
-use super::state::Decision;
+use super::state::{Decision, Faults};
 use crate::emulator::error::ApiError;
-use crate::emulator::{Emulator, MAX_BODY_BYTES};
+use crate::emulator::wire::MAX_BODY_BYTES;
 
 /// Routes that read, although their method is POST.
 const READS: [&str; 7] = [
@@ -30,7 +30,7 @@ const READS: [&str; 7] = [
 
 /// Applies the call's faults, if it has any.
 pub(in crate::emulator) async fn inject(
-    State(emulator): State<Arc<Emulator>>,
+    State(faults): State<Arc<Faults>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -38,10 +38,7 @@ pub(in crate::emulator) async fn inject(
     let route = route.map(MatchedPath::as_str);
     let method = request.method();
     let is_write = is_write(method, route);
-    let Some(decision) = emulator
-        .faults
-        .decide(method, request.uri().path(), route, is_write)
-    else {
+    let Some(decision) = faults.decide(method, request.uri().path(), route, is_write) else {
         return next.run(request).await;
     };
     let peer = request.extensions().get::<ConnectInfo<Peer>>();
@@ -55,9 +52,8 @@ pub(in crate::emulator) async fn inject(
             .into_response();
     };
     let request = Request::from_parts(head, Body::from(body));
-    let work = act(Arc::clone(&emulator), decision, peer, request, next);
-    emulator
-        .faults
+    let work = act(Arc::clone(&faults), decision, peer, request, next);
+    faults
         .tasks
         .spawn(work)
         .await
@@ -73,7 +69,7 @@ fn is_write(method: &Method, route: Option<&str>) -> bool {
 }
 
 async fn act(
-    emulator: Arc<Emulator>,
+    faults: Arc<Faults>,
     mut decision: Decision,
     peer: Peer,
     request: Request,
@@ -90,7 +86,7 @@ async fn act(
         Some(Fault::DropRequest) => unanswered(&peer),
         Some(Fault::LateWrite { ms }) => {
             let wait = Duration::from_millis(ms.into());
-            emulator.faults.late_writes.push(wait, request, next);
+            faults.late_writes.push(wait, request, next);
             unanswered(&peer)
         }
         Some(Fault::DropAnswer) => {

@@ -18,7 +18,7 @@ mod plan;
 mod responses;
 mod state;
 
-pub(super) use connections::{Connections, Peer};
+pub(super) use connections::Peer;
 pub(super) use control::routes as control_routes;
 pub(super) use late_writes::LateWriter;
 pub(super) use listener::RestartingListener;

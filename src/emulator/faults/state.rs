@@ -23,6 +23,7 @@ pub(in crate::emulator) struct Faults {
     state: Mutex<State>,
     /// The plan's restarts, for [`keep_restarting`](Self::keep_restarting).
     restarts: watch::Sender<Option<Restarts>>,
+    connections: Arc<Connections>,
     pub(super) late_writes: LateWrites,
     /// Calls that are carried out even if their client is gone.
     pub(super) tasks: TaskTracker,
@@ -74,8 +75,11 @@ pub(in crate::emulator) struct Limit {
 }
 
 impl Faults {
-    /// Starts with this plan. The writer carries out its late writes.
-    pub(in crate::emulator) fn new(plan: Plan) -> (Self, LateWriter) {
+    /// Starts with this plan for these connections. The writer carries out its late writes.
+    pub(in crate::emulator) fn new(
+        plan: Plan,
+        connections: Arc<Connections>,
+    ) -> (Self, LateWriter) {
         let (late_writes, late_writer) = late_writes::channel();
         let seed = plan.seed.unwrap_or_else(|| fastrand::u64(..SEEDS));
         let (restarts, _) = watch::channel(plan.restarts);
@@ -91,6 +95,7 @@ impl Faults {
                 counts: Counts::default(),
             }),
             restarts,
+            connections,
             late_writes,
             tasks: TaskTracker::new(),
         };
@@ -131,7 +136,7 @@ impl Faults {
     }
 
     /// Restarts as planned, forever.
-    pub(in crate::emulator) async fn keep_restarting(&self, connections: Arc<Connections>) {
+    pub(in crate::emulator) async fn keep_restarting(&self) {
         let mut plan = self.restarts.subscribe();
         loop {
             let restarts = *plan.borrow_and_update();
@@ -145,21 +150,16 @@ impl Faults {
             tokio::select! {
                 _ = changed => {}
                 () = tokio::time::sleep(Duration::from_millis(restarts.every_ms.get().into())) => {
-                    self.restart(&connections, restarts.down_ms, None).await;
+                    self.restart(restarts.down_ms, None).await;
                 }
             }
         }
     }
 
-    pub(super) async fn restart(
-        &self,
-        connections: &Connections,
-        down_ms: u32,
-        spared: Option<&Peer>,
-    ) {
+    pub(super) async fn restart(&self, down_ms: u32, spared: Option<&Peer>) {
         *self.state().counts.faults.entry("restart").or_default() += 1;
         let down = Duration::from_millis(down_ms.into());
-        connections.restart(down, spared).await;
+        self.connections.restart(down, spared).await;
     }
 
     /// Decides the faults of a call; `None` for none.

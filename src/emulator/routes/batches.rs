@@ -1,7 +1,5 @@
 //! Batches.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -9,9 +7,8 @@ use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Routes;
 use super::content::{EpisodeBody, MessageBody, roles};
-use crate::emulator::Emulator;
+use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::zep::{
@@ -35,13 +32,9 @@ struct CreateBatch {
 }
 
 /// `batch.create`
-async fn create(
-    State(emulator): State<Arc<Emulator>>,
-    Body(body): Body<CreateBatch>,
-) -> ApiResult<impl IntoResponse> {
+async fn create(State(zep): Store, Body(body): Body<CreateBatch>) -> ApiResult<impl IntoResponse> {
     let ignored = roles(body.ignore_roles.as_deref())?;
     let metadata = body.metadata.unwrap_or_default();
-    let zep = &emulator.zep;
     Ok(created(
         zep.create_batch_ignoring(&metadata, &ignored).await?,
     ))
@@ -55,41 +48,26 @@ struct ListPage {
 }
 
 /// `batch.list`
-async fn list(
-    State(emulator): State<Arc<Emulator>>,
-    Query(query): Query<ListPage>,
-) -> ApiResult<Answer<BatchPage>> {
+async fn list(State(zep): Store, Query(query): Query<ListPage>) -> ApiResult<Answer<BatchPage>> {
     let status = status(query.status, BatchStatus::Unknown)?;
-    let page = emulator
-        .zep
-        .list_batches(status, query.limit, query.cursor)
-        .await?;
+    let page = zep.list_batches(status, query.limit, query.cursor).await?;
     Ok(Answer(page))
 }
 
 /// `batch.get`
-async fn show(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(batch): PathId<String>,
-) -> ApiResult<Answer<Batch>> {
-    Ok(Answer(emulator.zep.batch(&batch).await?))
+async fn show(State(zep): Store, PathId(batch): PathId<String>) -> ApiResult<Answer<Batch>> {
+    Ok(Answer(zep.batch(&batch).await?))
 }
 
 /// `batch.delete`
-async fn delete(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(batch): PathId<String>,
-) -> ApiResult<Answer<Success>> {
-    emulator.zep.delete_batch(&batch).await?;
+async fn delete(State(zep): Store, PathId(batch): PathId<String>) -> ApiResult<Answer<Success>> {
+    zep.delete_batch(&batch).await?;
     Ok(success("batch deleted"))
 }
 
 /// `batch.process`
-async fn process(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(batch): PathId<String>,
-) -> ApiResult<Answer<Batch>> {
-    Ok(Answer(emulator.zep.process_batch(&batch).await?))
+async fn process(State(zep): Store, PathId(batch): PathId<String>) -> ApiResult<Answer<Batch>> {
+    Ok(Answer(zep.process_batch(&batch).await?))
 }
 
 /// An item to be stored (zep-cloud 3.30.0, `BatchAddItem`).
@@ -170,7 +148,7 @@ impl From<BatchItemState> for Item {
 
 /// `batch.add`
 async fn add(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): Store,
     PathId(batch): PathId<String>,
     Body(body): Body<AddItems>,
 ) -> ApiResult<Answer<Vec<Item>>> {
@@ -179,7 +157,7 @@ async fn add(
         .into_iter()
         .map(ItemBody::into_item)
         .collect::<ApiResult<Vec<_>>>()?;
-    let states = emulator.zep.add_batch_items(&batch, &items).await?;
+    let states = zep.add_batch_items(&batch, &items).await?;
     Ok(Answer(states.into_iter().map(Item::from).collect()))
 }
 
@@ -191,13 +169,12 @@ struct Items {
 
 /// `batch.list_items`
 async fn items(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): Store,
     PathId(batch): PathId<String>,
     Query(query): Query<ListPage>,
 ) -> ApiResult<Answer<Items>> {
     let status = status(query.status, BatchItemStatus::Unknown)?;
-    let page = emulator
-        .zep
+    let page = zep
         .batch_items(&batch, status, query.limit, query.cursor)
         .await?;
     Ok(Answer(Items {

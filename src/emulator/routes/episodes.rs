@@ -1,15 +1,12 @@
 //! Episodes.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
-use super::Routes;
-use crate::emulator::Emulator;
+use super::{Routes, Store};
 use crate::emulator::error::ApiResult;
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, listed, success};
 use crate::zep::{Episode, Listing, Metadata, Owner, Uuid, Zep};
@@ -40,11 +37,8 @@ struct Last {
 }
 
 /// `graph.episode.get`
-async fn show(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(episode): PathId<Uuid>,
-) -> ApiResult<Answer<Episode>> {
-    Ok(Answer(emulator.zep.episode(&episode).await?))
+async fn show(State(zep): Store, PathId(episode): PathId<Uuid>) -> ApiResult<Answer<Episode>> {
+    Ok(Answer(zep.episode(&episode).await?))
 }
 
 #[derive(Deserialize)]
@@ -54,42 +48,36 @@ struct UpdateMetadata {
 
 /// `graph.episode.update`
 async fn update(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): Store,
     PathId(episode): PathId<Uuid>,
     Body(body): Body<UpdateMetadata>,
 ) -> ApiResult<Answer<Episode>> {
-    let episode = emulator
-        .zep
-        .patch_episode_metadata(&episode, &body.metadata)
-        .await?;
+    let episode = zep.patch_episode_metadata(&episode, &body.metadata).await?;
     Ok(Answer(episode))
 }
 
 /// `graph.episode.delete`
-async fn delete(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(episode): PathId<Uuid>,
-) -> ApiResult<Answer<Success>> {
-    emulator.zep.delete_episode(&episode).await?;
+async fn delete(State(zep): Store, PathId(episode): PathId<Uuid>) -> ApiResult<Answer<Success>> {
+    zep.delete_episode(&episode).await?;
     Ok(success("episode deleted"))
 }
 
 /// `graph.episode.get_by_user_id` and `graph.episode.get_by_graph_id`
 async fn last(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): Store,
     PathId(owner): PathId<Owner>,
     Query(query): Query<Last>,
 ) -> ApiResult<Answer<Episodes>> {
     let lastn = query.lastn.unwrap_or(DEFAULT_LAST);
-    let episodes = emulator.zep.last_episodes(&owner, lastn).await?;
+    let episodes = zep.last_episodes(&owner, lastn).await?;
     Ok(Answer(Episodes { episodes }))
 }
 
 /// `graph.episode.list_by_user_id` and `graph.episode.list_by_graph_id`
 async fn list(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): Store,
     PathId(owner): PathId<Owner>,
     Body(listing): Body<Listing>,
 ) -> ApiResult<Response> {
-    listed(emulator.zep.list_episodes(&owner, &listing).await?)
+    listed(zep.list_episodes(&owner, &listing).await?)
 }

@@ -1,7 +1,5 @@
 //! Facts (Zep: edges).
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
@@ -9,9 +7,8 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Routes;
 use super::cursor_pages::{self, ListBody};
-use crate::emulator::Emulator;
+use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, PathId, Success, listed, success};
 use crate::zep::{Fact, FactPatch, Owner, Uuid, Zep};
@@ -24,11 +21,8 @@ pub(super) fn routes() -> Routes {
 }
 
 /// `graph.edge.get`
-async fn show(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(fact): PathId<Uuid>,
-) -> ApiResult<Answer<Fact>> {
-    Ok(Answer(emulator.zep.fact(&fact).await?))
+async fn show(State(zep): Store, PathId(fact): PathId<Uuid>) -> ApiResult<Answer<Fact>> {
+    Ok(Answer(zep.fact(&fact).await?))
 }
 
 #[derive(Deserialize)]
@@ -44,7 +38,7 @@ struct UpdateFact {
 /// `graph.edge.update`, for text and attributes. Other fields are refused, because the embedded Zep
 /// cannot change them.
 async fn update(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): Store,
     PathId(fact): PathId<Uuid>,
     Body(body): Body<UpdateFact>,
 ) -> ApiResult<Answer<Fact>> {
@@ -59,28 +53,25 @@ async fn update(
             "the embedded Zep does not change a fact's {name}"
         )));
     }
-    Ok(Answer(emulator.zep.update_fact(&fact, &body.patch).await?))
+    Ok(Answer(zep.update_fact(&fact, &body.patch).await?))
 }
 
 /// `graph.edge.delete`
-async fn delete(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(fact): PathId<Uuid>,
-) -> ApiResult<Answer<Success>> {
-    emulator.zep.delete_fact(&fact).await?;
+async fn delete(State(zep): Store, PathId(fact): PathId<Uuid>) -> ApiResult<Answer<Success>> {
+    zep.delete_fact(&fact).await?;
     Ok(success("edge deleted"))
 }
 
 /// `graph.edge.get_by_user_id` and `graph.edge.get_by_graph_id`
 async fn list(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): Store,
     PathId(owner): PathId<Owner>,
     Body(body): Body<ListBody>,
 ) -> ApiResult<Response> {
     let page = cursor_pages::page(
         body,
         |fact: &Fact| &fact.uuid,
-        async |listing| emulator.zep.list_facts(&owner, &listing).await,
+        async |listing| zep.list_facts(&owner, &listing).await,
     )
     .await?;
     listed(page)

@@ -1,7 +1,5 @@
 //! Graphs, and adding data to them.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -9,10 +7,9 @@ use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
-use super::Routes;
 use super::content::EpisodeBody;
 use super::numbered_pages::{self, ListQuery};
-use crate::emulator::Emulator;
+use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::zep::{Direction, Graph, GraphId, GraphPage, Metadata, Zep};
@@ -38,12 +35,8 @@ struct CreateGraph {
 }
 
 /// `graph.create`
-async fn create(
-    State(emulator): State<Arc<Emulator>>,
-    Body(body): Body<CreateGraph>,
-) -> ApiResult<impl IntoResponse> {
-    let graph = emulator
-        .zep
+async fn create(State(zep): Store, Body(body): Body<CreateGraph>) -> ApiResult<impl IntoResponse> {
+    let graph = zep
         .create_graph(
             &GraphId::new(&body.graph_id)?,
             body.name.as_deref().unwrap_or_default(),
@@ -54,19 +47,13 @@ async fn create(
 }
 
 /// `graph.get`
-async fn show(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(graph): PathId<GraphId>,
-) -> ApiResult<Answer<Graph>> {
-    Ok(Answer(emulator.zep.graph(&graph).await?))
+async fn show(State(zep): Store, PathId(graph): PathId<GraphId>) -> ApiResult<Answer<Graph>> {
+    Ok(Answer(zep.graph(&graph).await?))
 }
 
 /// `graph.delete`
-async fn delete(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(graph): PathId<GraphId>,
-) -> ApiResult<Answer<Success>> {
-    emulator.zep.delete_graph(&graph).await?;
+async fn delete(State(zep): Store, PathId(graph): PathId<GraphId>) -> ApiResult<Answer<Success>> {
+    zep.delete_graph(&graph).await?;
     Ok(success("graph deleted"))
 }
 
@@ -80,10 +67,7 @@ struct Graphs {
 }
 
 /// `graph.list_all`
-async fn list(
-    State(emulator): State<Arc<Emulator>>,
-    Query(query): Query<ListQuery>,
-) -> ApiResult<Answer<Graphs>> {
+async fn list(State(zep): Store, Query(query): Query<ListQuery>) -> ApiResult<Answer<Graphs>> {
     let asked = numbered_pages::page_number(query.page_number, query.page_size)?;
     if asked.size > MAX_PAGE {
         return Err(ApiError::bad_request(format_args!(
@@ -100,7 +84,7 @@ async fn list(
         )));
     }
     let mut graphs = numbered_pages::everything(async |page| {
-        let page = emulator.zep.list_graphs(page).await?;
+        let page = zep.list_graphs(page).await?;
         Ok(page.graphs)
     })
     .await?;
@@ -146,10 +130,7 @@ struct AddData {
 }
 
 /// `graph.add`
-async fn add(
-    State(emulator): State<Arc<Emulator>>,
-    Body(body): Body<AddData>,
-) -> ApiResult<impl IntoResponse> {
+async fn add(State(zep): Store, Body(body): Body<AddData>) -> ApiResult<impl IntoResponse> {
     let owner = super::owner(body.user_id.as_deref(), body.graph_id.as_deref())?;
     let episode = EpisodeBody {
         data: body.data,
@@ -158,10 +139,7 @@ async fn add(
         metadata: body.metadata,
         source_description: body.source_description,
     };
-    let episode = emulator
-        .zep
-        .add_episode(&owner, &episode.into_episode()?)
-        .await?;
+    let episode = zep.add_episode(&owner, &episode.into_episode()?).await?;
     // Accepted: Zep extracts facts later.
     Ok((StatusCode::ACCEPTED, Answer(episode)))
 }

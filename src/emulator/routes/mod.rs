@@ -21,13 +21,17 @@ mod users;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
 
-use super::Emulator;
 use super::error::{ApiError, ApiResult};
+use crate::local::LocalZep;
 use crate::zep::{GraphId, Owner, UserId};
 
-/// Routes that share the emulator's state.
-type Routes = Router<Arc<Emulator>>;
+/// Routes over a store.
+type Routes = Router<Arc<LocalZep>>;
+
+/// The store, as handlers take it.
+type Store = State<Arc<LocalZep>>;
 
 /// Everything under `/api/v2`.
 pub(super) fn v3() -> Routes {

@@ -1,15 +1,12 @@
 //! Entities (Zep: nodes).
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 
-use super::Routes;
 use super::cursor_pages::{self, ListBody};
-use crate::emulator::Emulator;
+use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, PathId, listed};
 use crate::zep::{Entity, Owner, Uuid};
@@ -22,16 +19,13 @@ pub(super) fn routes() -> Routes {
 }
 
 /// `graph.node.get`
-async fn show(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(node): PathId<Uuid>,
-) -> ApiResult<Answer<Entity>> {
-    Ok(Answer(emulator.zep.node(&node).await?))
+async fn show(State(zep): Store, PathId(node): PathId<Uuid>) -> ApiResult<Answer<Entity>> {
+    Ok(Answer(zep.node(&node).await?))
 }
 
 /// `graph.node.get_by_user_id` and `graph.node.get_by_graph_id`
 async fn list(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): Store,
     PathId(owner): PathId<Owner>,
     Body(body): Body<ListBody>,
 ) -> ApiResult<Response> {
@@ -44,7 +38,7 @@ async fn list(
     let page = cursor_pages::page(
         body,
         |node: &Entity| &node.uuid,
-        async |listing| emulator.zep.list_nodes(&owner, &listing).await,
+        async |listing| zep.list_nodes(&owner, &listing).await,
     )
     .await?;
     listed(page)

@@ -1,15 +1,12 @@
 //! Search in a graph.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
 use serde::{Deserialize, Serialize};
 
-use super::Routes;
 use super::filters::FilterBody;
-use crate::emulator::Emulator;
+use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body};
 use crate::zep::{Entity, Episode, Fact, Filters, Reranker, Search, SearchScope, Zep};
@@ -48,10 +45,7 @@ struct Results {
 }
 
 /// `graph.search`
-async fn search(
-    State(emulator): State<Arc<Emulator>>,
-    Body(body): Body<SearchBody>,
-) -> ApiResult<Answer<Results>> {
+async fn search(State(zep): Store, Body(body): Body<SearchBody>) -> ApiResult<Answer<Results>> {
     let owner = super::owner(body.user_id.as_deref(), body.graph_id.as_deref())?;
     let asked = scope(body.scope.as_deref())?;
     let search = Search {
@@ -79,7 +73,7 @@ async fn search(
         )));
     }
 
-    let found = emulator.zep.search(&owner, &search).await?;
+    let found = zep.search(&owner, &search).await?;
     Ok(Answer(match asked {
         Scope::Stored(SearchScope::Edges) => Results {
             edges: Some(found.edges),

@@ -1,16 +1,13 @@
 //! Users.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
-use super::Routes;
 use super::numbered_pages::{self, ListQuery};
-use crate::emulator::Emulator;
+use super::{Routes, Store};
 use crate::emulator::error::ApiResult;
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::local::UserOrder;
@@ -33,40 +30,31 @@ struct AddUser {
 }
 
 /// `user.add`
-async fn add(
-    State(emulator): State<Arc<Emulator>>,
-    Body(body): Body<AddUser>,
-) -> ApiResult<impl IntoResponse> {
+async fn add(State(zep): Store, Body(body): Body<AddUser>) -> ApiResult<impl IntoResponse> {
     let user = NewUser {
         user_id: UserId::new(&body.user_id)?,
         fields: body.fields,
     };
-    Ok(created(emulator.zep.add_user(&user).await?))
+    Ok(created(zep.add_user(&user).await?))
 }
 
 /// `user.get`
-async fn show(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(user): PathId<UserId>,
-) -> ApiResult<Answer<User>> {
-    Ok(Answer(emulator.zep.user(&user).await?))
+async fn show(State(zep): Store, PathId(user): PathId<UserId>) -> ApiResult<Answer<User>> {
+    Ok(Answer(zep.user(&user).await?))
 }
 
 /// `user.update`
 async fn update(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): Store,
     PathId(user): PathId<UserId>,
     Body(fields): Body<UserFields>,
 ) -> ApiResult<Answer<User>> {
-    Ok(Answer(emulator.zep.update_user(&user, &fields).await?))
+    Ok(Answer(zep.update_user(&user, &fields).await?))
 }
 
 /// `user.delete`
-async fn delete(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(user): PathId<UserId>,
-) -> ApiResult<Answer<Success>> {
-    emulator.zep.delete_user(&user).await?;
+async fn delete(State(zep): Store, PathId(user): PathId<UserId>) -> ApiResult<Answer<Success>> {
+    zep.delete_user(&user).await?;
     Ok(success("user deleted"))
 }
 
@@ -78,10 +66,7 @@ struct Users {
 }
 
 /// `user.list_ordered`
-async fn list(
-    State(emulator): State<Arc<Emulator>>,
-    Query(query): Query<ListQuery>,
-) -> ApiResult<Answer<Users>> {
+async fn list(State(zep): Store, Query(query): Query<ListQuery>) -> ApiResult<Answer<Users>> {
     let page = numbered_pages::page_number(query.page_number, query.page_size)?;
     let direction = numbered_pages::direction(query.asc);
     let order = match query.order_by.as_deref() {
@@ -90,7 +75,6 @@ async fn list(
         Some("email") => UserOrder::Email,
         Some(column) => return Err(numbered_pages::no_column(column)),
     };
-    let zep = &emulator.zep;
     let page = match numbered_pages::search_term(query.search.as_deref()) {
         None => zep.list_users_by(page, order, direction).await?,
         Some(term) => {
@@ -122,10 +106,10 @@ async fn list(
 
 /// `user.get_threads`
 async fn threads(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): Store,
     PathId(user): PathId<UserId>,
 ) -> ApiResult<Answer<Vec<Thread>>> {
-    Ok(Answer(emulator.zep.user_threads(&user).await?))
+    Ok(Answer(zep.user_threads(&user).await?))
 }
 
 #[derive(Serialize)]
@@ -134,10 +118,7 @@ struct UserNode {
 }
 
 /// `user.get_node`
-async fn node(
-    State(emulator): State<Arc<Emulator>>,
-    PathId(user): PathId<UserId>,
-) -> ApiResult<Answer<UserNode>> {
-    let node = emulator.zep.user_node(&user).await?;
+async fn node(State(zep): Store, PathId(user): PathId<UserId>) -> ApiResult<Answer<UserNode>> {
+    let node = zep.user_node(&user).await?;
     Ok(Answer(UserNode { node }))
 }
