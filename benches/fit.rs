@@ -15,7 +15,7 @@ use zep_mcp_server::memory::fit::{
 use zep_mcp_server::memory::mapping::{RoleMap, message_role};
 use zep_mcp_server::memory::model::{MemoryKind, RecordId};
 use zep_mcp_server::memory::records::{StoredPart, assemble};
-use zep_mcp_server::zep::Uuid;
+use zep_mcp_server::zep::{Metadata, RecordMark, Uuid};
 
 /// Below, just above, well above what a message holds, and the longest content of a record.
 const CHARS: [usize; 4] = [200, 4_100, 20_000, 1_000_000];
@@ -39,6 +39,11 @@ fn packed(record: &str, caller: &Map<String, Value>, content: &str) -> Vec<Fitte
         Level::Normal,
     )
     .unwrap()
+}
+
+/// A part's metadata as it is stored.
+fn stored(part: &FittedPart) -> Metadata {
+    RecordMark::encode(Some(&part.mark), &part.metadata)
 }
 
 #[divan::bench(args = CHARS)]
@@ -71,10 +76,11 @@ fn pack_content(bencher: Bencher<'_, '_>, chars: usize) {
 fn unpack_and_join_content(bencher: Bencher<'_, '_>, chars: usize) {
     let content = Language::new().long(chars);
     let parts = packed("r", &metadata(Keys::Few), &content);
+    let metadata: Vec<_> = parts.iter().map(stored).collect();
     bencher.counter(CharsCount::new(chars)).bench(|| {
-        let unpacked: Vec<_> = parts
+        let unpacked: Vec<_> = metadata
             .iter()
-            .map(|part| unpack(black_box(&part.metadata)))
+            .map(|metadata| unpack(black_box(metadata)))
             .collect();
         let pieces: Vec<_> = parts
             .iter()
@@ -137,8 +143,8 @@ fn pack_metadata(bencher: Bencher<'_, '_>, keys: Keys) {
 
 #[divan::bench(args = KEYS)]
 fn unpack_metadata(bencher: Bencher<'_, '_>, keys: Keys) {
-    let stored = packed("r", &metadata(keys), "The tram leaves at nine.").remove(0);
-    bencher.bench(|| unpack(black_box(&stored.metadata)));
+    let metadata = stored(&packed("r", &metadata(keys), "The tram leaves at nine.")[0]);
+    bencher.bench(|| unpack(black_box(&metadata)));
 }
 
 /// How many messages a page has.
@@ -163,9 +169,9 @@ fn assemble_page(bencher: Bencher<'_, '_>, parts: usize) {
             uuid: Some(Uuid(place.to_string())),
             role: "user".into(),
             name: None,
+            metadata: stored(&part),
             content: part.content,
             created_at: None,
-            metadata: part.metadata,
         })
         .collect();
     assert_eq!(page.len(), PAGE, "the page is full");

@@ -17,8 +17,8 @@ use serde_json::Map;
 use text::Language;
 use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::zep::{
-    Filters, NewMessage, NewUser, Owner, RECORD_ID_KEY, Role, Search, SearchScope, ThreadId,
-    UserFields, UserId, Zep, limits,
+    Accounts, Graphs, NewMessage, NewUser, Owner, RecordMark, Role, Search, SearchScope, ThreadId,
+    Threads, UserFields, UserId, limits,
 };
 
 /// Sizes in messages, separated by commas.
@@ -143,7 +143,8 @@ impl Filled {
             content: self.language.turn(conversation, turn),
             name: None,
             created_at: Timestamp::from_second(second).ok(),
-            metadata: Map::from_iter([(RECORD_ID_KEY.to_owned(), record.into())]),
+            mark: Some(RecordMark::whole(record)),
+            metadata: Map::new(),
         }
     }
 
@@ -159,7 +160,7 @@ impl Filled {
                 scope: SearchScope::Edges,
                 limit: Some(10),
                 reranker: None,
-                filters: Filters::default(),
+                from_episodes: Vec::new(),
             };
             let owner = Owner::User(user_id(conversation % USERS));
             let begun = Instant::now();

@@ -18,7 +18,7 @@ use super::rate_limit::RateLimit;
 use super::wire::MAX_BODY_BYTES;
 use super::{Options, routes};
 use crate::local::LocalZep;
-use crate::zep::Zep;
+use crate::zep::Accounts;
 
 /// How long running calls may take after a stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);

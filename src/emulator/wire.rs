@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{ApiError, ApiResult};
-use crate::zep::{GraphId, Owner, Page, ThreadId, UserId, Uuid};
+use crate::local::CursorPage;
+use crate::zep::{GraphId, Owner, ThreadId, UserId, Uuid};
 
 /// The largest request body in bytes: 350 batch items of 10,000 characters are 3.5 MB, and up to four
 /// times that outside ASCII.
@@ -160,7 +161,7 @@ pub(super) fn success(message: &'static str) -> Answer<Success> {
 }
 
 /// A page of a listing: a bare array, with the next page's cursor in a header.
-pub(super) fn listed<T: Serialize>(page: Page<T>) -> ApiResult<Response> {
+pub(super) fn listed<T: Serialize>(page: CursorPage<T>) -> ApiResult<Response> {
     let mut response = Answer(page.items).into_response();
     if let Some(cursor) = page.next_cursor {
         let cursor = HeaderValue::from_str(&cursor).map_err(|_| ApiError::internal())?;

@@ -104,7 +104,7 @@ pub(super) async fn open(
         door: Arc::clone(&door),
         id: Arc::clone(&id),
     };
-    let wire = InitializeFirst::new(Wire { outbox, calls }).letting_return();
+    let wire = InitializeFirst::new(Wire { outbox, calls }).resumable();
     let transport = Counted::new(wire, session);
     let server = door.server.clone();
     tokio::spawn(async move {

@@ -1,18 +1,25 @@
 //! Listings of episodes and facts, in pages by keyset.
 
+use std::collections::HashSet;
+
 use rusqlite::types::Value;
 use uuid::Uuid as Raw;
 
 use super::check::{self, invalid};
+use super::query::{CursorPage, Direction, Listing, OrderBy};
 use super::row_filter::{RowFilter, ShownAs};
 use super::sqlite::{Step, Work};
 use super::tables::episode_row::{COLUMNS, EpisodeRow, TABLES};
 use super::tables::paging::{Keyset, sql_direction};
 use super::tables::{entities, owners};
 use super::uuids;
-use crate::zep::{Direction, Episode, Fact, Listing, OrderBy, Owner, Page};
+use crate::zep::{Episode, Fact, Owner, Uuid};
 
-pub(super) fn episodes(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<Page<Episode>> {
+pub(super) fn episodes(
+    w: &Work<'_>,
+    owner: &Owner,
+    listing: &Listing,
+) -> Step<CursorPage<Episode>> {
     let mut query = Query {
         filter: RowFilter::metadata(listing.episode_metadata_filters.as_ref())?,
         shown_as: ShownAs::Episode,
@@ -38,7 +45,7 @@ pub(super) fn episodes(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<P
     Ok(map(page, |row| row.into_episode(w.clock, None)))
 }
 
-pub(super) fn facts(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<Page<Fact>> {
+pub(super) fn facts(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<CursorPage<Fact>> {
     let query = Query {
         filter: RowFilter::new(&listing.filters.clone().unwrap_or_default())?,
         shown_as: ShownAs::Fact,
@@ -49,11 +56,44 @@ pub(super) fn facts(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<Page
     Ok(map(page, |row| row.into_fact(None)))
 }
 
-fn map<T>(page: Page<EpisodeRow>, show: impl Fn(EpisodeRow) -> T) -> Page<T> {
-    Page {
+fn map<T>(page: CursorPage<EpisodeRow>, show: impl Fn(EpisodeRow) -> T) -> CursorPage<T> {
+    CursorPage {
         items: page.items.into_iter().map(show).collect(),
         next_cursor: page.next_cursor,
     }
+}
+
+/// Those of these episodes that the owner has.
+pub(super) fn episodes_by_id(w: &Work<'_>, owner: &Owner, asked: &[Uuid]) -> Step<Vec<Episode>> {
+    let only = asked.iter().filter_map(uuids::parse).collect();
+    let rows = by_id(w, owner, only, ShownAs::Episode)?;
+    Ok(rows
+        .into_iter()
+        .map(|row| row.into_episode(w.clock, None))
+        .collect())
+}
+
+/// Those of these facts that the owner has.
+pub(super) fn facts_by_id(w: &Work<'_>, owner: &Owner, asked: &[Uuid]) -> Step<Vec<Fact>> {
+    let asked = asked.iter().filter_map(uuids::parse);
+    let only = asked.filter_map(uuids::episode_of).collect();
+    let rows = by_id(w, owner, only, ShownAs::Fact)?;
+    Ok(rows.into_iter().map(|row| row.into_fact(None)).collect())
+}
+
+fn by_id(
+    w: &Work<'_>,
+    owner: &Owner,
+    only: HashSet<Raw>,
+    shown_as: ShownAs,
+) -> Step<Vec<EpisodeRow>> {
+    let query = Query {
+        filter: RowFilter::episodes(only),
+        shown_as,
+        mentioned: None,
+    };
+    let found = owners::find(w, owner)?;
+    Ok(query.page(w, found.id, &Keyset::WHOLE)?.items)
 }
 
 /// Episodes by their own ids, or by those of the entities that they mention.
@@ -100,7 +140,7 @@ impl Query {
     }
 
     /// Reads and filters rows in order until the page is full.
-    fn page(&self, w: &Work<'_>, owner: i64, keyset: &Keyset) -> Step<Page<EpisodeRow>> {
+    fn page(&self, w: &Work<'_>, owner: i64, keyset: &Keyset) -> Step<CursorPage<EpisodeRow>> {
         let mut values = vec![Value::from(owner)];
         let mut conditions = String::new();
         let mut narrow = |condition: &str, value: String| {

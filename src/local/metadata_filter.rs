@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::check::invalid;
-use crate::zep::{Error, Metadata, MetadataCondition, MetadataFilter, RECORD_ID_KEY};
+use super::query::{MetadataCondition, MetadataFilter};
+use crate::zep::{Error, Metadata, RecordMark};
 
 const FIELD: &str = "episode_metadata_filters";
 
@@ -66,7 +67,7 @@ impl MetadataPredicate {
     pub(super) fn record(&self) -> Option<&str> {
         let mut conditions = self.conditions.iter().filter(|_| self.needs_all);
         conditions
-            .find(|one| one.key == RECORD_ID_KEY && one.operator == Operator::Equal)?
+            .find(|one| one.key == RecordMark::RECORD_KEY && one.operator == Operator::Equal)?
             .value
             .as_str()
     }

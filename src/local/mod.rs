@@ -22,6 +22,7 @@ mod check;
 mod listing;
 mod metadata_filter;
 mod port;
+mod query;
 mod row_filter;
 mod search;
 mod sqlite;
@@ -41,17 +42,21 @@ pub use behavior::{
     Behavior, CursorMeaning, DraftMessages, EpisodeDeletion, ExistingThread, LengthCounts,
     MetadataPatch,
 };
+pub use query::{
+    CursorPage, DateFilter, Direction, Filters, Listing, MetadataCondition, MetadataFilter,
+    OrderBy, PageNumber,
+};
 pub use tables::messages::DEFAULT_MESSAGES;
 pub use tables::threads::ThreadOrder;
 pub use tables::users::UserOrder;
 
 use crate::zep::{
-    AddedMessages, Batch, Direction, Entity, Episode, Error, Fact, Listing, Message, MessagePage,
-    Metadata, NewMessage, Owner, Page, PageNumber, Result, Role, ThreadId, ThreadPage, UserId,
-    UserPage, Uuid,
+    AddedMessages, Batch, BatchItemPage, BatchItemStatus, BatchPage, BatchStatus, Entity, Episode,
+    Error, Fact, Found, GraphPage, Message, MessagePage, Metadata, NewMessage, Owner, Result, Role,
+    Search, ThreadId, ThreadPage, UserId, UserPage, Uuid,
 };
 use sqlite::Store;
-use tables::{entities, episodes, facts, messages, threads, users};
+use tables::{entities, episodes, facts, graphs, messages, threads, users};
 
 /// The embedded Zep over one file. Cheap to clone; clones share its connections.
 ///
@@ -66,7 +71,7 @@ impl LocalZep {
     ///
     /// # Errors
     /// [`Error::Storage`] if the path is not valid. A file that cannot be used fails the first call,
-    /// for instance [`project`](crate::zep::Zep::project).
+    /// for instance [`project`](crate::zep::Accounts::project).
     pub fn open(path: &Path, behavior: Behavior) -> Result<Self> {
         // A later change of the working directory must not select another file.
         let path: PathBuf = std::path::absolute(path).map_err(|error| Error::Storage {
@@ -118,6 +123,90 @@ impl LocalZep {
             .await
     }
 
+    /// A page of graphs.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn list_graphs(&self, page: PageNumber) -> Result<GraphPage> {
+        self.store.read(move |w| graphs::list(w, page)).await
+    }
+
+    /// A page of an owner's episodes, messages included.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such an owner, [`Error::Invalid`] for a cursor of another listing
+    /// or filters that cannot be understood, [`Error::Storage`].
+    pub async fn list_episodes(
+        &self,
+        owner: &Owner,
+        listing: &Listing,
+    ) -> Result<CursorPage<Episode>> {
+        let (owner, listing) = (owner.clone(), listing.clone());
+        self.store
+            .read(move |w| listing::episodes(w, &owner, &listing))
+            .await
+    }
+
+    /// A page of an owner's facts.
+    ///
+    /// # Errors
+    /// As [`list_episodes`](Self::list_episodes).
+    pub async fn list_facts(&self, owner: &Owner, listing: &Listing) -> Result<CursorPage<Fact>> {
+        let (owner, listing) = (owner.clone(), listing.clone());
+        self.store
+            .read(move |w| listing::facts(w, &owner, &listing))
+            .await
+    }
+
+    /// Searches a graph with filters, instead of [`Search::from_episodes`].
+    ///
+    /// # Errors
+    /// As [`search`](crate::zep::Graphs::search), [`Error::Invalid`] for filters that cannot be
+    /// understood.
+    pub async fn search_filtered(
+        &self,
+        owner: &Owner,
+        search: &Search,
+        filters: &Filters,
+    ) -> Result<Found> {
+        let (owner, search, filters) = (owner.clone(), search.clone(), filters.clone());
+        self.store
+            .read(move |w| search::search(w, &owner, &search, &filters))
+            .await
+    }
+
+    /// A page of batches, newest first, of one status or of all.
+    ///
+    /// # Errors
+    /// [`Error::Storage`].
+    pub async fn list_batches(
+        &self,
+        status: Option<BatchStatus>,
+        limit: Option<u32>,
+        cursor: Option<u64>,
+    ) -> Result<BatchPage> {
+        self.store
+            .read(move |w| batches::list(w, status, limit, cursor))
+            .await
+    }
+
+    /// A page of a batch's items, of one status or of all, in the order added.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without such a batch, [`Error::Storage`].
+    pub async fn list_batch_items(
+        &self,
+        batch: &str,
+        status: Option<BatchItemStatus>,
+        limit: Option<u32>,
+        cursor: Option<u64>,
+    ) -> Result<BatchItemPage> {
+        let batch = batch.to_owned();
+        self.store
+            .read(move |w| batches::items(w, &batch, status, limit, cursor))
+            .await
+    }
+
     /// Messages of a thread by the parameters of Zep's HTTP API: `limit` messages (by default
     /// [`DEFAULT_MESSAGES`]) after `cursor` (see [`CursorMeaning`]), or the `lastn` newest, which
     /// overrides both. Oldest first either way.
@@ -139,17 +228,21 @@ impl LocalZep {
 
     /// Adds messages, and extracts no facts from those of the `ignored` roles (zep-cloud 3.30.0,
     /// `thread.add_messages`, `ignore_roles`). Otherwise as
-    /// [`add_messages`](crate::zep::Zep::add_messages).
+    /// [`add_messages`](crate::zep::Threads::add_messages).
     ///
     /// # Errors
-    /// As [`add_messages`](crate::zep::Zep::add_messages).
+    /// As [`add_messages`](crate::zep::Threads::add_messages).
     pub async fn add_messages_ignoring(
         &self,
         thread: &ThreadId,
         messages: &[NewMessage],
         ignored: &[Role],
     ) -> Result<AddedMessages> {
-        let (thread, messages, ignored) = (thread.clone(), messages.to_vec(), ignored.to_vec());
+        let (thread, ignored) = (thread.clone(), ignored.to_vec());
+        let messages: Vec<NewMessage> = messages
+            .iter()
+            .map(NewMessage::with_mark_in_metadata)
+            .collect();
         self.store
             .write(move |w| messages::add(w, &thread, &messages, &ignored))
             .await
@@ -157,10 +250,10 @@ impl LocalZep {
 
     /// Opens a draft; no facts will be extracted from its messages of the `ignored` roles (zep-cloud
     /// 3.30.0, `batch.create`, `ignore_roles`). Otherwise as
-    /// [`create_batch`](crate::zep::Zep::create_batch).
+    /// [`create_batch`](crate::zep::Batches::create_batch).
     ///
     /// # Errors
-    /// As [`create_batch`](crate::zep::Zep::create_batch).
+    /// As [`create_batch`](crate::zep::Batches::create_batch).
     pub async fn create_batch_ignoring(
         &self,
         metadata: &Metadata,
@@ -230,7 +323,7 @@ impl LocalZep {
     /// # Errors
     /// [`Error::NotFound`] without such an owner, [`Error::Invalid`] for a cursor of another
     /// listing, [`Error::Storage`].
-    pub async fn list_nodes(&self, owner: &Owner, listing: &Listing) -> Result<Page<Entity>> {
+    pub async fn list_nodes(&self, owner: &Owner, listing: &Listing) -> Result<CursorPage<Entity>> {
         let (owner, listing) = (owner.clone(), listing.clone());
         self.store
             .read(move |w| entities::list(w, &owner, &listing))

@@ -7,9 +7,10 @@ use uuid::Uuid as Raw;
 
 use super::check::{self, invalid};
 use super::metadata_filter::{MAX_CONDITIONS, MetadataPredicate, Operator};
+use super::query::{DateFilter, Filters, MetadataFilter};
 use super::tables::episode_row::EpisodeRow;
 use super::{timestamps, uuids};
-use crate::zep::{DateFilter, Error, Filters, MetadataFilter, Uuid};
+use crate::zep::{Error, Uuid};
 
 /// A filter of rows, shown as facts or as episodes: because each episode is its own fact, both have
 /// the same filters.
@@ -43,6 +44,14 @@ impl RowFilter {
             dates: dates(filters.created_at.as_deref().unwrap_or_default())?,
             ..Self::metadata(filters.episode_metadata_filters.as_ref())?
         })
+    }
+
+    /// Only these episodes, or their facts.
+    pub(super) fn episodes(only: HashSet<Raw>) -> Self {
+        Self {
+            episodes: Some(only),
+            ..Self::default()
+        }
     }
 
     /// Conditions on metadata only.

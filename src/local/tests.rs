@@ -19,6 +19,7 @@ fn message(text: &str) -> NewMessage {
         content: text.into(),
         name: None,
         created_at: None,
+        mark: None,
         metadata: crate::zep::Metadata::new(),
     }
 }

@@ -1,8 +1,7 @@
 //! Asking the person before memories are deleted in bulk, by MCP elicitation.
 //!
-//! How that is done depends on the protocol's version: until 2025-11-25 the server sends a request
-//! of its own and waits; from 2026-07-28 on it answers that input is required, and the client makes
-//! the call again with the person's answer.
+//! Until protocol version 2025-11-25 the server sends an elicitation request and waits. From
+//! 2026-07-28 on it answers "input required", and the client repeats the call with the person's answer.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,19 +10,20 @@ use rmcp::{
     model::{
         CallToolResponse, CallToolResult, ElicitRequest, ElicitRequestParams, ElicitResult,
         ElicitationAction, ElicitationSchema, InputRequest, InputRequiredResult, InputResponses,
-        JsonObject, ProtocolVersion,
+        ProtocolVersion,
     },
     service::{ElicitationError, RequestContext, ServiceError},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{early::has_returned, error::ToolError, server::MemoryServer};
+use super::{error::ToolError, handshake::has_returned, server::MemoryServer};
 use crate::config::{Confirm, Setting};
+use crate::memory::input::EntityIds;
 
-/// How long the person may take.
+/// How long the person may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// The name of our question among the answers of a call that is made again.
+/// The key of our question among the input responses of a repeated call.
 const QUESTION: &str = "confirm_deletion";
 
 /// The person's answer.
@@ -35,35 +35,35 @@ struct Confirmation {
 
 rmcp::elicit_safe!(Confirmation);
 
-/// What a client sent back with a call that it makes again.
+/// The input responses of a repeated call.
 #[derive(Debug, Clone)]
 pub(super) struct Answers {
     pub(super) responses: InputResponses,
     pub(super) state: Option<String>,
 }
 
-/// What came of asking.
+/// Outcome of asking.
 pub(super) enum Confirmed {
     /// The person said yes.
     Yes,
-    /// Nobody was asked: the client cannot, or the operator does not want it.
+    /// Nobody was asked: the client cannot ask, or the operator switched it off.
     NotAsked,
     /// The person is being asked; this goes back to the client.
     Asking(Box<CallToolResponse>),
 }
 
 impl MemoryServer {
-    /// Asks the person, where that can be done.
+    /// Asks the person, if the client supports it.
     ///
     /// # Errors
-    /// If they said no, or nothing.
+    /// If they declined or did not answer.
     pub(super) async fn confirm(
         &self,
         context: &RequestContext<RoleServer>,
         question: &str,
-        scope: &NamedIds,
+        scope: EntityIds<'_>,
     ) -> Result<Confirmed, ToolError> {
-        if self.asks() == Confirm::Never {
+        if self.confirm_policy() == Confirm::Never {
             return Ok(Confirmed::NotAsked);
         }
         if context
@@ -71,19 +71,19 @@ impl MemoryServer {
             .peer_info()
             .is_some_and(|info| has_returned(&info))
         {
-            return Err(unknown_whether_they_can_be_asked());
+            return Err(capabilities_unknown());
         }
         let can_ask = context
             .client_capabilities()
             .and_then(|capabilities| capabilities.elicitation)
-            // Neither kind named means forms (MCP 2025-06-18).
+            // No kind named means forms (MCP 2025-06-18).
             .is_some_and(|can| can.form.is_some() || can.url.is_none());
         if !can_ask {
             return Ok(Confirmed::NotAsked);
         }
         let version = context.protocol_version();
         if version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28) {
-            return by_answering(context, question, scope);
+            return by_input_required(context, question, scope);
         }
         let asked = context
             .peer
@@ -104,15 +104,15 @@ impl MemoryServer {
     }
 }
 
-/// Asks by answering that input is required, or takes the answer to that.
-fn by_answering(
+/// Answers "input required", or reads the person's answer from a repeated call.
+fn by_input_required(
     context: &RequestContext<RoleServer>,
     question: &str,
-    scope: &NamedIds,
+    scope: EntityIds<'_>,
 ) -> Result<Confirmed, ToolError> {
-    // An answer counts for the very question that was asked: what is to be deleted is part of it,
-    // with its ids set apart, since an id may hold words that read like another one.
-    let asked = serde_json::json!([question, scope.0]).to_string();
+    // An answer counts only for the question that was asked. The ids are part of it separately,
+    // since an id may contain words that read like another one.
+    let asked = serde_json::json!([question, scope.named().collect::<Vec<_>>()]).to_string();
     let state = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, asked.as_bytes()).to_string();
     let answer = context
         .extensions
@@ -153,26 +153,26 @@ fn unanswered() -> ToolError {
     ToolError::failed(
         "declined",
         format!(
-            "the person did not answer, and nothing was deleted; ask them, and call again. Whoever \
-             runs this server can switch asking off with {}=never",
+            "the person did not answer, and nothing was deleted; ask them, and call again. The \
+             operator of this server can switch asking off with {}=never",
             Setting::Confirm
         ),
     )
 }
 
-fn unknown_whether_they_can_be_asked() -> ToolError {
+fn capabilities_unknown() -> ToolError {
     ToolError::failed(
         "declined",
         format!(
-            "the server was started anew, and this connection goes on without having said whether \
-             the person can be asked; nothing was deleted. Let the host connect again, and call \
-             again. Whoever runs this server can switch asking off with {}=never",
+            "the server restarted, and this connection did not say whether the person can be asked; \
+             nothing was deleted. Let the host connect again, and call again. The operator of \
+             this server can switch asking off with {}=never",
             Setting::Confirm
         ),
     )
 }
 
-/// What a tool answers that may have to ask first.
+/// The answer of a tool that may have to ask the person first.
 pub(super) enum Answered {
     /// The answer.
     Done(CallToolResult),
@@ -189,32 +189,11 @@ impl rmcp::handler::server::tool::IntoCallToolResult for Answered {
     }
 }
 
-/// The ids that a deletion names.
-#[derive(Debug)]
-pub(super) struct NamedIds(Vec<(&'static str, String)>);
-
-impl NamedIds {
-    /// Those among a tool's arguments.
-    pub(super) fn among(arguments: &JsonObject) -> Self {
-        let fields = ["user_id", "agent_id", "app_id", "run_id"].into_iter();
-        let named = fields.filter_map(|field| {
-            let id = arguments.get(field)?.as_str()?;
-            Some((field, id.trim().to_owned()))
-        });
-        Self(named.collect())
-    }
-
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// For the person who is asked.
-    pub(super) fn in_words(&self) -> String {
-        let words = self.0.iter().map(|(field, id)| {
-            let kind = field.trim_end_matches("_id");
-            format!("{kind} “{id}”")
-        });
-        words.collect::<Vec<_>>().join(", ")
-    }
+/// The ids that a deletion names, for the person who is asked.
+pub(super) fn in_words(ids: EntityIds<'_>) -> String {
+    let words = ids.named().map(|(field, id)| {
+        let kind = field.trim_end_matches("_id");
+        format!("{kind} “{id}”")
+    });
+    words.collect::<Vec<_>>().join(", ")
 }

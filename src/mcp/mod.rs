@@ -1,16 +1,17 @@
-//! The MCP door: the server, its tools, and the ways in.
+//! MCP: the server, its tools, and the stdio transport.
 
-mod answers;
 mod arguments;
 mod confirm;
-mod early;
 mod error;
+mod handler;
+mod handshake;
 mod migration;
+mod progress;
 mod prompts;
 mod server;
 mod stdio;
 mod tools;
 
-pub(crate) use early::{InitializeFirst, answered};
+pub(crate) use handshake::{InitializeFirst, answered};
 pub use server::MemoryServer;
 pub use stdio::serve_stdio;

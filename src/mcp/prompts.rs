@@ -1,4 +1,4 @@
-//! The prompt that mem0-mcp-server has, too.
+//! The prompt of mem0-mcp-server.
 
 use rmcp::{
     handler::server::router::prompt::PromptRouter,
@@ -13,7 +13,7 @@ pub(super) fn router() -> PromptRouter<MemoryServer> {
     MemoryServer::prompts()
 }
 
-#[allow(missing_docs, reason = "of what the macro makes")]
+#[allow(missing_docs, reason = "the macro writes no docs")]
 #[prompt_router(router = "prompts")]
 impl MemoryServer {
     /// Get help with memory operations and best practices.

@@ -1,13 +1,13 @@
-//! Serving MCP over the process's own standard streams.
+//! MCP over stdin and stdout.
 
 use rmcp::{ServiceExt, service::QuitReason, transport::async_rw::AsyncRwTransport};
 
-use super::{early::InitializeFirst, server::MemoryServer};
+use super::{handshake::InitializeFirst, server::MemoryServer};
 
-/// The longest line that is read, in bytes: a call with the longest content, twice escaped.
+/// The longest line that is read, in bytes: room for a call with the longest content, escaped twice.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
-/// Serves one client until stdin ends, then finishes what is being written.
+/// Serves one client until stdin ends, then finishes pending writes.
 ///
 /// # Errors
 /// If the handshake fails or a task of the server dies.
@@ -27,7 +27,7 @@ pub async fn serve_stdio(server: MemoryServer) -> Result<(), StdioError> {
                     tracing::error!(%error, "a task of the server died");
                 }
             }),
-        // stdin ended before anybody said anything.
+        // stdin ended before the first message.
         Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),
         Err(error) => Err(StdioError::Handshake(Box::new(error))),
     };
@@ -35,10 +35,10 @@ pub async fn serve_stdio(server: MemoryServer) -> Result<(), StdioError> {
     outcome
 }
 
-/// Why serving over stdio ended before its time.
+/// Why serving over stdio failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StdioError {
-    /// The client did not begin as MCP asks.
+    /// The client's first messages were not a valid MCP handshake.
     #[error("the MCP handshake failed: {0}")]
     Handshake(Box<rmcp::service::ServerInitializeError>),
     /// The server's own task ended with an error.

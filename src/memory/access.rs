@@ -1,24 +1,23 @@
-//! Who may do what. Every method of the service takes a [`Caller`], so that no door can forget to
-//! say who asks; what they may is decided here and nowhere else.
+//! Authorisation. Every service method takes a [`Caller`]; what a caller may do is decided here and
+//! nowhere else.
 
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
-use super::{
+use crate::memory::{
     Error, Result,
     model::{AgentId, AppId, GraphId, Owner, UserId},
 };
 
-/// Who asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who makes a call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Caller {
-    /// The one who started this process, and so may act for everybody: over stdio there is nobody
-    /// else.
+    /// The operator who started this process; may act for everybody. The only caller over stdio.
     Operator,
-    /// Somebody who showed a token.
+    /// The holder of a token.
     Granted(Arc<Grant>),
 }
 
-/// What somebody may do with what is theirs to reach.
+/// What a token's holder may do within their reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Read.
@@ -30,10 +29,10 @@ pub enum Role {
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Self; 3] = [Self::Reader, Self::Writer, Self::Operator];
 
-    /// The word for it.
+    /// The role's name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Reader => "reader",
@@ -68,21 +67,21 @@ impl fmt::Display for Role {
     }
 }
 
-/// What is to be done with somebody's memories.
+/// An action that needs a right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// Look at them.
+    /// Read memories.
     Read,
-    /// Add some, or change one.
+    /// Add or change memories.
     Write,
-    /// Delete some.
+    /// Delete memories.
     Delete,
-    /// Move them over, or compare them with where they came from.
+    /// Migrate memories, or validate a migration.
     Migrate,
 }
 
 impl Right {
-    /// What a role is needed for, in words.
+    /// The action, for error texts.
     fn as_words(self) -> &'static str {
         match self {
             Self::Read => "reading memories",
@@ -92,7 +91,7 @@ impl Right {
         }
     }
 
-    /// The least role that has it.
+    /// The lowest role that has this right.
     fn role(self) -> Role {
         match self {
             Self::Read => Role::Reader,
@@ -102,17 +101,17 @@ impl Right {
     }
 }
 
-/// Some of all there are, or all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A set of ids, or all ids.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Allowed<T> {
-    /// Everybody, those to come included.
+    /// All, future ones included.
     All,
-    /// These.
+    /// Only these.
     These(BTreeSet<T>),
 }
 
 impl<T: Ord> Allowed<T> {
-    /// Whether it is among them.
+    /// Whether the id is in the set.
     pub fn includes(&self, id: &T) -> bool {
         match self {
             Self::All => true,
@@ -122,17 +121,17 @@ impl<T: Ord> Allowed<T> {
 }
 
 /// What a token allows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grant {
-    /// What its holder may do.
+    /// The holder's role.
     pub role: Role,
-    /// For whom.
+    /// The users within reach.
     pub users: Allowed<UserId>,
-    /// With which agents' own memories, which belong to no user. An operator of all users may with
-    /// all.
+    /// The agents within reach: their own memories belong to no user. An operator of all users
+    /// reaches all agents.
     pub agents: Allowed<AgentId>,
-    /// Which apps may be listed and deleted; the memories of an app are users'. An operator of all
-    /// users reaches all.
+    /// The apps that may be listed and deleted; an app's memories belong to users. An operator of
+    /// all users reaches all apps.
     pub apps: Allowed<AppId>,
 }
 
@@ -141,8 +140,7 @@ impl Grant {
         match owner {
             Owner::User(user) => self.users.includes(user),
             Owner::Graph(_) if self.reaches_every_graph() => true,
-            // Only agents' and apps' graphs: others are none of ours. An id that is trimmed names
-            // another graph.
+            // Only graphs of agents and apps. An id that changes when trimmed names another graph.
             Owner::Graph(graph) => {
                 let agent = AgentId::of_graph(graph)
                     .and_then(|id| AgentId::new(&id).ok())
@@ -162,7 +160,7 @@ impl Grant {
 }
 
 impl Caller {
-    /// Somebody who may reach nobody.
+    /// A caller who reaches nobody.
     pub fn nobody() -> Self {
         Self::Granted(Arc::new(Grant {
             role: Role::Reader,
@@ -172,7 +170,7 @@ impl Caller {
         }))
     }
 
-    /// Whether this caller may do this with this owner's memories.
+    /// Checks a right on an owner's memories.
     ///
     /// # Errors
     /// [`Error::Forbidden`] that says what is missing.
@@ -196,10 +194,10 @@ impl Caller {
         self.may_at_all(right)
     }
 
-    /// Whether this caller's role has this right at all, whoever it is about.
+    /// Checks a right regardless of owner.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] that names the role that is needed.
+    /// [`Error::Forbidden`] that names the role needed.
     pub fn may_at_all(&self, right: Right) -> Result<()> {
         match self {
             Self::Granted(grant) if !grant.role.may(right) => Err(Error::Forbidden {
@@ -214,18 +212,18 @@ impl Caller {
         }
     }
 
-    /// Whether this caller may look at this owner's memories.
+    /// Whether this caller may read this owner's memories.
     pub fn reaches(&self, owner: &Owner) -> bool {
         self.may(Right::Read, owner).is_ok()
     }
 
-    /// Whether this caller reaches all users, and so may look at an id whosesoever it is.
-    pub(super) fn reaches_every_user(&self) -> bool {
+    /// Whether this caller reaches all users.
+    pub(crate) fn reaches_every_user(&self) -> bool {
         self.listed_users().is_none()
     }
 
-    /// The users whom this caller can reach, where that is a list.
-    pub(super) fn listed_users(&self) -> Option<&BTreeSet<UserId>> {
+    /// The users within reach, unless all are.
+    pub(crate) fn listed_users(&self) -> Option<&BTreeSet<UserId>> {
         match self {
             Self::Granted(grant) => match &grant.users {
                 Allowed::These(users) => Some(users),
@@ -235,8 +233,8 @@ impl Caller {
         }
     }
 
-    /// The agents whose own memories this caller can reach, where that is a list.
-    pub(super) fn listed_agents(&self) -> Option<&BTreeSet<AgentId>> {
+    /// The agents within reach, unless all are.
+    pub(crate) fn listed_agents(&self) -> Option<&BTreeSet<AgentId>> {
         match self {
             Self::Granted(grant) => match &grant.agents {
                 _ if self.reaches_every_agent() => None,
@@ -247,8 +245,8 @@ impl Caller {
         }
     }
 
-    /// The graphs of agents and apps that this caller can reach, where that is a list.
-    pub(super) fn listed_graphs(&self) -> Option<BTreeSet<GraphId>> {
+    /// The graphs of agents and apps within reach, unless all are.
+    pub(crate) fn listed_graphs(&self) -> Option<BTreeSet<GraphId>> {
         let agents = self.listed_agents()?;
         match self {
             Self::Granted(grant) => match &grant.apps {
@@ -263,15 +261,15 @@ impl Caller {
     }
 
     /// Whether this caller reaches all agents' own memories.
-    pub(super) fn reaches_every_agent(&self) -> bool {
+    pub(crate) fn reaches_every_agent(&self) -> bool {
         match self {
             Self::Operator => true,
             Self::Granted(grant) => grant.reaches_every_graph() || grant.agents == Allowed::All,
         }
     }
 
-    /// The user that is meant where none is named: the caller's only one, else the server's.
-    pub(super) fn default_user<'a>(&'a self, servers: &'a UserId) -> &'a UserId {
+    /// The user meant if none is named: the caller's only user, else the server's default.
+    pub(crate) fn default_user<'a>(&'a self, servers: &'a UserId) -> &'a UserId {
         match self.listed_users() {
             Some(users) if users.len() == 1 && !users.contains(servers) => {
                 users.first().unwrap_or(servers)

@@ -1,13 +1,13 @@
-//! What can go wrong with a memory, in words for the agent that asked.
+//! Errors of memory operations, worded for the agent that reads them.
 
 use crate::zep;
 
-use super::model::InvalidId;
+use crate::memory::model::InvalidId;
 
-/// Why a call on memories did not do what was asked.
+/// Why an operation failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// An argument is not what it may be. Nothing was written.
+    /// An argument cannot be accepted. Nothing was written.
     #[error("`{field}` {problem}")]
     Invalid {
         /// The argument.
@@ -15,14 +15,14 @@ pub enum Error {
         /// What is wrong with it and what it may be.
         problem: String,
     },
-    /// The caller may not reach this. Says no more than that.
-    #[error("{what} belongs to somebody else, or Zep does not say whose it is")]
+    /// The caller may not reach this. The text reveals no more.
+    #[error("{what} belongs to another user, or Zep does not state its owner")]
     NotYours {
         /// What was asked for.
         what: String,
     },
-    /// The caller may not do this, or not with this user's or agent's memories.
-    #[error("not allowed: {reason}; whoever runs this server gives out tokens")]
+    /// The caller may not do this, or not with this owner's memories.
+    #[error("not allowed: {reason}; the operator of this server gives out tokens")]
     Forbidden {
         /// What the caller lacks.
         reason: String,
@@ -32,12 +32,12 @@ pub enum Error {
         "user `{user}` has no session `{session}`; list_sessions names the sessions that exist"
     )]
     NoSession {
-        /// Whose.
+        /// The user.
         user: String,
-        /// Which.
+        /// The session.
         session: String,
     },
-    /// Nothing that the caller may reach has this id.
+    /// No memory within the caller's reach has this id.
     #[error(
         "no memory has the id {id}; it may be deleted or replaced. search_memories and \
          get_memories tell the ids that exist"
@@ -46,44 +46,44 @@ pub enum Error {
         /// Zep's id.
         id: String,
     },
-    /// There is no such user, agent or session.
+    /// No such user, agent or session exists.
     #[error("there is no {what}; list_entities names those that exist")]
     NoEntity {
-        /// What was asked for, with its id.
+        /// The entity, with its id.
         what: String,
     },
-    /// A scope of which a part cannot be deleted without deleting what is not in it.
+    /// A scope that cannot be deleted without deleting memories outside of it.
     #[error("{reason}; nothing was deleted")]
     SharedScope {
         /// What is shared, and what to do.
         reason: String,
     },
-    /// A change of several requests stopped on the way. Making the same call again finishes it.
+    /// A change of several requests stopped midway. Repeating the call finishes it.
     #[error("{done}; make the same call again to finish it. Cause: {cause}")]
     Unfinished {
-        /// How far it came.
+        /// What was done.
         done: String,
         /// What stopped it.
         cause: zep::Error,
     },
-    /// A write of several requests stopped on the way.
+    /// A write of several requests stopped midway.
     #[error("{}", partly_stored(.0))]
     PartlyStored(Box<PartlyStored>),
-    /// The backend failed. Of a write: nothing of it is stored.
+    /// The backend failed. After a failed write nothing of it is stored.
     #[error(transparent)]
     Zep(#[from] zep::Error),
 }
 
-/// How far a write came that stopped on the way.
+/// How far an interrupted write came.
 #[derive(Debug, Clone)]
 pub struct PartlyStored {
-    /// Zep's ids of the records that are stored whole, in the order given.
+    /// Zep's ids of the records stored whole, in the order given.
     pub stored: Vec<String>,
-    /// How many records were to be stored.
+    /// How many records the call had.
     pub total: usize,
-    /// Sending the same call again with this key stores what is missing, and nothing twice.
+    /// Repeating the call with this key stores what is missing and nothing twice.
     pub idempotency_key: String,
-    /// Whether something beyond `stored` may be stored, too: an answer was lost.
+    /// Whether a record beyond `stored` may be stored too: an answer was lost.
     pub in_doubt: bool,
     /// What stopped it.
     pub cause: zep::Error,
@@ -111,7 +111,7 @@ fn partly_stored(stopped: &PartlyStored) -> String {
 }
 
 impl Error {
-    /// An argument that is not what it may be.
+    /// An argument that cannot be accepted.
     pub fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid {
             field: field.into(),
@@ -135,7 +135,7 @@ impl Error {
         }
     }
 
-    /// What the backend said, where it is the backend that failed.
+    /// The backend's error, if the backend failed.
     pub fn cause(&self) -> Option<&zep::Error> {
         match self {
             Self::Zep(cause) => Some(cause),
@@ -151,7 +151,7 @@ impl Error {
         }
     }
 
-    /// The HTTP status that Zep answered, where it did.
+    /// The HTTP status of Zep's answer, if there was one.
     pub fn status(&self) -> Option<u16> {
         self.cause().and_then(zep::Error::status)
     }
@@ -163,5 +163,5 @@ impl From<InvalidId> for Error {
     }
 }
 
-/// What a call on memories gives.
+/// The result of a memory operation.
 pub type Result<T> = std::result::Result<T, Error>;

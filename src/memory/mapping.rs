@@ -1,11 +1,11 @@
-//! The three tables by which the words of mem0 become the words of Zep.
+//! The three tables that translate mem0's words into Zep's.
 
 use std::str::FromStr;
 
 use crate::zep::Role;
 
-/// mem0's role of a user, and what stands for it in the user's metadata. Other roles stay as they
-/// are (`therapist`, `admin` and `support` are listed to say so).
+/// mem0's user roles and the role stored in the user's metadata. Other roles stay as they are
+/// (`therapist`, `admin` and `support` are listed for completeness).
 const USER_ROLES: [(&str, &str); 4] = [
     ("user", "patient"),
     ("therapist", "therapist"),
@@ -13,7 +13,7 @@ const USER_ROLES: [(&str, &str); 4] = [
     ("support", "support"),
 ];
 
-/// Who speaks in a message, and Zep's word for it. Everybody else has no role in Zep.
+/// Message roles and Zep's role for each. All others become `norole`.
 const MESSAGE_ROLES: [(&str, Role); 9] = [
     ("user", Role::User),
     ("assistant", Role::Assistant),
@@ -26,7 +26,7 @@ const MESSAGE_ROLES: [(&str, Role); 9] = [
     ("norole", Role::NoRole),
 ];
 
-/// mem0's kinds of memory, and what they are called here. Other kinds stay as they are.
+/// mem0's memory kinds and their names here. Other kinds stay as they are.
 const MEMORY_KINDS: [(&str, &str); 4] = [
     ("messages", "conversation"),
     ("insights", "emotional_state"),
@@ -34,15 +34,15 @@ const MEMORY_KINDS: [(&str, &str); 4] = [
     ("traits", "treatment_plan"),
 ];
 
-/// Which role of a user becomes which: the built-in table, with overrides put on top.
+/// The user role table: the built-in one, with overrides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleMap(Vec<(String, String)>);
 
-/// A pair of a role map that cannot be used. Names the pair: it comes from the configuration.
+/// A pair of a role map that cannot be used. Names the pair, which comes from the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("role map: `{pair}` {problem}")]
 pub struct InvalidRoleMap {
-    /// The pair as it was written.
+    /// The pair as written.
     pub pair: String,
     /// What is wrong with it and what it may be.
     pub problem: &'static str,
@@ -60,8 +60,8 @@ impl Default for RoleMap {
 }
 
 impl RoleMap {
-    /// The role that stands for this one. Roles are compared without regard to case; a role that
-    /// is not in the map stays as it is, trimmed.
+    /// The mapped role. Compared without regard to case; a role that is not in the map stays as it
+    /// is, trimmed.
     pub fn map<'a>(&'a self, role: &'a str) -> &'a str {
         let role = role.trim();
         let wanted = role.to_lowercase();
@@ -75,12 +75,11 @@ impl RoleMap {
 impl FromStr for RoleMap {
     type Err = InvalidRoleMap;
 
-    /// Reads `from=to,from=to…` and puts it on top of the built-in table. Nothing at all leaves
-    /// the table as it is.
+    /// Reads `from=to,from=to…` as overrides of the built-in table. Empty text changes nothing.
     ///
     /// # Errors
-    /// [`InvalidRoleMap`] if a pair has no `=`, more than one, or nothing on one side of it, or if
-    /// a role is given two meanings.
+    /// [`InvalidRoleMap`] for a pair without `=`, with more than one, or with an empty side, and
+    /// for a role mapped twice.
     fn from_str(overrides: &str) -> Result<Self, InvalidRoleMap> {
         let mut map = Self::default();
         let mut given: Vec<String> = Vec::new();
@@ -115,16 +114,16 @@ impl FromStr for RoleMap {
     }
 }
 
-/// What a message's role becomes in Zep.
+/// Zep's role for a message, and the original role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MappedRole {
     /// Zep's role.
     pub role: Role,
-    /// The role as it was given, trimmed, where Zep's word for it is another one.
+    /// The role as given, trimmed, where Zep's word differs.
     pub original: Option<String>,
 }
 
-/// Zep's role for whoever speaks in a message, found without regard to case.
+/// Zep's role for a speaker, compared without regard to case.
 pub fn message_role(raw: &str) -> MappedRole {
     let given = raw.trim();
     let wanted = given.to_lowercase();
@@ -136,8 +135,8 @@ pub fn message_role(raw: &str) -> MappedRole {
     MappedRole { role, original }
 }
 
-/// The name that a kind of memory has here: mem0's kinds are translated, all others stay as they
-/// are. Expects lower case.
+/// The name of a kind of memory here: mem0's kinds are translated, others stay as they are. Expects
+/// lower case.
 pub fn memory_kind(kind: &str) -> &str {
     MEMORY_KINDS
         .iter()

@@ -2,49 +2,46 @@
 //!
 //! Knows no MCP, no HTTP and no wire format. The doors call [`MemoryService`]; it calls
 //! [`crate::zep::Zep`].
+//!
+//! - `record`: what is stored: content split and packed, drafts, assembling, views
+//! - `write`: requests, jobs, locks, imported records
+//! - `read`: a session, a user's sessions, memories and their list cache, a memory by id, events
+//! - `search`: the query, candidates, restrictions
+//! - `change`: update, delete, purge, replacement
+//! - `people`: owners, entities, profiles
+//! - `filter`: the filter language
+//! - `input`, `answers`: what callers send, checked; the shapes in which all doors answer
+//! - `access`: the only place that decides who may do what
 
 pub mod access;
-mod add;
-mod browse;
-mod condition;
-mod delete;
-mod entities;
+pub mod answers;
+mod change;
 mod error;
-mod events;
 pub mod filter;
-mod finder;
-pub mod fit;
-pub mod import;
-mod list;
-mod locks;
-mod lookup;
+pub mod input;
 pub mod mapping;
 pub mod model;
-mod narrow;
-mod outgoing;
-mod owners;
-pub mod profile;
-mod purge;
+mod people;
 mod read;
-pub mod records;
-mod replaced;
+mod record;
 mod search;
 mod service;
 mod sessions;
-mod shown;
-mod update;
 mod write;
 
-pub use add::{Added, AddedMemory, MAX_MESSAGES, NewMemories, NewTurn};
-pub use browse::{BrowseQuery, MAX_PAGE_SIZE, MemoryPage};
-pub use delete::{Deleted, Removed};
-pub use entities::{Entities, Entity, EntityKind, MAX_ENTITIES};
+pub use change::delete::{Deleted, Removed};
+pub use change::purge::{EntityId, Failure, Purged};
+pub use change::update::{Change, Changed};
 pub use error::{Error, PartlyStored, Result};
-pub use events::Event;
-pub use list::{SessionInfo, SessionList};
-pub use purge::{EntityId, Failure, Purged};
-pub use read::{Cursor, MAX_RECORDS, PageOf, SessionPage, SessionQuery, Summary};
-pub use search::{Among, Answer, SearchQuery, Whose};
+pub use people::entities::{Entities, Entity, EntityKind, MAX_ENTITIES};
+pub use people::profile;
+pub use read::events::Event;
+pub use read::memories::{BrowseQuery, MAX_PAGE_SIZE, MemoryPage};
+pub use read::session::{Cursor, MAX_RECORDS, PageOf, SessionPage, SessionQuery, Summary};
+pub use read::sessions::{SessionInfo, SessionList};
+pub use record::view::{Form, Memory};
+pub use record::{assemble as records, fit};
+pub use search::query::{Among, Answer, SearchQuery, Whose};
 pub use service::MemoryService;
-pub use shown::{Form, Memory};
-pub use update::{Change, Changed};
+pub use write::import;
+pub use write::request::{Added, AddedMemory, MAX_MESSAGES, NewMemories, NewTurn};

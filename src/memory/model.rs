@@ -1,24 +1,24 @@
-//! The domain's nouns: whose memory, which session, what kind, and who asks.
+//! The domain's types: owners, sessions, kinds, records.
 
 use std::fmt;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-pub use super::access::Caller;
-use super::fit::Carrier;
+pub use crate::memory::access::Caller;
+use crate::memory::record::fit::Carrier;
 pub use crate::zep::{GraphId, InvalidId, MAX_ID_CHARS, Owner, UserId, Uuid};
 use crate::zep::{ThreadId, check_id, id_type};
 
-/// Stands between session and user in the id of a thread whose plain id was taken by somebody else.
+/// Separates session and user in the id of a qualified thread.
 const QUALIFIER: &str = "::zm::";
 /// The session of messages that name none.
 const DEFAULT_SESSION: &str = "default";
-/// What an agent's graph is called: this and the agent's id.
+/// The prefix of an agent's graph id.
 const AGENT_GRAPH_PREFIX: &str = "mem0-agent-";
-/// What the graph is called that says that there is an app: this and the app's id.
+/// The prefix of an app's marker graph id.
 const APP_GRAPH_PREFIX: &str = "mem0-app-";
-/// The longest record id, in characters: room for a source's own id and our suffix.
+/// The longest record id, in characters: room for a source's id and our suffix.
 const MAX_RECORD_ID_CHARS: usize = 600;
 
 id_type!(
@@ -30,18 +30,18 @@ id_type!(
     AppId, "app_id", MAX_ID_CHARS
 );
 id_type!(
-    /// Identifies one record for ever: everything we write carries it as `zm_id`, all parts of one
-    /// record the same.
+    /// Identifies one record permanently: everything we write carries it as `zm_id`, the same on
+    /// all parts of a record.
     RecordId, "idempotency_key", MAX_RECORD_ID_CHARS
 );
 
 impl RecordId {
-    /// A new one for a live write: a UUIDv7.
+    /// A new id for a live write: a UUIDv7.
     pub fn fresh() -> Self {
         Self::from_trusted(uuid::Uuid::now_v7().to_string())
     }
 
-    /// The id of the `index`th message of a call whose key this is.
+    /// The id of the `index`th message of a call with this key.
     pub fn nth(&self, index: usize) -> Self {
         Self::from_trusted(format!("{self}:{index}"))
     }
@@ -59,7 +59,8 @@ impl SessionId {
     /// The id, trimmed.
     ///
     /// # Errors
-    /// [`InvalidId`] as for every id, and if it contains `::zm::`, which is how ours are qualified.
+    /// [`InvalidId`] as for every id, and if it contains `::zm::`, which is reserved for qualified
+    /// threads.
     pub fn new(raw: &str) -> Result<Self, InvalidId> {
         let id = check_id("session_id", raw, MAX_ID_CHARS)?;
         if id.contains(QUALIFIER) {
@@ -71,12 +72,12 @@ impl SessionId {
         Ok(Self(id))
     }
 
-    /// Where messages go that name no session.
+    /// The session of messages that name none.
     pub fn default_session() -> Self {
         Self(DEFAULT_SESSION.to_owned())
     }
 
-    /// Whether this is the session of messages that name none: its thread is always qualified.
+    /// Whether this is the default session, whose thread is always qualified.
     pub fn is_default(&self) -> bool {
         self.0 == DEFAULT_SESSION
     }
@@ -86,17 +87,17 @@ impl SessionId {
         &self.0
     }
 
-    /// The thread of the same name, which may be another user's.
+    /// The thread with the session's plain id; it may belong to another user.
     pub fn plain_thread(&self) -> ThreadId {
         thread_id(&self.0)
     }
 
-    /// The thread that can only be this user's.
+    /// The thread that can only belong to this user.
     pub fn qualified_thread(&self, user: &UserId) -> ThreadId {
         thread_id(&format!("{}{QUALIFIER}{user}", self.0))
     }
 
-    /// The session that a thread of this user is, as its users call it.
+    /// The session id of one of this user's threads.
     pub fn of_thread(thread: &str, user: &UserId) -> String {
         thread
             .strip_suffix(user.as_str())
@@ -117,13 +118,13 @@ fn thread_id(id: &str) -> ThreadId {
 }
 
 impl AgentId {
-    /// The graph that holds what this agent remembers for itself.
+    /// The graph of this agent's own memories.
     pub fn graph(&self) -> GraphId {
         GraphId::new(&format!("{AGENT_GRAPH_PREFIX}{self}"))
             .unwrap_or_else(|_| unreachable!("made of checked ids"))
     }
 
-    /// The agent whose graph this is, as it was named.
+    /// The agent of a graph, as it was named.
     pub fn of_graph(graph: &GraphId) -> Option<String> {
         let agent = graph.as_str().strip_prefix(AGENT_GRAPH_PREFIX)?;
         Some(agent.to_owned())
@@ -131,35 +132,35 @@ impl AgentId {
 }
 
 impl AppId {
-    /// The graph that says that there is this app. It is empty: an app's memories are its users'.
+    /// The marker graph of this app. It is empty: an app's memories belong to users.
     pub fn graph(&self) -> GraphId {
         GraphId::new(&format!("{APP_GRAPH_PREFIX}{self}"))
             .unwrap_or_else(|_| unreachable!("made of checked ids"))
     }
 
-    /// The app that this graph tells of, as it was named.
+    /// The app of a marker graph, as it was named.
     pub fn of_graph(graph: &GraphId) -> Option<String> {
         let app = graph.as_str().strip_prefix(APP_GRAPH_PREFIX)?;
         Some(app.to_owned())
     }
 }
 
-/// What somebody named when they asked for a memory: any of the four, or nothing.
+/// The entities a caller names to select memories: any of the four, or none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// Whose memory.
+    /// The user.
     pub user: Option<UserId>,
-    /// Which agent's.
+    /// The agent.
     pub agent: Option<AgentId>,
-    /// Of which app.
+    /// The app.
     pub app: Option<AppId>,
-    /// Of which session (mem0: run).
+    /// The session (mem0: run).
     pub session: Option<SessionId>,
 }
 
 impl Scope {
-    /// Whose graph this names. The default user is put in except where an agent stands without a
-    /// user and without a session (as in mem0).
+    /// The owner of the graph. The default user is put in unless an agent is named without user and
+    /// session (as in mem0).
     pub fn owner(&self, default_user: &UserId) -> Owner {
         match (&self.user, &self.agent, &self.session) {
             (Some(user), _, _) => Owner::User(user.clone()),
@@ -169,7 +170,7 @@ impl Scope {
     }
 }
 
-/// Where records are kept.
+/// Where records are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
     /// In a session, as messages.
@@ -179,7 +180,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// Whose it is.
+    /// The owner.
     pub fn owner(&self) -> Owner {
         match self {
             Self::Session(user, _) => Owner::User(user.clone()),
@@ -187,7 +188,7 @@ impl Place {
         }
     }
 
-    /// The session, where it is one.
+    /// The session, if it is one.
     pub fn session(&self) -> Option<&SessionId> {
         match self {
             Self::Session(_, session) => Some(session),
@@ -195,8 +196,8 @@ impl Place {
         }
     }
 
-    /// What a record becomes there.
-    pub(super) fn carrier(&self) -> Carrier {
+    /// Whether records become messages or episodes there.
+    pub(crate) fn carrier(&self) -> Carrier {
         match self {
             Self::Session(..) => Carrier::Message,
             Self::Graph(_) => Carrier::Episode,
@@ -204,12 +205,12 @@ impl Place {
     }
 }
 
-/// What kind of memory a record is (guide: memory type mapping). Others pass as they are.
+/// The kind of a memory (guide: memory type mapping). Unknown kinds are kept as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MemoryKind(String);
 
 impl MemoryKind {
-    /// The known kinds, as they stand in Zep.
+    /// The known kinds, by Zep's name.
     pub const KNOWN: [&str; 7] = [
         "conversation",
         "emotional_state",
@@ -229,41 +230,41 @@ impl MemoryKind {
         Ok(Self(super::mapping::memory_kind(&kind).to_owned()))
     }
 
-    /// The kind as it stands in Zep.
+    /// The kind's name in Zep.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Where a time comes from.
+/// The origin of a record's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimeOrigin {
-    /// It was said, or it is the time of a live write.
+    /// Stated by the source, or the time of a live write.
     #[default]
     Given,
-    /// Nobody said: it was taken from what stands beside the record.
+    /// Not stated: inferred from neighbouring records.
     Inferred,
 }
 
-/// A record as it is read back: whole, whatever number of parts it was stored in.
+/// A record as it is read back: whole, regardless of the parts it was stored in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// Zep's id of its first part.
     pub id: Uuid,
-    /// Our id, for records that we wrote.
+    /// Its record id, if this program wrote it.
     pub record_id: Option<String>,
-    /// Who speaks, in the source's own word where it has one (`original_role`).
+    /// The speaker's role, in the source's own word where there is one (`original_role`).
     pub role: String,
     /// The speaker's name.
     pub name: Option<String>,
-    /// What was said, whole.
+    /// The whole content.
     pub content: String,
-    /// When; absent where the source did not say.
+    /// The time; absent if the source did not state one.
     pub created_at: Option<Timestamp>,
-    /// What kind of memory.
+    /// The kind of memory.
     pub memory_type: Option<String>,
-    /// The caller's metadata, whole, without ours.
+    /// The caller's metadata, whole, without our keys.
     pub metadata: Map<String, Value>,
-    /// Whether some of its parts are missing: the write was interrupted and not continued yet.
+    /// Whether parts are missing: the write was interrupted and not continued yet.
     pub incomplete: bool,
 }

@@ -1,25 +1,25 @@
-//! What the doors (MCP tools, the command line, later HTTP) call.
+//! The service that all doors (MCP tools, the command line) call.
 
 use std::{sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 use tokio_util::task::TaskTracker;
 
-use super::{
+use crate::memory::{
     Result,
     access::Right,
-    browse::{ListKey, Listed},
-    locks::Locks,
     model::{Caller, GraphId, Owner, Scope, UserId, Uuid},
+    read::memories::{ListKey, Listed},
     sessions::Sessions,
+    write::locks::Locks,
 };
 use crate::zep::Zep;
 
-/// Of how many memories that were shown it is remembered whose they are: some 200 bytes each.
+/// How many memory ids are remembered with their owner: some 200 bytes each.
 const KEPT_OWNERS: u64 = 10_000;
 
-/// How long it is remembered that an episode is being deleted since another took its place. Ours:
-/// longer than a search that found it may go on.
+/// How long a replaced episode is remembered while it is being deleted. Ours: longer than a search
+/// that found it may take.
 const REPLACED_FOR: Duration = Duration::from_secs(60);
 
 /// How many lists are kept for their next pages: 2 MB each at most.
@@ -29,36 +29,35 @@ const LIST_KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// Memories of people, on one backend. Cheap to clone: clones share everything.
 ///
-/// A method that reads never makes anything. A method that writes finishes the record it is at even
-/// if its future is dropped, so that no half record stays behind; [`MemoryService::settle`] waits
-/// for these.
+/// Reads create nothing. A write completes its current record even if its future is dropped, so
+/// that no partial record remains; [`MemoryService::settle`] waits for these.
 #[derive(Debug, Clone)]
 pub struct MemoryService {
-    pub(super) inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) zep: Arc<dyn Zep>,
-    pub(super) sessions: Sessions,
-    /// Who imports for an owner.
-    pub(super) imports: Locks<Owner>,
-    /// Who changes a memory.
-    pub(super) changes: Locks<Uuid>,
-    /// Whose the memories are that were shown last, by their ids.
-    pub(super) shown: Cache<Uuid, Owner>,
-    /// Episodes whose place others took, for as long as their deletion may take.
-    pub(super) replaced: Cache<Uuid, ()>,
-    /// Lists whose pages may be asked for next.
-    pub(super) lists: Cache<ListKey, Arc<Listed>>,
-    /// The agents and apps of which Zep has been told that there are.
-    pub(super) told: Cache<GraphId, ()>,
-    pub(super) writes: TaskTracker,
+pub(crate) struct Inner {
+    pub(crate) zep: Arc<dyn Zep>,
+    pub(crate) sessions: Sessions,
+    /// One importer at a time per owner.
+    pub(crate) imports: Locks<Owner>,
+    /// One change at a time per memory.
+    pub(crate) changes: Locks<Uuid>,
+    /// Owners of recently shown memories, by memory id.
+    pub(crate) shown: Cache<Uuid, Owner>,
+    /// Replaced episodes that are being deleted.
+    pub(crate) replaced: Cache<Uuid, ()>,
+    /// Lists kept for their next pages.
+    pub(crate) lists: Cache<ListKey, Arc<Listed>>,
+    /// Agents and apps whose marker graph exists.
+    pub(crate) told: Cache<GraphId, ()>,
+    pub(crate) writes: TaskTracker,
     default_user: UserId,
 }
 
 impl MemoryService {
-    /// A service on this backend. Contacts nobody.
+    /// A service on this backend. Sends nothing.
     pub fn new(zep: Arc<dyn Zep>, default_user: UserId) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -87,27 +86,26 @@ impl MemoryService {
         self.inner.zep.backend()
     }
 
-    /// The user that is meant where the caller names none.
+    /// The user meant if the caller names none.
     pub fn default_user<'a>(&'a self, caller: &'a Caller) -> &'a UserId {
         caller.default_user(&self.inner.default_user)
     }
 
-    /// Waits until every write that has begun is finished. Ends in bounded time: each write has a
-    /// time-out of its own.
+    /// Waits until all begun writes are finished. Bounded: each write has a time-out.
     pub async fn settle(&self) {
         self.inner.writes.close();
         self.inner.writes.wait().await;
         self.inner.writes.reopen();
     }
 
-    /// Whose memory the scope names, if the caller may do this with it.
-    pub(super) fn owner(&self, caller: &Caller, right: Right, scope: &Scope) -> Result<Owner> {
+    /// The owner that the scope names, if the caller has this right on it.
+    pub(crate) fn owner(&self, caller: &Caller, right: Right, scope: &Scope) -> Result<Owner> {
         let owner = scope.owner(caller.default_user(&self.inner.default_user));
         caller.may(right, &owner)?;
         Ok(owner)
     }
 
-    pub(super) fn zep(&self) -> &dyn Zep {
+    pub(crate) fn zep(&self) -> &dyn Zep {
         self.inner.zep.as_ref()
     }
 }

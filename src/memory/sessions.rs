@@ -1,42 +1,45 @@
-//! Which thread a session is: Zep's thread ids are global, a session belongs to its user.
+//! The thread of a session: Zep's thread ids are global, a session belongs to its user.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 
-use super::{
+use crate::memory::{
     Error, Result,
-    locks::Locks,
     model::{SessionId, UserId},
+    write::locks::Locks,
 };
-use crate::zep::{self, NewUser, ThreadId, UserFields, Window, Zep};
+use crate::zep::{
+    self, Accounts, NewUser, ThreadId, Threads as ZepThreads, UserFields, Window, Zep,
+};
 
-/// How long a resolved session is believed. Short, because another program may delete the thread
-/// and somebody else take its id.
+/// How long a resolved session is trusted. Short, because another program may delete the thread and
+/// another user take its id.
 const BELIEVED_FOR: Duration = Duration::from_secs(10);
-/// How often a session is resolved while others make its threads: once for each of its two threads
-/// that was made meanwhile, once to find what was made, and once for a thread deleted in between.
+/// How often a session is resolved while others create its threads: once for each of its two
+/// threads created meanwhile, once to find the created one, and once for a thread deleted in
+/// between.
 const RACES: usize = 4;
 /// How many resolved sessions are kept: some 200 bytes each.
 const KEPT_SESSIONS: u64 = 10_000;
 
-/// Finds the thread of a session, remembers it for a short time, and keeps writers of one thread
-/// apart.
+/// Resolves sessions to threads, caches them for a short time, and serialises writers of one
+/// thread.
 #[derive(Debug)]
-pub(super) struct Sessions {
+pub(crate) struct Sessions {
     resolved: Cache<(UserId, SessionId), ThreadId>,
-    /// Who was last seen to own a thread: one that was deleted may be made again by another user,
-    /// and what was resolved to it before is void.
+    /// The last known owner of a thread. If another user creates a deleted thread again, earlier
+    /// resolutions are void.
     owners: Cache<ThreadId, UserId>,
     writers: Locks<ThreadId>,
 }
 
-/// The ids of all threads of a user, as they stood at one moment.
+/// The ids of all threads of a user at one moment.
 #[derive(Debug, Clone)]
-pub(super) struct Threads(HashSet<String>);
+pub(crate) struct Threads(HashSet<String>);
 
 impl Threads {
-    pub(super) fn of(threads: Vec<zep::Thread>) -> Self {
+    pub(crate) fn of(threads: Vec<zep::Thread>) -> Self {
         Self(
             threads
                 .into_iter()
@@ -46,7 +49,7 @@ impl Threads {
     }
 
     /// The thread of this session, if the user has it.
-    pub(super) fn find(&self, user: &UserId, session: &SessionId) -> Option<ThreadId> {
+    pub(crate) fn find(&self, user: &UserId, session: &SessionId) -> Option<ThreadId> {
         let plain = (!session.is_default()).then(|| session.plain_thread());
         plain
             .into_iter()
@@ -55,7 +58,7 @@ impl Threads {
     }
 }
 
-/// What a thread id turned out to be for a user.
+/// The state of a thread id, as one user sees it.
 enum Thread {
     Theirs,
     SomebodyElses,
@@ -63,7 +66,7 @@ enum Thread {
 }
 
 impl Sessions {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             resolved: Cache::builder()
                 .max_capacity(KEPT_SESSIONS)
@@ -77,10 +80,10 @@ impl Sessions {
         }
     }
 
-    /// The user's thread of this session, if there is one. Makes nothing.
-    pub(super) async fn find(
+    /// The user's thread of this session, if it exists. Creates nothing.
+    pub(crate) async fn find(
         &self,
-        zep: &dyn Zep,
+        threads: &dyn ZepThreads,
         user: &UserId,
         session: &SessionId,
     ) -> Result<Option<ThreadId>> {
@@ -88,9 +91,9 @@ impl Sessions {
         if let Some(thread) = self.known(&key) {
             return Ok(Some(thread));
         }
-        let found = match self.look_up(zep, user, session).await {
+        let found = match self.look_up(threads, user, session).await {
             Ok(Resolution::Exists(thread)) => thread,
-            // Whose a thread is that is not the user's, or whether there is one, is not told.
+            // Neither the owner nor the existence of other users' threads is revealed.
             Ok(Resolution::ToMake(_)) | Err(Error::NotYours { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -98,8 +101,8 @@ impl Sessions {
         Ok(Some(found))
     }
 
-    /// The user's thread of this session; made, with the user, if there is none.
-    pub(super) async fn find_or_make(
+    /// The user's thread of this session; created, with the user, if it does not exist.
+    pub(crate) async fn find_or_make(
         &self,
         zep: &dyn Zep,
         user: &UserId,
@@ -109,15 +112,15 @@ impl Sessions {
         if let Some(thread) = self.known(&key) {
             return Ok(thread);
         }
-        // Whoever else makes a thread of this session (another call, another server, for this user
-        // or for another) may be quicker each time: first the plain one, then the qualified one.
+        // Another call or server may create a thread of this session first, for this user or
+        // another: first the plain one, then the qualified one.
         for _ in 0..RACES {
             let thread = match self.look_up(zep, user, session).await? {
                 Resolution::Exists(thread) => thread,
                 Resolution::ToMake(thread) => match make_thread(zep, &thread, user).await {
                     Ok(made) if made.user_id.as_deref() == Some(user.as_str()) => thread,
-                    // Somebody else may have made it meanwhile: whoever does not say whose it is,
-                    // is not believed.
+                    // Another caller may have created it meanwhile. A thread without a stated owner
+                    // is not ours.
                     Ok(_) => continue,
                     Err(error) if error.is_conflict() => continue,
                     Err(error) => return Err(error.into()),
@@ -132,9 +135,9 @@ impl Sessions {
         .into())
     }
 
-    /// Makes the thread of a session that the user is known not to have: one request, where nobody
-    /// has a thread of that id. Answers also whether it was there all the same.
-    pub(super) async fn make(
+    /// Creates the thread of a session that the user is known not to have: one request if the id is
+    /// free. Also returns whether it existed after all.
+    pub(crate) async fn make(
         &self,
         zep: &dyn Zep,
         user: &UserId,
@@ -150,7 +153,7 @@ impl Sessions {
                 Ok((thread, false))
             }
             Err(error) if !error.is_conflict() => Err(error.into()),
-            // Somebody has it, or Zep does not say who.
+            // The id is taken, or Zep does not state the owner.
             _ => {
                 let there = self.find(zep, user, session).await?;
                 match there {
@@ -171,24 +174,24 @@ impl Sessions {
         self.resolved.insert(key, thread.clone());
     }
 
-    /// Forgets what a session was resolved to.
-    pub(super) fn forget(&self, user: &UserId, session: &SessionId) {
+    /// Forgets the thread of a session.
+    pub(crate) fn forget(&self, user: &UserId, session: &SessionId) {
         self.resolved.invalidate(&(user.clone(), session.clone()));
     }
 
-    /// Forgets what all sessions were resolved to.
-    pub(super) fn forget_all(&self) {
+    /// Forgets the threads of all sessions.
+    pub(crate) fn forget_all(&self) {
         self.resolved.invalidate_all();
     }
 
-    /// The lock that whoever writes to this thread holds, so that records do not interleave.
-    pub(super) fn writer(&self, thread: &ThreadId) -> Arc<tokio::sync::Mutex<()>> {
+    /// The lock that writers to this thread hold, so that records do not interleave.
+    pub(crate) fn writer(&self, thread: &ThreadId) -> Arc<tokio::sync::Mutex<()>> {
         self.writers.of(thread)
     }
 
     async fn look_up(
         &self,
-        zep: &dyn Zep,
+        threads: &dyn ZepThreads,
         user: &UserId,
         session: &SessionId,
     ) -> Result<Resolution> {
@@ -196,12 +199,12 @@ impl Sessions {
         let plain = if session.is_default() {
             Thread::SomebodyElses
         } else {
-            whose(zep, &session.plain_thread(), user).await?
+            whose(threads, &session.plain_thread(), user).await?
         };
         if let Thread::Theirs = plain {
             return Ok(Resolution::Exists(session.plain_thread()));
         }
-        match (whose(zep, &qualified, user).await?, plain) {
+        match (whose(threads, &qualified, user).await?, plain) {
             (Thread::Theirs, _) => Ok(Resolution::Exists(qualified)),
             (Thread::SomebodyElses, _) => Err(Error::NotYours {
                 what: format!("session `{session}`"),
@@ -212,15 +215,15 @@ impl Sessions {
     }
 }
 
-/// The thread that a session is, or the one that it would become.
+/// The existing thread of a session, or the one to create.
 enum Resolution {
     Exists(ThreadId),
     ToMake(ThreadId),
 }
 
 /// Whose a thread is, seen from a user. An owner that Zep does not tell is not this user.
-async fn whose(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> Result<Thread> {
-    match zep.messages(thread, &Window::Last { limit: 1 }).await {
+async fn whose(threads: &dyn ZepThreads, thread: &ThreadId, user: &UserId) -> Result<Thread> {
+    match threads.messages(thread, &Window::Last { limit: 1 }).await {
         Ok(page) if page.user_id.as_deref() == Some(user.as_str()) => Ok(Thread::Theirs),
         Ok(_) => Ok(Thread::SomebodyElses),
         Err(error) if error.is_not_found() => Ok(Thread::Absent),
@@ -228,7 +231,7 @@ async fn whose(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> Result<Thread
     }
 }
 
-/// Makes a thread, and its user first where Zep does not know them.
+/// Creates a thread, and first its user if Zep does not know them.
 async fn make_thread(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> zep::Result<zep::Thread> {
     match zep.create_thread(thread, user).await {
         Err(error) if error.is_not_found() => {
@@ -240,12 +243,12 @@ async fn make_thread(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> zep::Re
 }
 
 /// Makes a user of whom nothing but the id is known. One who exists is left as they are.
-pub(super) async fn make_user(zep: &dyn Zep, user: &UserId) -> zep::Result<()> {
+pub(crate) async fn make_user(accounts: &dyn Accounts, user: &UserId) -> zep::Result<()> {
     let new = NewUser {
         user_id: user.clone(),
         fields: UserFields::default(),
     };
-    match zep.add_user(&new).await {
+    match accounts.add_user(&new).await {
         Err(error) if error.is_conflict() => Ok(()),
         outcome => outcome.map(drop),
     }

@@ -9,9 +9,10 @@ use super::spool::{self, kept};
 use crate::mem0::{
     Item, Piece, Position, Problem, RecordKind, SourceRecord, SourceUser, interpret,
 };
-use crate::memory::fit::{PartNo, Speaker};
+use crate::memory::fit::Speaker;
 use crate::memory::import::Imported;
 use crate::memory::model::{AgentId, AppId, MemoryKind, Owner, Place, RecordId, TimeOrigin, Uuid};
+use crate::zep::PartNo;
 
 /// What migrated records say of where they come from.
 pub(super) const SOURCE: &str = "mem0";

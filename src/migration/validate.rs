@@ -19,11 +19,10 @@ use super::verdict::{CheckName, Difference, Validation};
 use super::walk;
 use super::write::lock;
 use crate::memory;
-use crate::memory::fit::PartNo;
 use crate::memory::import::{PartOf, Scan, Sessions, part_of};
 use crate::memory::model::{Owner, Place, SessionId};
 use crate::memory::records::{Assembled, StoredPart, assemble};
-use crate::zep;
+use crate::zep::{self, PartNo};
 
 /// How many owners are compared at a time.
 const OWNERS_AT_ONCE: usize = 4;

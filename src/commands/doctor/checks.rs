@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use zep_mcp_server::config::Backend;
-use zep_mcp_server::zep::{Error, NewUser, Outcome, UserFields, UserId, Zep};
+use zep_mcp_server::zep::{Accounts, Error, NewUser, Outcome, UserFields, UserId, Zep};
 
 /// From how many seconds on a wrong clock counts as failed: memories carry its time, and Zep dates
 /// facts by it.
@@ -63,17 +63,22 @@ impl Check {
 
 /// All checks of an opened backend.
 pub async fn all(backend: &Backend, zep: &dyn Zep) -> Vec<Check> {
-    let access = access(backend, zep).await;
-    let reached = access.state == State::Ok;
-    let mut checks = vec![Check::ok("backend", backend.to_string()), access];
-    checks.push(if reached {
-        write_access(zep).await
-    } else {
-        Check::not_measured("write access", "not tried, since the line above failed")
-    });
+    let mut checks = accounts(backend, zep).await;
     checks.push(match backend {
         Backend::Zep(_) => clock(zep.clock_ahead_secs()),
         Backend::Local { path } => data_dir(path),
+    });
+    checks
+}
+
+async fn accounts(backend: &Backend, accounts: &dyn Accounts) -> Vec<Check> {
+    let access = access(backend, accounts).await;
+    let reached = access.state == State::Ok;
+    let mut checks = vec![Check::ok("backend", backend.to_string()), access];
+    checks.push(if reached {
+        write_access(accounts).await
+    } else {
+        Check::not_measured("write access", "not tried, since the line above failed")
     });
     checks
 }
@@ -91,12 +96,12 @@ pub fn unopened(backend: &Backend, error: &anyhow::Error) -> Check {
 }
 
 /// Whether the backend answers, and to this key.
-async fn access(backend: &Backend, zep: &dyn Zep) -> Check {
+async fn access(backend: &Backend, accounts: &dyn Accounts) -> Check {
     let name = match backend {
         Backend::Zep(_) => "API key",
         Backend::Local { .. } => "store",
     };
-    match zep.project().await {
+    match accounts.project().await {
         Ok(project) => Check::ok(
             name,
             match project.name {
@@ -112,7 +117,7 @@ async fn access(backend: &Backend, zep: &dyn Zep) -> Check {
 
 /// Makes a user and deletes it. It is deleted whatever happens in between, an interruption by the
 /// keyboard included.
-async fn write_access(zep: &dyn Zep) -> Check {
+async fn write_access(accounts: &dyn Accounts) -> Check {
     const NAME: &str = "write access";
     let id = format!("zep-mcp-doctor-{}", uuid::Uuid::new_v4());
     let user = match UserId::new(&id) {
@@ -123,17 +128,17 @@ async fn write_access(zep: &dyn Zep) -> Check {
         Err(invalid) => return Check::failed(NAME, invalid.to_string(), "report this"),
     };
     let added = tokio::select! {
-        added = zep.add_user(&user) => Some(added),
+        added = accounts.add_user(&user) => Some(added),
         _ = tokio::signal::ctrl_c() => None,
     };
     let removed = match &added {
         Some(Err(error)) if error.outcome() != Outcome::Unknown => Ok(()),
         // Whether it was made is known only if the answer came.
-        Some(Err(_)) | None => match zep.delete_user(&user.user_id).await {
+        Some(Err(_)) | None => match accounts.delete_user(&user.user_id).await {
             Err(error) if error.is_not_found() => Ok(()),
             other => other,
         },
-        Some(Ok(_)) => zep.delete_user(&user.user_id).await,
+        Some(Ok(_)) => accounts.delete_user(&user.user_id).await,
     };
     match (added, removed) {
         (Some(Ok(_)), Ok(())) => Check::ok(NAME, "made a throw-away user and deleted it"),

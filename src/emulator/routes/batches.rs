@@ -12,8 +12,8 @@ use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::zep::{
-    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchPage, BatchStatus, Metadata, ThreadId,
-    Uuid, Zep,
+    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchPage, BatchStatus, Batches, Metadata,
+    ThreadId, Uuid,
 };
 
 pub(super) fn routes() -> Routes {
@@ -175,7 +175,7 @@ async fn items(
 ) -> ApiResult<Answer<Items>> {
     let status = status(query.status, BatchItemStatus::Unknown)?;
     let page = zep
-        .batch_items(&batch, status, query.limit, query.cursor)
+        .list_batch_items(&batch, status, query.limit, query.cursor)
         .await?;
     Ok(Answer(Items {
         items: page.items.into_iter().map(Item::from).collect(),

@@ -23,6 +23,8 @@ impl MessageBody {
             content: self.content,
             name: self.name,
             created_at: time("created_at", self.created_at.as_deref())?,
+            // A client's mark, if any, is in its metadata.
+            mark: None,
             metadata: self.metadata.unwrap_or_default(),
         })
     }
@@ -43,6 +45,8 @@ impl EpisodeBody {
             data_type: data_type(&self.data_type)?,
             data: self.data,
             created_at: time("created_at", self.created_at.as_deref())?,
+            // A client's mark, if any, is in its metadata.
+            mark: None,
             metadata: self.metadata.unwrap_or_default(),
             source_description: self.source_description,
         })

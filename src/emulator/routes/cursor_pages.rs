@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::filters::FilterBody;
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::zep::{Direction, Listing, OrderBy, Page, Result, Uuid, limits};
+use crate::local::{CursorPage, Direction, Listing, OrderBy};
+use crate::zep::{Result, Uuid, limits};
 
 /// The body of a listing (zep-cloud 3.30.0, `GraphEdgesRequest`).
 #[derive(Deserialize)]
@@ -31,10 +32,10 @@ pub(super) async fn page<T, F, R>(
     body: ListBody,
     id: fn(&T) -> &Uuid,
     read: F,
-) -> ApiResult<Page<T>>
+) -> ApiResult<CursorPage<T>>
 where
     F: Fn(Listing) -> R,
-    R: Future<Output = Result<Page<T>>>,
+    R: Future<Output = Result<CursorPage<T>>>,
 {
     let mut listing = body.listing;
     listing.filters = body.filters.map(FilterBody::into_filters).transpose()?;
@@ -51,10 +52,10 @@ async fn after<T, F, R>(
     mut listing: Listing,
     id: fn(&T) -> &Uuid,
     read: F,
-) -> ApiResult<Page<T>>
+) -> ApiResult<CursorPage<T>>
 where
     F: Fn(Listing) -> R,
-    R: Future<Output = Result<Page<T>>>,
+    R: Future<Output = Result<CursorPage<T>>>,
 {
     if listing.order_by == Some(OrderBy::CreatedAt) {
         return Err(ApiError::bad_request(
@@ -79,7 +80,7 @@ where
         let page = read(listing.clone()).await?;
         items.extend(page.items.into_iter().filter(is_after));
         if items.len() as u32 >= size || page.next_cursor.is_none() {
-            return Ok(Page {
+            return Ok(CursorPage {
                 items,
                 next_cursor: page.next_cursor,
             });

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{Routes, Store};
 use crate::emulator::error::ApiResult;
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, listed, success};
-use crate::zep::{Episode, Listing, Metadata, Owner, Uuid, Zep};
+use crate::local::Listing;
+use crate::zep::{Episode, Graphs, Metadata, Owner, Uuid};
 
 /// How many episodes are returned by default: the page size that Zep documents for its listing of
 /// episodes (zep-cloud 3.30.0, `graph.episode.list_by_user_id`).

@@ -11,7 +11,7 @@ use super::cursor_pages::{self, ListBody};
 use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, PathId, Success, listed, success};
-use crate::zep::{Fact, FactPatch, Owner, Uuid, Zep};
+use crate::zep::{Fact, FactPatch, Graphs, Owner, Uuid};
 
 pub(super) fn routes() -> Routes {
     Router::new()

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::zep::Filters;
+use crate::local::Filters;
 
 /// Filters of Zep that the embedded store does not have (zep-cloud 3.30.0, `SearchFilters`). They are
 /// refused: ignoring one would return too much.

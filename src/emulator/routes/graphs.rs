@@ -12,7 +12,8 @@ use super::numbered_pages::{self, ListQuery};
 use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
-use crate::zep::{Direction, Graph, GraphId, GraphPage, Metadata, Zep};
+use crate::local::Direction;
+use crate::zep::{Graph, GraphId, GraphPage, Graphs as _, Metadata};
 
 /// The largest page (zep-cloud 3.30.0, `graph.list_all`).
 const MAX_PAGE: u32 = 100;

@@ -5,7 +5,8 @@ use std::future::Future;
 use serde::Deserialize;
 
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::zep::{Direction, PageNumber, Result};
+use crate::local::{Direction, PageNumber};
+use crate::zep::Result;
 
 /// The default page size (zep-cloud 3.30.0, `graph.list_all`; not documented
 /// for users and threads).

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Routes, Store};
 use crate::emulator::error::ApiResult;
 use crate::emulator::wire::{Answer, PathId};
-use crate::zep::{Project, Task, Zep};
+use crate::zep::{Accounts, Batches, Project, Task};
 
 pub(super) fn routes() -> Routes {
     Router::new()

@@ -9,7 +9,8 @@ use super::filters::FilterBody;
 use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body};
-use crate::zep::{Entity, Episode, Fact, Filters, Reranker, Search, SearchScope, Zep};
+use crate::local::Filters;
+use crate::zep::{Entity, Episode, Fact, Reranker, Search, SearchScope};
 
 /// The default and the largest size of a context block, in characters (zep-cloud 3.30.0,
 /// `graph.search`).
@@ -61,10 +62,11 @@ async fn search(State(zep): Store, Body(body): Body<SearchBody>) -> ApiResult<An
             _ => body.limit,
         },
         reranker: reranker(body.reranker.as_deref(), asked)?,
-        filters: match body.search_filters {
-            Some(filters) => filters.into_filters()?,
-            None => Filters::default(),
-        },
+        from_episodes: Vec::new(),
+    };
+    let filters = match body.search_filters {
+        Some(filters) => filters.into_filters()?,
+        None => Filters::default(),
     };
     let context_chars = body.max_characters.unwrap_or(DEFAULT_CONTEXT_CHARS);
     if context_chars > MAX_CONTEXT_CHARS {
@@ -73,7 +75,7 @@ async fn search(State(zep): Store, Body(body): Body<SearchBody>) -> ApiResult<An
         )));
     }
 
-    let found = zep.search(&owner, &search).await?;
+    let found = zep.search_filtered(&owner, &search, &filters).await?;
     Ok(Answer(match asked {
         Scope::Stored(SearchScope::Edges) => Results {
             edges: Some(found.edges),

@@ -14,8 +14,8 @@ use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::local::ThreadOrder;
 use crate::zep::{
-    AddedMessages, Message, MessagePage, Metadata, ThreadContext, ThreadId, ThreadPage, UserId,
-    Uuid, Zep,
+    AddedMessages, Message, MessagePage, Metadata, ThreadContext, ThreadId, ThreadPage,
+    Threads as _, UserId, Uuid,
 };
 
 pub(super) fn routes() -> Routes {

@@ -11,7 +11,7 @@ use super::{Routes, Store};
 use crate::emulator::error::ApiResult;
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::local::UserOrder;
-use crate::zep::{Entity, NewUser, Thread, User, UserFields, UserId, UserPage, Zep};
+use crate::zep::{Accounts, Entity, NewUser, Thread, User, UserFields, UserId, UserPage};
 
 pub(super) fn routes() -> Routes {
     Router::new()

@@ -151,6 +151,7 @@ fn store(w: &Work<'_>, item: &Pending, ignored: &[Role]) -> Step<Outcome> {
                 data_type,
                 data,
                 created_at,
+                mark: None,
                 metadata,
                 source_description,
             };

@@ -9,6 +9,7 @@ mod nodes;
 mod ranking;
 
 use super::check;
+use super::query::Filters;
 use super::row_filter::{RowFilter, ShownAs};
 use super::sqlite::{Step, Work};
 use super::tables::owners;
@@ -20,9 +21,14 @@ use matches::best;
 /// How many results a search has by default (zep-cloud 3.30.0, `graph.search`).
 const DEFAULT_RESULTS: u32 = 10;
 
-pub(super) fn search(w: &Work<'_>, owner: &Owner, search: &Search) -> Step<Found> {
+pub(super) fn search(
+    w: &Work<'_>,
+    owner: &Owner,
+    search: &Search,
+    filters: &Filters,
+) -> Step<Found> {
     check::search(search, w.behavior.length_counts)?;
-    let filter = RowFilter::new(&search.filters)?;
+    let filter = RowFilter::new(filters)?;
     let owner = owners::find(w, owner)?;
     let limit = search.limit.unwrap_or(DEFAULT_RESULTS) as usize;
     let scoring = Scoring(search.reranker.unwrap_or(Reranker::Rrf));
@@ -51,7 +57,7 @@ pub(super) fn search(w: &Work<'_>, owner: &Owner, search: &Search) -> Step<Found
                 .collect();
         }
         SearchScope::Nodes => {
-            answer.nodes = nodes::best(w, &owner, &words, &search.filters, &filter, limit)?
+            answer.nodes = nodes::best(w, &owner, &words, filters, &filter, limit)?
                 .into_iter()
                 .enumerate()
                 .map(|(rank, (similarity, mut node))| {

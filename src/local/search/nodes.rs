@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use crate::local::check;
+use crate::local::query::Filters;
 use crate::local::row_filter::RowFilter;
 use crate::local::sqlite::{Step, Work};
 use crate::local::tables::entities;
 use crate::local::tables::episode_row::{COLUMNS, EpisodeRow, TABLES};
 use crate::local::tables::owners::OwnerRow;
 use crate::local::words::words;
-use crate::zep::{Entity, Filters, Uuid};
+use crate::zep::{Entity, Uuid};
 
 /// The entities with the largest shares of the question's words, with those shares.
 pub(super) fn best(

@@ -7,9 +7,10 @@ use uuid::Uuid as Raw;
 use super::columns::{same_name, uuid};
 use super::owners::{self, OwnerRow};
 use super::paging::Keyset;
+use crate::local::query::{CursorPage, Listing};
 use crate::local::sqlite::{Step, Work};
 use crate::local::{check, timestamps, uuids};
-use crate::zep::{Entity, Listing, Owner, Page, UserId, Uuid};
+use crate::zep::{Entity, Owner, UserId, Uuid};
 
 /// Counts a mention of a speaker, creating their row with the first one. Returns the row.
 pub(crate) fn mention(w: &Work<'_>, owner: i64, name: &str) -> Step<i64> {
@@ -135,7 +136,7 @@ pub(crate) fn of_owner(w: &Work<'_>, owner: &OwnerRow) -> Step<Vec<Entity>> {
     Ok(all(w, owner)?.into_iter().map(|one| one.entity).collect())
 }
 
-pub(crate) fn list(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<Page<Entity>> {
+pub(crate) fn list(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<CursorPage<Entity>> {
     let keyset = Keyset::new(listing)?;
     let found = owners::find(w, owner)?;
     let entities = all(w, &found)?

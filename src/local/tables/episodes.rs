@@ -11,7 +11,7 @@ use crate::local::behavior::{EpisodeDeletion, MetadataPatch};
 use crate::local::sqlite::{Step, Work};
 use crate::local::{check, timestamps, uuids};
 use crate::zep::{
-    DataType, Episode, Metadata, NewEpisode, NewMessage, Owner, Role, ThreadId, Uuid, record_id,
+    DataType, Episode, Metadata, NewEpisode, NewMessage, Owner, RecordMark, Role, ThreadId, Uuid,
 };
 
 /// The content of a new row: a message or an episode.
@@ -160,7 +160,7 @@ pub(crate) fn of_record(w: &Work<'_>, owner: i64, record: &str) -> Step<Vec<Epis
     // SQLite does not tell the number 1 from the text "1".
     Ok(rows
         .into_iter()
-        .filter(|row| record_id(row.metadata.as_ref()) == Some(record))
+        .filter(|row| row.metadata.as_ref().and_then(RecordMark::record_in) == Some(record))
         .collect())
 }
 

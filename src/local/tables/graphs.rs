@@ -5,9 +5,10 @@ use rusqlite::{OptionalExtension, Row};
 use super::columns::uuid;
 use super::owners;
 use super::paging::{count, window};
+use crate::local::query::PageNumber;
 use crate::local::sqlite::{Step, Work};
 use crate::local::{check, timestamps, uuids};
-use crate::zep::{Graph, GraphId, GraphPage, Owner, PageNumber};
+use crate::zep::{Graph, GraphId, GraphPage, Owner};
 
 const COLUMNS: &str = "uuid, name, title, description, created_at";
 

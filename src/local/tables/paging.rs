@@ -2,8 +2,9 @@
 //! before, so that items added in between shift nothing.
 
 use crate::local::check::invalid;
+use crate::local::query::{CursorPage, Direction, Listing, OrderBy, PageNumber};
 use crate::local::sqlite::{Step, Work};
-use crate::zep::{Direction, Error, Listing, OrderBy, Page, PageNumber, limits};
+use crate::zep::{Error, limits};
 
 /// How many users, threads or graphs a page may hold.
 const PAGE_SIZE: u32 = 1_000;
@@ -42,6 +43,14 @@ pub(crate) struct Keyset {
 pub(crate) type Key = (i64, u128);
 
 impl Keyset {
+    /// All items in one page.
+    pub(crate) const WHOLE: Self = Self {
+        by: OrderBy::Uuid,
+        direction: Direction::Desc,
+        after: None,
+        size: usize::MAX,
+    };
+
     /// By UUID and descending unless the listing says otherwise, as in Zep.
     pub(crate) fn new(listing: &Listing) -> Result<Self, Error> {
         let by = listing.order_by.unwrap_or(OrderBy::Uuid);
@@ -75,7 +84,7 @@ impl Keyset {
     }
 
     /// The page, out of all items in any order.
-    pub(super) fn page<T>(&self, mut items: Vec<(Key, T)>) -> Page<T> {
+    pub(super) fn page<T>(&self, mut items: Vec<(Key, T)>) -> CursorPage<T> {
         items.sort_by_key(|(key, _)| *key);
         if self.direction == Direction::Desc {
             items.reverse();
@@ -90,13 +99,13 @@ impl Keyset {
     }
 
     /// The page, out of its items in order and, if more follow, at least one of those.
-    pub(crate) fn cut<T>(&self, mut items: Vec<(Key, T)>) -> Page<T> {
+    pub(crate) fn cut<T>(&self, mut items: Vec<(Key, T)>) -> CursorPage<T> {
         let more = items.len() > self.size;
         items.truncate(self.size);
         let next_cursor = items.last().filter(|_| more).map(|((at, unique), _)| {
             format!("{}{at:016x}{unique:032x}", mark(self.by, self.direction))
         });
-        Page {
+        CursorPage {
             items: items.into_iter().map(|(_, item)| item).collect(),
             next_cursor,
         }

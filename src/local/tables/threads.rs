@@ -5,9 +5,10 @@ use rusqlite::{OptionalExtension, Row};
 use super::columns::uuid;
 use super::paging::{count, sql_direction, window};
 use super::{entities, index, owners};
+use crate::local::query::{Direction, PageNumber};
 use crate::local::sqlite::{Step, Work};
 use crate::local::{check, timestamps, uuids};
-use crate::zep::{Direction, Error, Owner, PageNumber, Thread, ThreadId, ThreadPage, UserId};
+use crate::zep::{Error, Owner, Thread, ThreadId, ThreadPage, UserId};
 
 /// The order of a listing of threads (zep-cloud 3.30.0, `thread.list_all`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -5,9 +5,10 @@ use rusqlite::{OptionalExtension, Row};
 use super::columns::{json_object, object_text, uuid};
 use super::owners;
 use super::paging::{count, sql_direction, window};
+use crate::local::query::{Direction, PageNumber};
 use crate::local::sqlite::{Step, Work};
 use crate::local::{check, timestamps, uuids};
-use crate::zep::{Direction, NewUser, Owner, PageNumber, User, UserFields, UserId, UserPage};
+use crate::zep::{NewUser, Owner, User, UserFields, UserId, UserPage};
 
 /// The order of a listing of users (zep-cloud 3.30.0, `user.list_ordered`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

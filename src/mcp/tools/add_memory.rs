@@ -10,13 +10,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
 use crate::{
-    mcp::{
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
-    },
+    mcp::{arguments, error::ToolError, server::MemoryServer},
     memory::{
         NewMemories, NewTurn,
+        input::{self, EntityIds},
         model::{Owner, RecordId},
     },
 };
@@ -172,7 +169,7 @@ impl MemoryServer {
 
 impl AddMemoryArgs {
     fn into_new(self) -> Result<NewMemories, ToolError> {
-        let scope = Named {
+        let scope = EntityIds {
             user_id: self.user_id.as_deref(),
             agent_id: self.agent_id.as_deref(),
             app_id: self.app_id.as_deref(),
@@ -192,8 +189,8 @@ impl AddMemoryArgs {
             text: self.text,
             messages,
             metadata: self.metadata.unwrap_or_default(),
-            kind: arguments::kind(self.memory_type.as_deref())?,
-            created_at: arguments::time("created_at", self.created_at.as_deref())?,
+            kind: input::kind(self.memory_type.as_deref())?,
+            created_at: input::time("created_at", self.created_at.as_deref())?,
             idempotency_key: self
                 .idempotency_key
                 .as_deref()
@@ -212,7 +209,7 @@ impl MessageArg {
             role: self.role,
             content: self.content,
             name: self.name,
-            created_at: arguments::time(
+            created_at: input::time(
                 &format!("messages[{index}].created_at"),
                 self.created_at.as_deref(),
             )?,

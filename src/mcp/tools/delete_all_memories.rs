@@ -5,17 +5,16 @@ use rmcp::{
     service::RequestContext, tool, tool_router,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::{
     mcp::{
-        answers::answer,
-        arguments::{self, Named},
-        confirm::{Answered, Confirmed, NamedIds},
+        arguments,
+        confirm::{Answered, Confirmed, in_words},
         error::ToolError,
         server::MemoryServer,
     },
-    memory::{Failure, Purged, access::Right},
+    memory::{access::Right, answers::DeletionAnswer, input::EntityIds},
 };
 
 /// Whose memories.
@@ -30,43 +29,6 @@ struct DeleteAllMemoriesArgs {
     app_id: Option<String>,
     /// What belongs to this conversation.
     run_id: Option<String>,
-}
-
-/// What is gone.
-#[derive(Debug, Serialize)]
-pub(super) struct DeletionAnswer {
-    /// What happened, in a sentence.
-    message: String,
-    /// Whether all that was to be removed is gone.
-    complete: bool,
-    /// What was removed.
-    removed: RemovedAnswer,
-    /// What could not be deleted, and why.
-    failures: Vec<FailureAnswer>,
-    /// How many more could not.
-    failures_not_listed: u64,
-    /// Where it was stored.
-    backend: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-struct RemovedAnswer {
-    /// Whether the user or the agent's graph itself is gone.
-    entity: bool,
-    /// Conversations, with all their messages.
-    sessions: u64,
-    /// Messages in them; null where the user was deleted as a whole.
-    messages: Option<u64>,
-    /// Memories outside of conversations; null where the owner was deleted as a whole.
-    memories: Option<u64>,
-    /// Facts that were left when their sources were gone.
-    facts: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-struct FailureAnswer {
-    what: String,
-    error: String,
 }
 
 #[tool_router(router = delete_all_memories_router, vis = "pub(super)")]
@@ -91,31 +53,31 @@ impl MemoryServer {
         arguments: JsonObject,
         context: RequestContext<RoleServer>,
     ) -> Result<Answered, ToolError> {
-        let named = NamedIds::among(&arguments);
         let args: DeleteAllMemoriesArgs = arguments::parse(arguments)?;
-        let scope = Named {
+        let named = EntityIds {
             user_id: args.user_id.as_deref(),
             agent_id: args.agent_id.as_deref(),
             app_id: args.app_id.as_deref(),
             run_id: args.run_id.as_deref(),
-            ..Named::default()
-        }
-        .scope_of_deletion()?;
-        // Whoever may not is not asked first.
+            ..EntityIds::default()
+        };
+        let scope = named.deletion_scope()?;
+        // Rights are checked before the person is asked.
         let caller = self.caller();
         let default_user = self.memories().default_user(&caller);
         caller.may(Right::Delete, &scope.owner(default_user))?;
-        let whose = match named.is_empty() {
+        let names_nobody = named.named().next().is_none();
+        let whose = match names_nobody {
             true => format!("the default user “{default_user}”"),
-            false => named.in_words(),
+            false => in_words(named),
         };
         let question = format!(
             "Delete all memories of {whose} for good? They cannot be restored. (Backend: {})",
             self.memories().backend()
         );
-        match self.confirm(&context, &question, &named).await? {
+        match self.confirm(&context, &question, named).await? {
             Confirmed::Asking(response) => return Ok(Answered::Asking(response)),
-            Confirmed::NotAsked if named.is_empty() => {
+            Confirmed::NotAsked if names_nobody => {
                 return Err(ToolError::failed(
                     "scope_missing",
                     format!(
@@ -127,48 +89,7 @@ impl MemoryServer {
             Confirmed::Yes | Confirmed::NotAsked => {}
         }
         let purged = self.memories().delete_all(&caller, &scope).await?;
-        let deletion = DeletionAnswer::new(purged, false, self.memories().backend());
-        Ok(Answered::Done(answer(deletion)?))
-    }
-}
-
-impl DeletionAnswer {
-    /// Where the owner was deleted as a whole, nobody counted what it held.
-    pub(super) fn new(purged: Purged, as_a_whole: bool, backend: &'static str) -> Self {
-        let complete = purged.is_complete();
-        let counted = |count: u64| (!as_a_whole).then_some(count);
-        Self {
-            message: match complete {
-                true => "Memories deleted successfully!".to_owned(),
-                false => {
-                    "Not everything could be deleted: see `failures`, and call again to go on."
-                        .to_owned()
-                }
-            },
-            complete,
-            removed: RemovedAnswer {
-                entity: purged.entity,
-                sessions: purged.sessions,
-                messages: counted(purged.messages),
-                memories: counted(purged.texts),
-                facts: counted(purged.facts),
-            },
-            failures: purged
-                .failures
-                .into_iter()
-                .map(FailureAnswer::from)
-                .collect(),
-            failures_not_listed: purged.failures_not_listed,
-            backend,
-        }
-    }
-}
-
-impl From<Failure> for FailureAnswer {
-    fn from(failure: Failure) -> Self {
-        Self {
-            what: failure.what,
-            error: failure.error,
-        }
+        let deletion = DeletionAnswer::new(purged, self.memories().backend());
+        Ok(Answered::Done(arguments::answer(deletion)?))
     }
 }

@@ -7,16 +7,14 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::delete_all_memories::DeletionAnswer;
 use crate::{
     mcp::{
-        answers::answer,
-        arguments::{self, Named},
-        confirm::{Answered, Confirmed, NamedIds},
+        arguments,
+        confirm::{Answered, Confirmed, in_words},
         error::ToolError,
         server::MemoryServer,
     },
-    memory::{EntityId, access::Right, model::Scope},
+    memory::{EntityId, access::Right, answers::DeletionAnswer, input::EntityIds, model::Scope},
 };
 
 /// Which one: exactly one of the four.
@@ -55,10 +53,16 @@ impl MemoryServer {
         arguments: JsonObject,
         context: RequestContext<RoleServer>,
     ) -> Result<Answered, ToolError> {
-        let named = NamedIds::among(&arguments);
         let args: DeleteEntitiesArgs = arguments::parse(arguments)?;
-        let entity = args.entity()?;
-        // Whoever may not is not asked first.
+        let named = EntityIds {
+            user_id: args.user_id.as_deref(),
+            agent_id: args.agent_id.as_deref(),
+            app_id: args.app_id.as_deref(),
+            run_id: args.run_id.as_deref(),
+            ..EntityIds::default()
+        };
+        let entity = only_entity(named.deletion_scope()?)?;
+        // Rights are checked before the person is asked.
         let caller = self.caller();
         caller.may(
             Right::Delete,
@@ -66,64 +70,58 @@ impl MemoryServer {
         )?;
         let question = format!(
             "Delete {} with all memories for good? They cannot be restored. (Backend: {})",
-            named.in_words(),
+            in_words(named),
             self.memories().backend()
         );
-        if let Confirmed::Asking(response) = self.confirm(&context, &question, &named).await? {
+        if let Confirmed::Asking(response) = self.confirm(&context, &question, named).await? {
             return Ok(Answered::Asking(response));
         }
         let as_a_whole = matches!(entity, EntityId::User(_));
         let purged = self.memories().delete_entity(&caller, entity).await?;
-        let deletion = DeletionAnswer::new(purged, as_a_whole, self.memories().backend());
-        Ok(Answered::Done(answer(deletion)?))
+        let backend = self.memories().backend();
+        let deletion = match as_a_whole {
+            true => DeletionAnswer::of_owner(purged, backend),
+            false => DeletionAnswer::new(purged, backend),
+        };
+        Ok(Answered::Done(arguments::answer(deletion)?))
     }
 }
 
-impl DeleteEntitiesArgs {
-    fn entity(self) -> Result<EntityId, ToolError> {
-        let scope = Named {
-            user_id: self.user_id.as_deref(),
-            agent_id: self.agent_id.as_deref(),
-            app_id: self.app_id.as_deref(),
-            run_id: self.run_id.as_deref(),
-            ..Named::default()
-        }
-        .scope_of_deletion()?;
-        match scope {
-            Scope {
-                user: Some(user),
-                agent: None,
-                app: None,
-                session: None,
-            } => Ok(EntityId::User(user)),
-            Scope {
-                user: None,
-                agent: Some(agent),
-                app: None,
-                session: None,
-            } => Ok(EntityId::Agent(agent)),
-            Scope {
-                user: None,
-                agent: None,
-                app: Some(app),
-                session: None,
-            } => Ok(EntityId::App(app)),
-            Scope {
-                user: None,
-                agent: None,
-                app: None,
-                session: Some(session),
-            } => Ok(EntityId::Run(session)),
-            scope if scope == Scope::default() => Err(ToolError::failed(
-                "scope_missing",
-                "Provide user_id, agent_id, app_id, or run_id before calling delete_entities."
-                    .into(),
-            )),
-            _ => Err(ToolError::argument(
-                "several ids are given, and delete_entities takes exactly one; nothing was \
-                 deleted. To delete what belongs to all of them at once use delete_all_memories"
-                    .into(),
-            )),
-        }
+/// The entity of a scope that names exactly one.
+fn only_entity(scope: Scope) -> Result<EntityId, ToolError> {
+    match scope {
+        Scope {
+            user: Some(user),
+            agent: None,
+            app: None,
+            session: None,
+        } => Ok(EntityId::User(user)),
+        Scope {
+            user: None,
+            agent: Some(agent),
+            app: None,
+            session: None,
+        } => Ok(EntityId::Agent(agent)),
+        Scope {
+            user: None,
+            agent: None,
+            app: Some(app),
+            session: None,
+        } => Ok(EntityId::App(app)),
+        Scope {
+            user: None,
+            agent: None,
+            app: None,
+            session: Some(session),
+        } => Ok(EntityId::Run(session)),
+        scope if scope == Scope::default() => Err(ToolError::failed(
+            "scope_missing",
+            "Provide user_id, agent_id, app_id, or run_id before calling delete_entities.".into(),
+        )),
+        _ => Err(ToolError::argument(
+            "several ids are given, and delete_entities takes exactly one; nothing was \
+             deleted. To delete what belongs to all of them at once use delete_all_memories"
+                .into(),
+        )),
     }
 }

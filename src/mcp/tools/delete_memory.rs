@@ -9,13 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    mcp::{
-        answers::answer,
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
-    },
-    memory::{Deleted, Removed},
+    mcp::{arguments, error::ToolError, server::MemoryServer},
+    memory::{Deleted, Removed, input::EntityIds},
 };
 
 /// Which memory.
@@ -24,9 +19,9 @@ use crate::{
 struct DeleteMemoryArgs {
     /// Its id.
     memory_id: String,
-    /// Whose it is, if you know: spares looking that up.
+    /// Whose it is, if known: saves a lookup.
     user_id: Option<String>,
-    /// The agent whose own it is, if you know.
+    /// The agent whose own it is, if known.
     agent_id: Option<String>,
 }
 
@@ -71,17 +66,12 @@ impl MemoryServer {
     )]
     async fn delete_memory(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
         let args: DeleteMemoryArgs = arguments::parse(arguments)?;
-        let scope = Named {
-            user_id: args.user_id.as_deref(),
-            agent_id: args.agent_id.as_deref(),
-            ..Named::default()
-        }
-        .scope()?;
+        let scope = EntityIds::of(&args.user_id, &args.agent_id).scope()?;
         let deleted = self
             .memories()
             .delete(&self.caller(), &args.memory_id, &scope)
             .await?;
-        answer(DeleteMemoryAnswer::new(deleted, self.memories().backend()))
+        arguments::answer(DeleteMemoryAnswer::new(deleted, self.memories().backend()))
     }
 }
 

@@ -8,13 +8,8 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::list_events::EventAnswer;
-use crate::mcp::{
-    answers::answer,
-    arguments::{self, Named},
-    error::ToolError,
-    server::MemoryServer,
-};
+use crate::mcp::{arguments, error::ToolError, server::MemoryServer};
+use crate::memory::{answers::EventAnswer, input::EntityIds};
 
 /// Which memory.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -22,9 +17,9 @@ use crate::mcp::{
 struct GetEventStatusArgs {
     /// The memory's id, as add_memory answered it.
     event_id: String,
-    /// Whose it is, if you know: spares looking that up.
+    /// Whose it is, if known: saves a lookup.
     user_id: Option<String>,
-    /// The agent whose own it is, if you know.
+    /// The agent whose own it is, if known.
     agent_id: Option<String>,
 }
 
@@ -40,16 +35,11 @@ impl MemoryServer {
     )]
     async fn get_event_status(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
         let args: GetEventStatusArgs = arguments::parse(arguments)?;
-        let scope = Named {
-            user_id: args.user_id.as_deref(),
-            agent_id: args.agent_id.as_deref(),
-            ..Named::default()
-        }
-        .scope()?;
+        let scope = EntityIds::of(&args.user_id, &args.agent_id).scope()?;
         let event = self
             .memories()
             .event(&self.caller(), &args.event_id, &scope)
             .await?;
-        answer(EventAnswer::from(event))
+        arguments::answer(EventAnswer::from(event))
     }
 }

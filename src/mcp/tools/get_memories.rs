@@ -10,16 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{
-        answers::{MemoryAnswer, answer},
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
+    mcp::{arguments, error::ToolError, server::MemoryServer},
+    memory::{
+        BrowseQuery, MAX_PAGE_SIZE, MemoryPage,
+        answers::MemoryAnswer,
+        input::{self, EntityIds},
     },
-    memory::{BrowseQuery, MAX_PAGE_SIZE, MemoryPage},
 };
 
-/// How many memories a page has where nobody says (mem0-mcp-server).
+/// Memories of a page by default (mem0-mcp-server).
 const DEFAULT_PAGE_SIZE: u32 = 10;
 
 /// Which page of which memories.
@@ -63,7 +62,7 @@ struct GetMemoriesAnswer {
     previous: Option<String>,
     /// Newest first, by when they happened.
     results: Vec<MemoryAnswer>,
-    /// Whether there are more than could be looked through.
+    /// Whether there are more than could be read.
     truncated: bool,
 }
 
@@ -85,7 +84,7 @@ impl MemoryServer {
         let args: GetMemoriesArgs = arguments::parse(arguments)?;
         let query = args.into_query()?;
         let page = self.memories().browse(&self.caller(), &query).await?;
-        answer(GetMemoriesAnswer {
+        arguments::answer(GetMemoriesAnswer {
             count: page.count,
             next: page
                 .has_next
@@ -107,26 +106,24 @@ fn arguments_of(query: &BrowseQuery, number: u32, page: &MemoryPage) -> String {
 
 impl GetMemoriesArgs {
     fn into_query(self) -> Result<BrowseQuery, ToolError> {
-        let filter = arguments::filter(
-            self.filters,
-            Named {
-                user_id: self.user_id.as_deref(),
-                agent_id: self.agent_id.as_deref(),
-                app_id: self.app_id.as_deref(),
-                run_id: self.run_id.as_deref(),
-                ..Named::default()
-            },
-        )?;
+        let ids = EntityIds {
+            user_id: self.user_id.as_deref(),
+            agent_id: self.agent_id.as_deref(),
+            app_id: self.app_id.as_deref(),
+            run_id: self.run_id.as_deref(),
+            ..EntityIds::default()
+        };
+        let filter = ids.filter(self.filters)?;
         Ok(BrowseQuery {
             filter,
-            page: arguments::in_range("page", self.page, 1..=u32::MAX - 1, 1)?,
-            page_size: arguments::in_range(
+            page: input::in_range("page", self.page, 1..=u32::MAX - 1, 1)?,
+            page_size: input::in_range(
                 "page_size",
                 self.page_size,
                 1..=MAX_PAGE_SIZE,
                 DEFAULT_PAGE_SIZE,
             )?,
-            before: arguments::time("before", self.before.as_deref())?,
+            before: input::time("before", self.before.as_deref())?,
             include_invalid: self.include_invalid.unwrap_or(false),
         })
     }

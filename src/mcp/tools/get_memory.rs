@@ -8,12 +8,8 @@ use rmcp::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::mcp::{
-    answers::{MemoryAnswer, answer},
-    arguments::{self, Named},
-    error::ToolError,
-    server::MemoryServer,
-};
+use crate::mcp::{arguments, error::ToolError, server::MemoryServer};
+use crate::memory::{answers::MemoryAnswer, input::EntityIds};
 
 /// Which memory.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -21,9 +17,9 @@ use crate::mcp::{
 struct GetMemoryArgs {
     /// Its id, as search_memories, get_memories or get_session tell it.
     memory_id: String,
-    /// Whose it is, if you know: spares looking that up.
+    /// Whose it is, if known: saves a lookup.
     user_id: Option<String>,
-    /// The agent whose own it is, if you know.
+    /// The agent whose own it is, if known.
     agent_id: Option<String>,
 }
 
@@ -39,16 +35,11 @@ impl MemoryServer {
     )]
     async fn get_memory(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
         let args: GetMemoryArgs = arguments::parse(arguments)?;
-        let scope = Named {
-            user_id: args.user_id.as_deref(),
-            agent_id: args.agent_id.as_deref(),
-            ..Named::default()
-        }
-        .scope()?;
+        let scope = EntityIds::of(&args.user_id, &args.agent_id).scope()?;
         let memory = self
             .memories()
             .get(&self.caller(), &args.memory_id, &scope)
             .await?;
-        answer(MemoryAnswer::from(memory))
+        arguments::answer(MemoryAnswer::from(memory))
     }
 }

@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
+    mcp::{arguments, error::ToolError, server::MemoryServer},
+    memory::{
+        self, MAX_RECORDS, PageOf, SessionQuery, Summary,
+        input::{self, EntityIds},
+        model::Record,
     },
-    memory::{self, MAX_RECORDS, PageOf, SessionQuery, Summary, model::Record},
 };
 
-/// How many messages a page holds where nobody says.
+/// Messages of a page by default.
 const DEFAULT_RECORDS: u32 = 50;
 
 /// Which part of which conversation to read.
@@ -27,7 +27,7 @@ const DEFAULT_RECORDS: u32 = 50;
 struct GetSessionArgs {
     /// Which conversation. Messages that were stored without one are in `default`.
     session_id: String,
-    /// Whose. Left out, the server's default user.
+    /// The user. Left out, the server's default user.
     user_id: Option<String>,
     /// How many messages a page holds at most: 1 to 200, 50 if left out.
     #[schemars(range(min = 1, max = 200))]
@@ -76,7 +76,7 @@ struct SessionMessage {
     name: Option<String>,
     /// What was said.
     content: String,
-    /// When; null where nobody said.
+    /// When; null if not known.
     created_at: Option<String>,
     /// What kind of memory it is.
     memory_type: Option<String>,
@@ -133,19 +133,19 @@ impl MemoryServer {
 
 impl GetSessionArgs {
     fn into_query(self) -> Result<SessionQuery, memory::Error> {
-        let scope = Named {
+        let scope = EntityIds {
             user_id: self.user_id.as_deref(),
             session_id: Some(&self.session_id),
-            ..Named::default()
+            ..EntityIds::default()
         }
         .scope()?;
         let page = match (self.last, self.cursor, self.limit) {
             (None, cursor, limit) => PageOf::Forward {
                 cursor: cursor.as_deref().map(str::parse).transpose()?,
-                limit: arguments::in_range("limit", limit, 1..=MAX_RECORDS, DEFAULT_RECORDS)?,
+                limit: input::in_range("limit", limit, 1..=MAX_RECORDS, DEFAULT_RECORDS)?,
             },
             (last, None, None) => PageOf::Last {
-                count: arguments::in_range("last", last, 1..=MAX_RECORDS, DEFAULT_RECORDS)?,
+                count: input::in_range("last", last, 1..=MAX_RECORDS, DEFAULT_RECORDS)?,
             },
             (Some(_), _, _) => {
                 return Err(memory::Error::invalid(
@@ -157,7 +157,7 @@ impl GetSessionArgs {
         Ok(SessionQuery {
             scope,
             page,
-            kind: arguments::kind(self.memory_type.as_deref())?,
+            kind: input::kind(self.memory_type.as_deref())?,
             include_context: self.include_context.unwrap_or(false),
             include_summary: self.summary.unwrap_or(false),
         })

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{answers::answer, arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, server::MemoryServer},
     memory::{Entity, MAX_ENTITIES},
 };
 
@@ -42,12 +42,12 @@ struct ListEntitiesAnswer {
     total_runs: u64,
     /// Whether there are more than are listed.
     truncated: bool,
-    /// What to know about a list that was cut.
+    /// A note on a list that was cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
 
-/// One of them.
+/// One entity.
 #[derive(Debug, Serialize)]
 struct EntityAnswer {
     id: String,
@@ -84,7 +84,7 @@ impl MemoryServer {
         let note = found.truncated.then(|| {
             format!("there are more: at most {MAX_ENTITIES} of each type are listed, oldest first")
         });
-        answer(ListEntitiesAnswer {
+        arguments::answer(ListEntitiesAnswer {
             count: found.entities.len(),
             next: None,
             previous: None,

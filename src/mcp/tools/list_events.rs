@@ -9,16 +9,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    mcp::{
-        answers::answer,
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
+    mcp::{arguments, error::ToolError, server::MemoryServer},
+    memory::{
+        answers::EventAnswer,
+        input::{self, EntityIds},
     },
-    memory::{Event, model::Owner},
 };
 
-/// How many events are listed where nobody says.
+/// Events listed by default.
 const DEFAULT_EVENTS: u32 = 20;
 /// The most that are listed: two requests.
 const MAX_EVENTS: u32 = 100;
@@ -27,7 +25,7 @@ const MAX_EVENTS: u32 = 100;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ListEventsArgs {
-    /// Whose. Left out, the server's default user.
+    /// The user. Left out, the server's default user.
     user_id: Option<String>,
     /// The agent whose own memory.
     agent_id: Option<String>,
@@ -49,34 +47,6 @@ struct ListEventsAnswer {
     results: Vec<EventAnswer>,
 }
 
-/// The storing of one memory, in mem0's fields.
-#[derive(Debug, Serialize)]
-pub(super) struct EventAnswer {
-    /// The memory's id.
-    id: String,
-    /// The same.
-    event_id: String,
-    /// Always ADD.
-    event_type: &'static str,
-    /// SUCCEEDED: its facts can be found. PENDING: Zep is still extracting them.
-    status: &'static str,
-    /// What it is: episode, message or fact.
-    kind: &'static str,
-    user_id: Option<String>,
-    session_id: Option<String>,
-    /// The memory that came of it.
-    results: Vec<EventResult>,
-    /// When what is remembered happened.
-    created_at: Option<String>,
-    updated_at: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct EventResult {
-    id: String,
-    event: &'static str,
-}
-
 #[tool_router(router = list_events_router, vis = "pub(super)")]
 impl MemoryServer {
     #[tool(
@@ -89,50 +59,17 @@ impl MemoryServer {
     )]
     async fn list_events(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
         let args: ListEventsArgs = arguments::parse(arguments)?;
-        let scope = Named {
-            user_id: args.user_id.as_deref(),
-            agent_id: args.agent_id.as_deref(),
-            ..Named::default()
-        }
-        .scope()?;
-        let limit = arguments::in_range("limit", args.limit, 1..=MAX_EVENTS, DEFAULT_EVENTS)?;
+        let scope = EntityIds::of(&args.user_id, &args.agent_id).scope()?;
+        let limit = input::in_range("limit", args.limit, 1..=MAX_EVENTS, DEFAULT_EVENTS)?;
         let events = self
             .memories()
             .events(&self.caller(), &scope, limit as usize)
             .await?;
-        answer(ListEventsAnswer {
+        arguments::answer(ListEventsAnswer {
             count: events.len(),
             next: None,
             previous: None,
             results: events.into_iter().map(EventAnswer::from).collect(),
         })
-    }
-}
-
-impl From<Event> for EventAnswer {
-    fn from(event: Event) -> Self {
-        let id = event.id.to_string();
-        let created_at = event.created_at.map(|time| time.to_string());
-        Self {
-            event_id: id.clone(),
-            event_type: "ADD",
-            status: match event.processed {
-                true => "SUCCEEDED",
-                false => "PENDING",
-            },
-            kind: event.form.as_str(),
-            user_id: match event.owner {
-                Owner::User(user) => Some(user.to_string()),
-                Owner::Graph(_) => None,
-            },
-            session_id: event.session,
-            results: vec![EventResult {
-                id: id.clone(),
-                event: "ADD",
-            }],
-            updated_at: created_at.clone(),
-            created_at,
-            id,
-        }
     }
 }

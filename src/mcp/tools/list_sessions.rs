@@ -9,24 +9,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    mcp::{
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
+    mcp::{arguments, error::ToolError, server::MemoryServer},
+    memory::{
+        SessionInfo,
+        input::{self, EntityIds},
     },
-    memory::SessionInfo,
 };
 
 /// The most sessions of an answer: each costs a request.
 const MAX_SESSIONS: u32 = 100;
-/// How many sessions are listed where nobody says.
+/// Sessions listed by default.
 const DEFAULT_SESSIONS: u32 = 20;
 
 /// Whose conversations to list.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ListSessionsArgs {
-    /// Whose. Left out, the server's default user.
+    /// The user. Left out, the server's default user.
     user_id: Option<String>,
     /// How many at most, newest first: 1 to 100, 20 if left out.
     #[schemars(range(min = 1, max = 100))]
@@ -75,13 +74,13 @@ impl MemoryServer {
         arguments: JsonObject,
     ) -> Result<Json<ListSessionsAnswer>, ToolError> {
         let args: ListSessionsArgs = arguments::parse(arguments)?;
-        let scope = Named {
+        let scope = EntityIds {
             user_id: args.user_id.as_deref(),
-            ..Named::default()
+            ..EntityIds::default()
         }
         .scope()?;
-        let limit = arguments::in_range("limit", args.limit, 1..=MAX_SESSIONS, DEFAULT_SESSIONS)?;
-        let offset = arguments::in_range("offset", args.offset, 0..=u32::MAX, 0)?;
+        let limit = input::in_range("limit", args.limit, 1..=MAX_SESSIONS, DEFAULT_SESSIONS)?;
+        let offset = input::in_range("offset", args.offset, 0..=u32::MAX, 0)?;
         let list = self
             .memories()
             .sessions(&self.caller(), &scope, offset as usize, limit as usize)

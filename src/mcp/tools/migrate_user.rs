@@ -16,7 +16,8 @@ use crate::{
     mcp::{
         arguments,
         error::ToolError,
-        migration::{Telling, UserArg, shorten},
+        migration::{UserArg, shorten},
+        progress::ProgressReporter,
         server::MemoryServer,
     },
     migration::{Report, Request, Source},
@@ -78,16 +79,16 @@ impl MemoryServer {
             append: args.append.unwrap_or_default(),
             ..args.user.request(&args.session_ids.unwrap_or_default())?
         };
-        // A cancelled call is dropped: what it reads then ends, too, and the request in flight is
-        // finished by itself.
+        // A cancelled call is dropped: reading ends with it, and the request in flight completes in
+        // the background.
         let cancelled = CancellationToken::new();
         let _cancel_on_drop = cancelled.clone().drop_guard();
         let migrator = self.migrator();
         let source = source.unwrap_or_else(Source::nothing);
-        let telling = Telling::new(&context);
-        let watch = telling.watch();
+        let progress = ProgressReporter::new(&context);
+        let watch = progress.watch();
         let run = migrator.run(source, &request, false, watch, &cancelled);
-        let outcome = telling.during(run).await?;
+        let outcome = progress.during(run).await?;
         let mut report = outcome.report;
         report.errors_not_listed += shorten(&mut report.errors);
         report.warnings_not_listed += shorten(&mut report.warnings);

@@ -1,5 +1,5 @@
-//! The tools, one file each, all of one shape: the arguments, the answer, and a call that checks
-//! the arguments, makes one call to the service and shapes its answer.
+//! The tools, one file each, all of one shape: typed arguments, a typed answer, and a function that
+//! makes one call to the service.
 
 mod add_memory;
 mod delete_all_memories;
@@ -26,7 +26,7 @@ use serde_json::Value;
 use super::server::MemoryServer;
 use crate::config::Tools;
 
-/// Leaves the chosen tools.
+/// Removes the tools that were not chosen.
 pub(super) fn keep(router: &mut ToolRouter<MemoryServer>, chosen: &Tools) {
     for tool in Tools::known().iter().filter(|tool| !chosen.has(**tool)) {
         router.remove_route(tool.as_str());
@@ -40,24 +40,24 @@ pub(super) fn router() -> ToolRouter<MemoryServer> {
         if let Some(schema) = &mut route.attr.output_schema {
             Arc::make_mut(schema)
                 .values_mut()
-                .for_each(without_rusts_formats);
+                .for_each(remove_uint_formats);
         }
     }
     router
 }
 
-/// Takes out the formats that schemars adds for unsigned numbers (`uint64`): JSON Schema has none
-/// such, and the TypeScript SDK warns of each, each time that tools are listed.
-fn without_rusts_formats(schema: &mut Value) {
+/// Removes the formats that schemars adds for unsigned numbers (`uint64`): JSON Schema has none, and
+/// the TypeScript SDK warns about each whenever it lists tools.
+fn remove_uint_formats(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             let format = fields.get("format").and_then(Value::as_str);
             if format.is_some_and(|format| format.starts_with("uint")) {
                 fields.shift_remove("format");
             }
-            fields.values_mut().for_each(without_rusts_formats);
+            fields.values_mut().for_each(remove_uint_formats);
         }
-        Value::Array(items) => items.iter_mut().for_each(without_rusts_formats),
+        Value::Array(items) => items.iter_mut().for_each(remove_uint_formats),
         _ => {}
     }
 }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schemas_name_no_formats_of_rusts_own() {
+    fn schemas_have_no_uint_formats() {
         for tool in router().list_all() {
             let schemas = serde_json::to_string(&tool).unwrap();
             assert!(!schemas.contains("\"uint"), "{}", tool.name);

@@ -9,19 +9,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::search_memory::note;
 use crate::{
-    mcp::{
-        answers::{MemoryAnswer, answer},
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
+    mcp::{arguments, error::ToolError, server::MemoryServer},
+    memory::{
+        Among, SearchQuery, Whose,
+        answers::MemoryAnswer,
+        input::{self, EntityIds},
     },
-    memory::{self, Among, SearchQuery, Whose},
     zep::limits::SEARCH_RESULTS,
 };
 
-/// How many results there are where nobody says (mem0 Platform, `top_k`).
+/// Results by default (mem0 Platform, `top_k`).
 const DEFAULT_RESULTS: u32 = 10;
 /// The most that may be asked for (mem0 Platform, `top_k`). There are at most 50.
 const MOST_ASKED: u32 = 1_000;
@@ -39,7 +37,7 @@ struct SearchMemoriesArgs {
     limit: Option<i64>,
     /// Another name for `limit`.
     top_k: Option<i64>,
-    /// Only results at least so alike, 0 to 1; 0 is no bound.
+    /// Only results with at least this likeness, 0 to 1; 0 is no bound.
     threshold: Option<f64>,
     /// Only this user's: short for a filter.
     user_id: Option<String>,
@@ -66,7 +64,7 @@ struct SearchMemoriesAnswer {
     results: Vec<MemoryAnswer>,
     /// Whether more may match than was looked at.
     truncated: bool,
-    /// Anything to know about how the question was understood.
+    /// Notes on how the question was understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
@@ -95,43 +93,35 @@ impl MemoryServer {
             .memories()
             .search(&self.caller(), args.into_query()?)
             .await?;
-        answer(SearchMemoriesAnswer {
+        arguments::answer(SearchMemoriesAnswer {
+            note: found.note(),
             results: found.results.into_iter().map(MemoryAnswer::from).collect(),
             truncated: found.truncated,
-            note: note(found.query_shortened, found.truncated),
         })
     }
 }
 
 impl SearchMemoriesArgs {
     fn into_query(self) -> Result<SearchQuery, ToolError> {
-        let filter = arguments::filter(
-            self.filters,
-            Named {
-                user_id: self.user_id.as_deref(),
-                agent_id: self.agent_id.as_deref(),
-                app_id: self.app_id.as_deref(),
-                run_id: self.run_id.as_deref(),
-                ..Named::default()
-            },
-        )?;
-        if let Some(threshold) = self.threshold
-            && !(0.0..=1.0).contains(&threshold)
-        {
-            let problem = format!("is {threshold}; it may be 0 to 1");
-            return Err(memory::Error::invalid("threshold", problem).into());
-        }
+        let ids = EntityIds {
+            user_id: self.user_id.as_deref(),
+            agent_id: self.agent_id.as_deref(),
+            app_id: self.app_id.as_deref(),
+            run_id: self.run_id.as_deref(),
+            ..EntityIds::default()
+        };
+        let filter = ids.filter(self.filters)?;
         let (field, limit) = match (self.limit, self.top_k) {
             (None, top_k) => ("top_k", top_k),
             (limit, _) => ("limit", limit),
         };
-        let limit = arguments::in_range(field, limit, 1..=MOST_ASKED, DEFAULT_RESULTS)?;
+        let limit = input::in_range(field, limit, 1..=MOST_ASKED, DEFAULT_RESULTS)?;
         Ok(SearchQuery {
             whose: Whose::Filter(filter),
             query: self.query,
             among: Among::Facts,
             limit: limit.min(SEARCH_RESULTS),
-            min_score: self.threshold.filter(|threshold| *threshold > 0.0),
+            min_score: input::likeness("threshold", self.threshold)?.filter(|least| *least > 0.0),
             include_invalid: self.include_invalid.unwrap_or(false),
         })
     }

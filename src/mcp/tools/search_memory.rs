@@ -9,17 +9,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    mcp::{
+    mcp::{arguments, error::ToolError, server::MemoryServer},
+    memory::{
+        Among, SearchQuery, Whose,
         answers::MemoryAnswer,
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
+        input::{self, EntityIds},
     },
-    memory::{self, Among, SearchQuery, Whose},
     zep::limits::SEARCH_RESULTS,
 };
 
-/// How many results there are where nobody says.
+/// Results by default.
 const DEFAULT_RESULTS: u32 = 10;
 
 /// What to look for, and in whose memory.
@@ -43,7 +42,7 @@ struct SearchMemoryArgs {
     limit: Option<i64>,
     /// What to look through, facts if left out.
     scope: Option<ScopeArg>,
-    /// Only results at least so alike, 0 to 1.
+    /// Only results with at least this likeness, 0 to 1.
     #[schemars(range(min = 0.0, max = 1.0))]
     min_score: Option<f64>,
     /// Also facts that are no longer true.
@@ -68,9 +67,9 @@ enum ScopeArg {
 struct SearchMemoryAnswer {
     /// Best first.
     results: Vec<MemoryAnswer>,
-    /// With `scope: context`: the block.
+    /// With `scope: context`: the context block.
     context: Option<String>,
-    /// Anything to know about how the question was understood.
+    /// Notes on how the question was understood.
     note: Option<String>,
 }
 
@@ -96,27 +95,16 @@ impl MemoryServer {
             .search(&self.caller(), args.into_query()?)
             .await?;
         Ok(Json(SearchMemoryAnswer {
+            note: answer.note(),
             results: answer.results.into_iter().map(MemoryAnswer::from).collect(),
             context: answer.context,
-            note: note(answer.query_shortened, answer.truncated),
         }))
     }
 }
 
-/// What is to be known of how a question was answered.
-pub(super) fn note(query_shortened: bool, truncated: bool) -> Option<String> {
-    let shortened = query_shortened.then_some("the query was shortened to 400 characters");
-    let truncated = truncated.then_some(
-        "not everything that may match was looked at: narrow the question, or read further with \
-         get_memories or get_session",
-    );
-    let notes: Vec<_> = shortened.into_iter().chain(truncated).collect();
-    (!notes.is_empty()).then(|| notes.join("; "))
-}
-
 impl SearchMemoryArgs {
     fn into_query(self) -> Result<SearchQuery, ToolError> {
-        let scope = Named {
+        let scope = EntityIds {
             user_id: self.user_id.as_deref(),
             agent_id: self.agent_id.as_deref(),
             app_id: self.app_id.as_deref(),
@@ -124,12 +112,6 @@ impl SearchMemoryArgs {
             run_id: self.run_id.as_deref(),
         }
         .scope()?;
-        if let Some(score) = self.min_score
-            && !(0.0..=1.0).contains(&score)
-        {
-            let problem = format!("is {score}; it may be 0 to 1");
-            return Err(memory::Error::invalid("min_score", problem).into());
-        }
         Ok(SearchQuery {
             whose: Whose::Scope(scope),
             query: self.query,
@@ -139,8 +121,8 @@ impl SearchMemoryArgs {
                 ScopeArg::Entities => Among::Entities,
                 ScopeArg::Context => Among::Context,
             },
-            limit: arguments::in_range("limit", self.limit, 1..=SEARCH_RESULTS, DEFAULT_RESULTS)?,
-            min_score: self.min_score,
+            limit: input::in_range("limit", self.limit, 1..=SEARCH_RESULTS, DEFAULT_RESULTS)?,
+            min_score: input::likeness("min_score", self.min_score)?,
             include_invalid: self.include_invalid.unwrap_or(false),
         })
     }

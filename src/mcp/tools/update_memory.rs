@@ -10,13 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{
-        answers::{MemoryAnswer, answer},
-        arguments::{self, Named},
-        error::ToolError,
-        server::MemoryServer,
-    },
-    memory::Change,
+    mcp::{arguments, error::ToolError, server::MemoryServer},
+    memory::{Change, answers::MemoryAnswer, input::EntityIds},
 };
 
 /// Which memory, and what of it to change.
@@ -27,11 +22,11 @@ struct UpdateMemoryArgs {
     memory_id: String,
     /// The new words. Not of a message (a turn of a conversation), which stays as it was said.
     text: Option<String>,
-    /// The new fields, in the place of all old ones.
+    /// The new fields, replacing all old ones.
     metadata: Option<Map<String, Value>>,
-    /// Whose it is, if you know: spares looking that up.
+    /// Whose it is, if known: saves a lookup.
     user_id: Option<String>,
-    /// The agent whose own it is, if you know.
+    /// The agent whose own it is, if known.
     agent_id: Option<String>,
 }
 
@@ -43,7 +38,7 @@ struct UpdateMemoryAnswer {
     /// As it is now.
     #[serde(flatten)]
     memory: MemoryAnswer,
-    /// The id that it had before, if it has another one now: a text gets a new one with new words.
+    /// Its id before, if it changed: a text gets a new id with new words.
     previous_id: Option<String>,
     /// Where it is stored.
     backend: &'static str,
@@ -67,12 +62,7 @@ impl MemoryServer {
     )]
     async fn update_memory(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
         let args: UpdateMemoryArgs = arguments::parse(arguments)?;
-        let scope = Named {
-            user_id: args.user_id.as_deref(),
-            agent_id: args.agent_id.as_deref(),
-            ..Named::default()
-        }
-        .scope()?;
+        let scope = EntityIds::of(&args.user_id, &args.agent_id).scope()?;
         let change = Change {
             text: args.text,
             metadata: args.metadata,
@@ -81,7 +71,7 @@ impl MemoryServer {
             .memories()
             .update(&self.caller(), &args.memory_id, &scope, change)
             .await?;
-        answer(UpdateMemoryAnswer {
+        arguments::answer(UpdateMemoryAnswer {
             message: "Memory updated successfully!",
             memory: changed.memory.into(),
             previous_id: changed.previous_id.map(|id| id.to_string()),

@@ -16,7 +16,8 @@ use crate::{
     mcp::{
         arguments,
         error::ToolError,
-        migration::{Telling, UserArg, shorten},
+        migration::{UserArg, shorten},
+        progress::ProgressReporter,
         server::MemoryServer,
     },
     migration::{Request, Validation},
@@ -72,10 +73,10 @@ impl MemoryServer {
         let cancelled = CancellationToken::new();
         let _cancel_on_drop = cancelled.clone().drop_guard();
         let migrator = self.migrator();
-        let telling = Telling::new(&context);
-        let watch = telling.watch();
+        let progress = ProgressReporter::new(&context);
+        let watch = progress.watch();
         let comparison = migrator.validate(source, &request, watch, &cancelled);
-        let mut validation = telling.during(comparison).await?;
+        let mut validation = progress.during(comparison).await?;
         validation.issues_not_listed += shorten(&mut validation.issues);
         validation.source_problems_not_listed += shorten(&mut validation.source_problems);
         Ok(Json(validation))

@@ -1,4 +1,4 @@
-//! One condition of a filter, and whether a memory fulfils it.
+//! One condition of a filter, and whether a memory meets it.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 use super::Candidate;
 use super::values::{Case, Moment, contains, order, same, text_contains};
 
-/// Where the migration from mem0 keeps the day after which a memory is not shown.
+/// The metadata key in which the migration from mem0 keeps the expiration date.
 const EXPIRATION: &str = "expiration_date";
 
 /// One condition.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Condition {
     User(Ids),
     Agent(Ids),
@@ -22,36 +22,36 @@ pub(super) enum Condition {
     Memory(Ids),
     Time(TimeOf, Times),
     Category(Ids),
-    /// Some category has this in it, regardless of case.
+    /// Some category contains this, regardless of case.
     CategoryContains(String),
     Text(String, Case),
-    /// There is some metadata.
+    /// Metadata exists.
     AnyMetadata,
     /// The value of some key contains this.
     MetadataContains(Value, Case),
     Metadata(String, Values),
 }
 
-/// What is asked of an id, or of a set of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A condition on an id, or on a set of ids.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Ids {
     Present,
     Absent,
     Among(BTreeSet<String>),
-    /// Not one of these; absent is fine.
+    /// None of these; absent matches.
     NotAmong(BTreeSet<String>),
 }
 
-/// Which time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which time of a memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum TimeOf {
     Creation,
     Update,
     Expiration,
 }
 
-/// What is asked of a time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A condition on a time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Times {
     Present,
     Absent,
@@ -60,17 +60,17 @@ pub(super) enum Times {
     Before(Moment),
     Until(Moment),
     During(Vec<Moment>),
-    /// In none of these; absent is fine.
+    /// In none of these ranges; absent matches.
     NotDuring(Vec<Moment>),
 }
 
-/// What is asked of a value of metadata. Null is absent.
-#[derive(Debug, Clone, PartialEq)]
+/// A condition on a metadata value. Null counts as absent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Values {
     Present,
     Absent,
     Is(Value),
-    /// Another value; absent is fine.
+    /// Another value; absent matches.
     IsNot(Value),
     Among(Vec<Value>),
     Greater(Value),
@@ -106,7 +106,7 @@ impl Condition {
 }
 
 impl Ids {
-    /// Whether any of the ids there are is as asked.
+    /// Whether any of these ids meets the condition.
     pub fn hold<'a>(&self, there: impl IntoIterator<Item = &'a str>) -> bool {
         let mut there = there.into_iter();
         match self {
@@ -117,7 +117,7 @@ impl Ids {
         }
     }
 
-    /// What holds exactly where this does not.
+    /// The condition that holds exactly where this one does not.
     pub fn opposite(&self) -> Self {
         match self {
             Self::Present => Self::Absent,

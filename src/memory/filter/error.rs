@@ -1,4 +1,4 @@
-//! What is wrong with a filter, and where.
+//! Errors in a filter, with their place.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use crate::zep::InvalidId;
 
-/// How much of what is wrong an error repeats, in characters.
+/// How many characters of a wrong value an error repeats.
 const QUOTED_CHARS: usize = 80;
-/// How much of a key a path repeats, in characters.
+/// How many characters of a key a path repeats.
 const KEY_CHARS: usize = 40;
 
-/// A filter that cannot be understood. Quotes what is wrong, shortened, except ids, which can be
+/// A filter that cannot be understood. Quotes the wrong part, shortened, except ids, which can be
 /// names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {problem}; {advice}")]
 pub struct InvalidFilter {
-    /// Where, as in `filters.AND[1].created_at.gte`.
+    /// The place, as in `filters.AND[1].created_at.gte`.
     pub path: String,
     /// What is wrong there.
     pub problem: String,
@@ -24,7 +24,7 @@ pub struct InvalidFilter {
     pub advice: String,
 }
 
-/// Where in the filter something stands.
+/// A place in the filter.
 #[derive(Clone, Copy)]
 pub(super) enum Path<'a> {
     Root,
@@ -49,7 +49,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// Refuses an id as its type does, which does not repeat it.
+    /// Refuses an id with its type's error, which does not repeat the id.
     pub fn refuse_id(&self, invalid: InvalidId) -> InvalidFilter {
         self.refuse(
             format!("the id {}", invalid.problem),
@@ -76,7 +76,7 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// The JSON of a value, shortened: a text stands in its own quotes, and needs no others.
+/// The JSON of a value, shortened: a text has its own quotes and needs no others.
 pub(super) fn quote(value: &Value) -> String {
     shortened(&value.to_string(), QUOTED_CHARS)
 }

@@ -1,4 +1,4 @@
-//! The fields whose values are ids, times, categories and text.
+//! Fields with ids, times, categories and text as values.
 
 use std::collections::BTreeSet;
 
@@ -164,7 +164,7 @@ impl Parser {
     }
 }
 
-/// The condition of one time.
+/// The condition on one time.
 fn moment(value: &Value, path: &Path<'_>) -> Parsed<Moment> {
     value
         .as_str()

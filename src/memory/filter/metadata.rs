@@ -1,4 +1,4 @@
-//! The field `metadata`: keys, their values, and operators on them.
+//! The field `metadata`: keys, values, and operators on them.
 
 use serde_json::{Map, Value};
 
@@ -10,8 +10,8 @@ use super::parse::{
 };
 use super::values::Case;
 
-/// Words that other query languages have for operators: as a key within a value of metadata they
-/// would compare with an object that nobody has, and silently find nothing.
+/// Operators of other query languages. As a key within a metadata value they would compare with an
+/// object that no memory has, and silently find nothing.
 const NO_OPERATORS: [&str; 8] = [
     "nin",
     "not_in",
@@ -70,7 +70,7 @@ impl Parser {
         }
     }
 
-    /// Keys with exactly these values, whatever the values look like.
+    /// Keys with exactly these values, of any type.
     fn equal_keys(&mut self, map: &Map<String, Value>, path: &Path<'_>) -> Parsed<Node> {
         self.keys(map, path, Self::equal_key)
     }
@@ -139,7 +139,7 @@ impl Parser {
         })
     }
 
-    /// Holds a value to the bounds.
+    /// Checks a value against the bounds.
     fn check_value(&mut self, value: &Value, path: &Path<'_>, depth: usize) -> Parsed<()> {
         if depth > MAX_METADATA_DEPTH {
             return Err(path.refuse(
@@ -167,8 +167,8 @@ impl Parser {
     }
 }
 
-/// Whether an object is made of operators' names. One that is partly, is refused: one half of it
-/// would silently find nothing.
+/// Whether an object consists of operator names. A mixed one is refused: half of it would silently
+/// find nothing.
 fn only_operators(map: &Map<String, Value>, path: &Path<'_>) -> Parsed<bool> {
     let operators = map
         .keys()
@@ -184,7 +184,7 @@ fn only_operators(map: &Map<String, Value>, path: &Path<'_>) -> Parsed<bool> {
     Ok(operators == map.len() && !map.is_empty())
 }
 
-/// Refuses what others call operators, for the same reason.
+/// Refuses other languages' operators, for the same reason.
 fn check_foreign(map: &Map<String, Value>, path: &Path<'_>) -> Parsed<()> {
     let foreign = |key: &str| {
         key.starts_with('$')

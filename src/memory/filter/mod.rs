@@ -117,13 +117,13 @@ pub struct Candidate<'a> {
 
 /// A checked filter. Its debug print holds what the caller sent, and so belongs in no log at
 /// `info` or above.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
     root: Node,
 }
 
 /// What is left of a filter for one owner's memories.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Within {
     /// None of them can match.
     Nothing,
@@ -134,7 +134,7 @@ pub enum Within {
 }
 
 /// The tree of a filter. All of nothing is true, any of nothing is false.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Node {
     All(Vec<Node>),
     Any(Vec<Node>),

@@ -1,4 +1,4 @@
-//! From the JSON that a caller sent to a checked filter.
+//! Parses and checks the filter that a caller sent as JSON.
 
 use serde_json::{Map, Value};
 
@@ -9,19 +9,19 @@ use super::values::Case;
 use crate::memory::model::{AgentId, AppId, MAX_ID_CHARS, SessionId, UserId};
 use crate::zep::check_id;
 
-/// How deep `AND`, `OR` and `NOT` may stand within one another. Ours, as are the other bounds here:
-/// mem0 documents none.
+/// The deepest nesting of `AND`, `OR` and `NOT`. Ours, like the other bounds here: mem0 documents
+/// none.
 pub const MAX_DEPTH: usize = 8;
-/// How many conditions there may be in all; every operator, and every `AND`, `OR` and `NOT`, is one.
+/// The most conditions in all; every operator, `AND`, `OR` and `NOT` counts as one.
 pub const MAX_CONDITIONS: usize = 100;
-/// How many values there may be in all lists together, values of metadata included.
+/// The most values in all lists together, metadata values included.
 pub const MAX_ITEMS: usize = 1_000;
-/// How many characters a text in a filter may have.
+/// The most characters of a text.
 pub const MAX_TEXT_CHARS: usize = 4_096;
-/// How deep lists and objects may stand within one another in a value of metadata.
+/// The deepest nesting of lists and objects in a metadata value.
 pub const MAX_METADATA_DEPTH: usize = 8;
 
-/// What stands for any value that is not null.
+/// Stands for any value that is not null.
 pub(super) const WILDCARD: &str = "*";
 
 const FIELDS: &str = "`user_id`, `agent_id`, `app_id`, `run_id` (or `session_id`), `created_at`, \
@@ -58,7 +58,7 @@ impl Operator {
         })
     }
 
-    /// How the letters of a text are compared by `contains` and `icontains`.
+    /// How `contains` and `icontains` compare the letters of a text.
     pub fn case(self) -> Case {
         if self == Self::Contains {
             Case::Regarded
@@ -88,12 +88,12 @@ impl<'v> Asked<'v> {
     }
 }
 
-/// Reads a whole filter.
+/// Parses a whole filter.
 pub(super) fn filter(raw: &Map<String, Value>) -> Result<Node, InvalidFilter> {
     Parser::default().object(raw, &Path::Root, 0)
 }
 
-/// Counts against the bounds while reading.
+/// Counts against the bounds while parsing.
 #[derive(Default)]
 pub(super) struct Parser {
     conditions: usize,
@@ -103,7 +103,7 @@ pub(super) struct Parser {
 pub(super) type Parsed<T> = Result<T, InvalidFilter>;
 
 impl Parser {
-    /// An object of conditions: all of them.
+    /// An object of conditions, all of which must hold.
     fn object(&mut self, raw: &Map<String, Value>, path: &Path<'_>, depth: usize) -> Parsed<Node> {
         let nodes: Parsed<Vec<Node>> = raw
             .iter()
@@ -156,8 +156,8 @@ impl Parser {
         Ok(Node::Not(Box::new(node)))
     }
 
-    /// An object within a group. An empty one would match everything, which within `OR` and `NOT`
-    /// nobody means.
+    /// An object within a group. An empty one would match everything, which is never meant within
+    /// `OR` and `NOT`.
     fn member(&mut self, value: &Value, path: &Path<'_>, depth: usize) -> Parsed<Node> {
         match value {
             Value::Object(map) if !map.is_empty() => self.object(map, path, depth),
@@ -224,7 +224,7 @@ impl Parser {
         }
     }
 
-    /// Every operator of a field: all of them.
+    /// Every operator of a field, all of which must hold.
     pub fn operations<'v>(
         &mut self,
         value: &'v Value,

@@ -1,7 +1,7 @@
 //! Where the matches of a filter can be: supersets, so that nothing else needs to be read.
 //!
-//! Each is the same walk over the tree: conditions say what they know, `AND` intersects, `OR`
-//! unites, and `NOT` turns the two around and asks each condition for its opposite.
+//! Each is the same walk over the tree: conditions state what they know, `AND` intersects, `OR`
+//! unites, and `NOT` swaps the two and asks each condition for its opposite.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +11,19 @@ use super::Node;
 use super::condition::{Condition, Ids, TimeOf, Times};
 use crate::memory::model::{AgentId, GraphId, Owner, UserId};
 
-/// Whose memories to look into.
+/// The owners to look into.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reach {
-    /// These, by name.
+    /// These owners, named by the filter.
     pub owners: BTreeSet<Owner>,
-    /// Every user besides.
+    /// All users besides.
     pub all_users: bool,
-    /// Every agent's own graph besides.
+    /// All agents' own graphs besides.
     pub all_agents: bool,
 }
 
 impl Reach {
-    /// Whether this owner is to be looked into. A graph is taken to be an agent's.
+    /// Whether to look into this owner. A graph is taken for an agent's.
     pub fn contains(&self, owner: &Owner) -> bool {
         self.owners.contains(owner)
             || match owner {
@@ -32,7 +32,7 @@ impl Reach {
             }
     }
 
-    /// Whether there is nobody to look into: the filter contradicts itself and finds nothing.
+    /// Whether no owner remains: the filter contradicts itself and finds nothing.
     pub fn is_empty(&self) -> bool {
         self.owners.is_empty() && !self.all_users && !self.all_agents
     }
@@ -44,9 +44,9 @@ trait Known: Sized {
     fn nothing() -> Self;
     /// There is no match.
     fn no_match() -> Self;
-    /// Of what matches both.
+    /// Knowledge of the matches of both.
     fn both(self, other: Self) -> Self;
-    /// Of what matches either.
+    /// Knowledge of the matches of either.
     fn either(self, other: Self) -> Self;
 }
 
@@ -119,7 +119,7 @@ pub(super) fn created_between(root: &Node) -> (Option<Timestamp>, Option<Timesta
     (between.first, between.last)
 }
 
-/// The users and the agents' graphs that can hold a match.
+/// The users and agents' graphs that can hold a match.
 struct Sides {
     users: Side<UserId>,
     agents: Side<GraphId>,
@@ -128,9 +128,9 @@ struct Sides {
 /// Some of the owners of one kind.
 struct Side<T> {
     named: BTreeSet<T>,
-    /// All there are, since the filter speaks of them all.
+    /// All of them, since the filter mentions them.
     all: bool,
-    /// Whoever is meant where the filter does not say.
+    /// Those meant by default, where the filter does not mention them.
     unsaid: bool,
 }
 
@@ -161,7 +161,7 @@ impl<T: Ord + Clone> Side<T> {
         }
     }
 
-    /// What is unsaid is whatever the other side says.
+    /// Defaults give way to what the other side states.
     fn both(self, other: Self) -> Self {
         let open = |side: &Self| side.all || side.unsaid;
         let in_both = |id: &T| {
@@ -195,11 +195,11 @@ impl Sides {
             Condition::User(asked) => match turned(asked, negated) {
                 Ids::Among(ids) => (Side::named(users(&ids)), Side::none()),
                 Ids::Present => (Side::all(), Side::none()),
-                // Agents' graphs have no user, and what has none is not this one (`ne`).
+                // Agents' graphs have no user, which `ne` matches.
                 Ids::NotAmong(_) => (Side::all(), Side::all()),
                 Ids::Absent => (Side::none(), Side::all()),
             },
-            // A user's memories can be marked with an agent, and with none.
+            // A user's memories can carry an agent's mark, or none.
             Condition::Agent(asked) => match turned(asked, negated) {
                 Ids::Among(ids) => (Side::unsaid(), Side::named(graphs(&ids))),
                 Ids::Present => (Side::unsaid(), Side::all()),
@@ -217,7 +217,7 @@ impl Sides {
     }
 }
 
-/// Each was checked when the filter was read.
+/// Each id was checked when the filter was parsed.
 fn users(ids: &BTreeSet<String>) -> BTreeSet<UserId> {
     ids.iter().filter_map(|id| UserId::new(id).ok()).collect()
 }
@@ -259,10 +259,10 @@ impl Known for Sides {
     }
 }
 
-/// A memory is in one session at most, so what is in both sets is in their intersection.
+/// A memory is in one session at most: matches of both sets are in their intersection.
 struct Sessions(Option<BTreeSet<String>>);
 
-/// A memory has several ids, so what has one of each set may have none that is in both.
+/// A memory has several ids: one that matches both sets may have no id in both.
 struct MemoryIds(Option<BTreeSet<String>>);
 
 fn united(
@@ -316,7 +316,7 @@ impl Known for MemoryIds {
     }
 }
 
-/// From when to when, both included; if either is there, matches have a time.
+/// A range of times, both ends included; if either end is known, matches have a time.
 struct Between {
     first: Option<Timestamp>,
     last: Option<Timestamp>,
@@ -336,7 +336,7 @@ impl Between {
                     })
                 });
             }
-            // What has no time matches these, or anything that has one does.
+            // Matches without a time, or all with one.
             _ => (None, None),
         };
         Self { first, last }

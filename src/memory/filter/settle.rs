@@ -1,11 +1,11 @@
-//! Answering beforehand what the owner of a memory already decides.
+//! Simplifies a filter by what the owner of a memory already decides.
 
 use super::Node;
 use super::condition::{Condition, Ids};
 use crate::memory::model::{AgentId, GraphId, Owner};
 
-/// The rest of a tree once the owner is known. All of nothing is true, any of nothing is false, and
-/// neither stands inside anything else.
+/// The rest of a tree once the owner is known. An empty `All` is true, an empty `Any` is false, and
+/// neither remains inside another node.
 pub(super) fn settle(node: &Node, owner: &Owner) -> Node {
     match node {
         Node::All(nodes) => all(nodes.iter().map(|node| settle(node, owner))),

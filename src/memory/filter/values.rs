@@ -1,4 +1,4 @@
-//! Comparing the values of filters with those of memories.
+//! Compares the values of filters with those of memories.
 
 use std::cmp::Ordering;
 
@@ -6,23 +6,23 @@ use jiff::civil::Date;
 use jiff::{Span, Timestamp, tz::TimeZone};
 use serde_json::{Number, Value};
 
-/// Whether upper and lower case differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether case matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Case {
     Regarded,
     Ignored,
 }
 
 /// A time in a filter: an instant, or a day from its first to its last nanosecond.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Moment {
     pub first: Timestamp,
     pub last: Timestamp,
 }
 
 impl Moment {
-    /// The moment that a text names: any form of [`crate::time::parse`]; without a time of the day,
-    /// the whole day in UTC.
+    /// The moment that a text names: any form of [`crate::time::parse`]; without a time of day, the
+    /// whole day in UTC.
     pub fn parse(raw: &str) -> Option<Self> {
         let first = crate::time::parse(raw)?;
         let last = if is_day(raw) {
@@ -38,8 +38,8 @@ impl Moment {
     }
 }
 
-/// Whether a text that is a time names a day only. The library reads a date out of a date with a
-/// time too, so it is asked by what stands between the two.
+/// Whether a text names only a day. The library reads a date out of a date with a time too, so the
+/// separator decides.
 fn is_day(raw: &str) -> bool {
     let raw = raw.trim();
     raw.parse::<Date>().is_ok() && !raw.contains(['T', 't', ' ', ':'])
@@ -58,13 +58,13 @@ fn end_of_day(start: Timestamp) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// A text in which case no longer matters. Letter by letter, so that what is part of a text stays
-/// part of it.
+/// A text folded for comparison regardless of case. Character by character, so that a part of a
+/// text stays a part.
 pub(super) fn lower(text: &str) -> String {
     text.chars().flat_map(char::to_lowercase).collect()
 }
 
-/// Whether two values are the same, whole; numbers by their value (`1` is `1.0`).
+/// Whether two values are equal; numbers by value (`1` is `1.0`).
 pub(super) fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => {
@@ -106,7 +106,7 @@ fn whole(number: &Number) -> Option<i128> {
         .or_else(|| number.as_u64().map(i128::from))
 }
 
-/// Whether a text has another in it.
+/// Whether a text contains another.
 pub(super) fn text_contains(whole: &str, part: &str, case: Case) -> bool {
     match case {
         Case::Regarded => whole.contains(part),
@@ -114,7 +114,7 @@ pub(super) fn text_contains(whole: &str, part: &str, case: Case) -> bool {
     }
 }
 
-/// Whether a text has another in it, or a list an element.
+/// Whether a text contains another, or a list an element.
 pub(super) fn contains(whole: &Value, part: &Value, case: Case) -> bool {
     match (whole, part) {
         (Value::String(whole), Value::String(part)) => text_contains(whole, part, case),

@@ -7,7 +7,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use super::Connection;
-use crate::zep::{Error, Outcome};
+use crate::zep::error::{Error, Outcome};
 
 /// The largest answer that is read, in bytes. Ours: a thousand messages of full length, each
 /// character escaped, are less.

@@ -28,7 +28,7 @@ pub(crate) use request::Request;
 use self::answer::Attempt;
 use self::pace::Pace;
 use self::request::Repeat;
-use crate::zep::{Error, Outcome};
+use crate::zep::error::{Error, Outcome};
 use clock::Clock;
 
 /// How often a request is sent again. Ours.

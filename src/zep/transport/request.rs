@@ -5,7 +5,7 @@ use reqwest::{Method, Url};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::zep::{Error, Result};
+use crate::zep::error::{Error, Result};
 
 /// Everything but the unreserved characters of RFC 3986 is escaped in a path segment.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC

@@ -4,9 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{
-    Direction, Filters, Metadata, MetadataFilter, OrderBy, Role, lenient_time, null_is_default,
-};
+use super::{Metadata, RecordMark, Role, lenient_time, null_is_default};
 use crate::zep::ids::Uuid;
 
 /// A graph that belongs to no user.
@@ -59,7 +57,9 @@ pub struct NewEpisode {
     pub data: String,
     /// When it happened. Left out, Zep takes the time of ingestion.
     pub created_at: Option<Timestamp>,
-    /// At most 10 flat keys.
+    /// Which record it is.
+    pub mark: Option<RecordMark>,
+    /// Flat keys: at most 10, with the mark's.
     pub metadata: Metadata,
     /// Where it came from, for people.
     pub source_description: Option<String>,
@@ -162,33 +162,6 @@ pub struct Entity {
     /// In a search: a rank, or with [`Reranker::CrossEncoder`] a likeness in 0–1.
     #[serde(default)]
     pub score: Option<f64>,
-}
-
-/// Which page of which facts or episodes to list, as Zep takes it in the body.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Listing {
-    /// At most 50.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// The previous page's [`Page::next_cursor`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
-    /// Left out, Zep orders by uuid.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub order_by: Option<OrderBy>,
-    /// Left out, Zep lists downwards.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub direction: Option<Direction>,
-    /// Facts only: which ones.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub filters: Option<Filters>,
-    /// Episodes only: these episodes, and those that mention these entities. At most 256.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mentioned_node_uuids: Option<Vec<Uuid>>,
-    /// Episodes only: those with such metadata. Experimental in Zep.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub episode_metadata_filters: Option<MetadataFilter>,
 }
 
 /// A changed fact. Absent fields are left as they are.

@@ -1,7 +1,6 @@
-//! Searching a graph, and what restricts a search or a listing.
+//! Searching a graph.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{Entity, Episode, Fact, null_is_default};
 use crate::zep::ids::Uuid;
@@ -41,92 +40,8 @@ pub struct Search {
     pub limit: Option<u32>,
     /// How to order; `None` for Zep's default, `rrf`.
     pub reranker: Option<Reranker>,
-    /// What to leave out.
-    pub filters: Filters,
-}
-
-/// Restrictions on facts and entities (zep-cloud 3.30.0, `SearchFilters`). Lists hold at most 256.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Filters {
-    /// Only these facts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub edge_uuids: Option<Vec<Uuid>>,
-    /// Only what was drawn from these episodes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub episode_uuids: Option<Vec<Uuid>>,
-    /// By time of creation: any of the lists, all conditions of a list.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_at: Option<Vec<Vec<DateFilter>>>,
-    /// Only what was drawn from episodes with such metadata. Experimental in Zep.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub episode_metadata_filters: Option<MetadataFilter>,
-}
-
-impl Filters {
-    /// Whether nothing is restricted.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// A condition on a time.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DateFilter {
-    /// `=`, `<>`, `>`, `<`, `>=`, `<=`, `IS NULL`, `IS NOT NULL`.
-    pub comparison_operator: String,
-    /// What to compare with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub date: Option<String>,
-}
-
-/// A condition on episodes' metadata, made of conditions on single keys.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MetadataFilter {
-    /// `and` or `or`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Conditions on single keys.
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
-    pub filters: Vec<MetadataCondition>,
-    /// Conditions within the condition.
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "null_is_default"
-    )]
-    pub groups: Vec<MetadataFilter>,
-}
-
-impl MetadataFilter {
-    /// Exactly this value under this key.
-    pub fn equals(key: &str, value: &str) -> Self {
-        Self {
-            kind: "and".into(),
-            filters: vec![MetadataCondition {
-                comparison_operator: "=".into(),
-                property_name: key.into(),
-                property_value: Value::String(value.into()),
-            }],
-            groups: Vec::new(),
-        }
-    }
-}
-
-/// A condition on one metadata key.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MetadataCondition {
-    /// `=`, `<>`, `>`, `<`, `>=`, `<=`, `IS NULL`, `IS NOT NULL`, `CONTAINS`.
-    pub comparison_operator: String,
-    /// The key.
-    pub property_name: String,
-    /// What to compare with; absent for the two `NULL` operators.
-    #[serde(default, skip_serializing_if = "Value::is_null")]
-    pub property_value: Value,
+    /// Only facts that were drawn from these episodes, at most 256; empty for all.
+    pub from_episodes: Vec<Uuid>,
 }
 
 /// What a search found, in the order of fitness.

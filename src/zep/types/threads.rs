@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
-use super::{Metadata, lenient_time, null_is_default};
+use super::{Metadata, RecordMark, lenient_time, null_is_default};
 use crate::zep::ids::{Owner, Uuid};
 
 /// Who speaks in a message (Zep: adding messages). Roles that Zep may add later read as `norole`.
@@ -79,7 +79,10 @@ pub struct NewMessage {
     /// When it was said. Left out, Zep takes the time of ingestion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// At most 10 flat keys.
+    /// Which record it is. Not serialized: an adapter encodes it.
+    #[serde(skip)]
+    pub mark: Option<RecordMark>,
+    /// Flat keys: at most 10, with the mark's.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Metadata,
 }

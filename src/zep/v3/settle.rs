@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use backon::{ConstantBuilder, Retryable};
 
-use crate::zep::{Error, Metadata, Outcome, RECORD_PART_KEY, Result, Uuid, record_id};
+use crate::zep::error::{Error, Outcome, Result};
+use crate::zep::ids::Uuid;
+use crate::zep::types::RecordMark;
 
 /// How often what is missing is sent again, looking before each time. Ours.
 const ROUNDS: usize = 2;
@@ -26,64 +28,38 @@ const PAUSES: [Duration; 5] = [
 /// rounds of them leave a sixth of it for sending.
 const SHARES: [u32; 5] = [60, 20, 10, 8, 8];
 
-/// What identifies one stored item: its record id, and which part of the record it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Part {
-    pub(super) record: String,
-    number: Option<String>,
-}
-
-impl Part {
-    /// Absent where the item carries no record id.
-    pub(super) fn of(metadata: Option<&Metadata>) -> Option<Self> {
-        Some(Self {
-            record: record_id(metadata)?.to_owned(),
-            number: metadata?
-                .get(RECORD_PART_KEY)
-                .and_then(|part| part.as_str())
-                .map(str::to_owned),
-        })
-    }
-
-    /// How many parts the record has, as this one says (`2/3`).
-    pub(super) fn of_how_many(&self) -> usize {
-        self.number
-            .as_deref()
-            .and_then(|number| number.split_once('/')?.1.parse().ok())
-            .unwrap_or(1)
-    }
-}
-
-/// The parts of a write, if they tell its items apart: without that it cannot be settled.
-pub(super) fn distinct<'a>(items: impl IntoIterator<Item = &'a Metadata>) -> Option<Vec<Part>> {
-    let parts = items
+/// The marks of a write, if they tell its items apart: without that it cannot be settled.
+pub(super) fn distinct<'a>(
+    marks: impl IntoIterator<Item = Option<&'a RecordMark>>,
+) -> Option<Vec<RecordMark>> {
+    let marks = marks
         .into_iter()
-        .map(|metadata| Part::of(Some(metadata)))
+        .map(Option::<&RecordMark>::cloned)
         .collect::<Option<Vec<_>>>()?;
-    let different: HashSet<&Part> = parts.iter().collect();
-    (different.len() == parts.len()).then_some(parts)
+    let different: HashSet<&RecordMark> = marks.iter().collect();
+    (different.len() == marks.len()).then_some(marks)
 }
 
 /// A write whose answer was lost.
 #[async_trait]
 pub(super) trait InDoubt: Send + Sync {
     /// What is stored of it.
-    async fn look(&self) -> Result<HashMap<Part, Uuid>>;
+    async fn look(&self) -> Result<HashMap<RecordMark, Uuid>>;
     /// Sends these of its items, in order. Answers their ids.
     async fn send(&self, items: &[usize]) -> Result<Vec<Uuid>>;
 }
 
-/// Makes sure that every part is stored once and answers their ids, in order. Takes `time` at most.
+/// Makes sure that every item is stored once and answers their ids, in order. Takes `time` at most.
 ///
 /// # Errors
 /// `doubt`, where it could not be settled.
 pub(super) async fn settle(
     write: &dyn InDoubt,
-    parts: &[Part],
+    marks: &[RecordMark],
     doubt: Error,
     time: Duration,
 ) -> Result<Vec<Uuid>> {
-    let rounds = (|| round(write, parts, time))
+    let rounds = (|| round(write, marks, time))
         .retry(
             ConstantBuilder::default()
                 .with_delay(Duration::ZERO)
@@ -97,15 +73,15 @@ pub(super) async fn settle(
 }
 
 enum Look {
-    Missing(HashMap<Part, Uuid>),
+    Missing(HashMap<RecordMark, Uuid>),
     Failed(Error),
 }
 
 /// Looks until everything is there or the pauses are used up, then sends what is missing.
-async fn round(write: &dyn InDoubt, parts: &[Part], time: Duration) -> Result<Vec<Uuid>> {
+async fn round(write: &dyn InDoubt, marks: &[RecordMark], time: Duration) -> Result<Vec<Uuid>> {
     let look = async || {
         let found = write.look().await.map_err(Look::Failed)?;
-        in_order(parts, &found).ok_or(Look::Missing(found))
+        in_order(marks, &found).ok_or(Look::Missing(found))
     };
     let pauses = PAUSES
         .into_iter()
@@ -120,26 +96,29 @@ async fn round(write: &dyn InDoubt, parts: &[Part], time: Duration) -> Result<Ve
         Err(Look::Failed(error)) => return Err(error),
         Err(Look::Missing(found)) => found,
     };
-    let missing: Vec<usize> = (0..parts.len())
-        .filter(|&index| !found.contains_key(&parts[index]))
+    let missing: Vec<usize> = (0..marks.len())
+        .filter(|&index| !found.contains_key(&marks[index]))
         .collect();
     tracing::debug!(
         missing = missing.len(),
-        of = parts.len(),
+        of = marks.len(),
         "a write without an answer was not found; sending what is missing"
     );
     let sent = write.send(&missing).await?;
     if sent.len() == missing.len() {
-        found.extend(missing.iter().map(|&index| parts[index].clone()).zip(sent));
+        found.extend(missing.iter().map(|&index| marks[index].clone()).zip(sent));
     } else {
         found = write.look().await?;
     }
-    in_order(parts, &found).ok_or_else(|| Error::BadAnswer {
+    in_order(marks, &found).ok_or_else(|| Error::BadAnswer {
         message: "what was sent again was accepted, but cannot be found".into(),
     })
 }
 
-/// The ids of all parts, if all are there.
-pub(super) fn in_order(parts: &[Part], found: &HashMap<Part, Uuid>) -> Option<Vec<Uuid>> {
-    parts.iter().map(|part| found.get(part).cloned()).collect()
+/// The ids of all marks, if all are there.
+pub(super) fn in_order(
+    marks: &[RecordMark],
+    found: &HashMap<RecordMark, Uuid>,
+) -> Option<Vec<Uuid>> {
+    marks.iter().map(|mark| found.get(mark).cloned()).collect()
 }

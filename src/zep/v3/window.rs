@@ -5,80 +5,16 @@
 //! which is documented; what worked is tried first the next time.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use tokio::time::Instant;
 
 use super::ZepCloud;
-use super::calls::Told;
+use super::answers::Told;
+use super::paging::Cursor;
+use crate::zep::error::{Error, Outcome, Result};
+use crate::zep::ids::{ThreadId, Uuid};
 use crate::zep::transport::Request;
-use crate::zep::{Error, Message, MessagePage, Outcome, Result, ThreadId, Uuid, Window};
-
-/// What `cursor` of `threads/{id}/messages` may count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cursor {
-    /// Messages before the page.
-    Offset,
-    /// Pages before the page.
-    PageFromZero,
-    /// Pages, this one included.
-    PageFromOne,
-    /// None of these: the end of the thread is read instead.
-    Useless,
-}
-
-impl Cursor {
-    const ALL: [Self; 4] = [
-        Self::Offset,
-        Self::PageFromZero,
-        Self::PageFromOne,
-        Self::Useless,
-    ];
-}
-
-/// What was learned about a server's paging. Only hints: every answer is checked by itself.
-#[derive(Debug)]
-pub(super) struct Paging {
-    /// Index into [`Cursor::ALL`] of what worked last.
-    cursor: AtomicU8,
-    /// The most messages that it gives in one answer, as far as known.
-    most: AtomicU32,
-}
-
-impl Default for Paging {
-    fn default() -> Self {
-        Self {
-            cursor: AtomicU8::new(0),
-            most: AtomicU32::new(u32::MAX),
-        }
-    }
-}
-
-impl Paging {
-    /// What to try, what worked last first.
-    fn order(&self) -> [Cursor; 4] {
-        let mut order = Cursor::ALL;
-        let known = usize::from(self.cursor.load(Ordering::Relaxed)).min(order.len() - 1);
-        order[..=known].rotate_right(1);
-        order
-    }
-
-    /// Learns from the beginning of a thread how many messages come at once: where that is fewer
-    /// than asked for, it is also the size of its pages. Answers whether that is news.
-    fn learn_most(&self, first: &MessagePage, asked: u32) -> bool {
-        let got = count(first);
-        let capped = got > 0 && got < first.total_count.unwrap_or(got).min(u64::from(asked));
-        let most = u32::try_from(got).unwrap_or(u32::MAX);
-        capped && self.most.fetch_min(most, Ordering::Relaxed) > most
-    }
-
-    fn worked(&self, meaning: Cursor) {
-        if let Some(index) = Cursor::ALL.iter().position(|&known| known == meaning) {
-            // Four entries: the index fits.
-            self.cursor.store(index as u8, Ordering::Relaxed);
-        }
-    }
-}
+use crate::zep::types::{Message, MessagePage, Window};
 
 /// A window behind a known message.
 struct Behind<'a> {
@@ -315,8 +251,11 @@ impl ZepCloud {
 
     /// How many messages to ask for: the known one, and those of the window.
     fn page_size(&self, window: &Behind<'_>) -> u32 {
-        let most = self.paging.most.load(Ordering::Relaxed);
-        window.limit.saturating_add(1).min(most).max(1)
+        window
+            .limit
+            .saturating_add(1)
+            .min(self.paging.most())
+            .max(1)
     }
 
     async fn read_cursor(

@@ -6,12 +6,15 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::ZepCloud;
-use super::calls::{Told, owner_field};
-use super::settle::{self, InDoubt, Part};
+use super::answers::Told;
+use super::calls::owner_field;
+use super::settle::{self, InDoubt};
+use crate::zep::error::{Outcome, Result};
+use crate::zep::ids::{Owner, ThreadId, Uuid};
+use crate::zep::port::{Graphs, Threads};
 use crate::zep::transport::Request;
-use crate::zep::{
-    AddedMessages, Episode, Error, Message, Metadata, NewEpisode, NewMessage, Outcome, Owner,
-    Result, ThreadId, Uuid, Window, Zep,
+use crate::zep::types::{
+    AddedMessages, Episode, Message, NewEpisode, NewMessage, PartNo, RecordMark, Window,
 };
 
 /// How many of the newest messages are looked at first. Ours: more than three full writes, so that
@@ -32,17 +35,17 @@ impl ZepCloud {
             messages,
         };
         let all: Vec<usize> = (0..messages.len()).collect();
-        let parts = settle::distinct(messages.iter().map(|message| &message.metadata));
+        let marks = settle::distinct(messages.iter().map(|message| message.mark.as_ref()));
         match write.post(&all).await {
             Ok(added) if added.message_uuids.len() == messages.len() => Ok(added),
-            Ok(added) => Ok(write.with_uuids(added, parts).await),
+            Ok(added) => Ok(write.with_uuids(added, marks).await),
             Err(doubt) if doubt.outcome() == Outcome::Unknown => {
-                let Some(parts) = parts else {
+                let Some(marks) = marks else {
                     return Err(doubt);
                 };
                 let time = self.transport.timeout();
                 Ok(AddedMessages {
-                    message_uuids: settle::settle(&write, &parts, doubt, time).await?,
+                    message_uuids: settle::settle(&write, &marks, doubt, time).await?,
                     ..AddedMessages::default()
                 })
             }
@@ -84,18 +87,18 @@ impl ZepCloud {
             Err(doubt) if doubt.outcome() == Outcome::Unknown => doubt,
             done => return done,
         };
-        let Some(parts) = settle::distinct([&episode.metadata]) else {
+        let Some(marks) = settle::distinct([episode.mark.as_ref()]) else {
             return Err(doubt);
         };
         let time = self.transport.timeout();
-        let uuids = settle::settle(&write, &parts, doubt.clone(), time).await?;
+        let uuids = settle::settle(&write, &marks, doubt.clone(), time).await?;
         let uuid = uuids.into_iter().next().ok_or(doubt)?;
         // It is stored, whether or not it can be read back just now.
         Ok(self.episode(&uuid).await.unwrap_or_else(|_| Episode {
             uuid,
             content: episode.data.clone(),
             created_at: episode.created_at,
-            metadata: Some(episode.metadata.clone()),
+            metadata: Some(RecordMark::encode(episode.mark.as_ref(), &episode.metadata)),
             processed: None,
             role: None,
             role_type: None,
@@ -115,25 +118,28 @@ struct Messages<'a> {
 
 impl Messages<'_> {
     async fn post(&self, items: &[usize]) -> Result<AddedMessages> {
-        let messages: Vec<&NewMessage> = items.iter().map(|&index| &self.messages[index]).collect();
+        let messages: Vec<NewMessage> = items
+            .iter()
+            .map(|&index| self.messages[index].with_mark_in_metadata())
+            .collect();
         let request = Request::post(&["threads", self.thread.as_str(), "messages"])
             .json(&json!({ "messages": messages }))?;
         Ok(self.zep.ask::<Told<AddedMessages>>(request).await?.0)
     }
 
-    /// Zep took them, but did not tell an id for each: they are looked up, and if that fails, none
-    /// is told rather than a wrong one.
+    /// Zep took them, but did not answer an id for each: they are looked up, and if that fails, no ids
+    /// are answered rather than wrong ones.
     async fn with_uuids(
         &self,
         mut added: AddedMessages,
-        parts: Option<Vec<Part>>,
+        marks: Option<Vec<RecordMark>>,
     ) -> AddedMessages {
-        added.message_uuids = match parts {
-            Some(parts) => self
+        added.message_uuids = match marks {
+            Some(marks) => self
                 .look()
                 .await
                 .ok()
-                .and_then(|found| settle::in_order(&parts, &found))
+                .and_then(|found| settle::in_order(&marks, &found))
                 .unwrap_or_default(),
             None => Vec::new(),
         };
@@ -143,18 +149,17 @@ impl Messages<'_> {
 
 #[async_trait]
 impl InDoubt for Messages<'_> {
-    async fn look(&self) -> Result<HashMap<Part, Uuid>> {
+    async fn look(&self) -> Result<HashMap<RecordMark, Uuid>> {
         let records = self
             .messages
             .iter()
-            .filter_map(|message| Some(Part::of(Some(&message.metadata))?.record))
+            .filter_map(|message| Some(message.mark.as_ref()?.record.clone()))
             .collect();
         let found = self.zep.look_for_messages(self.thread, &records).await?;
         let mut stored = HashMap::new();
         for message in found {
-            let part = Part::of(message.metadata.as_ref());
-            if let (Some(part), Some(uuid)) = (part, message.uuid) {
-                stored.entry(part).or_insert(uuid);
+            if let (Some(mark), Some(uuid)) = (message.mark(), message.uuid) {
+                stored.entry(mark).or_insert(uuid);
             }
         }
         Ok(stored)
@@ -184,12 +189,12 @@ impl OneEpisode<'_> {
 
 #[async_trait]
 impl InDoubt for OneEpisode<'_> {
-    async fn look(&self) -> Result<HashMap<Part, Uuid>> {
-        let Some(part) = Part::of(Some(&self.episode.metadata)) else {
+    async fn look(&self) -> Result<HashMap<RecordMark, Uuid>> {
+        let Some(mark) = self.episode.mark.clone() else {
             return Ok(HashMap::new());
         };
-        let is_it = |episode: &Episode| Part::of(episode.metadata.as_ref()).as_ref() == Some(&part);
-        let mut found = self.zep.find_episodes(self.owner, &part.record).await?;
+        let is_it = |episode: &Episode| episode.mark().as_ref() == Some(&mark);
+        let mut found = self.zep.find_episodes(self.owner, &mark.record).await?;
         if !found.iter().any(is_it) {
             // The filter by metadata is experimental in Zep: that it holds something back must not
             // make a double.
@@ -199,7 +204,7 @@ impl InDoubt for OneEpisode<'_> {
                 .await?;
         }
         let uuid = found.into_iter().find(is_it).map(|episode| episode.uuid);
-        Ok(uuid.map(|uuid| (part, uuid)).into_iter().collect())
+        Ok(uuid.map(|uuid| (mark, uuid)).into_iter().collect())
     }
 
     async fn send(&self, _items: &[usize]) -> Result<Vec<Uuid>> {
@@ -214,8 +219,9 @@ pub(super) fn episode_fields(episode: &NewEpisode) -> Map<String, Value> {
     if let Some(time) = episode.created_at {
         fields.insert("created_at".into(), time.to_string().into());
     }
-    if !episode.metadata.is_empty() {
-        fields.insert("metadata".into(), Value::Object(episode.metadata.clone()));
+    let metadata = RecordMark::encode(episode.mark.as_ref(), &episode.metadata);
+    if !metadata.is_empty() {
+        fields.insert("metadata".into(), Value::Object(metadata));
     }
     if let Some(description) = &episode.source_description {
         fields.insert("source_description".into(), description.as_str().into());
@@ -223,44 +229,27 @@ pub(super) fn episode_fields(episode: &NewEpisode) -> Map<String, Value> {
     fields
 }
 
-fn of_records(messages: Vec<Message>, records: &HashSet<String>) -> Vec<Message> {
+fn of_records(mut messages: Vec<Message>, records: &HashSet<String>) -> Vec<Message> {
+    messages.retain(|message| {
+        message
+            .mark()
+            .is_some_and(|mark| records.contains(&mark.record))
+    });
     messages
-        .into_iter()
-        .filter(|message| {
-            Part::of(message.metadata.as_ref()).is_some_and(|part| records.contains(&part.record))
-        })
-        .collect()
 }
 
 /// Whether each record is there with all its parts, so that none can be further up.
 fn all_whole(found: &[Message], records: &HashSet<String>) -> bool {
-    let mut parts: HashMap<String, HashSet<Part>> = HashMap::new();
-    for part in found.iter().filter_map(|m| Part::of(m.metadata.as_ref())) {
-        parts.entry(part.record.clone()).or_default().insert(part);
+    let mut parts: HashMap<String, HashSet<PartNo>> = HashMap::new();
+    for mark in found.iter().filter_map(Message::mark) {
+        parts.entry(mark.record).or_default().insert(mark.part);
     }
     records.iter().all(|record| {
         parts
             .get(record)
-            .and_then(|found| Some(found.len() >= found.iter().map(Part::of_how_many).max()?))
+            .and_then(|found| {
+                Some(found.len() >= found.iter().map(|part| part.total).max()? as usize)
+            })
             .unwrap_or(false)
     })
-}
-
-/// The whole set, and `null` for what is stored and no longer in it: Zep merges metadata, and
-/// `null` removes a key (zep-cloud 3.30.0, `graph.episode.update`).
-pub(super) fn replacing(new: &Metadata, stored: Option<&Metadata>) -> (Metadata, Metadata) {
-    let gone: Metadata = stored
-        .into_iter()
-        .flat_map(Map::keys)
-        .filter(|key| !new.contains_key(*key))
-        .map(|key| (key.clone(), Value::Null))
-        .collect();
-    let mut whole = new.clone();
-    whole.extend(gone.clone());
-    (whole, gone)
-}
-
-/// Whether an error says that a request's content, not its target, was refused.
-pub(super) fn is_invalid(error: &Error) -> bool {
-    matches!(error, Error::Invalid { .. })
 }

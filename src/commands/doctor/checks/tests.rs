@@ -27,10 +27,7 @@ fn not_for_doctor() -> ! {
 }
 
 #[async_trait]
-impl Zep for Scripted {
-    fn backend(&self) -> &'static str {
-        "zep"
-    }
+impl Accounts for Scripted {
     async fn project(&self) -> Result<Project> {
         let name = Some("Acme".to_owned());
         answer(
@@ -55,108 +52,10 @@ impl Zep for Scripted {
     async fn update_user(&self, _: &UserId, _: &UserFields) -> Result<User> {
         not_for_doctor()
     }
-    async fn list_users(&self, _: PageNumber) -> Result<UserPage> {
+    fn users(&self) -> Pages<'_, User> {
         not_for_doctor()
     }
     async fn user_threads(&self, _: &UserId) -> Result<Vec<Thread>> {
-        not_for_doctor()
-    }
-    async fn create_thread(&self, _: &ThreadId, _: &UserId) -> Result<Thread> {
-        not_for_doctor()
-    }
-    async fn list_threads(&self, _: PageNumber) -> Result<ThreadPage> {
-        not_for_doctor()
-    }
-    async fn messages(&self, _: &ThreadId, _: &Window) -> Result<MessagePage> {
-        not_for_doctor()
-    }
-    async fn add_messages(&self, _: &ThreadId, _: &[NewMessage]) -> Result<AddedMessages> {
-        not_for_doctor()
-    }
-    async fn set_message_metadata(&self, _: &Uuid, _: &Metadata) -> Result<Message> {
-        not_for_doctor()
-    }
-    async fn thread_context(&self, _: &ThreadId) -> Result<ThreadContext> {
-        not_for_doctor()
-    }
-    async fn delete_thread(&self, _: &ThreadId) -> Result<()> {
-        not_for_doctor()
-    }
-    async fn create_graph(&self, _: &GraphId, _: &str, _: &str) -> Result<Graph> {
-        not_for_doctor()
-    }
-    async fn graph(&self, _: &GraphId) -> Result<Graph> {
-        not_for_doctor()
-    }
-    async fn list_graphs(&self, _: PageNumber) -> Result<GraphPage> {
-        not_for_doctor()
-    }
-    async fn delete_graph(&self, _: &GraphId) -> Result<()> {
-        not_for_doctor()
-    }
-    async fn add_episode(&self, _: &Owner, _: &NewEpisode) -> Result<Episode> {
-        not_for_doctor()
-    }
-    async fn search(&self, _: &Owner, _: &Search) -> Result<Found> {
-        not_for_doctor()
-    }
-    async fn episode(&self, _: &Uuid) -> Result<Episode> {
-        not_for_doctor()
-    }
-    async fn list_episodes(&self, _: &Owner, _: &Listing) -> Result<Page<Episode>> {
-        not_for_doctor()
-    }
-    async fn set_episode_metadata(&self, _: &Uuid, _: &Metadata) -> Result<Episode> {
-        not_for_doctor()
-    }
-    async fn delete_episode(&self, _: &Uuid) -> Result<()> {
-        not_for_doctor()
-    }
-    async fn fact(&self, _: &Uuid) -> Result<Fact> {
-        not_for_doctor()
-    }
-    async fn list_facts(&self, _: &Owner, _: &Listing) -> Result<Page<Fact>> {
-        not_for_doctor()
-    }
-    async fn update_fact(&self, _: &Uuid, _: &FactPatch) -> Result<Fact> {
-        not_for_doctor()
-    }
-    async fn delete_fact(&self, _: &Uuid) -> Result<()> {
-        not_for_doctor()
-    }
-    async fn create_batch(&self, _: &Metadata) -> Result<Batch> {
-        not_for_doctor()
-    }
-    async fn list_batches(
-        &self,
-        _: Option<BatchStatus>,
-        _: Option<u32>,
-        _: Option<u64>,
-    ) -> Result<BatchPage> {
-        not_for_doctor()
-    }
-    async fn add_batch_items(&self, _: &str, _: &[BatchItem]) -> Result<Vec<BatchItemState>> {
-        not_for_doctor()
-    }
-    async fn process_batch(&self, _: &str) -> Result<Batch> {
-        not_for_doctor()
-    }
-    async fn batch(&self, _: &str) -> Result<Batch> {
-        not_for_doctor()
-    }
-    async fn batch_items(
-        &self,
-        _: &str,
-        _: Option<BatchItemStatus>,
-        _: Option<u32>,
-        _: Option<u64>,
-    ) -> Result<BatchItemPage> {
-        not_for_doctor()
-    }
-    async fn delete_batch(&self, _: &str) -> Result<()> {
-        not_for_doctor()
-    }
-    async fn task(&self, _: &str) -> Result<Task> {
         not_for_doctor()
     }
 }
@@ -173,7 +72,7 @@ fn cloud() -> Backend {
 }
 
 async fn examined(zep: &Scripted) -> Vec<Check> {
-    all(&cloud(), zep).await
+    accounts(&cloud(), zep).await
 }
 
 fn line<'a>(checks: &'a [Check], name: &str) -> &'a Check {

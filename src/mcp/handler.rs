@@ -1,0 +1,156 @@
+//! The MCP handler: identity and instructions of the server, and how a call reaches its tool.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use futures::FutureExt;
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    handler::server::tool::ToolCallContext,
+    model::{
+        CallToolRequestParams, CallToolResponse, Implementation, ServerCapabilities, ServerConfig,
+    },
+    prompt_handler,
+    service::RequestContext,
+    tool_handler,
+};
+
+use super::{confirm::Answers, error::ToolError, prompts, server::MemoryServer, tools};
+use crate::config::{Tool, Tools};
+use crate::memory::MemoryService;
+
+/// When to use which tools, for the agent. A line appears only if all its tools are offered.
+const ADVICE: &[(&[Tool], &str)] = &[
+    (
+        &[Tool::SearchMemory],
+        "Before you answer something that may depend on earlier conversations, ask search_memory.",
+    ),
+    (
+        &[Tool::AddMemory],
+        "Store what should be remembered with add_memory: a plain statement as `text`, turns of a \
+         conversation as `messages` with a `session_id`.",
+    ),
+    (
+        &[Tool::GetSession, Tool::ListSessions],
+        "get_session reads a conversation back word for word; list_sessions tells which there are.",
+    ),
+    (
+        &[Tool::GetMemories, Tool::SearchMemories],
+        "get_memories lists memories, search_memories searches them with mem0's filters.",
+    ),
+    (
+        &[Tool::UpdateMemory, Tool::DeleteMemory],
+        "update_memory and delete_memory take the id of one memory. Ask before you delete.",
+    ),
+    (
+        &[Tool::MigrateUser, Tool::ValidateMigration],
+        "migrate_user moves what a person had in mem0 over, validate_migration proves that it \
+         arrived.",
+    ),
+];
+
+impl MemoryServer {
+    /// A server for these memories, with all tools.
+    pub fn new(memories: MemoryService) -> Self {
+        // Built once: making the schemas is the only cost of starting up.
+        Self::with(memories, tools::router(), prompts::router())
+    }
+
+    /// The same with these tools only: the others are not listed and cannot be called.
+    #[must_use]
+    pub fn offering(mut self, tools: &Tools) -> Self {
+        tools::keep(Arc::make_mut(&mut self.tools), tools);
+        self
+    }
+
+    fn instructions(&self) -> String {
+        let place = match self.memories().backend() {
+            "zep" => {
+                "Memories are kept in Zep Cloud. Zep extracts facts from them in the background, \
+                 so what was just stored is found by get_session at once and by search_memory \
+                 after some seconds to minutes."
+            }
+            _ => {
+                "Memories are kept in a local file on this machine (backend `local`), not in the \
+                 cloud. What was stored can be found at once."
+            }
+        };
+        let mut lines = vec![format!(
+            "Long-term memory of people, agents and their conversations. {place}"
+        )];
+        let has = |tool: Tool| self.tools.has_route(tool.as_str());
+        lines.extend(
+            ADVICE
+                .iter()
+                .filter(|(tools, _)| tools.iter().all(|tool| has(*tool)))
+                .map(|(_, advice)| format!("- {advice}")),
+        );
+        lines.push(format!(
+            "Name the `user_id` whenever you know whose memory it is; without one `{}` is meant.",
+            self.memories().default_user(&self.caller())
+        ));
+        lines.join("\n")
+    }
+}
+
+#[tool_handler(router = self.tools)]
+#[prompt_handler(router = self.prompts)]
+impl ServerHandler for MemoryServer {
+    fn get_info(&self) -> ServerConfig {
+        let mut config = ServerConfig::new(
+            ServerCapabilities::builder()
+                .enable_tools()
+                .enable_prompts()
+                .build(),
+        )
+        .with_instructions(self.instructions());
+        config.server_info = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        config
+    }
+
+    /// Calls a tool. A panic in it is answered as an error, since rmcp would never answer; a
+    /// cancelled call ends at once, its waits included.
+    async fn call_tool(
+        &self,
+        mut request: CallToolRequestParams,
+        mut context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        if let Some(responses) = request.input_responses.take() {
+            let state = request.request_state.take();
+            context.extensions.insert(Answers { responses, state });
+        }
+        let server = self.for_request(&context)?;
+        // An unknown name may hold anything, and is not logged.
+        let mut known = Tools::known().iter().map(|tool| tool.as_str());
+        let name = known
+            .find(|name| *name == request.name)
+            .unwrap_or("unknown");
+        let begun = Instant::now();
+        let cancelled = context.ct.clone();
+        let call = self
+            .tools
+            .call(ToolCallContext::new(&server, request, context));
+        let outcome = tokio::select! {
+            outcome = AssertUnwindSafe(call).catch_unwind() => outcome,
+            () = cancelled.cancelled() => {
+                tracing::info!(tool = name, ms = begun.elapsed().as_millis(), "cancelled");
+                return Err(ErrorData::internal_error("the call was cancelled", None));
+            }
+        };
+        let ms = begun.elapsed().as_millis();
+        match outcome {
+            Ok(answer) => {
+                let failed = match &answer {
+                    Ok(CallToolResponse::Complete(result)) => result.is_error == Some(true),
+                    Ok(_) => false,
+                    Err(_) => true,
+                };
+                tracing::info!(tool = name, ms, failed, "called");
+                answer
+            }
+            Err(_) => {
+                tracing::error!(tool = name, ms, "panicked");
+                Ok(ToolError::internal().into_result().into())
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The shapes in which all doors answer: mem0's fields, so that code that reads mem0's answers goes
+//! on working, and ours beside them.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{
+    Error, Event, Failure, Memory, Purged,
+    model::{Owner, Uuid},
+};
+
+/// One memory.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MemoryAnswer {
+    /// Its id, for the tools that take one.
+    id: String,
+    /// fact, episode (a text), message (a turn of a conversation) or entity.
+    kind: &'static str,
+    /// Its words.
+    memory: String,
+    /// Whose memory it is; null for an agent's own.
+    user_id: Option<String>,
+    /// The agent that it belongs to.
+    agent_id: Option<String>,
+    /// The app that it belongs to.
+    app_id: Option<String>,
+    /// The conversation it comes from: the same as `session_id`.
+    run_id: Option<String>,
+    /// The conversation it comes from.
+    session_id: Option<String>,
+    /// What kind of memory it was stored as.
+    memory_type: Option<String>,
+    /// The fields that it was stored with.
+    metadata: Map<String, Value>,
+    /// Its categories, where its fields name some.
+    categories: Vec<String>,
+    /// When it happened; null if not known.
+    created_at: Option<String>,
+    /// When it was changed last.
+    updated_at: Option<String>,
+    /// Of a search: a likeness in 0–1 with `min_score` or several users, else only a rank.
+    score: Option<f64>,
+    /// Of a fact: since when it is true.
+    valid_at: Option<String>,
+    /// Of a fact: since when it is no longer true.
+    invalid_at: Option<String>,
+    /// Of a fact: the ids of the memories it was drawn from.
+    sources: Vec<String>,
+}
+
+impl From<Memory> for MemoryAnswer {
+    fn from(memory: Memory) -> Self {
+        Self {
+            kind: memory.form.as_str(),
+            user_id: memory.user().map(str::to_owned),
+            categories: memory.categories().into_iter().map(str::to_owned).collect(),
+            id: memory.id.to_string(),
+            memory: memory.text,
+            agent_id: memory.agent,
+            app_id: memory.app,
+            run_id: memory.session.clone(),
+            session_id: memory.session,
+            memory_type: memory.memory_type,
+            metadata: memory.metadata,
+            created_at: text(memory.created_at),
+            updated_at: text(memory.updated_at.or(memory.created_at)),
+            score: memory.score,
+            valid_at: text(memory.valid_at),
+            invalid_at: text(memory.invalid_at),
+            sources: memory.sources.iter().map(Uuid::to_string).collect(),
+        }
+    }
+}
+
+/// The storing of one memory, in mem0's fields.
+#[derive(Debug, Serialize)]
+pub struct EventAnswer {
+    /// The memory's id.
+    id: String,
+    /// The same.
+    event_id: String,
+    /// Always ADD.
+    event_type: &'static str,
+    /// SUCCEEDED: its facts can be found. PENDING: Zep is still extracting them.
+    status: &'static str,
+    /// What it is: episode, message or fact.
+    kind: &'static str,
+    user_id: Option<String>,
+    session_id: Option<String>,
+    /// The memory that was stored.
+    results: Vec<EventResult>,
+    /// When what is remembered happened.
+    created_at: Option<String>,
+    updated_at: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct EventResult {
+    id: String,
+    event: &'static str,
+}
+
+impl From<Event> for EventAnswer {
+    fn from(event: Event) -> Self {
+        let id = event.id.to_string();
+        let created_at = text(event.created_at);
+        Self {
+            event_id: id.clone(),
+            event_type: "ADD",
+            status: match event.processed {
+                true => "SUCCEEDED",
+                false => "PENDING",
+            },
+            kind: event.form.as_str(),
+            user_id: match event.owner {
+                Owner::User(user) => Some(user.to_string()),
+                Owner::Graph(_) => None,
+            },
+            session_id: event.session,
+            results: vec![EventResult {
+                id: id.clone(),
+                event: "ADD",
+            }],
+            updated_at: created_at.clone(),
+            created_at,
+            id,
+        }
+    }
+}
+
+/// What a deletion removed.
+#[derive(Debug, Serialize)]
+pub struct DeletionAnswer {
+    /// What happened, in a sentence.
+    message: &'static str,
+    /// Whether everything in the scope is gone.
+    complete: bool,
+    /// What was removed.
+    removed: RemovedAnswer,
+    /// What could not be deleted, and why.
+    failures: Vec<FailureAnswer>,
+    /// How many more could not.
+    failures_not_listed: u64,
+    /// Where it was stored.
+    backend: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct RemovedAnswer {
+    /// Whether the user or the agent's graph itself is gone.
+    entity: bool,
+    /// Conversations, with all their messages.
+    sessions: u64,
+    /// Messages in them; null where the user was deleted as a whole.
+    messages: Option<u64>,
+    /// Memories outside of conversations; null where the owner was deleted as a whole.
+    memories: Option<u64>,
+    /// Facts that were left when their sources were gone.
+    facts: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailureAnswer {
+    what: String,
+    error: String,
+}
+
+impl DeletionAnswer {
+    /// The answer to deleting an owner as a whole, whose content was not counted.
+    pub fn of_owner(purged: Purged, backend: &'static str) -> Self {
+        let mut answer = Self::new(purged, backend);
+        let removed = &mut answer.removed;
+        (removed.messages, removed.memories, removed.facts) = (None, None, None);
+        answer
+    }
+
+    /// The answer to deleting what is in a scope.
+    pub fn new(purged: Purged, backend: &'static str) -> Self {
+        let complete = purged.is_complete();
+        let failures = purged.failures.into_iter();
+        Self {
+            message: match complete {
+                true => "Memories deleted successfully!",
+                false => {
+                    "Not everything could be deleted: see `failures`, and call again to go on."
+                }
+            },
+            complete,
+            removed: RemovedAnswer {
+                entity: purged.entity,
+                sessions: purged.sessions,
+                messages: Some(purged.messages),
+                memories: Some(purged.texts),
+                facts: Some(purged.facts),
+            },
+            failures: failures
+                .map(|Failure { what, error }| FailureAnswer { what, error })
+                .collect(),
+            failures_not_listed: purged.failures_not_listed,
+            backend,
+        }
+    }
+}
+
+/// An error, for the agent or program that reads it: `{"error", "detail", "status"?}`.
+#[derive(Debug, Clone, Serialize)]
+pub struct ErrorAnswer {
+    /// A short, stable name.
+    pub error: &'static str,
+    /// What went wrong, whether trying again helps, what to change.
+    pub detail: String,
+    /// The HTTP status that Zep answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Of a write that stopped on the way: what was stored.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    progress: Option<WriteProgress>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct WriteProgress {
+    stored: Vec<String>,
+    stored_count: usize,
+    total_count: usize,
+    in_doubt: bool,
+    idempotency_key: String,
+}
+
+impl ErrorAnswer {
+    /// An error with a name of its own.
+    pub fn new(error: &'static str, detail: String) -> Self {
+        Self {
+            error,
+            detail,
+            status: None,
+            progress: None,
+        }
+    }
+
+    /// An argument that cannot be accepted.
+    pub fn argument(detail: String) -> Self {
+        Self::new("invalid_argument", detail)
+    }
+}
+
+impl From<Error> for ErrorAnswer {
+    fn from(error: Error) -> Self {
+        let progress = match &error {
+            Error::PartlyStored(stopped) => Some(WriteProgress {
+                stored: stopped.stored.clone(),
+                stored_count: stopped.stored.len(),
+                total_count: stopped.total,
+                in_doubt: stopped.in_doubt,
+                idempotency_key: stopped.idempotency_key.clone(),
+            }),
+            _ => None,
+        };
+        Self {
+            status: error.status(),
+            progress,
+            ..Self::new(error.code(), error.to_string())
+        }
+    }
+}
+
+/// RFC 3339 UTC.
+fn text(time: Option<Timestamp>) -> Option<String> {
+    time.map(|time| time.to_string())
+}

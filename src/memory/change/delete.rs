@@ -1,0 +1,170 @@
+//! Deletes a memory by its id and reports what was removed: Zep cannot delete a single message.
+
+use serde_json::Map;
+
+use crate::memory::{
+    Error, Result,
+    access::Right,
+    change::update::replaced_by,
+    model::{Caller, Owner, RecordId, Scope, Uuid},
+    read::by_id::{self, Thing, What},
+    record::fit::{self, Ours},
+    record::view::{self, Form},
+    service::MemoryService,
+};
+use crate::zep::{self, Episode, Fact, ThreadId};
+
+/// What a deletion removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removed {
+    /// The whole memory.
+    All,
+    /// A fact. Its source episodes are still stored.
+    FactOnly {
+        /// The source episodes.
+        sources: Vec<Uuid>,
+    },
+    /// The facts drawn from a turn of a conversation. Its words are still stored in this session,
+    /// hidden from all reads; deleting the session removes them.
+    FactsOnly {
+        /// The session.
+        session: String,
+    },
+}
+
+/// A deleted memory.
+#[derive(Debug, Clone)]
+pub struct Deleted {
+    /// Its id.
+    pub id: Uuid,
+    /// Its form.
+    pub form: Form,
+    /// Its owner.
+    pub owner: Owner,
+    /// What was removed.
+    pub removed: Removed,
+}
+
+impl MemoryService {
+    /// Deletes a memory, all parts of it. Repeating an interrupted call finishes it.
+    ///
+    /// # Errors
+    /// [`Error::NoMemory`], [`Error::Unfinished`] if it stopped midway, or the backend's error.
+    pub async fn delete(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Deleted> {
+        let id = by_id::checked(id)?;
+        let Thing { owner, what } = self.find(caller, Right::Delete, &id, scope).await?;
+        let (form, removed) = match what {
+            What::Fact(fact) => (Form::Fact, self.delete_fact(*fact).await?),
+            What::Record(parts) => {
+                let first = parts.first().ok_or_else(|| by_id::no_memory(&id))?;
+                let form = Form::of_episode(first);
+                let removed = match (form, first.thread_id.clone()) {
+                    // A marked record that still has its episode was deleted only half-way.
+                    (Form::Message, Some(thread)) => {
+                        self.delete_message(&owner, &thread, parts).await?
+                    }
+                    _ => self.delete_text(&owner, parts).await?,
+                };
+                (form, removed)
+            }
+        };
+        self.inner.shown.invalidate(&id);
+        Ok(Deleted {
+            id,
+            form,
+            owner,
+            removed,
+        })
+    }
+
+    async fn delete_fact(&self, fact: Fact) -> Result<Removed> {
+        gone(self.zep().delete_fact(&fact.uuid).await)?;
+        Ok(match fact.episodes {
+            sources if sources.is_empty() => Removed::All,
+            sources => Removed::FactOnly { sources },
+        })
+    }
+
+    /// Deletes a text, its first part last: as long as any part exists, so does the one that leads
+    /// to the others.
+    async fn delete_text(&self, owner: &Owner, parts: Vec<Episode>) -> Result<Removed> {
+        let count = parts.len();
+        // A text that it replaced may still exist and would reappear.
+        if let Some(old) = replaced_by(&parts) {
+            self.delete_episodes_of(owner, &old).await?;
+        }
+        for (nth, part) in parts.iter().rev().enumerate() {
+            gone(self.zep().delete_episode(&part.uuid).await)
+                .map_err(|error| half_way(error, nth, count))?;
+        }
+        Ok(Removed::All)
+    }
+
+    /// Deletes the episodes of a message and the facts that only they support. If the message stays
+    /// in its thread, it is marked and thereby hidden, before anything is deleted, so that no
+    /// reader sees half of it.
+    async fn delete_message(
+        &self,
+        owner: &Owner,
+        thread: &str,
+        parts: Vec<Episode>,
+    ) -> Result<Removed> {
+        let count = parts.len();
+        for (nth, part) in parts.iter().rev().enumerate() {
+            let there = fit::unpack(part.metadata.as_ref().unwrap_or(&Map::new()));
+            let record = there.ours.as_ref().map(|ours| ours.record.clone());
+            let mut blank = Ours::new(record.unwrap_or_else(RecordId::fresh));
+            blank.marks.deleted = true;
+            let (mark, blanked) = fit::repack(&there, &blank, &Map::new())
+                .map_err(|error| Error::invalid("memory_id", error.to_string()))?;
+            gone(
+                self.zep()
+                    .set_message_metadata(&part.uuid, Some(&mark), &blanked)
+                    .await
+                    .map(drop),
+            )
+            .map_err(|error| half_way(error, nth, count))?;
+            gone(self.zep().delete_episode(&part.uuid).await)
+                .map_err(|error| half_way(error, nth, count))?;
+        }
+        if self.still_there(thread, &parts).await? {
+            Ok(Removed::FactsOnly {
+                session: view::session_of(Some(thread), owner).unwrap_or_default(),
+            })
+        } else {
+            Ok(Removed::All)
+        }
+    }
+
+    async fn still_there(&self, thread: &str, parts: &[Episode]) -> Result<bool> {
+        let thread = ThreadId::new(thread)?;
+        let messages = match self.zep().all_messages(&thread).await {
+            Ok(page) => page.messages,
+            Err(error) if error.is_not_found() => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(messages.iter().any(|message| {
+            parts
+                .iter()
+                .any(|part| Some(&part.uuid) == message.uuid.as_ref())
+        }))
+    }
+}
+
+/// An absent item counts as deleted.
+pub(crate) fn gone(outcome: zep::Result<()>) -> zep::Result<()> {
+    match outcome {
+        Err(error) if error.is_not_found() => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn half_way(cause: zep::Error, done: usize, count: usize) -> Error {
+    match count {
+        1 => cause.into(),
+        _ => Error::Unfinished {
+            done: format!("{done} of the {count} parts of this memory are deleted"),
+            cause,
+        },
+    }
+}

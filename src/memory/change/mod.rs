@@ -1,0 +1,6 @@
+//! Changing and deleting: one memory, all memories of a scope, and what replaces a changed text.
+
+pub(crate) mod delete;
+pub(crate) mod purge;
+pub(crate) mod replacement;
+pub(crate) mod update;

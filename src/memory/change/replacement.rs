@@ -1,0 +1,95 @@
+//! Replaced texts: a new text names the old one, which is then deleted. Where both are found, the
+//! old one is hidden and its deletion finished.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::memory::{
+    Result,
+    model::{Owner, Uuid},
+    read::by_id::whole,
+    record::view::Source,
+    service::MemoryService,
+};
+use crate::zep::Fact;
+
+/// The hidden ones among some episodes: replaced texts whose replacement is among them, and
+/// incomplete replacements.
+#[derive(Debug, Default)]
+pub(crate) struct Replaced {
+    /// Replaced texts whose replacement is stored whole.
+    ids: HashSet<Uuid>,
+    /// The records that begin with these, and incomplete replacements.
+    records: HashSet<String>,
+}
+
+impl Replaced {
+    /// Finds the hidden ones among these episodes of an owner.
+    pub(crate) async fn among(
+        service: &MemoryService,
+        owner: &Owner,
+        sources: impl Iterator<Item = &Source>,
+    ) -> Result<Self> {
+        let sources: Vec<&Source> = sources.collect();
+        let mut new_ones: HashMap<(&str, &str), Vec<&Source>> = HashMap::new();
+        for source in &sources {
+            if let (Some(old), Some(record)) = (&source.replaces, &source.record) {
+                new_ones.entry((old, record)).or_default().push(source);
+            }
+        }
+        let mut replaced = Self::default();
+        for ((old, record), parts) in new_ones {
+            let Some(old) = sources.iter().find(|source| source.id.as_str() == old) else {
+                continue;
+            };
+            // Parts are stored in order: if the last exists, all do. Until then the old text stays
+            // and is shown: the new one may never be completed.
+            let is_whole = parts.iter().any(|part| part.is_last)
+                || whole(service.zep().find_episodes(owner, record).await?)
+                    .is_some_and(|found| !found.record.incomplete);
+            if is_whole {
+                replaced.ids.insert(old.id.clone());
+                replaced.records.extend(old.record.clone());
+            } else {
+                replaced.records.insert(record.to_owned());
+            }
+        }
+        Ok(replaced)
+    }
+
+    /// Whether this episode is hidden.
+    pub(crate) fn hides(&self, source: &Source) -> bool {
+        source.deleted
+            || self.ids.contains(&source.id)
+            || source
+                .record
+                .as_ref()
+                .is_some_and(|record| self.records.contains(record))
+    }
+
+    /// Whether this fact was drawn from hidden episodes only.
+    pub(crate) fn hides_fact(
+        &self,
+        service: &MemoryService,
+        fact: &Fact,
+        sources: &HashMap<Uuid, Source>,
+    ) -> bool {
+        let is_hidden = |id: &Uuid| match sources.get(id) {
+            Some(source) => self.hides(source),
+            None => service.inner.replaced.contains_key(id),
+        };
+        !fact.episodes.is_empty() && fact.episodes.iter().all(is_hidden)
+    }
+
+    /// Finishes the deletion of replaced texts in the background; readers do not wait.
+    pub(crate) fn finish(&self, service: &MemoryService, owner: &Owner) {
+        for id in &self.ids {
+            let (service, owner, id) = (service.clone(), owner.clone(), id.clone());
+            let writes = service.inner.writes.clone();
+            writes.spawn(async move {
+                if let Err(error) = service.delete_episodes_of(&owner, &id).await {
+                    tracing::warn!(code = error.code(), "a replaced memory is still there");
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Owners, entities and user profiles.
+
+pub(crate) mod entities;
+pub(crate) mod owners;
+pub mod profile;

@@ -1,0 +1,112 @@
+//! The state of Zep's processing of what was stored.
+
+use jiff::Timestamp;
+
+use crate::memory::{
+    Result,
+    access::Right,
+    model::{Caller, Owner, Scope, Uuid},
+    read::by_id::{self, What},
+    record::fit,
+    record::view::{self, Form},
+    service::MemoryService,
+};
+use crate::zep::{Episode, TimeOrder, limits::PAGE_ITEMS};
+
+/// The storing of one memory: a text, or a turn of a conversation.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The memory's id, or that of the stored part.
+    pub id: Uuid,
+    /// The form.
+    pub form: Form,
+    /// The owner.
+    pub owner: Owner,
+    /// Its session.
+    pub session: Option<String>,
+    /// When it happened.
+    pub created_at: Option<Timestamp>,
+    /// Whether Zep has drawn its facts from it.
+    pub processed: bool,
+}
+
+impl Event {
+    fn of(episode: &Episode, owner: &Owner) -> Self {
+        Self {
+            id: episode.uuid.clone(),
+            form: Form::of_episode(episode),
+            owner: owner.clone(),
+            session: view::session_of(episode.thread_id.as_deref(), owner),
+            created_at: episode.created_at,
+            processed: episode.processed == Some(true),
+        }
+    }
+}
+
+impl MemoryService {
+    /// The newest stored memories of an owner, by when they happened: one request for each 50.
+    ///
+    /// # Errors
+    /// The backend's error.
+    pub async fn events(&self, caller: &Caller, scope: &Scope, limit: usize) -> Result<Vec<Event>> {
+        let owner = self.owner(caller, Right::Read, scope)?;
+        let page_size = u32::try_from(limit).unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS);
+        let mut pages = self
+            .zep()
+            .episodes(&owner, TimeOrder::NewestFirst, page_size);
+        let mut events = Vec::new();
+        while events.len() < limit {
+            let page = match pages.next().await {
+                // An unknown owner has stored nothing.
+                Err(error) if error.is_not_found() => return Ok(events),
+                page => page?,
+            };
+            let Some(page) = page else { break };
+            // A deleted memory whose episode remains is hidden everywhere.
+            let seen = page.items.iter().filter(|episode| !is_deleted(episode));
+            events.extend(seen.map(|episode| Event::of(episode, &owner)));
+        }
+        events.truncate(limit);
+        for event in &events {
+            self.inner.shown.insert(event.id.clone(), owner.clone());
+        }
+        Ok(events)
+    }
+
+    /// The state of one memory, all its parts together. A fact is always processed.
+    ///
+    /// # Errors
+    /// [`crate::memory::Error::NoMemory`], or the backend's error.
+    pub async fn event(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Event> {
+        let id = by_id::checked(id)?;
+        let thing = self.find(caller, Right::Read, &id, scope).await?;
+        match thing.what {
+            What::Fact(fact) => Ok(Event {
+                id,
+                form: Form::Fact,
+                owner: thing.owner,
+                session: None,
+                created_at: fact.created_at,
+                processed: true,
+            }),
+            What::Record(parts) => {
+                let first = parts.first().ok_or_else(|| by_id::no_memory(&id))?;
+                if parts.iter().any(is_deleted) {
+                    return Err(by_id::no_memory(&id));
+                }
+                Ok(Event {
+                    id,
+                    processed: parts.iter().all(|part| part.processed == Some(true)),
+                    ..Event::of(first, &thing.owner)
+                })
+            }
+        }
+    }
+}
+
+/// Whether it was deleted as far as Zep allows.
+fn is_deleted(episode: &Episode) -> bool {
+    let ours = episode.metadata.as_ref().map(fit::unpack);
+    ours.and_then(|unpacked| unpacked.ours)
+        .is_some_and(|ours| ours.marks.deleted)
+}

@@ -1,0 +1,7 @@
+//! Reading: one session, a user's sessions, memories page by page, a memory by its id, and events.
+
+pub(crate) mod by_id;
+pub(crate) mod events;
+pub(crate) mod memories;
+pub(crate) mod session;
+pub(crate) mod sessions;

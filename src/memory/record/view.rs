@@ -1,0 +1,344 @@
+//! Memories as agents see them: facts, episodes and messages with owner, time, fields and sources.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::memory::{
+    model::{AgentId, Owner, SessionId, TimeOrigin, Uuid},
+    record::assemble::Assembled,
+    record::fit::{self, Unpacked},
+};
+use crate::zep::{DataType, Entity, Episode, Fact, Message, ThreadId};
+
+/// In a fact's attributes: fields set on the fact itself, as JSON text. Without it, the fact shows
+/// the fields of its source episodes.
+pub(crate) const FACT_METADATA: &str = "zm_metadata";
+/// In a fact's attributes: when it was last changed here.
+pub(crate) const FACT_UPDATED: &str = "zm_updated_at";
+/// The field that lists a memory's categories, as in mem0's exports.
+const CATEGORIES: &str = "categories";
+
+/// The form of a memory in Zep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// A fact.
+    Fact,
+    /// A text.
+    Episode,
+    /// A turn of a conversation.
+    Message,
+    /// An entity: a person or thing.
+    Entity,
+}
+
+impl Form {
+    /// The form's name in answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fact => "fact",
+            Self::Episode => "episode",
+            Self::Message => "message",
+            Self::Entity => "entity",
+        }
+    }
+
+    /// The form of an episode: a turn of a conversation or a text.
+    pub(crate) fn of_episode(episode: &Episode) -> Self {
+        let is_message = episode.thread_id.is_some() || episode.source == Some(DataType::Message);
+        if is_message {
+            Self::Message
+        } else {
+            Self::Episode
+        }
+    }
+}
+
+/// A memory as agents see it, whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Memory {
+    /// Zep's id; for a record of several parts, that of the first.
+    pub id: Uuid,
+    /// What it is.
+    pub form: Form,
+    /// Its text.
+    pub text: String,
+    /// The owner.
+    pub owner: Owner,
+    /// The agent named beside the user, or the owner; for a fact, if all its sources agree.
+    pub agent: Option<String>,
+    /// The app named beside the user; for a fact, if all its sources agree.
+    pub app: Option<String>,
+    /// The session it comes from; for a fact, if all its sources agree.
+    pub session: Option<String>,
+    /// The kind of memory.
+    pub memory_type: Option<String>,
+    /// Its fields, without our keys; for a fact without fields of its own, those on which all
+    /// sources agree.
+    pub metadata: Map<String, Value>,
+    /// When it happened; for a fact, the earliest time of its sources. Absent if not known.
+    pub created_at: Option<Timestamp>,
+    /// When it was last changed here.
+    pub updated_at: Option<Timestamp>,
+    /// For a fact: since when it is true.
+    pub valid_at: Option<Timestamp>,
+    /// For a fact: since when it is no longer true.
+    pub invalid_at: Option<Timestamp>,
+    /// In a search: a likeness in 0–1 if one was asked for or several owners were searched, else a
+    /// rank.
+    pub score: Option<f64>,
+    /// For a fact: the episodes it was drawn from.
+    pub sources: Vec<Uuid>,
+    /// Whether parts are missing: the write was interrupted and not continued yet.
+    pub incomplete: bool,
+}
+
+impl Memory {
+    /// The user who owns it; none for an agent's own.
+    pub fn user(&self) -> Option<&str> {
+        user_of(&self.owner)
+    }
+
+    /// Its categories, from its fields.
+    pub fn categories(&self) -> Vec<&str> {
+        categories(&self.metadata)
+    }
+}
+
+/// The user of an owner; none for an agent's graph.
+pub(crate) fn user_of(owner: &Owner) -> Option<&str> {
+    match owner {
+        Owner::User(user) => Some(user.as_str()),
+        Owner::Graph(_) => None,
+    }
+}
+
+/// The categories in these fields.
+pub(crate) fn categories(metadata: &Map<String, Value>) -> Vec<&str> {
+    match metadata.get(CATEGORIES) {
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What a fact shows of one of its source episodes.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    pub(crate) id: Uuid,
+    pub(crate) text: String,
+    pub(crate) session: Option<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) app: Option<String>,
+    pub(crate) metadata: Map<String, Value>,
+    pub(crate) created_at: Option<Timestamp>,
+    pub(crate) updated_at: Option<Timestamp>,
+    /// When it happened, as Zep has it, inferred times included.
+    pub(crate) placed_at: Option<Timestamp>,
+    /// Whether it was deleted as far as Zep allows.
+    pub(crate) deleted: bool,
+    /// The id of the episode it replaced.
+    pub(crate) replaces: Option<String>,
+    /// Whether it is the first part of its record.
+    pub(crate) is_first: bool,
+    /// Whether it is the last part of its record.
+    pub(crate) is_last: bool,
+    /// The record it belongs to.
+    pub(crate) record: Option<String>,
+    pub(crate) form: Form,
+}
+
+impl Source {
+    /// The view of an owner's episode.
+    pub(crate) fn of(episode: Episode, owner: &Owner) -> Self {
+        let Unpacked {
+            ours, caller, part, ..
+        } = fit::unpack(episode.metadata.as_ref().unwrap_or(&Map::new()));
+        let undated = ours
+            .as_ref()
+            .is_some_and(|ours| ours.marks.time == TimeOrigin::Inferred);
+        let marked = ours.as_ref().and_then(|ours| ours.agent.as_ref());
+        Self {
+            form: Form::of_episode(&episode),
+            is_first: part.is_first(),
+            is_last: part.is_last(),
+            session: session_of(episode.thread_id.as_deref(), owner),
+            agent: agent_of(owner, marked),
+            app: ours
+                .as_ref()
+                .and_then(|ours| ours.app.as_ref().map(ToString::to_string)),
+            metadata: caller,
+            created_at: episode.created_at.filter(|_| !undated),
+            placed_at: episode.created_at,
+            updated_at: ours.as_ref().and_then(|ours| ours.marks.updated),
+            deleted: ours.as_ref().is_some_and(|ours| ours.marks.deleted),
+            replaces: ours.as_ref().and_then(|ours| ours.marks.replaces.clone()),
+            record: ours.map(|ours| ours.record.to_string()),
+            id: episode.uuid,
+            text: episode.content,
+        }
+    }
+
+    /// The view of a message in an owner's thread; none for one without an id.
+    pub(crate) fn of_message(message: Message, thread: &ThreadId, owner: &Owner) -> Option<Self> {
+        let episode = Episode {
+            uuid: message.uuid?,
+            content: message.content,
+            created_at: message.created_at,
+            metadata: message.metadata,
+            processed: message.processed,
+            role: message.name,
+            role_type: Some(message.role),
+            source: Some(DataType::Message),
+            source_description: None,
+            thread_id: Some(thread.as_str().to_owned()),
+            score: None,
+        };
+        Some(Self::of(episode, owner))
+    }
+}
+
+/// The session of one of this owner's threads.
+pub(crate) fn session_of(thread: Option<&str>, owner: &Owner) -> Option<String> {
+    let thread = thread?;
+    Some(match owner {
+        Owner::User(user) => SessionId::of_thread(thread, user),
+        Owner::Graph(_) => thread.to_owned(),
+    })
+}
+
+/// The agent of a memory: the one in its marks, or the owner of its graph.
+fn agent_of(owner: &Owner, marked: Option<&AgentId>) -> Option<String> {
+    let own = match owner {
+        Owner::Graph(graph) => AgentId::of_graph(graph),
+        Owner::User(_) => None,
+    };
+    marked.map(ToString::to_string).or(own)
+}
+
+/// A fact with what its sources say. Unknown sources are skipped.
+pub(crate) fn fact(fact: Fact, sources: &HashMap<Uuid, Source>, owner: &Owner) -> Memory {
+    let own = own_fields(&fact);
+    let known = sources_of(&fact, sources);
+    Memory {
+        form: Form::Fact,
+        agent: agreed(&known, |source| source.agent.as_ref()).cloned(),
+        app: agreed(&known, |source| source.app.as_ref()).cloned(),
+        session: agreed(&known, |source| source.session.as_ref()).cloned(),
+        memory_type: None,
+        metadata: own.metadata.unwrap_or_else(|| shared_fields(&known)),
+        created_at: known.iter().filter_map(|source| source.created_at).min(),
+        updated_at: own.updated_at,
+        owner: owner.clone(),
+        id: fact.uuid,
+        text: fact.fact,
+        valid_at: fact.valid_at,
+        invalid_at: fact.invalid_at,
+        score: fact.score,
+        sources: fact.episodes,
+        incomplete: false,
+    }
+}
+
+/// Whether a fact is still true, as far as Zep knows.
+pub(crate) fn is_in_force(fact: &Fact) -> bool {
+    fact.invalid_at.is_none() && fact.expired_at.is_none()
+}
+
+/// The known sources of a fact.
+pub(crate) fn sources_of<'a>(fact: &Fact, sources: &'a HashMap<Uuid, Source>) -> Vec<&'a Source> {
+    let known = fact.episodes.iter().filter_map(|id| sources.get(id));
+    known.collect()
+}
+
+/// The fields set on a fact itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OwnFields {
+    pub(crate) metadata: Option<Map<String, Value>>,
+    pub(crate) updated_at: Option<Timestamp>,
+}
+
+/// Reads the fields set on a fact itself.
+pub(crate) fn own_fields(fact: &Fact) -> OwnFields {
+    let text = |key: &str| fact.attributes.as_ref()?.get(key)?.as_str();
+    OwnFields {
+        metadata: text(FACT_METADATA).and_then(|text| serde_json::from_str(text).ok()),
+        updated_at: text(FACT_UPDATED).and_then(|text| text.parse().ok()),
+    }
+}
+
+/// The value on which all sources agree.
+fn agreed<'a, T: PartialEq + ?Sized>(
+    sources: &[&'a Source],
+    what: impl Fn(&'a Source) -> Option<&'a T>,
+) -> Option<&'a T> {
+    let (first, rest) = sources.split_first()?;
+    let said = what(first)?;
+    rest.iter()
+        .all(|other| what(other) == Some(said))
+        .then_some(said)
+}
+
+/// The fields on which all sources agree.
+fn shared_fields(sources: &[&Source]) -> Map<String, Value> {
+    let Some((first, rest)) = sources.split_first() else {
+        return Map::new();
+    };
+    let mut shared = first.metadata.clone();
+    for other in rest {
+        shared.retain(|key, value| other.metadata.get(key) == Some(value));
+    }
+    shared
+}
+
+/// A whole record of a session or of an owner's graph.
+pub(crate) fn record(found: Assembled, thread: Option<&str>, form: Form, owner: &Owner) -> Memory {
+    let Assembled { record, ours, .. } = found;
+    let marked = ours.as_ref().and_then(|ours| ours.agent.as_ref());
+    Memory {
+        form,
+        agent: agent_of(owner, marked),
+        app: ours
+            .as_ref()
+            .and_then(|ours| ours.app.as_ref().map(ToString::to_string)),
+        session: session_of(thread, owner),
+        memory_type: record.memory_type,
+        metadata: record.metadata,
+        created_at: record.created_at,
+        updated_at: ours.and_then(|ours| ours.marks.updated),
+        owner: owner.clone(),
+        id: record.id,
+        text: record.content,
+        valid_at: None,
+        invalid_at: None,
+        score: None,
+        sources: Vec::new(),
+        incomplete: record.incomplete,
+    }
+}
+
+/// An entity that Zep recognised.
+pub(crate) fn entity(entity: Entity, owner: &Owner) -> Memory {
+    Memory {
+        form: Form::Entity,
+        agent: agent_of(owner, None),
+        app: None,
+        session: None,
+        memory_type: None,
+        metadata: Map::new(),
+        created_at: entity.created_at,
+        updated_at: None,
+        owner: owner.clone(),
+        id: entity.uuid,
+        text: if entity.summary.is_empty() {
+            entity.name
+        } else {
+            format!("{}: {}", entity.name, entity.summary)
+        },
+        valid_at: None,
+        invalid_at: None,
+        score: entity.score,
+        sources: Vec::new(),
+        incomplete: false,
+    }
+}

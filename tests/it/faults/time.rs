@@ -1,0 +1,88 @@
+//! A Zep that never answers.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::common::program::{Client, World, outcome};
+use crate::common::service::Service;
+
+/// What `ZEP_TIMEOUT_SECS` says here.
+const LIMIT: Duration = Duration::from_secs(1);
+/// What a busy machine may add.
+const SLACK: Duration = Duration::from_millis(1_500);
+
+#[test]
+fn every_call_ends_in_its_time_and_the_server_recovers() {
+    let world = World::emulated();
+    let service = Service::of(&world);
+    let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "1"));
+    let add = |n: usize| {
+        json!({
+            "user_id": "ann", "session_id": "monday", "idempotency_key": format!("key-{n}"),
+            "messages": [{"role": "user", "content": format!("message {n}")}],
+        })
+    };
+    client.call("add_memory", add(0));
+    // Nothing is answered for longer than anything may last.
+    service.plan(&json!({"latency_ms": 15_000}));
+
+    let calls = [
+        (
+            "add_memory",
+            json!({"user_id": "ann", "session_id": "new", "text": "x"}),
+        ),
+        ("add_memory", json!({"user_id": "ann", "text": "x"})),
+        (
+            "get_session",
+            json!({"user_id": "ann", "session_id": "monday"}),
+        ),
+        ("list_sessions", json!({"user_id": "ann"})),
+        ("search_memory", json!({"user_id": "ann", "query": "x"})),
+    ];
+    // A write may take its time again to be settled.
+    for (tool, arguments) in &calls {
+        let begun = Instant::now();
+        client.refused(tool, arguments.clone());
+        let most = 2 * LIMIT + SLACK;
+        assert!(begun.elapsed() < most, "{tool}: {:?}", begun.elapsed());
+    }
+    // Writes to one session wait for each other, but no longer than that.
+    let without_key = |n: usize| {
+        let mut arguments = add(n);
+        arguments.as_object_mut().unwrap().remove("idempotency_key");
+        arguments
+    };
+    let begun = Instant::now();
+    let asked: Vec<u64> = (1..=4)
+        .map(|n| client.ask_tool("add_memory", &without_key(n)))
+        .collect();
+    let outcomes: Vec<Result<Value, Value>> = asked
+        .into_iter()
+        .map(|id| outcome(&client.answer_to(id)))
+        .collect();
+    assert!(begun.elapsed() < 3 * LIMIT + SLACK, "{:?}", begun.elapsed());
+    let codes: Vec<&str> = outcomes
+        .iter()
+        .map(|outcome| outcome.as_ref().unwrap_err()["error"].as_str().unwrap())
+        .collect();
+    // Only the one whose turn it was may have been carried out.
+    assert_eq!(
+        codes
+            .iter()
+            .filter(|code| **code == "partly_stored")
+            .count(),
+        1,
+        "{codes:?}"
+    );
+    assert_eq!(
+        codes.iter().filter(|code| **code == "busy").count(),
+        3,
+        "{codes:?}"
+    );
+
+    service.plan(&json!({}));
+    let begun = Instant::now();
+    client.call("add_memory", add(9));
+    assert!(begun.elapsed() < LIMIT + SLACK, "{:?}", begun.elapsed());
+}

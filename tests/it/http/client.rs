@@ -1,0 +1,355 @@
+//! Small clients: JSON-RPC over HTTP, events parsed by hand.
+
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::common::program::PATIENCE;
+
+/// The versions that have sessions and a handshake.
+pub const WITH_SESSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+/// The version without.
+pub const STATELESS: &str = "2026-07-28";
+
+/// An HTTP client that goes through no proxy.
+pub fn http() -> reqwest::Client {
+    crate::common::http().build().unwrap()
+}
+
+/// A request.
+pub fn request(id: u64, method: &str, params: Value) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+}
+
+/// A call of a tool.
+pub fn call(id: u64, tool: &str, arguments: Value) -> Value {
+    request(
+        id,
+        "tools/call",
+        json!({"name": tool, "arguments": arguments}),
+    )
+}
+
+/// The parameters of `initialize`.
+pub fn hello(version: &str) -> Value {
+    json!({
+        "protocolVersion": version,
+        "capabilities": {},
+        "clientInfo": {"name": "tests", "version": "1"},
+    })
+}
+
+/// Events of a response, one by one.
+pub struct Events {
+    response: Response,
+    text: String,
+}
+
+/// An event.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Event {
+    /// Its kind; `message` if it has none.
+    pub kind: String,
+    /// Its data.
+    pub data: String,
+    /// Whether it is no event but a comment.
+    pub comment: bool,
+}
+
+impl Events {
+    /// The events of this response, which must be a stream of them.
+    pub fn of(response: Response) -> Self {
+        assert_eq!(response.status(), StatusCode::OK);
+        let kind = response.headers()[CONTENT_TYPE].to_str().unwrap();
+        assert!(kind.starts_with("text/event-stream"), "{kind}");
+        Self {
+            response,
+            text: String::new(),
+        }
+    }
+
+    /// The next event or comment; `None` at the end of the stream or if it breaks off.
+    pub async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let event = parse(event);
+                self.text = rest.to_owned();
+                return Some(event);
+            }
+            let chunk = timeout(PATIENCE, self.response.chunk());
+            let chunk = chunk.await.expect("something within the time").ok()??;
+            self.text.push_str(str::from_utf8(&chunk).unwrap());
+        }
+    }
+
+    /// The next message.
+    pub async fn message(&mut self) -> Option<Value> {
+        let message = async {
+            loop {
+                let event = self.next().await?;
+                if !event.comment && event.kind == "message" && !event.data.is_empty() {
+                    return Some(serde_json::from_str(&event.data).unwrap());
+                }
+            }
+        };
+        timeout(PATIENCE, message)
+            .await
+            .expect("a message within the time")
+    }
+
+    /// The answer to the request of this id.
+    pub async fn answer(&mut self, id: u64) -> Value {
+        loop {
+            let message = self.message().await.expect("the stream goes on");
+            if message["id"] == id {
+                return message;
+            }
+        }
+    }
+}
+
+fn parse(text: &str) -> Event {
+    let mut event = Event {
+        kind: "message".to_owned(),
+        comment: true,
+        ..Event::default()
+    };
+    for line in text.lines() {
+        if line.starts_with(':') {
+            continue;
+        }
+        event.comment = false;
+        match line.split_once(": ").or_else(|| line.split_once(':')) {
+            Some(("event", kind)) => event.kind = kind.to_owned(),
+            Some(("data", data)) => event.data.push_str(data),
+            _ => {}
+        }
+    }
+    event
+}
+
+/// A client of `/mcp`.
+#[derive(Debug, Clone)]
+pub struct Mcp {
+    http: reqwest::Client,
+    url: String,
+    version: String,
+    /// The session's id, once there is one.
+    pub session: Option<String>,
+    token: Option<String>,
+}
+
+impl Mcp {
+    /// One that has said nothing yet.
+    pub fn new(url: &str, version: &str) -> Self {
+        Self {
+            http: http(),
+            url: format!("{url}/mcp"),
+            version: version.to_owned(),
+            session: None,
+            token: None,
+        }
+    }
+
+    /// One that has shaken hands where the version has that.
+    pub async fn connect(url: &str, version: &str) -> Self {
+        let mut client = Self::new(url, version);
+        if version != STATELESS {
+            client.initialize().await;
+        }
+        client
+    }
+
+    /// One that has shaken hands, with this token.
+    pub async fn connect_with(url: &str, version: &str, token: &str) -> Self {
+        let mut client = Self::new(url, version);
+        client.token = Some(token.to_owned());
+        client.initialize().await;
+        client
+    }
+
+    /// The same through this HTTP client.
+    pub fn through(mut self, http: reqwest::Client) -> Self {
+        self.http = http;
+        self
+    }
+
+    /// A request with the headers that a client of this version sends.
+    pub fn ask(&self, method: Method) -> RequestBuilder {
+        let mut ask = self
+            .http
+            .request(method, &self.url)
+            .header(ACCEPT, "application/json, text/event-stream");
+        if let Some(session) = &self.session {
+            ask = ask.header("mcp-session-id", session);
+        }
+        // Clients name it once it is negotiated, from 2025-06-18 on.
+        if self.version.as_str() >= "2025-06-18" && (self.session.is_some() || self.is_stateless())
+        {
+            ask = ask.header("mcp-protocol-version", &self.version);
+        }
+        if let Some(token) = &self.token {
+            ask = ask.bearer_auth(token);
+        }
+        ask
+    }
+
+    fn is_stateless(&self) -> bool {
+        self.version == STATELESS
+    }
+
+    /// Posts a message as a client of this version does.
+    pub fn posting(&self, message: &Value) -> RequestBuilder {
+        let mut message = message.clone();
+        let mut ask = self.ask(Method::POST);
+        if self.is_stateless() {
+            message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] =
+                self.version.as_str().into();
+            message["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
+            ask = ask.header("mcp-method", message["method"].as_str().unwrap());
+            if let Some(name) = message["params"]["name"].as_str() {
+                ask = ask.header("mcp-name", name);
+            }
+        }
+        ask.header(CONTENT_TYPE, "application/json")
+            .body(message.to_string())
+    }
+
+    /// Posts a message.
+    pub async fn post(&self, message: &Value) -> Response {
+        let posted = timeout(PATIENCE, self.posting(message).send());
+        posted.await.expect("an answer within the time").unwrap()
+    }
+
+    /// Shakes hands; gives the server's answer.
+    pub async fn initialize(&mut self) -> Value {
+        let answer = self.begin().await;
+        let done = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        let accepted = self.post(&done).await;
+        assert_eq!(accepted.status(), StatusCode::ACCEPTED);
+        answer
+    }
+
+    /// Only the first half of the handshake.
+    pub async fn begin(&mut self) -> Value {
+        let message = request(1, "initialize", hello(&self.version));
+        let response = self.post(&message).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let session = response.headers()["mcp-session-id"].to_str().unwrap();
+        self.session = Some(session.to_owned());
+        Events::of(response).answer(1).await["result"].clone()
+    }
+
+    /// Sends a request; gives its answer.
+    pub async fn request(&self, id: u64, method: &str, params: Value) -> Value {
+        let response = self.post(&request(id, method, params)).await;
+        Events::of(response).answer(id).await
+    }
+
+    /// Calls a tool that must succeed; gives its structured answer.
+    pub async fn tool(&self, tool: &str, arguments: Value) -> Value {
+        let response = self.post(&call(7, tool, arguments)).await;
+        succeeded(Events::of(response).answer(7).await)
+    }
+
+    /// Opens the stream for what the server has to say by itself.
+    pub async fn listen(&self) -> Response {
+        let opened = timeout(PATIENCE, self.ask(Method::GET).send());
+        opened.await.expect("an answer within the time").unwrap()
+    }
+}
+
+/// A client of `/sse`.
+pub struct Sse {
+    http: reqwest::Client,
+    /// Where it posts to.
+    pub endpoint: String,
+    /// What comes on its stream.
+    pub events: Events,
+}
+
+impl Sse {
+    /// One that has said nothing yet.
+    pub async fn open(url: &str) -> Self {
+        Self::open_through(http(), url).await
+    }
+
+    /// The same through this HTTP client.
+    pub async fn open_through(http: reqwest::Client, url: &str) -> Self {
+        let response = http
+            .get(format!("{url}/sse"))
+            .header(ACCEPT, "text/event-stream")
+            .send()
+            .await
+            .unwrap();
+        let mut events = Events::of(response);
+        let first = events.next().await.unwrap();
+        assert_eq!(first.kind, "endpoint");
+        assert!(first.data.starts_with("/messages?sessionId="), "{first:?}");
+        Self {
+            http,
+            endpoint: format!("{url}{}", first.data),
+            events,
+        }
+    }
+
+    /// One that has shaken hands.
+    pub async fn connect(url: &str, version: &str) -> Self {
+        let mut client = Self::open(url).await;
+        client.initialize(version).await;
+        client
+    }
+
+    /// Shakes hands; gives the server's answer.
+    pub async fn initialize(&mut self, version: &str) -> Value {
+        let answer = self.request(1, "initialize", hello(version)).await;
+        let done = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        self.send(&done).await;
+        answer["result"].clone()
+    }
+
+    /// Posts a message.
+    pub async fn post(&self, message: &Value) -> Response {
+        let posted = self
+            .http
+            .post(&self.endpoint)
+            .header(CONTENT_TYPE, "application/json")
+            .body(message.to_string())
+            .send();
+        let posted = timeout(PATIENCE, posted);
+        posted.await.expect("an answer within the time").unwrap()
+    }
+
+    /// Posts a message that must be accepted.
+    pub async fn send(&self, message: &Value) {
+        let response = self.post(message).await;
+        assert_eq!(response.status(), StatusCode::ACCEPTED);
+    }
+
+    /// Sends a request; gives its answer.
+    pub async fn request(&mut self, id: u64, method: &str, params: Value) -> Value {
+        self.send(&request(id, method, params)).await;
+        self.events.answer(id).await
+    }
+
+    /// Calls a tool that must succeed; gives its structured answer.
+    pub async fn tool(&mut self, tool: &str, arguments: Value) -> Value {
+        self.send(&call(7, tool, arguments)).await;
+        succeeded(self.events.answer(7).await)
+    }
+}
+
+/// The structured answer of a tool that succeeded.
+pub fn succeeded(answer: Value) -> Value {
+    let result = &answer["result"];
+    assert!(result.is_object() && result["isError"] != true, "{answer}");
+    result["structuredContent"].clone()
+}
+
+/// A moment in which something may happen that should not.
+pub async fn a_moment() {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}

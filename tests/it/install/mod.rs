@@ -1,0 +1,164 @@
+//! `install`, driven as a person drives it: the built binary, a home directory, real files.
+
+mod asking;
+mod example;
+mod finding;
+mod keeping;
+mod refusing;
+mod restoring;
+mod writing;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::Value;
+use zep_mcp_server::hosts::document::Syntax;
+
+/// Zep's key in these tests. Like every secret of the fixtures, it has `s3cr3t` in it.
+pub const KEY: &str = "z_s3cr3tOfZep";
+
+/// A home directory with nothing in it but what a test puts there.
+pub struct Home {
+    pub dir: tempfile::TempDir,
+}
+
+/// What a run came to.
+pub struct Outcome {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Home {
+    pub fn empty() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("work")).unwrap();
+        Self { dir }
+    }
+
+    /// A home directory with one host's file.
+    pub fn with(at: &str, fixture: &str) -> Self {
+        let home = Self::empty();
+        home.put(at, &bytes(fixture));
+        home
+    }
+
+    /// A file of this home; `.config` is where the system has applications' settings.
+    pub fn path(&self, at: &str) -> PathBuf {
+        match at.strip_prefix(".config/") {
+            Some(inside) if cfg!(target_os = "macos") => {
+                let settings = self.dir.path().join("Library/Application Support");
+                settings.join(inside)
+            }
+            _ => self.dir.path().join(at),
+        }
+    }
+
+    pub fn put(&self, at: &str, bytes: &[u8]) {
+        let path = self.path(at);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    pub fn text(&self, at: &str) -> String {
+        std::fs::read_to_string(self.path(at)).unwrap()
+    }
+
+    pub fn backups(&self, at: &str) -> Vec<PathBuf> {
+        let path = self.path(at);
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let directory = std::fs::read_dir(path.parent().unwrap()).unwrap();
+        let mut found: Vec<_> = directory
+            .map(|entry| entry.unwrap().path())
+            .filter(|it| *it != path)
+            .filter(|it| it.file_name().unwrap().to_str().unwrap().contains(&name))
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// `install` with these arguments, in this home, without a terminal.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zep-mcp-server"));
+        command
+            .arg("install")
+            .args(arguments)
+            .current_dir(self.path("work"))
+            .env_clear()
+            .env("HOME", self.dir.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn install(&self, arguments: &[&str]) -> Outcome {
+        Outcome::of(
+            self.command(arguments)
+                .env("ZEP_API_KEY", KEY)
+                .output()
+                .unwrap(),
+        )
+    }
+
+    pub fn install_without_key(&self, arguments: &[&str]) -> Outcome {
+        Outcome::of(self.command(arguments).output().unwrap())
+    }
+}
+
+impl Outcome {
+    /// Also the promise of every run: no key is ever shown, ours or anybody's.
+    pub fn of(output: Output) -> Self {
+        let outcome = Self {
+            code: output.status.code().expect("it ended by itself"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        let all = outcome.everything();
+        assert!(!all.contains("s3cr3t"), "a key was shown: {all}");
+        outcome
+    }
+
+    pub fn everything(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
+    #[track_caller]
+    pub fn ended(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}", self.everything());
+        self
+    }
+
+    #[track_caller]
+    pub fn says(self, text: &str) -> Self {
+        assert!(
+            self.everything().contains(text),
+            "{text}: {}",
+            self.everything()
+        );
+        self
+    }
+}
+
+pub fn bytes(fixture: &str) -> Vec<u8> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hosts");
+    std::fs::read(fixtures.join(fixture)).unwrap()
+}
+
+/// The path that entries start: where the program really is, should `target` be a link.
+pub fn program() -> &'static str {
+    static PROGRAM: LazyLock<String> = LazyLock::new(|| {
+        let path = fs::canonicalize(env!("CARGO_BIN_EXE_zep-mcp-server")).unwrap();
+        path.into_os_string().into_string().unwrap()
+    });
+    &PROGRAM
+}
+
+/// What stands at `path`, names parted by `|`.
+pub fn entry(text: &str, syntax: Syntax, path: &str) -> Value {
+    let document = syntax.read(text.trim_start_matches('\u{feff}')).unwrap();
+    let path: Vec<String> = path.split('|').map(str::to_owned).collect();
+    zep_mcp_server::hosts::document::at(&document, &path)
+        .unwrap()
+        .clone()
+}

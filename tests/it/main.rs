@@ -1,0 +1,24 @@
+//! The integration tests, as modules of one executable; `tests/README.md` says what is where.
+#![allow(unreachable_pub, reason = "an executable has no public API")]
+
+mod common;
+
+mod access;
+mod changing;
+mod cli;
+mod drop_in;
+mod emulator;
+mod export;
+mod faults;
+mod filter;
+mod fit;
+mod http;
+// Windows takes the place of applications' settings from no environment variable: a test would
+// change the files of the person who runs it.
+#[cfg(unix)]
+mod install;
+mod local;
+mod migration;
+mod stdio;
+mod transport;
+mod wire;

@@ -1,0 +1,596 @@
+//! `migrate` and `validate` as a person or a script uses them.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::common::on_both_backends;
+use crate::common::program::{World, binary};
+
+on_both_backends!(
+    an_export_moves_over_and_is_found_as_it_was,
+    a_second_run_adds_nothing,
+    a_dry_run_writes_nothing,
+    one_broken_record_is_named_and_the_rest_moves,
+    strict_writes_nothing_if_anything_is_broken,
+);
+
+/// How a command ended.
+struct Ended {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().expect("it ended by itself"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The one JSON object on stdout.
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", self.stdout, self.stderr))
+    }
+
+    /// The report of a command that was to end with this code.
+    fn report(&self, code: i32) -> Value {
+        assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
+        self.json()
+    }
+
+    /// The one line of a command that was used wrongly.
+    fn misused(&self) -> &str {
+        assert_eq!(self.code, 2, "{}{}", self.stdout, self.stderr);
+        assert!(self.stdout.is_empty(), "{}", self.stdout);
+        assert_eq!(self.stderr.lines().count(), 1, "{}", self.stderr);
+        self.stderr.trim_end()
+    }
+}
+
+fn run(world: &World, arguments: &[&str]) -> Ended {
+    Ended::of(world.command().args(arguments).output().unwrap())
+}
+
+fn run_with_stdin(world: &World, arguments: &[&str], stdin: &[u8]) -> Ended {
+    let mut child = world
+        .command()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(stdin).unwrap();
+    Ended::of(child.wait_with_output().unwrap())
+}
+
+fn write(world: &World, name: &str, text: &str) -> PathBuf {
+    let file = world.directory().join(name);
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+/// Two users in the guide's shape: 9 records, 2 of them snapshots, in 3 sessions (Ben's turns name
+/// none and so share one).
+fn export() -> Value {
+    json!({"users": [
+        {
+            "id": "ana", "name": "Ana Lima", "email": "ana@example.com", "role": "user",
+            "sessions": [
+                {"id": "monday", "messages": [
+                    {"role": "user", "content": "I slept badly", "timestamp": "2025-03-03T09:00:00Z"},
+                    {"role": "therapist", "content": "Since when?", "timestamp": "2025-03-03T09:00:09Z"},
+                    {"role": "user", "content": "Since the move", "timestamp": "2025-03-03T09:01:00Z"},
+                ]},
+                {"id": "tuesday", "insights": {"mood": ["calm", "tired"]}, "messages": [
+                    {"role": "user", "content": "שלום 👋🏽", "timestamp": "2025-03-04T09:00:00.250Z"},
+                    {"role": "ai_therapist", "content": "Hello again", "timestamp": "2025-03-04T09:00:05Z"},
+                ]},
+            ],
+        },
+        {
+            "id": "ben", "name": "Ben", "role": "therapist", "summary": "Two words.",
+            "messages": [
+                {"role": "user", "content": "ok", "timestamp": "2025-03-05T10:00:00Z"},
+                {"role": "user", "content": "ok", "timestamp": "2025-03-05T10:00:01Z"},
+            ],
+        },
+    ]})
+}
+
+fn exported(world: &World) -> String {
+    file_of(world, &export())
+}
+
+fn file_of(world: &World, export: &Value) -> String {
+    let file = write(world, "export.json", &export.to_string());
+    file.to_str().unwrap().to_owned()
+}
+
+/// The export, with a turn in it that says nothing.
+fn with_a_broken_record() -> Value {
+    let mut export = export();
+    export["users"][0]["sessions"][0]["messages"][1] = json!({"id": "mute", "role": "user"});
+    export
+}
+
+/// What is stored beside the export.
+fn stored(world: &World) -> Value {
+    let file = exported(world);
+    run(world, &["validate", "--file", &file, "--json"]).json()
+}
+
+fn check<'a>(validation: &'a Value, name: &str) -> &'a Value {
+    let checks = validation["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["name"] == name).unwrap()
+}
+
+fn an_export_moves_over_and_is_found_as_it_was(world: &World) {
+    let file = exported(world);
+    let moved = run(world, &["migrate", "--file", &file, "--validate", "--json"]);
+    let report = moved.report(0);
+    assert_eq!(report["success"], true);
+    assert_eq!(report["source_system"], "mem0");
+    assert_eq!(report["target_system"], world.backend());
+    for (field, count) in [
+        ("users_migrated", 2),
+        ("users_existing", 0),
+        ("memories_migrated", 9),
+        ("already_there", 0),
+        ("sessions", 3),
+        ("messages", 9),
+        ("failed", 0),
+        ("undated", 2),
+    ] {
+        assert_eq!(report[field], count, "{field}: {report:#}");
+    }
+    assert_eq!(report["errors"], json!([]));
+    assert_eq!(report["validation"]["valid"], true, "{report:#}");
+    assert_eq!(report["validation"]["memory_count"], 9);
+
+    let mut agent = world.connect();
+    let monday = agent.read_session("ana", "monday");
+    let said: Vec<_> = monday.iter().map(|turn| &turn["content"]).collect();
+    assert_eq!(said, ["I slept badly", "Since when?", "Since the move"]);
+    let ana = agent.call("list_sessions", json!({"user_id": "ana"}));
+    assert_eq!(ana["sessions"].as_array().unwrap().len(), 2, "{ana}");
+}
+
+fn a_second_run_adds_nothing(world: &World) {
+    let file = exported(world);
+    let arguments = ["migrate", "--file", &file, "--json"];
+    let first = run(world, &arguments).report(0);
+    let second = run(world, &arguments).report(0);
+    assert_eq!(second["memories_migrated"], 0, "{second:#}");
+    assert_eq!(second["already_there"], first["memories_migrated"]);
+    assert_eq!(second["users_existing"], 2);
+    assert_eq!(second["messages"], 0);
+    assert_eq!(second["validation"], Value::Null);
+    let found = stored(world);
+    assert_eq!(found["valid"], true, "{found:#}");
+    assert_eq!(found["memory_count"], 9);
+}
+
+fn a_dry_run_writes_nothing(world: &World) {
+    let file = exported(world);
+    let looked = run(world, &["migrate", "--file", &file, "--dry-run", "--json"]).report(0);
+    assert_eq!(looked["dry_run"], true);
+    assert_eq!(looked["success"], true);
+    assert_eq!(looked["memories_migrated"], 9);
+    let found = stored(world);
+    assert_eq!(found["memory_count"], 0);
+    assert_eq!(check(&found, "user_exists")["found"], 0, "{found:#}");
+
+    run(world, &["migrate", "--file", &file]);
+    let looked = run(world, &["migrate", "--file", &file, "--dry-run", "--json"]).report(0);
+    assert_eq!(looked["memories_migrated"], 0, "{looked:#}");
+    assert_eq!(looked["already_there"], 9);
+}
+
+fn one_broken_record_is_named_and_the_rest_moves(world: &World) {
+    let file = file_of(world, &with_a_broken_record());
+    let moved = run(world, &["migrate", "--file", &file, "--json"]);
+    let report = moved.report(1);
+    assert_eq!(report["success"], false);
+    assert_eq!(report["memories_migrated"], 8, "{report:#}");
+    assert_eq!(report["failed"], 1);
+    let errors = report["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{errors:#?}");
+    let position = "users[0].sessions[0].messages[1]";
+    assert_eq!(errors[0]["position"], position);
+    assert_eq!(errors[0]["record"], "mute");
+
+    let again = run(world, &["migrate", "--file", &file]);
+    assert_eq!(again.code, 1);
+    let lines = again.stdout.lines().filter(|line| line.contains(position));
+    assert_eq!(lines.count(), 1, "{}", again.stdout);
+    assert!(again.stdout.contains("Errors (1)"), "{}", again.stdout);
+
+    let found = run(world, &["validate", "--file", &file, "--json"]).report(1);
+    assert_eq!(check(&found, "source_readable")["passed"], false);
+    assert_eq!(check(&found, "content")["passed"], true, "{found:#}");
+}
+
+fn strict_writes_nothing_if_anything_is_broken(world: &World) {
+    let file = file_of(world, &with_a_broken_record());
+    let refused = run(world, &["migrate", "--file", &file, "--strict", "--json"]);
+    let report = refused.report(1);
+    assert_eq!(report["memories_migrated"], 0);
+    assert_eq!(report["errors"].as_array().unwrap().len(), 1, "{report:#}");
+    let found = stored(world);
+    assert_eq!(found["memory_count"], 0);
+    assert_eq!(check(&found, "user_exists")["found"], 0);
+}
+
+#[test]
+fn only_the_user_and_sessions_that_are_named_move() {
+    for (narrowed, memories) in [
+        (&["--user", "ben"][..], 3),
+        (&["--user", " ana "], 6),
+        (&["--session", "monday"], 3),
+        (
+            &[
+                "--user",
+                "ana",
+                "--session",
+                "monday",
+                "--session",
+                "tuesday",
+            ],
+            6,
+        ),
+        (&["--user", "ben", "--session", "default"], 3),
+    ] {
+        let world = World::embedded();
+        let file = exported(&world);
+        let arguments = [&["migrate", "--file", &file, "--json"], narrowed].concat();
+        let report = run(&world, &arguments).report(0);
+        if narrowed.contains(&"--user") {
+            assert_eq!(report["users_migrated"], 1, "{narrowed:?}: {report:#}");
+        }
+        assert_eq!(report["memories_migrated"], memories, "{narrowed:?}");
+        assert_eq!(stored(&world)["memory_count"], memories, "{narrowed:?}");
+        let arguments = [&["validate", "--file", &file, "--json"], narrowed].concat();
+        assert_eq!(run(&world, &arguments).report(0)["valid"], true);
+    }
+    let world = World::embedded();
+    let file = exported(&world);
+    let nobody = run(&world, &["migrate", "--file", &file, "--user", "zoe"]);
+    assert_eq!(nobody.code, 1, "{}", nobody.stdout);
+}
+
+#[test]
+fn standard_input_is_read_as_a_file_is() {
+    let world = World::embedded();
+    let export = export().to_string();
+    let arguments = ["migrate", "--file", "-", "--validate", "--json"];
+    let moved = run_with_stdin(&world, &arguments, export.as_bytes()).report(0);
+    assert_eq!(moved["memories_migrated"], 9);
+    let arguments = ["validate", "--file", "-", "--json"];
+    let found = run_with_stdin(&world, &arguments, export.as_bytes()).report(0);
+    assert_eq!(found["valid"], true);
+}
+
+#[test]
+fn the_json_report_has_every_field_that_is_promised() {
+    let world = World::embedded();
+    let file = exported(&world);
+    let report = run(
+        &world,
+        &["migrate", "--file", &file, "--validate", "--json"],
+    )
+    .report(0);
+    for field in [
+        "source_system",
+        "target_system",
+        "users_migrated",
+        "memories_migrated",
+        "timestamp",
+        "errors",
+        "success",
+        "sessions",
+        "messages",
+        "episodes",
+        "split",
+        "undated",
+        "expired",
+        "skipped",
+        "failed",
+        "requests",
+        "wait_secs",
+        "duration_secs",
+        "cancelled",
+        "dry_run",
+        "already_there",
+        "warnings",
+        "notes",
+    ] {
+        assert!(report.get(field).is_some(), "{field}");
+    }
+    for field in [
+        "valid",
+        "checks",
+        "issues",
+        "memory_count",
+        "first_message",
+        "last_message",
+        "target_system",
+    ] {
+        assert!(report["validation"].get(field).is_some(), "{field}");
+    }
+    let names: Vec<_> = report["validation"]["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| check["name"].as_str().unwrap())
+        .collect();
+    let promised = [
+        "source_readable",
+        "user_exists",
+        "session_loads",
+        "message_count",
+        "timestamps",
+        "metadata",
+        "content",
+        "order",
+    ];
+    assert_eq!(names, promised);
+}
+
+#[test]
+fn people_get_a_table_whose_last_line_is_the_verdict() {
+    let world = World::embedded();
+    let file = exported(&world);
+    let moved = run(&world, &["migrate", "--file", &file, "--validate"]);
+    assert_eq!(moved.code, 0, "{}", moved.stdout);
+    let last = moved.stdout.lines().last().unwrap();
+    assert!(last.starts_with('✓') && last.contains("valid"), "{last}");
+    assert!(!moved.stdout.contains('\x1b'), "no colours into a pipe");
+    assert!(!moved.stdout.contains("expired"), "zeros are left out");
+    let phases: Vec<_> = moved.stderr.lines().collect();
+    let expected = [
+        "reading",
+        "planning",
+        "writing 9 records",
+        "validating 9 records",
+    ];
+    assert_eq!(
+        phases, expected,
+        "one line a phase where there is no terminal"
+    );
+
+    let mut other = export();
+    other["users"][1]["messages"][0]["content"] = json!("no");
+    let file = file_of(&world, &other);
+    let found = run(&world, &["validate", "--file", &file]);
+    assert_eq!(found.code, 1);
+    let last = found.stdout.lines().last().unwrap();
+    assert!(last.starts_with('✗'), "{last}");
+    assert!(found.stdout.contains("Issues"), "{}", found.stdout);
+}
+
+#[test]
+fn roles_of_users_follow_the_map_of_the_command_line() {
+    let world = World::embedded();
+    let file = exported(&world);
+    let mapped = ["--role-map", "user=customer"];
+    let arguments = [&["migrate", "--file", &file, "--json"][..], &mapped].concat();
+    run(&world, &arguments).report(0);
+    let arguments = [&["validate", "--file", &file, "--json"][..], &mapped].concat();
+    run(&world, &arguments).report(0);
+    let found = run(&world, &["validate", "--file", &file, "--json"]).report(1);
+    assert_eq!(check(&found, "user_exists")["passed"], false, "{found:#}");
+}
+
+#[test]
+fn what_is_wrong_on_the_command_line_is_said_on_one_line_that_names_the_flag() {
+    let world = World::embedded();
+    let file = exported(&world);
+    for command in ["migrate", "validate"] {
+        for (flag, value) in [
+            ("--user", " "),
+            ("--user", "a\nb"),
+            ("--session", ".."),
+            ("--session", "a::zm::b"),
+            ("--role-map", "coach"),
+            ("--role-map", "a=b,A=c"),
+        ] {
+            let wrong = run(&world, &[command, "--file", &file, flag, value]);
+            let line = wrong.misused();
+            assert!(line.starts_with(&format!("error: {flag} ")), "{line}");
+        }
+        for absent in ["nowhere.json", "."] {
+            let wrong = run(&world, &[command, "--file", absent]);
+            let line = wrong.misused();
+            assert!(
+                line.starts_with(&format!("error: --file {absent} ")),
+                "{line}"
+            );
+        }
+        let without = run(&world, &[command]);
+        assert_eq!(without.code, 2);
+        assert!(without.stderr.contains("--file"), "{}", without.stderr);
+    }
+    let both = run(
+        &world,
+        &["migrate", "--file", &file, "--dry-run", "--validate"],
+    );
+    assert_eq!(both.code, 2);
+    let data = world.directory().join("data");
+    assert!(
+        !data.exists(),
+        "nothing is made for a command that is wrong"
+    );
+}
+
+#[test]
+fn what_is_no_export_fails_with_a_line_that_says_so() {
+    let world = World::embedded();
+    for garbage in [
+        &b""[..],
+        b"   \n",
+        b"{}",
+        b"[]",
+        b"hello, world\n",
+        b"{\"users\": [",
+        b"\xff\xfe\x00\x01",
+        b"\x1f\x8b\x08\x00\x00\x00",
+    ] {
+        for command in ["migrate", "validate"] {
+            let ended = run_with_stdin(&world, &[command, "--file", "-"], garbage);
+            let said = format!("{}{}", ended.stdout, ended.stderr);
+            assert_eq!(ended.code, 1, "{command} {garbage:?}: {said}");
+            assert!(ended.stdout.contains('✗'), "{said}");
+            let ended = run_with_stdin(&world, &[command, "--file", "-", "--json"], garbage);
+            assert_eq!(ended.code, 1);
+            let report = ended.json();
+            let listed = match command {
+                "migrate" => &report["errors"],
+                _ => &report["source_problems"],
+            };
+            let empty = listed.as_array().unwrap().is_empty();
+            assert!(!empty, "{command} {garbage:?}: {report:#}");
+        }
+    }
+}
+
+#[test]
+fn help_tells_how_to_rehearse_and_what_the_exit_codes_mean() {
+    let directory = tempfile::tempdir().unwrap();
+    for (command, words) in [
+        (
+            "migrate",
+            &[
+                "--dry-run",
+                "--backend local --data-dir",
+                "Then switch",
+                "Exit codes",
+            ][..],
+        ),
+        ("validate", &["message_count", "Exit codes"]),
+    ] {
+        let mut program = binary(directory.path());
+        let help = Ended::of(program.args([command, "--help"]).output().unwrap());
+        assert_eq!(help.code, 0);
+        for word in words {
+            assert!(help.stdout.contains(word), "{word}: {}", help.stdout);
+        }
+    }
+}
+
+#[cfg(unix)]
+mod stopping {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Child, Command};
+    use std::time::Duration;
+
+    use super::*;
+
+    fn start(world: &World, arguments: &[&str]) -> Child {
+        world
+            .command()
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Reads stderr up to the line that begins so.
+    fn await_line(stderr: &mut impl BufRead, beginning: &str) {
+        let mut line = String::new();
+        while !line.starts_with(beginning) {
+            line.clear();
+            let read = stderr.read_line(&mut line).unwrap();
+            assert!(read > 0, "it ended without saying `{beginning}`");
+        }
+    }
+
+    fn signal(child: &Child, name: &str) {
+        let id = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_reports_and_the_next_one_goes_on() {
+        let world = World::emulated_with(&["--latency", "150"]);
+        let sessions: Vec<_> = (0..16)
+            .map(|session| {
+                let turns: Vec<_> = (0..90)
+                    .map(|turn| json!({"role": "user", "content": format!("turn {turn}")}))
+                    .collect();
+                json!({"id": format!("s-{session}"), "messages": turns})
+            })
+            .collect();
+        let file = file_of(&world, &json!({"id": "ana", "sessions": sessions}));
+        let arguments = ["migrate", "--file", &file, "--validate", "--json"];
+        for name in ["-INT", "-TERM"] {
+            let mut child = start(&world, &arguments);
+            let mut stderr = BufReader::new(child.stderr.take().unwrap());
+            await_line(&mut stderr, "writing");
+            std::thread::sleep(Duration::from_millis(900));
+            signal(&child, name);
+            let stopped = Ended::of(child.wait_with_output().unwrap()).report(1);
+            assert_eq!(stopped["cancelled"], true, "{stopped:#}");
+            assert_eq!(stopped["success"], false);
+            assert_eq!(stopped["failed"], 0, "{stopped:#}");
+            assert_eq!(stopped["errors"], json!([]));
+            assert_eq!(stopped["validation"], Value::Null);
+        }
+        let last = run(&world, &arguments).report(0);
+        let there = last["already_there"].as_u64().unwrap();
+        assert!(
+            there > 0,
+            "nothing was written before the signals: {last:#}"
+        );
+        let written = last["memories_migrated"].as_u64().unwrap();
+        assert_eq!(there + written, 16 * 90);
+        assert_eq!(last["validation"]["valid"], true, "{last:#}");
+    }
+
+    #[test]
+    fn standard_input_that_never_ends_is_not_waited_for() {
+        let world = World::embedded();
+        for command in ["migrate", "validate"] {
+            let mut child = start(&world, &[command, "--file", "-"]);
+            let mut stderr = BufReader::new(child.stderr.take().unwrap());
+            await_line(&mut stderr, "reading");
+            signal(&child, "-INT");
+            let mut said = String::new();
+            stderr.read_to_string(&mut said).unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+            assert!(said.contains("error: stopped before"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_second_signal_ends_it_at_once() {
+        // No answer comes while the test lasts.
+        let world = World::emulated_with(&["--latency", "60000"]);
+        let file = exported(&world);
+        let mut child = start(&world, &["migrate", "--file", &file]);
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        await_line(&mut stderr, "writing");
+        signal(&child, "-INT");
+        await_line(&mut stderr, "stopping");
+        std::thread::sleep(Duration::from_millis(200));
+        let begun = std::time::Instant::now();
+        signal(&child, "-INT");
+        assert_eq!(child.wait().unwrap().code(), Some(1));
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+}

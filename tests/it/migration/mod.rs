@@ -1,0 +1,68 @@
+//! What people can rely on when they move their memories over: everything arrives once, in order,
+//! with its time and its metadata; what cannot is named; and the comparison afterwards believes
+//! nothing.
+
+mod arriving;
+mod cancelled;
+mod cli;
+mod faults;
+mod placing;
+mod refusing;
+mod repeating;
+mod verdict;
+
+use serde_json::{Value, json};
+
+use crate::common::program::Client;
+
+/// The user of most tests.
+fn jane() -> Value {
+    json!({"id": "jane", "name": "Jane Doe", "email": "jane@example.com", "role": "user"})
+}
+
+/// Migrates data of a user. Answers the report.
+fn migrate(client: &mut Client, user: &Value, data: &Value) -> Value {
+    client.call("migrate_user", json!({"user": user, "data": data}))
+}
+
+/// Migrates data of which everything can be migrated.
+fn migrate_all(client: &mut Client, user: &Value, data: &Value) -> Value {
+    let report = migrate(client, user, data);
+    assert_eq!(report["success"], true, "{report:#}");
+    report
+}
+
+/// Compares what is stored of a user with data.
+fn validate(client: &mut Client, user: &Value, data: &Value) -> Value {
+    client.call("validate_migration", json!({"user": user, "data": data}))
+}
+
+/// Makes sure that what is stored of a user is what the data says.
+fn is_valid(client: &mut Client, user: &Value, data: &Value) {
+    let verdict = validate(client, user, data);
+    assert_eq!(verdict["valid"], true, "{verdict:#}");
+}
+
+/// A conversation of so many turns, a minute apart.
+fn turns(count: usize) -> Vec<Value> {
+    (0..count)
+        .map(|n| {
+            json!({
+                "role": if n % 2 == 0 { "user" } else { "assistant" },
+                // People say the same thing twice.
+                "content": if n % 3 == 0 { "ok".to_owned() } else { format!("turn {n}") },
+                "timestamp": format!("2024-05-{:02}T{:02}:{:02}:00Z", 1 + n / 1440, n / 60 % 24, n % 60),
+            })
+        })
+        .collect()
+}
+
+/// The contents of messages, in order.
+fn contents(messages: &[Value]) -> Vec<&str> {
+    let content = |message: &'_ Value| message["content"].as_str().is_some();
+    assert!(messages.iter().all(content));
+    messages
+        .iter()
+        .filter_map(|message| message["content"].as_str())
+        .collect()
+}
