@@ -20,7 +20,7 @@ pub enum EmulatorError {
         cause: std::io::Error,
     },
     /// The temporary directory cannot be created.
-    #[error("cannot make a temporary directory: {0}; name a file with --data")]
+    #[error("cannot create a temporary directory: {0}; name a file with --data")]
     Temporary(std::io::Error),
     /// The data file cannot be used.
     #[error(transparent)]

@@ -41,6 +41,12 @@ async fn with_thread(store: &Arc<Store>) -> ThreadId {
     thread
 }
 
+/// How many messages are stored.
+async fn stored(store: &Arc<Store>, thread: ThreadId) -> Option<u64> {
+    let page = store.read(move |w| messages::all(w, &thread)).await;
+    page.unwrap().total_count
+}
+
 #[tokio::test]
 async fn a_full_disk_refuses_a_write_whole_and_says_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
@@ -64,11 +70,7 @@ async fn a_full_disk_refuses_a_write_whole_and_says_what_to_do() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("disk is full"), "{error}");
-    let page = store
-        .read(move |w| messages::all(w, &thread))
-        .await
-        .unwrap();
-    assert_eq!(page.total_count, Some(0));
+    assert_eq!(stored(&store, thread).await, Some(0));
 }
 
 #[tokio::test]
@@ -85,11 +87,7 @@ async fn a_panic_is_an_error_and_changes_nothing() {
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Storage { .. }));
-    let page = store
-        .read(move |w| messages::all(w, &thread))
-        .await
-        .unwrap();
-    assert_eq!(page.total_count, Some(0));
+    assert_eq!(stored(&store, thread).await, Some(0));
 }
 
 #[tokio::test]

@@ -39,32 +39,12 @@ where
 {
     let mut listing = body.listing;
     listing.filters = body.filters.map(FilterBody::into_filters).transpose()?;
-    match body.uuid_cursor {
-        Some(last) if listing.cursor.is_none() => after(&last, listing, id, read).await,
-        _ => Ok(read(listing).await?),
-    }
-}
-
-/// The page after an item, even if the item was deleted. The store continues from its own cursors
-/// only, so this reads from the start: outdated clients pay for that.
-async fn after<T, F, R>(
-    last: &str,
-    mut listing: Listing,
-    id: fn(&T) -> &Uuid,
-    read: F,
-) -> ApiResult<CursorPage<T>>
-where
-    F: Fn(Listing) -> R,
-    R: Future<Output = Result<CursorPage<T>>>,
-{
-    if listing.order_by == Some(OrderBy::CreatedAt) {
-        return Err(ApiError::bad_request(
-            "uuid_cursor can only be used where the order is by uuid",
-        ));
-    }
-    let last = uuid::Uuid::try_parse(last)
-        .map_err(|_| ApiError::bad_request("uuid_cursor must be a UUID"))?
-        .to_string();
+    let last = match body.uuid_cursor {
+        Some(last) if listing.cursor.is_none() => uuid_cursor(&last, &listing)?,
+        _ => return Ok(read(listing).await?),
+    };
+    // The page after an item, even if the item was deleted. The store continues from its own
+    // cursors only, so this reads from the start: outdated clients pay for that.
     let direction = listing.direction.unwrap_or(Direction::Desc);
     let is_after = |item: &T| match direction {
         Direction::Asc => id(item).as_str() > last.as_str(),
@@ -87,4 +67,16 @@ where
         }
         listing.cursor = page.next_cursor;
     }
+}
+
+/// The id of the last item, as the store writes it.
+fn uuid_cursor(last: &str, listing: &Listing) -> ApiResult<String> {
+    if listing.order_by == Some(OrderBy::CreatedAt) {
+        return Err(ApiError::bad_request(
+            "uuid_cursor can only be used where the order is by uuid",
+        ));
+    }
+    uuid::Uuid::try_parse(last)
+        .map(|last| last.to_string())
+        .map_err(|_| ApiError::bad_request("uuid_cursor must be a UUID"))
 }

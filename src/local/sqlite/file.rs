@@ -34,7 +34,7 @@ pub(super) fn make_private(path: &Path) -> Result<(), String> {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder
             .create(directory)
-            .map_err(|error| format!("its directory cannot be made ({error})"))?;
+            .map_err(|error| format!("its directory cannot be created ({error})"))?;
     }
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -43,7 +43,7 @@ pub(super) fn make_private(path: &Path) -> Result<(), String> {
     // SQLite gives its log and its shared memory the same permissions.
     options
         .open(path)
-        .map_err(|error| format!("it cannot be made ({error}); check the directory"))?;
+        .map_err(|error| format!("it cannot be created ({error}); check the directory"))?;
     Ok(())
 }
 

@@ -187,7 +187,7 @@ fn migrate(_tx: &Connection, version: i32) -> Step<()> {
         VERSION => Ok(()),
         _ => Err(Fault::Refused(Error::Storage {
             path: String::new(),
-            message: format!("its layout {version} is none that a release has written"),
+            message: format!("no release has written its layout {version}"),
         })),
     }
 }

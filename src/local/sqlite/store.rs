@@ -102,7 +102,7 @@ impl Store {
         task.await.unwrap_or_else(|_| {
             Err(unusable(
                 &self.path,
-                "the work on it was broken off; nothing of it was stored",
+                "the call was interrupted; nothing of it was stored",
             ))
         })
     }

@@ -7,6 +7,7 @@
 //!   fact.
 //! - `threads`, `entities`, `users`, `graphs`, and what the last two share, `owners`.
 //! - `index`: the words of each row.
+//! - `project`: the file itself.
 //! - `columns`, `paging`: values and pages, as all tables have them.
 
 mod columns;
