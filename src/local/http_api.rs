@@ -6,10 +6,14 @@ use super::query::{CursorPage, Direction, Filters, Listing, PageNumber};
 use super::tables::threads::ThreadOrder;
 use super::tables::users::UserOrder;
 use super::tables::{entities, episodes, facts, graphs, messages, threads, users};
+#[cfg(doc)]
+use super::{CursorMeaning, DEFAULT_MESSAGES, MetadataPatch};
 use super::{LocalZep, batches, listing, search};
+#[cfg(doc)]
+use crate::zep::Error;
 use crate::zep::{
     AddedMessages, Batch, BatchItemPage, BatchItemStatus, BatchPage, BatchStatus, Entity, Episode,
-    Error, Fact, Found, GraphPage, Message, MessagePage, Metadata, NewMessage, Owner, Result, Role,
+    Fact, Found, GraphPage, Message, MessagePage, Metadata, NewMessage, Owner, Result, Role,
     Search, ThreadId, ThreadPage, UserId, UserPage, Uuid,
 };
 
@@ -55,8 +59,8 @@ impl LocalZep {
     /// A page of an owner's episodes, messages included.
     ///
     /// # Errors
-    /// [`Error::NotFound`] without such an owner, [`Error::Invalid`] for a cursor of another listing
-    /// or invalid filters, [`Error::Storage`].
+    /// [`Error::NotFound`] without such an owner, [`Error::Invalid`] for invalid filters or a cursor
+    /// of another listing, [`Error::Storage`].
     pub async fn list_episodes(
         &self,
         owner: &Owner,
@@ -129,7 +133,7 @@ impl LocalZep {
     }
 
     /// Messages of a thread by the parameters of Zep's HTTP API: `limit` messages (by default
-    /// [`DEFAULT_MESSAGES`](super::DEFAULT_MESSAGES)) after `cursor` (see [`CursorMeaning`](super::CursorMeaning)), or the `lastn` newest, which
+    /// [`DEFAULT_MESSAGES`]) after `cursor` (see [`CursorMeaning`]), or the `lastn` newest, which
     /// overrides both. Oldest first either way.
     ///
     /// # Errors
@@ -169,7 +173,7 @@ impl LocalZep {
             .await
     }
 
-    /// Opens a draft; no facts will be extracted from its messages of the `ignored` roles (zep-cloud
+    /// Opens a draft, and extracts no facts from its messages of the `ignored` roles (zep-cloud
     /// 3.30.0, `batch.create`, `ignore_roles`). Otherwise as
     /// [`create_batch`](crate::zep::Batches::create_batch).
     ///
@@ -186,7 +190,7 @@ impl LocalZep {
             .await
     }
 
-    /// Changes a message's metadata as configured by [`MetadataPatch`](super::MetadataPatch); a key set to null is removed.
+    /// Changes a message's metadata by [`MetadataPatch`]; a key set to null is removed.
     ///
     /// # Errors
     /// [`Error::NotFound`] without such a message, [`Error::Invalid`] if the result has more than
@@ -202,7 +206,7 @@ impl LocalZep {
             .await
     }
 
-    /// Changes an episode's metadata as configured by [`MetadataPatch`](super::MetadataPatch); a key set to null is removed.
+    /// Changes an episode's metadata by [`MetadataPatch`]; a key set to null is removed.
     ///
     /// # Errors
     /// As [`patch_message_metadata`](Self::patch_message_metadata).
