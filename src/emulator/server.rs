@@ -33,7 +33,7 @@ pub async fn serve(
     shutdown: CancellationToken,
     ready: impl FnOnce(SocketAddr),
 ) -> Result<(), EmulatorError> {
-    // Held until the end: dropping it deletes the files, after the store.
+    // Held until the end: dropping it deletes the files.
     let mut temporary = None;
     let path = match &options.data {
         Some(path) => path.clone(),
@@ -59,10 +59,13 @@ pub async fn serve(
     let app = router(zep, Arc::clone(&faults), options.api_key);
     tracing::info!(seed = faults.seed(), "faults are drawn from this seed");
     ready(bound);
-    tokio::select! {
+    let ended = tokio::select! {
         ended = answer(listener, app, faults, late_writer, shutdown.clone()) => ended,
         () = overdue(shutdown) => Ok(()),
-    }
+    };
+    // The store is dropped by now; a failure to delete its files is no error of the emulator.
+    let _ = tokio::task::spawn_blocking(move || drop(temporary)).await;
+    ended
 }
 
 /// Answers until `shutdown`, then finishes running calls and late writes.

@@ -14,8 +14,8 @@ use super::error::{ApiError, ApiResult};
 use crate::local::CursorPage;
 use crate::zep::{GraphId, Owner, ThreadId, UserId, Uuid};
 
-/// The largest request body in bytes: 350 batch items of 10,000 characters are 3.5 MB, and up to four
-/// times that outside ASCII.
+/// The largest request body in bytes: 350 batch items of 10,000 characters are 3.5 MB, and up to
+/// four times that outside ASCII.
 pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// The header with the next page's cursor (zep-cloud 3.30.0, `graph.edge.get_by_user_id`).

@@ -23,8 +23,8 @@ pub struct Behavior {
     pub existing_thread: ExistingThread,
     /// The unit of length limits.
     pub length_counts: LengthCounts,
-    /// The delay from arrival until facts, entities and search results appear, and the duration of a
-    /// batch. Zero: none.
+    /// The delay from arrival until facts, entities and search results appear, and the duration of
+    /// a batch. Zero: none.
     #[serde(rename = "processing_delay_ms", with = "millis")]
     pub processing_delay: Duration,
 }

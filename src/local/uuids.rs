@@ -1,7 +1,7 @@
 //! The UUIDs that the embedded Zep makes.
 //!
-//! An episode and its fact share one row and one id, but for the last bit: it is clear in the ids of
-//! episodes (and of everything else), which are UUIDv7, and set in the id of an episode's fact.
+//! An episode and its fact share one row and one id, but for the last bit: it is clear in the ids
+//! of episodes (and of everything else), which are UUIDv7, and set in the id of an episode's fact.
 
 use uuid::Uuid as Raw;
 

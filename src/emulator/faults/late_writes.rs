@@ -1,5 +1,5 @@
-//! Writes that are carried out after their connection was closed: each at its time, and writes of the
-//! same time in the order they were sent.
+//! Writes that are carried out after their connection was closed: each at its time, and writes of
+//! the same time in the order they were sent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -76,8 +76,8 @@ impl Default for Plan {
 impl Plan {
     /// Draws the fault of one call.
     pub(super) fn draw(&self, rng: &mut fastrand::Rng, is_write: bool) -> Option<Fault> {
-        // Every rate is drawn for every call, even a rate of 0, and each list has a generator of its
-        // own: changing one rate must not change the draws of the others.
+        // Every rate is drawn for every call, even a rate of 0, and each list has a generator of
+        // its own: changing one rate must not change the draws of the others.
         let mut lists = [rng.fork(), rng.fork()];
         let rate_of = |timed: Option<Timed>| timed.map_or_else(Rate::default, |timed| timed.rate);
         let [

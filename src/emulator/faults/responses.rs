@@ -14,7 +14,8 @@ use futures::stream;
 /// The number of parts of a slow body.
 const PARTS: usize = 20;
 
-/// Bodies that Zep would not send, with their types: as from proxies, balancers and broken services.
+/// Bodies that Zep would not send, with their types: as from proxies, balancers and broken
+/// services.
 const GARBAGE: [(&str, &str); 7] = [
     (
         "text/html",

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::local::Filters;
 
-/// Filters of Zep that the embedded store does not have (zep-cloud 3.30.0, `SearchFilters`). They are
-/// refused: ignoring one would return too much.
+/// Filters of Zep that the embedded store does not have (zep-cloud 3.30.0, `SearchFilters`). They
+/// are refused: ignoring one would return too much.
 const UNSUPPORTED: [&str; 11] = [
     "connected_node_uuids",
     "edge_types",

@@ -1,5 +1,5 @@
-//! When the items of a submitted batch are due: the batch is queued for a part of its delay, and its
-//! items follow evenly over the rest.
+//! When the items of a submitted batch are due: the batch is queued for a part of its delay, and
+//! its items follow evenly over the rest.
 
 use super::row::{BatchRow, PENDING, SUCCEEDED};
 use crate::local::sqlite::Work;

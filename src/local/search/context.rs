@@ -12,7 +12,8 @@ use crate::zep::{Fact, ThreadContext, ThreadId};
 
 /// How many facts a context block has. Ours: Zep documents no number.
 pub(super) const FACTS: usize = 20;
-/// How many of a thread's latest messages its context block is about. Ours: Zep says "the past few".
+/// How many of a thread's latest messages its context block is about. Ours: Zep says "the past
+/// few".
 const MESSAGES: u32 = 4;
 
 /// The context block for a thread's latest messages.

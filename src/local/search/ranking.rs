@@ -1,5 +1,5 @@
-//! Ranks an owner's rows: BM25F over two fields, a row's own words and its neighbours' words at half
-//! the weight, so that an answer is found by the words of the question before it.
+//! Ranks an owner's rows: BM25F over two fields, a row's own words and its neighbours' words at
+//! half the weight, so that an answer is found by the words of the question before it.
 //!
 //! The neighbours of a message are the two before it and the one after it in its thread. Their
 //! words are not indexed with it: they would make up three quarters of the index, and each new

@@ -55,8 +55,8 @@ impl<'a> Incoming<'a> {
     }
 }
 
-/// Stores a row that arrived at this time, in microseconds, and indexes it. A row without an arrival
-/// is in a draft and is not indexed yet.
+/// Stores a row that arrived at this time, in microseconds, and indexes it. A row without an
+/// arrival is in a draft and is not indexed yet.
 pub(crate) fn insert(
     w: &Work<'_>,
     owner: i64,

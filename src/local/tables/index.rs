@@ -59,8 +59,8 @@ pub(crate) fn rows_with(w: &Work<'_>, owner: i64, word: &str) -> Step<Vec<i64>> 
         .query_map([format!("\"{}\"", Prefixed(owner, word))], |row| row.get(0))?
         .collect();
     match rows {
-        // SQLite splits a word at letters that its Unicode version does not know, and this index has
-        // no phrases: the word finds nothing.
+        // SQLite splits a word at letters that its Unicode version does not know, and this index
+        // has no phrases: the word finds nothing.
         Err(error) if error.to_string().contains("phrase") => Ok(Vec::new()),
         Err(error) => Err(error.into()),
         Ok(mut rows) => {

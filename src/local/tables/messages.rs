@@ -1,5 +1,5 @@
-//! Messages. A message is the episode of the same id in its user's graph; a thread is ordered by the
-//! arrival of its messages.
+//! Messages. A message is the episode of the same id in its user's graph; a thread is ordered by
+//! the arrival of its messages.
 
 use std::collections::HashSet;
 

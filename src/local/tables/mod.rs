@@ -1,5 +1,5 @@
-//! The tables: each file reads and changes one of them, within the caller's transaction. Arrows only
-//! point down this list.
+//! The tables: each file reads and changes one of them, within the caller's transaction. Arrows
+//! only point down this list.
 //!
 //! - `messages`: the episodes of a thread, in its order.
 //! - `facts`: an episode's own text, which can be changed and deleted.

@@ -1,5 +1,5 @@
-//! Owners: what users and graphs have in common. Each owns a range of row ids, an entity of its own,
-//! and the entities of its speakers.
+//! Owners: what users and graphs have in common. Each owns a range of row ids, an entity of its
+//! own, and the entities of its speakers.
 
 use rusqlite::{OptionalExtension, Row};
 use uuid::Uuid as Raw;

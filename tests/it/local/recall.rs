@@ -1,11 +1,11 @@
-//! Recall on our own questions about our own conversations: the share of a question's evidence turns
-//! among the first ten results.
+//! Recall on our own questions about our own conversations: the share of a question's evidence
+//! turns among the first ten results.
 //!
-//! There are two sets. One has the style and the proportions of LoCoMo, written by an author who had
-//! seen neither this search nor its results, and is unchanged since (`questions.json` says how). The
-//! other (`conversations.json`) is harder on purpose: many of its questions share no content word
-//! with their evidence. The asserted values are the first measurements, rounded down: recall must
-//! not drop.
+//! There are two sets. One has the style and the proportions of LoCoMo, written by an author who
+//! had seen neither this search nor its results, and is unchanged since (`questions.json` says
+//! how). The other (`conversations.json`) is harder on purpose: many of its questions share no
+//! content word with their evidence. The asserted values are the first measurements, rounded down:
+//! recall must not drop.
 
 use std::collections::HashMap;
 
