@@ -13,13 +13,14 @@ use super::draft::{self, Payload};
 use super::ids;
 use super::owners::{self, fresh};
 use super::progress::{self, Counts};
+use super::query::CursorPage;
 use super::rows::{json, json_text, uuid};
 use super::store::{Step, Work};
 use super::threads;
 use super::time::{self, Clock};
 use crate::zep::{
-    Batch, BatchItem, BatchItemKind, BatchItemPage, BatchItemState, BatchItemStatus, BatchPage,
-    BatchProgress, BatchStatus, Metadata, Role, Uuid, limits,
+    Batch, BatchItem, BatchItemKind, BatchItemState, BatchItemStatus, BatchProgress, BatchStatus,
+    Metadata, Role, Uuid, limits,
 };
 
 /// How many batches or items a page has that does not say, and at most. Ours: Zep documents none.
@@ -199,25 +200,28 @@ pub(super) fn list(
     status: Option<BatchStatus>,
     limit: Option<u32>,
     cursor: Option<u64>,
-) -> Step<BatchPage> {
+) -> Step<CursorPage<Batch, u64>> {
     let size = page_size(limit);
     let below = cursor.map_or(i64::MAX, |cursor| i64::try_from(cursor).unwrap_or(i64::MAX));
     let mut statement = w.tx.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM batch WHERE id < ?1 ORDER BY id DESC"
     ))?;
-    let mut page = BatchPage::default();
+    let mut page = CursorPage {
+        items: Vec::new(),
+        next_cursor: None,
+    };
     let mut last = 0;
     for row in statement.query_map([below], BatchRow::read)? {
         let row = row?;
         if status.is_some_and(|wanted| row.status(w.clock) != wanted) {
             continue;
         }
-        if page.batches.len() == size {
+        if page.items.len() == size {
             page.next_cursor = Some(last);
             break;
         }
         last = row.id.unsigned_abs();
-        page.batches.push(row.shown(w)?);
+        page.items.push(row.shown(w)?);
     }
     Ok(page)
 }
@@ -307,7 +311,7 @@ pub(super) fn items(
     status: Option<BatchItemStatus>,
     limit: Option<u32>,
     cursor: Option<u64>,
-) -> Step<BatchItemPage> {
+) -> Step<CursorPage<BatchItemState, u64>> {
     let found = find(w, batch)?;
     let size = page_size(limit);
     let from = cursor.map_or(0, |cursor| i64::try_from(cursor).unwrap_or(i64::MAX));
@@ -332,7 +336,7 @@ pub(super) fn items(
     };
     let next_cursor = items.get(size).and_then(|item| item.sequence_index);
     items.truncate(size);
-    Ok(BatchItemPage { items, next_cursor })
+    Ok(CursorPage { items, next_cursor })
 }
 
 fn select_items(

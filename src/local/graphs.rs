@@ -5,11 +5,11 @@ use rusqlite::{OptionalExtension, Row};
 use super::check;
 use super::ids;
 use super::owners::{self, count, fresh, window};
-use super::query::PageNumber;
+use super::query::{NumberedPage, PageNumber};
 use super::rows::uuid;
 use super::store::{Step, Work};
 use super::time;
-use crate::zep::{Graph, GraphId, GraphPage, Owner};
+use crate::zep::{Graph, GraphId, Owner};
 
 const COLUMNS: &str = "uuid, name, title, description, created_at";
 
@@ -60,16 +60,16 @@ fn find(w: &Work<'_>, graph: &GraphId) -> Step<Option<Graph>> {
 }
 
 /// Oldest first.
-pub(super) fn list(w: &Work<'_>, page: PageNumber) -> Step<GraphPage> {
-    let graphs =
+pub(super) fn list(w: &Work<'_>, page: PageNumber) -> Step<NumberedPage<Graph>> {
+    let items =
         w.tx.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM owner WHERE kind = 1 ORDER BY id LIMIT ?1 OFFSET ?2"
         ))?
         .query_map(window(page), read)?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(GraphPage {
-        graphs,
-        total_count: Some(count(w, "SELECT count(*) FROM owner WHERE kind = 1")?),
+    Ok(NumberedPage {
+        items,
+        total_count: count(w, "SELECT count(*) FROM owner WHERE kind = 1")?,
     })
 }
 

@@ -44,15 +44,15 @@ pub use behavior::{
 };
 pub use query::{
     CursorPage, DateFilter, Direction, Filters, Listing, MetadataCondition, MetadataFilter,
-    OrderBy, PageNumber,
+    NumberedPage, OrderBy, PageNumber,
 };
 pub use threads::{DEFAULT_MESSAGES, ThreadOrder};
 pub use users::UserOrder;
 
 use crate::zep::{
-    AddedMessages, Batch, BatchItemPage, BatchItemStatus, BatchPage, BatchStatus, Entity, Episode,
-    Error, Fact, Found, GraphPage, Message, MessagePage, Metadata, NewMessage, Owner, Result, Role,
-    Search, ThreadId, ThreadPage, UserId, UserPage, Uuid,
+    AddedMessages, Batch, BatchItemState, BatchItemStatus, BatchStatus, Entity, Episode, Error,
+    Fact, Found, Graph, Message, MessagePage, Metadata, NewMessage, Owner, Result, Role, Search,
+    Thread, ThreadId, User, UserId, Uuid,
 };
 use store::Store;
 
@@ -100,7 +100,7 @@ impl LocalZep {
         page: PageNumber,
         order: UserOrder,
         direction: Direction,
-    ) -> Result<UserPage> {
+    ) -> Result<NumberedPage<User>> {
         self.store
             .read(move |w| users::list(w, page, order, direction))
             .await
@@ -115,7 +115,7 @@ impl LocalZep {
         page: PageNumber,
         order: ThreadOrder,
         direction: Direction,
-    ) -> Result<ThreadPage> {
+    ) -> Result<NumberedPage<Thread>> {
         self.store
             .read(move |w| threads::list(w, page, order, direction))
             .await
@@ -125,7 +125,7 @@ impl LocalZep {
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub async fn list_graphs(&self, page: PageNumber) -> Result<GraphPage> {
+    pub async fn list_graphs(&self, page: PageNumber) -> Result<NumberedPage<Graph>> {
         self.store.read(move |w| graphs::list(w, page)).await
     }
 
@@ -182,7 +182,7 @@ impl LocalZep {
         status: Option<BatchStatus>,
         limit: Option<u32>,
         cursor: Option<u64>,
-    ) -> Result<BatchPage> {
+    ) -> Result<CursorPage<Batch, u64>> {
         self.store
             .read(move |w| batches::list(w, status, limit, cursor))
             .await
@@ -198,7 +198,7 @@ impl LocalZep {
         status: Option<BatchItemStatus>,
         limit: Option<u32>,
         cursor: Option<u64>,
-    ) -> Result<BatchItemPage> {
+    ) -> Result<CursorPage<BatchItemState, u64>> {
         let batch = batch.to_owned();
         self.store
             .read(move |w| batches::items(w, &batch, status, limit, cursor))

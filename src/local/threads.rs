@@ -13,7 +13,7 @@ use super::draft;
 use super::episodes;
 use super::ids;
 use super::owners::{self, count, fresh, window};
-use super::query::{Direction, PageNumber};
+use super::query::{Direction, NumberedPage, PageNumber};
 use super::rows::{COLUMNS, Row, TABLES, uuid};
 use super::store::{Step, Work};
 use super::time;
@@ -21,7 +21,7 @@ use super::users::sql_direction;
 use super::{entities, index};
 use crate::zep::{
     AddedMessages, Error, Message, MessagePage, Metadata, NewMessage, Owner, Role, Thread,
-    ThreadId, ThreadPage, UserId, Uuid, Window,
+    ThreadId, UserId, Uuid, Window,
 };
 
 /// By what a listing of threads is ordered (zep-cloud 3.30.0, `thread.list_all`).
@@ -117,7 +117,7 @@ pub(super) fn list(
     page: PageNumber,
     order: ThreadOrder,
     direction: Direction,
-) -> Step<ThreadPage> {
+) -> Step<NumberedPage<Thread>> {
     let way = sql_direction(direction);
     let key = match order {
         ThreadOrder::CreatedAt => "t.id",
@@ -128,15 +128,15 @@ pub(super) fn list(
         ThreadOrder::UserId => "o.name",
         ThreadOrder::ThreadId => "t.name",
     };
-    let threads =
+    let items =
         w.tx.prepare_cached(&format!(
             "{THREADS} ORDER BY {key} {way}, t.id {way} LIMIT ?1 OFFSET ?2"
         ))?
         .query_map(window(page), read)?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(ThreadPage {
-        threads,
-        total_count: Some(count(w, "SELECT count(*) FROM thread")?),
+    Ok(NumberedPage {
+        items,
+        total_count: count(w, "SELECT count(*) FROM thread")?,
     })
 }
 

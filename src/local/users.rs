@@ -5,11 +5,11 @@ use rusqlite::{OptionalExtension, Row};
 use super::check;
 use super::ids;
 use super::owners::{self, count, fresh, window};
-use super::query::{Direction, PageNumber};
+use super::query::{Direction, NumberedPage, PageNumber};
 use super::rows::{json, json_text, uuid};
 use super::store::{Step, Work};
 use super::time;
-use crate::zep::{NewUser, Owner, User, UserFields, UserId, UserPage};
+use crate::zep::{NewUser, Owner, User, UserFields, UserId};
 
 /// By what a listing of users is ordered (zep-cloud 3.30.0, `user.list_ordered`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,23 +97,23 @@ pub(super) fn list(
     page: PageNumber,
     order: UserOrder,
     direction: Direction,
-) -> Step<UserPage> {
+) -> Step<NumberedPage<User>> {
     let column = match order {
         UserOrder::CreatedAt => "id",
         UserOrder::UserId => "name",
         UserOrder::Email => "email",
     };
     let way = sql_direction(direction);
-    let users =
+    let items =
         w.tx.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM owner WHERE kind = 0 ORDER BY {column} {way}, id {way}
              LIMIT ?1 OFFSET ?2"
         ))?
         .query_map(window(page), read)?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(UserPage {
-        users,
-        total_count: Some(count(w, "SELECT count(*) FROM owner WHERE kind = 0")?),
+    Ok(NumberedPage {
+        items,
+        total_count: count(w, "SELECT count(*) FROM owner WHERE kind = 0")?,
     })
 }
 

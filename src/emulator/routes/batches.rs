@@ -15,8 +15,8 @@ use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
 use crate::zep::{
-    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchPage, BatchStatus, Batches, Metadata,
-    ThreadId, Uuid,
+    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchStatus, Batches, Metadata, ThreadId,
+    Uuid,
 };
 
 pub(super) fn routes() -> Routes {
@@ -54,17 +54,26 @@ struct Part {
     status: Option<String>,
 }
 
+#[derive(Serialize)]
+struct BatchList {
+    batches: Vec<Batch>,
+    next_cursor: Option<u64>,
+}
+
 /// `batch.list`
 async fn list(
     State(emulator): State<Arc<Emulator>>,
     Query(query): Query<Part>,
-) -> ApiResult<Answer<BatchPage>> {
+) -> ApiResult<Answer<BatchList>> {
     let status = status(query.status, BatchStatus::Unknown)?;
     let page = emulator
         .zep
         .list_batches(status, query.limit, query.cursor)
         .await?;
-    Ok(Answer(page))
+    Ok(Answer(BatchList {
+        batches: page.items,
+        next_cursor: page.next_cursor,
+    }))
 }
 
 /// `batch.get`

@@ -16,7 +16,7 @@ use crate::emulator::Emulator;
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
 use crate::local::Direction;
-use crate::zep::{Graph, GraphId, GraphPage, Graphs as _, Metadata};
+use crate::zep::{Graph, GraphId, Graphs as _, Metadata};
 
 /// Graphs of a page at most (zep-cloud 3.30.0, `graph.list_all`).
 const MAX_PAGE: u32 = 100;
@@ -85,8 +85,8 @@ struct ListGraphs {
 
 #[derive(Serialize)]
 struct Graphs {
-    #[serde(flatten)]
-    page: GraphPage,
+    graphs: Vec<Graph>,
+    total_count: usize,
     row_count: usize,
     page_number: u32,
     page_size: u32,
@@ -114,7 +114,7 @@ async fn list(
     }
     let mut graphs = listing::everything(async |page| {
         let page = emulator.zep.list_graphs(page).await?;
-        Ok(page.graphs)
+        Ok(page.items)
     })
     .await?;
     if let Some(term) = term {
@@ -133,14 +133,12 @@ async fn list(
     if listing::direction(query.asc) == Direction::Desc {
         graphs.reverse();
     }
-    let total_count = Some(graphs.len() as u64);
+    let total_count = graphs.len();
     let graphs = listing::cut(graphs, asked);
     Ok(Answer(Graphs {
         row_count: graphs.len(),
-        page: GraphPage {
-            graphs,
-            total_count,
-        },
+        graphs,
+        total_count,
         page_number: asked.number,
         page_size: asked.size,
     }))

@@ -13,8 +13,8 @@ use super::listing;
 use crate::emulator::Emulator;
 use crate::emulator::error::ApiResult;
 use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
-use crate::local::UserOrder;
-use crate::zep::{Accounts, Entity, NewUser, Thread, User, UserFields, UserId, UserPage};
+use crate::local::{NumberedPage, UserOrder};
+use crate::zep::{Accounts, Entity, NewUser, Thread, User, UserFields, UserId};
 
 pub(super) fn routes() -> Routes {
     Router::new()
@@ -84,8 +84,8 @@ struct ListUsers {
 
 #[derive(Serialize)]
 struct Users {
-    #[serde(flatten)]
-    page: UserPage,
+    users: Vec<User>,
+    total_count: u64,
     row_count: usize,
 }
 
@@ -108,7 +108,7 @@ async fn list(
         Some(term) => {
             let mut users = listing::everything(async |page| {
                 let page = zep.list_users_by(page, order, direction).await?;
-                Ok(page.users)
+                Ok(page.items)
             })
             .await?;
             users.retain(|user| {
@@ -120,15 +120,16 @@ async fn list(
                 ];
                 listing::contains(&texts, &term)
             });
-            UserPage {
-                total_count: Some(users.len() as u64),
-                users: listing::cut(users, page),
+            NumberedPage {
+                total_count: users.len() as u64,
+                items: listing::cut(users, page),
             }
         }
     };
     Ok(Answer(Users {
-        row_count: page.users.len(),
-        page,
+        row_count: page.items.len(),
+        users: page.items,
+        total_count: page.total_count,
     }))
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, lenient_time, null_is_default};
+use super::{Metadata, lenient_time};
 use crate::zep::ids::{UserId, Uuid};
 
 /// The project that a key belongs to.
@@ -59,17 +59,6 @@ pub struct UserFields {
     /// The application's own fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
-}
-
-/// A page of users, oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct UserPage {
-    /// The users.
-    #[serde(deserialize_with = "null_is_default")]
-    pub users: Vec<User>,
-    /// How many users there are in all.
-    pub total_count: Option<u64>,
 }
 
 /// A user to be created.

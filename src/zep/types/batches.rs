@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Metadata, NewEpisode, NewMessage, lenient_time, null_is_default};
+use super::{Metadata, NewEpisode, NewMessage, lenient_time};
 use crate::zep::ids::{Owner, ThreadId, Uuid};
 
 /// One item of a batch: a message of an existing thread or an episode of an existing graph.
@@ -162,28 +162,6 @@ pub struct BatchItemState {
     pub graph_id: Option<String>,
     /// What went wrong.
     pub error: Option<Map<String, Value>>,
-}
-
-/// A page of batches.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct BatchPage {
-    /// The batches.
-    #[serde(deserialize_with = "null_is_default")]
-    pub batches: Vec<Batch>,
-    /// Asks for the next page.
-    pub next_cursor: Option<u64>,
-}
-
-/// A page of a batch's items.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct BatchItemPage {
-    /// The items.
-    #[serde(deserialize_with = "null_is_default")]
-    pub items: Vec<BatchItemState>,
-    /// Asks for the next page.
-    pub next_cursor: Option<u64>,
 }
 
 /// A background task of Zep.

@@ -24,17 +24,6 @@ pub struct Graph {
     pub created_at: Option<Timestamp>,
 }
 
-/// A page of graphs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct GraphPage {
-    /// The graphs.
-    #[serde(deserialize_with = "null_is_default")]
-    pub graphs: Vec<Graph>,
-    /// How many graphs there are in all.
-    pub total_count: Option<u64>,
-}
-
 /// What kind of data an episode is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

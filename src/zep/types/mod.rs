@@ -34,7 +34,7 @@ fn lenient_time<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Timestamp>
 }
 
 /// Reads `null` as the empty value.
-fn null_is_default<'de, D, T>(input: D) -> Result<T, D::Error>
+pub(super) fn null_is_default<'de, D, T>(input: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,

@@ -55,17 +55,6 @@ pub struct Thread {
     pub created_at: Option<Timestamp>,
 }
 
-/// A page of threads, oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ThreadPage {
-    /// The threads.
-    #[serde(deserialize_with = "null_is_default")]
-    pub threads: Vec<Thread>,
-    /// How many threads there are in all.
-    pub total_count: Option<u64>,
-}
-
 /// A message to be added to a thread.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NewMessage {
