@@ -54,6 +54,17 @@ pub struct NewEpisode {
     pub source_description: Option<String>,
 }
 
+impl NewEpisode {
+    /// The same episode with its mark in its metadata, for backends that keep it there.
+    pub(crate) fn with_mark_in_metadata(&self) -> Self {
+        Self {
+            metadata: RecordMark::encode(self.mark.as_ref(), &self.metadata),
+            mark: None,
+            ..self.clone()
+        }
+    }
+}
+
 /// An episode as Zep stores it. Every message of a thread is one, too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Episode {
@@ -85,9 +96,16 @@ pub struct Episode {
     /// The thread it is a message of.
     #[serde(default)]
     pub thread_id: Option<String>,
-    /// In a search: a rank, or with [`Reranker::CrossEncoder`] a similarity in 0–1.
+    /// In a search: a rank, or with [`Reranker::CrossEncoder`](super::Reranker::CrossEncoder) a similarity in 0–1.
     #[serde(default)]
     pub score: Option<f64>,
+}
+
+impl Episode {
+    /// Which record the episode belongs to, where this program wrote it.
+    pub fn mark(&self) -> Option<RecordMark> {
+        RecordMark::decode(self.metadata.as_ref()?)
+    }
 }
 
 /// A fact (edge) that Zep extracted from episodes. It has no metadata, session or user.
@@ -124,7 +142,7 @@ pub struct Fact {
     /// The entity at its other end.
     #[serde(default)]
     pub target_node_uuid: Option<Uuid>,
-    /// In a search: a rank, or with [`Reranker::CrossEncoder`] a similarity in 0–1.
+    /// In a search: a rank, or with [`Reranker::CrossEncoder`](super::Reranker::CrossEncoder) a similarity in 0–1.
     #[serde(default)]
     pub score: Option<f64>,
 }
@@ -148,7 +166,7 @@ pub struct Entity {
     /// Its attributes.
     #[serde(default)]
     pub attributes: Option<Map<String, Value>>,
-    /// In a search: a rank, or with [`Reranker::CrossEncoder`] a similarity in 0–1.
+    /// In a search: a rank, or with [`Reranker::CrossEncoder`](super::Reranker::CrossEncoder) a similarity in 0–1.
     #[serde(default)]
     pub score: Option<f64>,
 }

@@ -68,12 +68,23 @@ pub struct NewMessage {
     /// When it was said; `None`: the time of ingestion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// Which record it is. Not serialized: an adapter encodes it.
-    #[serde(skip)]
+    /// Which record it is. An adapter encodes it before it sends the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<RecordMark>,
     /// Flat keys: at most 10, with the mark's.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Metadata,
+}
+
+impl NewMessage {
+    /// The same message with its mark in its metadata, for backends that keep it there.
+    pub(crate) fn with_mark_in_metadata(&self) -> Self {
+        Self {
+            metadata: RecordMark::encode(self.mark.as_ref(), &self.metadata),
+            mark: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// A message as Zep stores it.
@@ -97,6 +108,13 @@ pub struct Message {
     /// Whether Zep has extracted its facts.
     #[serde(default)]
     pub processed: Option<bool>,
+}
+
+impl Message {
+    /// Which record the message belongs to, where this program wrote it.
+    pub fn mark(&self) -> Option<RecordMark> {
+        RecordMark::decode(self.metadata.as_ref()?)
+    }
 }
 
 /// Which messages of a thread to read, always answered oldest first.
