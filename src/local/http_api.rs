@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::query::{CursorPage, Direction, Filters, Listing, PageNumber};
+use super::query::{CursorPage, Direction, Filters, Listing, NumberedPage, PageNumber};
 use super::tables::threads::ThreadOrder;
 use super::tables::users::UserOrder;
 use super::tables::{entities, episodes, facts, graphs, messages, threads, users};
@@ -12,9 +12,9 @@ use super::{LocalZep, batches, listing, search};
 #[cfg(doc)]
 use crate::zep::Error;
 use crate::zep::{
-    AddedMessages, Batch, BatchItemPage, BatchItemStatus, BatchPage, BatchStatus, Entity, Episode,
-    Fact, Found, GraphPage, Message, MessagePage, Metadata, NewMessage, Owner, Result, Role,
-    Search, ThreadId, ThreadPage, UserId, UserPage, Uuid,
+    AddedMessages, Batch, BatchItemState, BatchItemStatus, BatchStatus, Entity, Episode, Fact,
+    Found, Graph, Message, MessagePage, Metadata, NewMessage, Owner, Result, Role, Search, Thread,
+    ThreadId, User, UserId, Uuid,
 };
 
 impl LocalZep {
@@ -27,7 +27,7 @@ impl LocalZep {
         page: PageNumber,
         order: UserOrder,
         direction: Direction,
-    ) -> Result<UserPage> {
+    ) -> Result<NumberedPage<User>> {
         self.store
             .read(move |w| users::list(w, page, order, direction))
             .await
@@ -42,7 +42,7 @@ impl LocalZep {
         page: PageNumber,
         order: ThreadOrder,
         direction: Direction,
-    ) -> Result<ThreadPage> {
+    ) -> Result<NumberedPage<Thread>> {
         self.store
             .read(move |w| threads::list(w, page, order, direction))
             .await
@@ -52,7 +52,7 @@ impl LocalZep {
     ///
     /// # Errors
     /// [`Error::Storage`].
-    pub async fn list_graphs(&self, page: PageNumber) -> Result<GraphPage> {
+    pub async fn list_graphs(&self, page: PageNumber) -> Result<NumberedPage<Graph>> {
         self.store.read(move |w| graphs::list(w, page)).await
     }
 
@@ -109,7 +109,7 @@ impl LocalZep {
         status: Option<BatchStatus>,
         limit: Option<u32>,
         cursor: Option<u64>,
-    ) -> Result<BatchPage> {
+    ) -> Result<CursorPage<Batch, u64>> {
         self.store
             .read(move |w| batches::list(w, status, limit, cursor))
             .await
@@ -125,7 +125,7 @@ impl LocalZep {
         status: Option<BatchItemStatus>,
         limit: Option<u32>,
         cursor: Option<u64>,
-    ) -> Result<BatchItemPage> {
+    ) -> Result<CursorPage<BatchItemState, u64>> {
         let batch = batch.to_owned();
         self.store
             .read(move |w| batches::items(w, &batch, status, limit, cursor))

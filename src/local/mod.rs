@@ -44,7 +44,7 @@ pub use behavior::{
 };
 pub use query::{
     CursorPage, DateFilter, Direction, Filters, Listing, MetadataCondition, MetadataFilter,
-    OrderBy, PageNumber,
+    NumberedPage, OrderBy, PageNumber,
 };
 pub use tables::messages::DEFAULT_MESSAGES;
 pub use tables::threads::ThreadOrder;

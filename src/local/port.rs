@@ -53,7 +53,7 @@ impl Accounts for LocalZep {
             let page = self
                 .list_users_by(page, UserOrder::CreatedAt, Direction::Asc)
                 .await?;
-            Ok((page.users, page.total_count))
+            Ok((page.items, Some(page.total_count)))
         })
     }
 
@@ -83,7 +83,7 @@ impl Threads for LocalZep {
             let page = self
                 .list_threads_by(page, ThreadOrder::CreatedAt, Direction::Asc)
                 .await?;
-            Ok((page.threads, page.total_count))
+            Ok((page.items, Some(page.total_count)))
         })
     }
 
@@ -161,7 +161,7 @@ impl Graphs for LocalZep {
     fn graphs(&self) -> Pages<'_, Graph> {
         Pages::by_number(PAGE, move |number| async move {
             let page = self.list_graphs(PageNumber { number, size: PAGE }).await?;
-            Ok((page.graphs, page.total_count))
+            Ok((page.items, Some(page.total_count)))
         })
     }
 
@@ -280,7 +280,7 @@ impl Batches for LocalZep {
     fn batches(&self, status: Option<BatchStatus>) -> Pages<'_, Batch> {
         Pages::by_cursor(move |cursor| async move {
             let page = self.list_batches(status, None, cursor).await?;
-            Ok((page.batches, page.next_cursor))
+            Ok((page.items, page.next_cursor))
         })
     }
 

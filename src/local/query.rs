@@ -35,13 +35,22 @@ pub enum Direction {
     Desc,
 }
 
-/// One page of a listing.
+/// One page of a numbered listing.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CursorPage<T> {
+pub struct NumberedPage<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// How many items the whole listing has.
+    pub total_count: u64,
+}
+
+/// One page of a listing whose pages are linked by cursors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CursorPage<T, C = String> {
     /// The items.
     pub items: Vec<T>,
     /// The cursor of the next page; `None` on the last one.
-    pub next_cursor: Option<String>,
+    pub next_cursor: Option<C>,
 }
 
 /// The body of a listing of facts or episodes.

@@ -14,7 +14,9 @@ use proptest::test_runner::{Config, TestRunner};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use zep_mcp_server::zep::v3::ZepCloud;
+use zep_mcp_server::zep::v3::{
+    BatchItemPage, BatchPage, GraphPage, ThreadPage, UserPage, ZepCloud,
+};
 use zep_mcp_server::zep::{self, *};
 
 use crate::common::{Call, KEY, cloud, json, metadata, record, thread};

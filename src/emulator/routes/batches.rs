@@ -12,8 +12,8 @@ use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::zep::{
-    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchPage, BatchStatus, Batches, Metadata,
-    ThreadId, Uuid,
+    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchStatus, Batches, Metadata, ThreadId,
+    Uuid,
 };
 
 pub(super) fn routes() -> Routes {
@@ -47,11 +47,20 @@ struct ListPage {
     status: Option<String>,
 }
 
+#[derive(Serialize)]
+struct BatchList {
+    batches: Vec<Batch>,
+    next_cursor: Option<u64>,
+}
+
 /// `batch.list`
-async fn list(State(zep): Store, Query(query): Query<ListPage>) -> ApiResult<Answer<BatchPage>> {
+async fn list(State(zep): Store, Query(query): Query<ListPage>) -> ApiResult<Answer<BatchList>> {
     let status = status(query.status, BatchStatus::Unknown)?;
     let page = zep.list_batches(status, query.limit, query.cursor).await?;
-    Ok(Answer(page))
+    Ok(Answer(BatchList {
+        batches: page.items,
+        next_cursor: page.next_cursor,
+    }))
 }
 
 /// `batch.get`

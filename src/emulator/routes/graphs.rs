@@ -13,7 +13,7 @@ use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::local::Direction;
-use crate::zep::{Graph, GraphId, GraphPage, Graphs as _, Metadata};
+use crate::zep::{Graph, GraphId, Graphs as _, Metadata};
 
 /// The largest page (zep-cloud 3.30.0, `graph.list_all`).
 const MAX_PAGE: u32 = 100;
@@ -60,8 +60,8 @@ async fn delete(State(zep): Store, PathId(graph): PathId<GraphId>) -> ApiResult<
 
 #[derive(Serialize)]
 struct Graphs {
-    #[serde(flatten)]
-    page: GraphPage,
+    graphs: Vec<Graph>,
+    total_count: usize,
     row_count: usize,
     page_number: u32,
     page_size: u32,
@@ -86,7 +86,7 @@ async fn list(State(zep): Store, Query(query): Query<ListQuery>) -> ApiResult<An
     }
     let mut graphs = numbered_pages::everything(async |page| {
         let page = zep.list_graphs(page).await?;
-        Ok(page.graphs)
+        Ok(page.items)
     })
     .await?;
     if let Some(term) = term {
@@ -105,14 +105,12 @@ async fn list(State(zep): Store, Query(query): Query<ListQuery>) -> ApiResult<An
     if numbered_pages::direction(query.asc) == Direction::Desc {
         graphs.reverse();
     }
-    let total_count = Some(graphs.len() as u64);
+    let total_count = graphs.len();
     let graphs = numbered_pages::cut(graphs, asked);
     Ok(Answer(Graphs {
         row_count: graphs.len(),
-        page: GraphPage {
-            graphs,
-            total_count,
-        },
+        graphs,
+        total_count,
         page_number: asked.number,
         page_size: asked.size,
     }))

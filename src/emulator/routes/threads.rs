@@ -14,8 +14,8 @@ use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::local::ThreadOrder;
 use crate::zep::{
-    AddedMessages, Message, MessagePage, Metadata, ThreadContext, ThreadId, ThreadPage,
-    Threads as _, UserId, Uuid,
+    AddedMessages, Message, MessagePage, Metadata, Thread, ThreadContext, ThreadId, Threads as _,
+    UserId, Uuid,
 };
 
 pub(super) fn routes() -> Routes {
@@ -55,8 +55,8 @@ struct ListThreads {
 
 #[derive(Serialize)]
 struct Threads {
-    #[serde(flatten)]
-    page: ThreadPage,
+    threads: Vec<Thread>,
+    total_count: u64,
     response_count: usize,
 }
 
@@ -73,8 +73,9 @@ async fn list(State(zep): Store, Query(query): Query<ListThreads>) -> ApiResult<
     let direction = numbered_pages::direction(query.asc);
     let page = zep.list_threads_by(page, order, direction).await?;
     Ok(Answer(Threads {
-        response_count: page.threads.len(),
-        page,
+        response_count: page.items.len(),
+        threads: page.items,
+        total_count: page.total_count,
     }))
 }
 

@@ -10,8 +10,8 @@ use super::numbered_pages::{self, ListQuery};
 use super::{Routes, Store};
 use crate::emulator::error::ApiResult;
 use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
-use crate::local::UserOrder;
-use crate::zep::{Accounts, Entity, NewUser, Thread, User, UserFields, UserId, UserPage};
+use crate::local::{NumberedPage, UserOrder};
+use crate::zep::{Accounts, Entity, NewUser, Thread, User, UserFields, UserId};
 
 pub(super) fn routes() -> Routes {
     Router::new()
@@ -60,8 +60,8 @@ async fn delete(State(zep): Store, PathId(user): PathId<UserId>) -> ApiResult<An
 
 #[derive(Serialize)]
 struct Users {
-    #[serde(flatten)]
-    page: UserPage,
+    users: Vec<User>,
+    total_count: u64,
     row_count: usize,
 }
 
@@ -80,7 +80,7 @@ async fn list(State(zep): Store, Query(query): Query<ListQuery>) -> ApiResult<An
         Some(term) => {
             let mut users = numbered_pages::everything(async |page| {
                 let page = zep.list_users_by(page, order, direction).await?;
-                Ok(page.users)
+                Ok(page.items)
             })
             .await?;
             users.retain(|user| {
@@ -92,15 +92,16 @@ async fn list(State(zep): Store, Query(query): Query<ListQuery>) -> ApiResult<An
                 ];
                 numbered_pages::contains(&texts, &term)
             });
-            UserPage {
-                total_count: Some(users.len() as u64),
-                users: numbered_pages::cut(users, page),
+            NumberedPage {
+                total_count: users.len() as u64,
+                items: numbered_pages::cut(users, page),
             }
         }
     };
     Ok(Answer(Users {
-        row_count: page.users.len(),
-        page,
+        row_count: page.items.len(),
+        users: page.items,
+        total_count: page.total_count,
     }))
 }
 

@@ -14,12 +14,12 @@ mod schedule;
 use rusqlite::OptionalExtension;
 use serde_json::json;
 
+use super::query::CursorPage;
 use super::sqlite::{Step, Work};
 use super::tables::object_text;
 use super::{check, uuids};
 use crate::zep::{
-    Batch, BatchItem, BatchItemPage, BatchItemState, BatchItemStatus, BatchPage, BatchStatus,
-    Metadata, Role, Uuid,
+    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchStatus, Metadata, Role, Uuid,
 };
 pub(super) use processing::settle_due;
 use row::{BatchRow, COLUMNS, DRAFT, PROCESSING};
@@ -73,25 +73,28 @@ pub(super) fn list(
     status: Option<BatchStatus>,
     limit: Option<u32>,
     cursor: Option<u64>,
-) -> Step<BatchPage> {
+) -> Step<CursorPage<Batch, u64>> {
     let size = page_size(limit);
     let below = cursor.map_or(i64::MAX, |cursor| i64::try_from(cursor).unwrap_or(i64::MAX));
     let mut statement = w.tx.prepare_cached(&format!(
         "SELECT {COLUMNS} FROM batch WHERE id < ?1 ORDER BY id DESC"
     ))?;
-    let mut page = BatchPage::default();
+    let mut page = CursorPage {
+        items: Vec::new(),
+        next_cursor: None,
+    };
     let mut last = 0;
     for row in statement.query_map([below], BatchRow::read)? {
         let row = row?;
         if status.is_some_and(|wanted| row.status(w.clock) != wanted) {
             continue;
         }
-        if page.batches.len() == size {
+        if page.items.len() == size {
             page.next_cursor = Some(last);
             break;
         }
         last = row.id.unsigned_abs();
-        page.batches.push(row.into_batch(w)?);
+        page.items.push(row.into_batch(w)?);
     }
     Ok(page)
 }
@@ -116,7 +119,7 @@ pub(super) fn items(
     status: Option<BatchItemStatus>,
     limit: Option<u32>,
     cursor: Option<u64>,
-) -> Step<BatchItemPage> {
+) -> Step<CursorPage<BatchItemState, u64>> {
     let from = cursor.map_or(0, |cursor| i64::try_from(cursor).unwrap_or(i64::MAX));
     items::page(w, &find(w, batch)?, status, page_size(limit), from)
 }

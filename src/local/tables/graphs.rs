@@ -5,10 +5,10 @@ use rusqlite::{OptionalExtension, Row};
 use super::columns::uuid;
 use super::owners;
 use super::paging::{count, window};
-use crate::local::query::PageNumber;
+use crate::local::query::{NumberedPage, PageNumber};
 use crate::local::sqlite::{Step, Work};
 use crate::local::{check, timestamps, uuids};
-use crate::zep::{Graph, GraphId, GraphPage, Owner};
+use crate::zep::{Graph, GraphId, Owner};
 
 const COLUMNS: &str = "uuid, name, title, description, created_at";
 
@@ -59,16 +59,16 @@ fn find(w: &Work<'_>, graph: &GraphId) -> Step<Option<Graph>> {
 }
 
 /// Oldest first.
-pub(crate) fn list(w: &Work<'_>, page: PageNumber) -> Step<GraphPage> {
-    let graphs =
+pub(crate) fn list(w: &Work<'_>, page: PageNumber) -> Step<NumberedPage<Graph>> {
+    let items =
         w.tx.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM owner WHERE kind = 1 ORDER BY id LIMIT ?1 OFFSET ?2"
         ))?
         .query_map(window(page), read)?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(GraphPage {
-        graphs,
-        total_count: Some(count(w, "SELECT count(*) FROM owner WHERE kind = 1")?),
+    Ok(NumberedPage {
+        items,
+        total_count: count(w, "SELECT count(*) FROM owner WHERE kind = 1")?,
     })
 }
 

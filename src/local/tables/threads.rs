@@ -5,10 +5,10 @@ use rusqlite::{OptionalExtension, Row};
 use super::columns::uuid;
 use super::paging::{count, sql_direction, window};
 use super::{entities, index, owners};
-use crate::local::query::{Direction, PageNumber};
+use crate::local::query::{Direction, NumberedPage, PageNumber};
 use crate::local::sqlite::{Step, Work};
 use crate::local::{check, timestamps, uuids};
-use crate::zep::{Error, Owner, Thread, ThreadId, ThreadPage, UserId};
+use crate::zep::{Error, Owner, Thread, ThreadId, UserId};
 
 /// The order of a listing of threads (zep-cloud 3.30.0, `thread.list_all`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -101,7 +101,7 @@ pub(crate) fn list(
     page: PageNumber,
     order: ThreadOrder,
     direction: Direction,
-) -> Step<ThreadPage> {
+) -> Step<NumberedPage<Thread>> {
     let keyword = sql_direction(direction);
     let key = match order {
         ThreadOrder::CreatedAt => "t.id",
@@ -112,15 +112,15 @@ pub(crate) fn list(
         ThreadOrder::UserId => "o.name",
         ThreadOrder::ThreadId => "t.name",
     };
-    let threads =
+    let items =
         w.tx.prepare_cached(&format!(
             "{THREADS} ORDER BY {key} {keyword}, t.id {keyword} LIMIT ?1 OFFSET ?2"
         ))?
         .query_map(window(page), read)?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(ThreadPage {
-        threads,
-        total_count: Some(count(w, "SELECT count(*) FROM thread")?),
+    Ok(NumberedPage {
+        items,
+        total_count: count(w, "SELECT count(*) FROM thread")?,
     })
 }
 

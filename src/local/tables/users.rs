@@ -5,10 +5,10 @@ use rusqlite::{OptionalExtension, Row};
 use super::columns::{json_object, object_text, uuid};
 use super::owners;
 use super::paging::{count, sql_direction, window};
-use crate::local::query::{Direction, PageNumber};
+use crate::local::query::{Direction, NumberedPage, PageNumber};
 use crate::local::sqlite::{Step, Work};
 use crate::local::{check, timestamps, uuids};
-use crate::zep::{NewUser, Owner, User, UserFields, UserId, UserPage};
+use crate::zep::{NewUser, Owner, User, UserFields, UserId};
 
 /// The order of a listing of users (zep-cloud 3.30.0, `user.list_ordered`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -96,23 +96,23 @@ pub(crate) fn list(
     page: PageNumber,
     order: UserOrder,
     direction: Direction,
-) -> Step<UserPage> {
+) -> Step<NumberedPage<User>> {
     let column = match order {
         UserOrder::CreatedAt => "id",
         UserOrder::UserId => "name",
         UserOrder::Email => "email",
     };
     let keyword = sql_direction(direction);
-    let users =
+    let items =
         w.tx.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM owner WHERE kind = 0 ORDER BY {column} {keyword}, id {keyword}
              LIMIT ?1 OFFSET ?2"
         ))?
         .query_map(window(page), read)?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(UserPage {
-        users,
-        total_count: Some(count(w, "SELECT count(*) FROM owner WHERE kind = 0")?),
+    Ok(NumberedPage {
+        items,
+        total_count: count(w, "SELECT count(*) FROM owner WHERE kind = 0")?,
     })
 }
 

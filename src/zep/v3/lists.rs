@@ -100,8 +100,7 @@ impl ZepCloud {
         Ok(found)
     }
 
-    /// A list. `null` may be an empty one, or the body of something in between: it is believed when
-    /// it comes twice.
+    /// A list. `null` may be an empty one, or a gateway's body: it is accepted when it comes twice.
     pub(super) async fn ask_list<T: DeserializeOwned + Send>(
         &self,
         request: &Request,

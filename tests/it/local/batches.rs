@@ -269,13 +269,13 @@ async fn drafts_are_listed_newest_first_and_deleted_with_their_visible_messages(
         .unwrap();
     assert_eq!(home.contents(&here).await, ["shown"]);
     let page = home.zep.list_batches(None, Some(1), None).await.unwrap();
-    assert_eq!(page.batches[0].batch_id.as_ref(), Some(&two));
+    assert_eq!(page.items[0].batch_id.as_ref(), Some(&two));
     let next = home
         .zep
         .list_batches(None, Some(1), page.next_cursor)
         .await
         .unwrap();
-    assert_eq!(next.batches[0].batch_id.as_ref(), Some(&one));
+    assert_eq!(next.items[0].batch_id.as_ref(), Some(&one));
     assert_eq!(next.next_cursor, None);
 
     home.zep.delete_batch(&one).await.unwrap();
@@ -285,7 +285,7 @@ async fn drafts_are_listed_newest_first_and_deleted_with_their_visible_messages(
         .list_batches(Some(BatchStatus::Draft), None, None)
         .await
         .unwrap();
-    assert_eq!(drafts.batches.len(), 1);
+    assert_eq!(drafts.items.len(), 1);
 }
 
 #[tokio::test]

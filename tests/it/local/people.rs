@@ -120,9 +120,9 @@ async fn listings_have_pages_oldest_first_or_in_the_requested_order() {
         .list_users_by(page, UserOrder::CreatedAt, Direction::Asc)
         .await
         .unwrap();
-    assert_eq!(users.total_count, Some(3));
-    assert_eq!(users.users.len(), 1);
-    assert_eq!(users.users[0].user_id.as_deref(), Some("a"));
+    assert_eq!(users.total_count, 3);
+    assert_eq!(users.items.len(), 1);
+    assert_eq!(users.items[0].user_id.as_deref(), Some("a"));
 
     let by_id = home
         .zep
@@ -130,7 +130,7 @@ async fn listings_have_pages_oldest_first_or_in_the_requested_order() {
         .await
         .unwrap();
     let ids: Vec<_> = by_id
-        .users
+        .items
         .iter()
         .flat_map(|one| one.user_id.as_deref())
         .collect();
@@ -197,10 +197,7 @@ async fn a_graph_may_have_the_same_id_as_a_user() {
         .await
         .unwrap_err();
     assert!(again.is_conflict());
-    assert_eq!(
-        home.zep.list_graphs(ALL).await.unwrap().total_count,
-        Some(1)
-    );
+    assert_eq!(home.zep.list_graphs(ALL).await.unwrap().total_count, 1);
     home.zep.delete_graph(&graph("same")).await.unwrap();
     assert!(
         home.zep
