@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use zep_mcp_server::config::Setting;
 
-/// The binary in a temporary directory, with only the environment that a test sets.
+/// The binary in a directory of its own, with an empty environment.
 struct Program {
     dir: tempfile::TempDir,
     command: Command,
@@ -59,7 +59,7 @@ impl Outcome {
     }
 }
 
-/// A local address where nothing listens.
+/// An address of this machine on which nothing listens.
 fn closed_port() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}", listener.local_addr().unwrap())

@@ -16,9 +16,12 @@ use zep_mcp_server::zep::{
 };
 
 use crate::common::fake::{Cursor, FakeZep, Fate};
-use crate::common::{self, KEY, cloud, message, metadata, serve, thread};
+use crate::common::{self, KEY, cloud, message, metadata, serve, thread, until};
 
-const TIMEOUT: Duration = Duration::from_secs(6);
+/// Of calls that must succeed, with the waits between their tries.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// What a busy machine may add to a time-out of 1 s: less than the answers below take.
+const SLACK: Duration = Duration::from_secs(25);
 
 /// A server that answers its `n`th request (from 0) as told.
 async fn scripted(
@@ -53,7 +56,7 @@ async fn a_refused_connection_says_what_to_check_and_was_not_sent() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
-    let zep = cloud(&url, Duration::from_secs(2));
+    let zep = cloud(&url, TIMEOUT);
     let error = zep.project().await.expect_err("nobody listens");
     assert_eq!(error.outcome(), Outcome::NotSent, "{error:?}");
     let text = error.to_string();
@@ -70,12 +73,11 @@ async fn a_refused_connection_says_what_to_check_and_was_not_sent() {
 
 #[tokio::test]
 async fn a_used_up_limit_is_waited_for_as_long_as_zep_asks() {
-    for header in [
-        "1".to_owned(),
-        httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3)),
-    ] {
+    let in_seconds = || "1".to_owned();
+    let as_date = || httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3));
+    for header in [in_seconds as fn() -> String, as_date] {
         let (url, count) = scripted(move |n| match n {
-            0 => refusal(429, Some(("retry-after", header.clone()))),
+            0 => refusal(429, Some(("retry-after", header()))),
             _ => common::json(200, &json!({ "user_id": "u-1" })),
         })
         .await;
@@ -103,16 +105,15 @@ async fn a_used_up_limit_is_waited_for_as_long_as_zep_asks() {
 
 #[tokio::test]
 async fn a_wait_longer_than_the_call_may_last_is_not_begun() {
-    let (url, count) = scripted(|_| refusal(429, Some(("retry-after", "30".into())))).await;
-    let zep = cloud(&url, Duration::from_secs(3));
-    let start = Instant::now();
+    let (url, count) = scripted(|_| refusal(429, Some(("retry-after", "600".into())))).await;
+    let zep = cloud(&url, TIMEOUT);
     let error = zep.project().await.expect_err("the limit is used up");
-    assert!(start.elapsed() < Duration::from_secs(1));
+    assert_eq!(zep.stats().unwrap().waited, Duration::ZERO);
     assert_eq!(error.outcome(), Outcome::NotSent);
     assert!(
         error
             .to_string()
-            .contains("slow down; try again in 30 seconds"),
+            .contains("slow down; try again in 600 seconds"),
         "{error}"
     );
     // Nor does the next call ask before that time.
@@ -151,7 +152,7 @@ async fn retries_come_to_an_end() {
 #[tokio::test]
 async fn a_call_never_lasts_longer_than_its_time_out() {
     let url = serve(|_| async {
-        tokio::time::sleep(Duration::from_secs(30)).await;
+        tokio::time::sleep(Duration::from_secs(600)).await;
         common::json(200, &project())
     })
     .await;
@@ -159,7 +160,10 @@ async fn a_call_never_lasts_longer_than_its_time_out() {
     let start = Instant::now();
     let error = zep.project().await.expect_err("the server sleeps");
     let elapsed = start.elapsed();
-    assert!(elapsed >= Duration::from_millis(900) && elapsed < Duration::from_millis(1_500));
+    assert!(
+        elapsed >= Duration::from_millis(900) && elapsed < SLACK,
+        "{elapsed:?}"
+    );
     assert_eq!(error.outcome(), Outcome::Unknown);
     assert_eq!(
         error.to_string(),
@@ -170,7 +174,7 @@ async fn a_call_never_lasts_longer_than_its_time_out() {
 #[tokio::test]
 async fn settling_a_write_takes_its_time_out_once_more_at_most() {
     let url = serve(|_| async {
-        tokio::time::sleep(Duration::from_secs(30)).await;
+        tokio::time::sleep(Duration::from_secs(600)).await;
         common::json(200, &json!({}))
     })
     .await;
@@ -181,17 +185,13 @@ async fn settling_a_write_takes_its_time_out_once_more_at_most() {
         .await
         .expect_err("the server sleeps");
     assert_eq!(error.outcome(), Outcome::Unknown);
-    assert!(
-        start.elapsed() < Duration::from_millis(2_500),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < SLACK, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
 async fn a_server_without_tls_is_never_sent_anything() {
     let (url, count) = scripted(|_| common::json(200, &project())).await;
-    let zep = cloud(&url.replace("http:", "https:"), Duration::from_secs(2));
+    let zep = cloud(&url.replace("http:", "https:"), TIMEOUT);
     let error = zep.project().await.expect_err("no TLS there");
     assert!(matches!(error, Error::Connect { .. }), "{error:?}");
     assert_eq!(count.load(Ordering::SeqCst), 0);
@@ -262,7 +262,7 @@ async fn explanations_are_short_and_never_show_the_key_or_a_foreign_page() {
 
     let (url, _) =
         scripted(|_| common::json(200, &json!({ "project": "what somebody said" }))).await;
-    let error = cloud(&url, Duration::from_millis(300)).project().await;
+    let error = cloud(&url, TIMEOUT).project().await;
     let text = error.expect_err("not a project").to_string();
     assert!(!text.contains("somebody"), "{text}");
 }
@@ -285,7 +285,7 @@ async fn an_answer_without_end_is_refused() {
 #[tokio::test]
 async fn a_burst_slows_down_before_it_is_refused() {
     const LIMIT: u64 = 60;
-    const SECONDS: u64 = 3;
+    const SECONDS: u64 = 12;
     let now = || {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -326,10 +326,8 @@ async fn a_burst_slows_down_before_it_is_refused() {
     for _ in 0..30 {
         zep.project().await.expect("plenty is left");
     }
-    assert!(
-        start.elapsed() < Duration::from_secs(1),
-        "nobody waits while plenty is left"
-    );
+    let waited = zep.stats().unwrap().waited;
+    assert_eq!(waited, Duration::ZERO, "nobody waits while plenty is left");
     let burst = (0..32).map(|_| zep.project());
     let results: Result<Vec<_>> = futures::future::join_all(burst).await.into_iter().collect();
     results.expect("every call succeeds");
@@ -344,8 +342,11 @@ async fn a_burst_slows_down_before_it_is_refused() {
 async fn dropping_a_call_ends_its_wait() {
     let (url, count) = scripted(|_| refusal(429, Some(("retry-after", "1".into())))).await;
     let zep = cloud(&url, Duration::from_secs(30));
-    let call = tokio::time::timeout(Duration::from_millis(300), zep.project());
-    assert!(call.await.is_err(), "it was still waiting");
+    let refused = until(async || count.load(Ordering::SeqCst) == 1);
+    tokio::select! {
+        result = zep.project() => panic!("it does not wait: {result:?}"),
+        () = refused => {}
+    }
     tokio::time::sleep(Duration::from_millis(1_800)).await;
     assert_eq!(
         count.load(Ordering::SeqCst),

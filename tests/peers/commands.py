@@ -8,7 +8,7 @@ from peer import BINARY
 from server import in_front_of
 
 # Seconds that one command may take.
-TIME_LIMIT = 240
+TIME_LIMIT = 600
 
 
 def command(address, *arguments, stdin=None, output=None, **settings):

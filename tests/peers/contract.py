@@ -1,4 +1,4 @@
-"""Whether a peer's client sent every request of the recorded contract, told by their shapes."""
+"""Whether a peer's client sent every request of the recorded contract, compared by shape."""
 
 import json
 import re
@@ -6,12 +6,12 @@ from pathlib import Path
 
 RECORDED = Path(__file__).resolve().parents[1] / "fixtures" / "zep" / "v3-requests.jsonl"
 
-# The ids of the recording; each stands for any id.
+# The ids of the recording; each matches any id.
 IDS = re.compile(r"(?<=/)(u-1|s-1|agent-a1|b-1|t-1|[demn]-uuid)(?=/|$)")
 
 
 def shape(value):
-    """The names in a body, whatever stands under them: two calls with the same are alike."""
+    """The field names of a body at every level, without the values."""
     if isinstance(value, list):
         return sorted({json.dumps(shape(item), sort_keys=True) for item in value})
     if isinstance(value, dict):
@@ -20,7 +20,7 @@ def shape(value):
 
 
 def recorded():
-    """Each call of the contract with what a request must be to be it."""
+    """Each call of the contract with the shape of its request."""
     for line in RECORDED.read_text().splitlines():
         call = json.loads(line)
         parts = IDS.sub("\0", call["path"]).split("\0")

@@ -55,7 +55,7 @@ TOPICS = {
     ],
 }
 
-# A question, a word of the answer, and whose it is.
+# A question, a word of the answer, and the user.
 QUESTIONS = [
     (ADA, "What instrument does my sister Ingrid play?", "bassoon"),
     (ADA, "Which medicine am I allergic to?", "penicillin"),

@@ -1,6 +1,6 @@
-"""The calls that an agent makes of mem0-mcp-server, and the fields it reads in the answers: made of
-mem0-mcp-server 0.2.1 itself, in front of a stand-in for mem0's API, and of this server. Prints what
-came of each side by side."""
+"""The calls that an agent makes of mem0-mcp-server, and the fields it reads in the answers: sent to
+mem0-mcp-server 0.2.1 itself, in front of a stand-in for mem0's API, and to this server. Prints the
+outcomes side by side."""
 
 import asyncio
 import contextlib
@@ -20,10 +20,10 @@ from server import connect, embedded, in_front_of
 
 HERE = Path(__file__).resolve().parent
 RECORDED = json.loads((HERE.parent / "fixtures/mem0-mcp-server/calls.json").read_text())
-# Only these are made again: facts may be drawn in the background.
+# Only these are repeated: facts may be drawn in the background.
 READING = {"search_memories", "get_memories", "list_entities", "get_memory"}
-# Seconds for which they are.
-PATIENCE = 10
+# Seconds for which they are repeated.
+PATIENCE = 60
 
 TYPES = {"string": str, "number": (int, float), "integer": int, "object": dict, "array": list}
 
@@ -61,7 +61,7 @@ def at(answer, path):
 
 
 def read(answer, reads):
-    """That the fields are there, and of these types."""
+    """Fails unless the fields are there, with these types."""
     missing = []
     for path, kind in reads.items():
         try:
@@ -108,7 +108,7 @@ async def answered(session, call, arguments):
 
 
 async def make(session, call, answers):
-    """Makes a call, and again until the answer is as recorded or it is too late."""
+    """Makes a call, and repeats it until the answer is as recorded or the time is up."""
     arguments = filled_in(call["arguments"], answers)
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:
@@ -134,7 +134,7 @@ async def make(session, call, answers):
 
 
 async def made(session, refuses):
-    """What came of each call: nothing where it was as recorded, else what was not."""
+    """The outcome of each call: `None` where it was as recorded, else the difference."""
     outcomes, answers = [], {}
     for call in RECORDED["calls"]:
         if refuses and "differs" in call:
@@ -157,7 +157,7 @@ def optional(schema):
 
 
 async def complete(session):
-    """That the list has every tool, prompt and argument that this server names, null included."""
+    """Fails unless the recording has every tool, prompt and argument, null included."""
     listed = {tool.name: tool.inputSchema for tool in (await session.list_tools()).tools}
     given = {
         (call.get("tool"), name, value is None)
@@ -192,11 +192,11 @@ def mem0():
             }
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 class Person:
-    """Says yes to whatever is asked, and counts it."""
+    """Says yes to every question, and counts them."""
 
     def __init__(self):
         self.asked = 0
@@ -209,7 +209,7 @@ class Person:
 
 
 def table(columns):
-    """Prints what came of each call on each side."""
+    """Prints the outcome of each call on each side."""
     names = [call["name"] for call in RECORDED["calls"]]
     widths = [max(map(len, names)), *(max(len(title), 10) for title in columns)]
 
@@ -234,7 +234,7 @@ def table(columns):
     print(flush=True)
 
 
-# The sides of this server whose client cannot be asked.
+# The sides of this server whose client cannot answer questions.
 REFUSE = {"ours, embedded", "ours, Zep's API"}
 
 

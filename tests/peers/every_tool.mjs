@@ -29,7 +29,7 @@ const SAID = [
   { role: "assistant", content: "You have berth 12 on the night train." },
 ];
 
-/** What somebody said elsewhere, all in one session, to be migrated. */
+/** An export to migrate: one session of one user. */
 export function elsewhere(count) {
   const start = Date.parse("2024-03-01T10:00:00Z");
   const messages = Array.from({ length: count }, (_, number) => ({

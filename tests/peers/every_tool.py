@@ -30,7 +30,7 @@ SAID = [
 
 
 def export(count):
-    """What somebody said elsewhere, all in one session, to be migrated."""
+    """An export to migrate: one session of one user."""
     messages = [
         {
             "role": "user",
@@ -44,7 +44,7 @@ def export(count):
 
 
 class Told:
-    """What progress was told."""
+    """The progress that the server reported."""
 
     def __init__(self):
         self.steps = []
@@ -60,7 +60,7 @@ class Told:
 
 async def in_time(server, tool, kept, **arguments):
     """The answer once it is as it must be: facts may be drawn in the background."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while True:
         answer = await server.call(tool, **arguments)
         if kept(answer):

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 # to left, one that is a number. Then two of mem0's own.
 ADA, NOAM, NUMBER = "ada/lovelace?tab=1#top", "נועם לוי 7", "42"
 MARA, FLAT = "mara@example.org", "flat%20user"
-# Those whom the export does not name, and who are made for what is theirs.
+# Users whom the export does not list, created for their records.
 RUN_ONLY, AGENT_RUN = "mem0-run-lonely run/1", "mem0-agent-tutor"
 AGENT_GRAPH = "mem0-agent-coach #1?"
 APP_USER = "mem0-mcp"
@@ -110,7 +110,7 @@ class Export:
         # (user or graph, session or None) → records, first as they stand in the export.
         self.places = {}
         self.expired = self.doubled = self.long = 0
-        # (user, session) → a word that only stands there, and the sentence it stands in.
+        # (user, session) → a word that occurs there only, and its sentence.
         self.facts = {}
         self._make()
         for place, records in self.places.items():
@@ -140,7 +140,7 @@ class Export:
         page, rest = self.memories[:150], self.memories[150:]
         page = {"count": len(self.memories), "next": None, "previous": None, "results": page}
         things = [*self.users, page, *rest]
-        # Escaped, as Python writes it unless told otherwise.
+        # Escaped, as Python writes it by default.
         return "".join(json.dumps(thing) + "\n" for thing in things)
 
     # How it is made.
@@ -219,7 +219,7 @@ class Export:
         )
 
     def _turn(self, number, written, at, content=None):
-        """A turn of a conversation as it stands in an export, and what must be stored of it."""
+        """A turn of a conversation in an export, and the record that must be stored."""
         role = self.rng.choice(["user", "assistant"] * 6 + list(MESSAGE_ROLES))
         content = content or self._text(number)
         turn = {"role": role, "content": content}

@@ -1,6 +1,6 @@
 // The official TypeScript client of MCP at both doors of a server on a network: every tool,
-// questions to the person, whom the tokens let in, a line that is cut, and a server that is started
-// anew while clients are there.
+// questions to the person, tokens, a cut connection, and a server that restarts while clients are
+// connected.
 
 import { ok, rejects, strictEqual } from "node:assert";
 import { createServer, connect as dial } from "node:net";
@@ -105,13 +105,13 @@ async function refuses(url, door, secrets) {
   });
 }
 
-// The client does not shake hands anew by itself. The server answers 404, as MCP asks for, and the
-// client tells that as an error, now and ever after, until whoever uses it connects anew: the same
+// The client does not initialize a new session by itself. The server answers 404, as MCP asks for, and
+// the client reports that as an error to this call and all later ones, until its user connects the same
 // client with another transport, which the check does.
 async function restartsAtMcp(running, secret, end) {
   const place = { user_id: `known at mcp, ${end}`, session_id: "s" };
   const said = { ...place, text: "Moved to Porto.", idempotency_key: end };
-  await check(`/mcp, ${end}: after a restart the client says 404, and goes on when it connects anew`, () =>
+  await check(`/mcp, ${end}: after a restart the client says 404, and works again when it reconnects`, () =>
     connected(running.url, "mcp", secret, async (live) => {
       await call(live, "add_memory", { ...place, text: "Lives in Lisbon." });
       await running[end]();
@@ -127,12 +127,12 @@ async function restartsAtMcp(running, secret, end) {
   );
 }
 
-// The event source under the client opens its stream anew by itself, after three seconds or so, and
-// is told there where to post from now on. It does not shake hands again, and need not.
+// The event source under the client reopens its stream by itself, after about three seconds, and
+// learns there where to post from now on. It does not initialize again, and need not.
 async function restartsAtSse(running, secret, end) {
   const place = { user_id: `known at sse, ${end}`, session_id: "s" };
   const said = { ...place, text: "Moved to Porto.", idempotency_key: end };
-  await check(`/sse, ${end}: after a restart the same client opens its stream anew and goes on`, () =>
+  await check(`/sse, ${end}: after a restart the same client reopens its stream and continues`, () =>
     connected(running.url, "sse", secret, async (live) => {
       await call(live, "add_memory", { ...place, text: "Lives in Lisbon." });
       await running[end]();
@@ -153,7 +153,7 @@ async function restartsAtSse(running, secret, end) {
   );
 }
 
-/** A line to a server, which can be cut: whoever connects anew gets through again. */
+/** A proxy to a server that can cut its connections; new ones get through. */
 async function line(url, use) {
   const { hostname, port } = new URL(url);
   const ends = new Set();

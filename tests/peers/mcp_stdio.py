@@ -23,7 +23,7 @@ def same(message, turn):
     assert not message["incomplete"]
 
 
-async def found_in_time(server, arguments, wanted, seconds=10):
+async def found_in_time(server, arguments, wanted, seconds=60):
     """The results once one of the first five has these words: facts are drawn in the background."""
     for _ in range(seconds * 10):
         results = (await server.call("search_memory", **arguments))["results"]
@@ -113,7 +113,7 @@ async def reads(settings, way, place):
                             assert not any(only in said for only in ONLY[other]), said
                             whole = scope == "facts" or said in theirs
                             assert whole, f"nobody said {said!r:.80}"
-        with check(f"{place}: somebody who was never heard of has nothing"):
+        with check(f"{place}: an unknown user has nothing"):
             found = await server.call("search_memory", query="Ingrid", user_id="nobody")
             assert found["results"] == [], found
             answer, error = await server.ask("get_session", user_id="nobody", session_id="intro")

@@ -1,7 +1,7 @@
 """Starts the installed mem0-mcp-server in front of the address in MEM0_STAND_IN.
 
 It has no setting for the address of mem0's API. Its client takes one as an argument, which is given
-here in its place; the installed code stays as it is.
+here; the installed code is unchanged.
 """
 
 import functools

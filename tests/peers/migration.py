@@ -95,7 +95,7 @@ def again(address, export, file, lines):
 
 
 def same(message, record):
-    """Whether an agent is told what stands in the export."""
+    """Whether an agent reads what the export holds."""
     told = message["content"], message["role"], message["name"], message["metadata"]
     content, role, name, metadata = told
     assert content == record.content and role == (record.role or "user"), (message, record)
@@ -136,7 +136,7 @@ async def asked(address, export):
 
 
 class Behind:
-    """Changes what is stored, behind the server's back, and asks for the verdict."""
+    """Changes what is stored, unknown to the server, and asks for the verdict."""
 
     def __init__(self, address, zep, export, file, database):
         self.address, self.zep, self.export = address, zep, export
@@ -185,7 +185,7 @@ def changed(behind):
     place = ADA, "a/b"
     session = "--user", ADA, "--session", "a/b"
     record = lambda message: message.metadata["zm_id"]
-    with check("one message that says something else is named, and its words are not told"):
+    with check("one changed message is named, and its words are not shown"):
         message = behind.messages(*place)[17]
         behind.edit(message, message.content + "!")
         behind.names(record(message), "content", "content", place)
@@ -225,7 +225,7 @@ def changed(behind):
         behind.names(added, "message_count", "record", place)
         zep.graph.episode.delete(added)
         behind.well(*session)
-    with check("a message that stands there twice is named"):
+    with check("a message that is stored twice is named"):
         last = behind.messages(*place)[-1]
         twice = Message(
             role=last.role,
@@ -244,7 +244,7 @@ def changed(behind):
     with check("migrating again brings back the one that is gone"):
         report, code = command(behind.address, "migrate", "--file", behind.file, "--validate")
         assert code == 0 and report["memories_migrated"] == 1, report
-    with check("one that is gone from the middle is not put behind newer ones unasked"):
+    with check("one that is missing in the middle is not appended unasked"):
         gone = behind.messages(*place)[9]
         zep.graph.episode.delete(gone.uuid_)
         behind.names(record(gone), "message_count", "record", place, *session)
@@ -263,7 +263,7 @@ def changed(behind):
         zep.graph.episode.delete(alone.uuid_)
         issues = behind.verdict()
         named = {issue.get("record"): issue["check"] for issue in issues}
-        # Beside the one that was put behind newer ones.
+        # Besides the one that was appended.
         assert named == {record(alone): "message_count", record(gone): "order"}, issues
     with check("a user with another address is named by the field"):
         zep.user.update(stored.escaped(ADA), email="else@example.org")

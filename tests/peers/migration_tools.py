@@ -22,7 +22,7 @@ NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
 class Told:
-    """What progress was told."""
+    """The progress that the server reported."""
 
     def __init__(self):
         self.steps = []

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 const BINARY = process.argv[2] ?? process.env.ZEP_MCP_SERVER_BIN;
 
 /** Milliseconds for whatever takes as long as it takes. */
-export const PATIENCE = 30_000;
+export const PATIENCE = 120_000;
 
 /** A promise of what `work` makes, or of an error once it is too late. */
 export async function inTime(work, what) {
@@ -28,7 +28,7 @@ export async function inTime(work, what) {
 /** Waits for so many milliseconds. */
 export const pause = (time) => new Promise((resolve) => setTimeout(resolve, time));
 
-/** A server on a network, on a free port, which stays the same when it is started anew. */
+/** A server on a network, on a free port, which it keeps when it restarts. */
 class Listening {
   #settings;
   #flags;

@@ -23,8 +23,8 @@ if server.Client:
 else:
     from httpx import Timeout
 
-# Seconds for whatever takes as long as it takes.
-PATIENCE = 30
+# Seconds after which something counts as stuck, on a machine that is busy with something else.
+PATIENCE = 120
 
 # The ways in which this client can come in: the door, and how it shakes hands there.
 if server.Client:
@@ -34,7 +34,7 @@ else:
 
 
 class Listening:
-    """A server on a network, on a free port, which stays the same when it is started anew."""
+    """A server on a network, on a free port, which it keeps when it restarts."""
 
     def __init__(self, settings, *flags):
         self._settings = settings
@@ -60,7 +60,7 @@ class Listening:
                 break
         else:
             raise RuntimeError(f"it does not listen: {''.join(said)[-400:]}")
-        # Or it would wait, one day, for somebody to read its log.
+        # Or it would block once the pipe of its log is full.
         threading.Thread(target=self._process.stderr.read, daemon=True).start()
 
     def stop(self):
@@ -73,7 +73,7 @@ class Listening:
             return "a kill"
 
     def kill(self):
-        """Ends it without a word."""
+        """Kills it."""
         self._process.kill()
         self._process.wait()
 
@@ -105,7 +105,7 @@ def tokens(**wanted):
 
 
 class Line:
-    """A line to a server, which can be cut: whoever connects anew gets through again."""
+    """A proxy to a server that can cut its connections; new ones get through."""
 
     def __init__(self, url):
         self._server = urlsplit(url)
@@ -122,7 +122,7 @@ class Line:
         self.cut()
 
     def cut(self):
-        """Ends all connections, in the middle of whatever is being said."""
+        """Ends all connections, in the middle of messages."""
         for end in self._ends:
             end.transport.abort()
         self._ends.clear()
@@ -162,7 +162,7 @@ async def connect(url, way, token=None, elicit=None, gives_up=5 * 60):
     door, hand = way
     if server.Client:
         ends = transport(url, door, token, gives_up)
-        options = {"mode": hand, "elicitation_callback": elicit, "read_timeout_seconds": 60}
+        options = {"mode": hand, "elicitation_callback": elicit, "read_timeout_seconds": server.PATIENCE}
         async with server.Client(ends, **options) as client:
             named = client.server_info.name if client.server_info else None
             yield server.Server(client, (named, client.instructions))

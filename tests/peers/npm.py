@@ -47,7 +47,7 @@ def run(command, **options):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         **options,
     )
     assert done.returncode == 0, f"{command}: {done.returncode}: {(done.stderr or '')[-500:]}"
@@ -63,8 +63,8 @@ def packed(out, settings):
     run(["node", ROOT / "npm" / "assemble.mjs", out / "packages", *binaries])
     archives = out / "archives"
     archives.mkdir()
-    for package in (out / "packages").iterdir():
-        run(["npm", "pack", "--pack-destination", archives, package], env=settings)
+    packages = (out / "packages").iterdir()
+    run(["npm", "pack", "--pack-destination", archives, *packages], env=settings)
     return sorted(archives.iterdir())
 
 
@@ -181,16 +181,16 @@ async def main():
             with check(f"the launcher passes {name} on, and leaves no process behind"):
                 running, child = left_to_itself(launcher, settings)
                 running.send_signal(getattr(signal, name))
-                assert running.wait(timeout=10) == 0, running.returncode
+                assert running.wait(timeout=60) == 0, running.returncode
                 assert child is None or not os.path.exists(f"/proc/{child}"), child
         with check("the launcher dies by the signal that the binary died by"):
             running, child = left_to_itself(launcher, settings)
             if child is None:
                 running.terminate()
-                running.wait(timeout=10)
+                running.wait(timeout=60)
             else:
                 os.kill(child, signal.SIGKILL)
-                assert running.wait(timeout=10) == -signal.SIGKILL, running.returncode
+                assert running.wait(timeout=60) == -signal.SIGKILL, running.returncode
         with check("the launcher names a package that is missing, and a platform that has none"):
             shutil.rmtree(project / "node_modules" / "@zep-mcp-server")
             done = subprocess.run(["node", launcher], capture_output=True, text=True)

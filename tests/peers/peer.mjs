@@ -13,7 +13,7 @@ import { isDeepStrictEqual } from "node:util";
 const BINARY = process.argv[2] ?? process.env.ZEP_MCP_SERVER_BIN;
 const SCRIPT = basename(process.argv[1]);
 const RECORDED = new URL("../fixtures/zep/v3-requests.jsonl", import.meta.url);
-// The ids of the recording; each stands for any id.
+// The ids of the recording; each matches any id.
 const IDS = /(?<=\/)(?:u-1|s-1|agent-a1|b-1|t-1|[demn]-uuid)(?=\/|$)/;
 
 /** A package of this peer's environment. */
@@ -63,7 +63,7 @@ export async function emulator(flags, use) {
     await use(address[0]);
   } finally {
     child.kill("SIGTERM");
-    const overdue = setTimeout(() => child.kill("SIGKILL"), 10_000);
+    const overdue = setTimeout(() => child.kill("SIGKILL"), 60_000);
     const [code] = await ended;
     clearTimeout(overdue);
     const left = readdirSync(temporary);
@@ -89,7 +89,7 @@ export function listen() {
   return sent;
 }
 
-/** The names in a body, whatever stands under them: two calls with the same are alike. */
+/** The field names of a body at every level, without the values. */
 function shape(value) {
   if (Array.isArray(value)) {
     return [...new Set(value.map((item) => JSON.stringify(shape(item))))].sort();

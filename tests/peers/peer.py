@@ -35,7 +35,7 @@ def check(promise):
 
 
 def leaves(error):
-    """The errors in a group of errors; an error that is none stands for itself."""
+    """The errors in a group, or the error itself."""
     if isinstance(error, BaseExceptionGroup):
         return [leaf for each in error.exceptions for leaf in leaves(each)]
     return [error]
@@ -53,7 +53,7 @@ def control(address, method, path, body=None):
     request = urllib.request.Request(
         f"{address}/_emulator/{path}", data=data, method=method, headers=headers
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -78,7 +78,7 @@ def emulator(*arguments):
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            code = process.wait(timeout=10)
+            code = process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -23,6 +23,8 @@ except ImportError:
     Client = None
 
 API_KEY = "z_peer-5d1f"
+# Seconds after which an answer counts as missing, on a machine that is busy with something else.
+PATIENCE = 240
 
 
 def ways():
@@ -53,7 +55,7 @@ class Server:
         return (await self.session.list_tools()).tools
 
     async def ask(self, tool, progress=None, **arguments):
-        """What the tool answered, and whether it is an error. `progress` is told how far it is."""
+        """What the tool answered, and whether it is an error. `progress` receives the progress."""
         result = await self.session.call_tool(tool, arguments, progress_callback=progress)
         error = result.is_error if Client else result.isError
         answer = result.structured_content if Client else result.structuredContent
@@ -68,7 +70,7 @@ class Server:
         return answer
 
     async def give_up(self, tool, when, **arguments):
-        """Calls the tool, and cancels the call once it is told to be so far."""
+        """Calls the tool, and cancels the call once its progress is `when`."""
         reached = asyncio.Event()
 
         async def progress(done, _total, _message):
@@ -81,7 +83,7 @@ class Server:
             self.session.call_tool(tool, arguments, progress_callback=progress)
         )
         waiting = asyncio.create_task(reached.wait())
-        await asyncio.wait([call, waiting], timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([call, waiting], timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
         early = not call.done()
         if request is not None:
             parameters = CancelledNotificationParams(requestId=request, reason="enough")
@@ -124,7 +126,7 @@ async def connect(
     )
     if Client and way != "legacy":
         assert elicit is None and log is sys.stderr, "only for the legacy way"
-        async with Client(parameters, mode=way, read_timeout_seconds=60) as client:
+        async with Client(parameters, mode=way, read_timeout_seconds=PATIENCE) as client:
             yield Server(client, (client.server_info.name, client.instructions))
         return
     async with stdio_client(parameters, errlog=log) as (reading, writing):

@@ -1,5 +1,5 @@
-"""What is shipped beside the program: the image, Compose, systemd, the MCP registry's entry, and what
-hosts are told. Each is what its own tool asks for, and all agree with Cargo.toml and the settings."""
+"""What is shipped with the program: the image, Compose, systemd, the MCP registry's entry, and hosts'
+configurations. Each passes its own tool, and all agree with Cargo.toml and the settings."""
 
 import json
 import re
@@ -115,7 +115,7 @@ with check("server.json is what the MCP registry takes, and this version everywh
             secret = variable["name"] in ("ZEP_API_KEY", "MCP_AUTH_TOKEN")
             assert variable.get("isSecret", False) == secret, variable["name"]
 with check("the registry finds the server's name in the packages"):
-    # PyPI shows the README; npm's package.json is told by Cargo.toml's repository.
+    # PyPI shows the README; npm's package.json takes Cargo.toml's repository.
     assert f"<!-- mcp-name: {server['name']} -->\n" in README
     owner = re.fullmatch(r"https://github\.com/([^/]+)/.+", PACKAGE.get("repository", ""))
     if owner:
@@ -152,7 +152,7 @@ with check("systemd finds nothing wrong with the unit"):
             tried = Path(directory) / UNIT.name
             tried.write_text(unit.replace("/usr/local/bin/zep-mcp-server", shutil.which("true")))
             runs("systemd-analyze", "verify", tried)
-with check("each host is told how to reach a server elsewhere, with a token"):
+with check("the configuration of each host reaches a server elsewhere, with a token"):
     hosts = json.loads((ROOT / "mcp_config.example.json").read_text())["_hosts"]
     for name, host in hosts.items():
         entry = json.dumps(host["url"])

@@ -1,4 +1,4 @@
-"""What stands in Zep of an export, read by its official client and compared with what the export
+"""What Zep holds of an export, read by its official client and compared with what the export
 itself says must stand there."""
 
 import json
@@ -20,7 +20,7 @@ def instant(text):
 
 
 def escaped(name):
-    """A name as one segment of a path: the client puts it there as it is."""
+    """A name as one segment of a path: the client does not escape it."""
     return quote(name, safe="")
 
 
@@ -59,7 +59,7 @@ def episodes_of(zep, owner, is_graph):
 
 
 def records_of(stored):
-    """The parts of each record, in the order in which its first part stands."""
+    """The parts of each record, in the order of their first parts."""
     found = {}
     for part in stored:
         found.setdefault(part.metadata["zm_id"], []).append(part)
@@ -197,7 +197,7 @@ def people(zep, export, started):
 
 
 def is_there(zep, user):
-    """Whether there is such a user."""
+    """Whether this user exists."""
     try:
         zep.user.get(escaped(user))
     except ApiError as error:

@@ -17,16 +17,15 @@ from peer import BINARY, check, finish
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Path(sys.executable).parent
-PROFILES = {"release": "release", "debug": "dev"}
 
 
 def build(out):
-    """The wheel. Built where the binary was, cargo has nothing left to compile; a binary from
-    elsewhere is not used, and the wheel gets one that is quick to build."""
+    """The wheel. In the target directory and with the profile of the binary, cargo has nothing left
+    to compile; a binary from elsewhere is not used, and the wheel gets a development build."""
     binary = Path(BINARY)
     target = binary.parent.parent
-    ours = (target / "CACHEDIR.TAG").exists() and binary.parent.name in PROFILES
-    profile = PROFILES[binary.parent.name] if ours else "dev"
+    ours = (target / "CACHEDIR.TAG").exists()
+    profile = {"debug": "dev"}.get(binary.parent.name, binary.parent.name) if ours else "dev"
     place = {"CARGO_TARGET_DIR": str(target)} if ours else {}
     done = subprocess.run(
         [TOOLS / "maturin", "build", "--locked", "--profile", profile, "--out", out],
@@ -70,7 +69,7 @@ async def main():
     with tempfile.TemporaryDirectory() as directory:
         directory = Path(directory)
         wheel = None
-        with check("maturin packs the binary that is built, as it is, into one wheel"):
+        with check("maturin packs the built binary, unchanged, into one wheel"):
             wheel, metadata = build(directory / "dist")
         if wheel is None:
             finish()

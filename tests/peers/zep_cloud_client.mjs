@@ -49,7 +49,7 @@ async function pages(call, request) {
 
 /** Waits for something that is done in the background. */
 async function until(condition) {
-  for (const end = Date.now() + 10_000; ; await sleep(50)) {
+  for (const end = Date.now() + 60_000; ; await sleep(50)) {
     const found = await condition();
     if (found) return found;
     assert.ok(Date.now() < end, "it did not happen in time");
@@ -156,7 +156,7 @@ async function threads(zep) {
     assert.equal(added.messageUuids.length, 2);
     assert.equal(typeof added.context, "string");
   });
-  await check("thread.get gives back what was said, in order, and whose it is", async () => {
+  await check("thread.get gives back what was said, in order, and its user", async () => {
     const thread = await zep.thread.get("s-1");
     assert.deepEqual([thread.totalCount, thread.rowCount, thread.userId], [2, 2, "u-1"]);
     const [first, second] = thread.messages;

@@ -76,7 +76,7 @@ def pages(call, **arguments):
             return items, count
 
 
-def until(condition, seconds=10):
+def until(condition, seconds=60):
     """Waits for something that is done in the background."""
     end = time.monotonic() + seconds
     while not (found := condition()):
@@ -185,7 +185,7 @@ def threads(zep):
         assert len(added.message_uuids) == 2 and added.context is not None, added
         for message in added.message_uuids:
             uuid.UUID(message)
-    with check("thread.get gives back what was said, in order, and whose it is"):
+    with check("thread.get gives back what was said, in order, and its user"):
         thread = zep.thread.get("s-1")
         assert (thread.total_count, thread.row_count, thread.user_id) == (2, 2, "u-1"), thread
         first, second = thread.messages

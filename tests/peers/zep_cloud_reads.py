@@ -25,7 +25,7 @@ def thread_of(zep, user, session):
 
 
 def records(messages):
-    """The messages of each record, in the order in which their first part stands."""
+    """The messages of each record, in the order of their first parts."""
     found = {}
     for message in messages:
         found.setdefault(message.metadata["zm_id"], []).append(message)
@@ -70,7 +70,7 @@ async def write(settings):
 
 
 def read(zep):
-    with check("the people whom the server wrote about are Zep's users, and nobody else is"):
+    with check("Zep's users are the users that the server wrote for, and no others"):
         users = zep.user.list_ordered(page_number=1, page_size=50).users
         assert {user.user_id for user in users} == {ADA, NOAM}, users
     with check("each of them has a thread for each session"):
@@ -80,7 +80,7 @@ def read(zep):
         for session in ("intro", "monday", "checkup"):
             threads = {thread_of(zep, person, session) for person in (ADA, NOAM)}
             assert len(threads) == 2 and session in threads, threads
-    with check("every message stands in its thread, once, in order, with all it was given"):
+    with check("every message is in its thread once, in order, with all its fields"):
         for user, session, turns in conversation():
             name = thread_of(zep, user, session)
             total = zep.thread.get(name, lastn=1).total_count

@@ -11,7 +11,7 @@ from zep_cloud.core.api_error import ApiError
 
 # How long the slow emulator takes, in milliseconds: long enough to be looked at meanwhile on a
 # machine with other work to do.
-DELAY = 4_000
+DELAY = 10_000
 
 
 def inhabited(address):

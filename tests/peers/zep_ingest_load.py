@@ -162,7 +162,7 @@ def refusals(zep):
 
     with check("zep-ingest is told that a user does not exist"):
         refused("does not exist", "nobody's", user_id="nobody")
-    with check("zep-ingest is told whose a thread is, and leaves it alone"):
+    with check("zep-ingest learns whose a thread is, and leaves it alone"):
         zep.user.add(user_id="somebody else")
         thread = "sequential lone"
         told = zep.thread.get(thread).total_count

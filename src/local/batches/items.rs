@@ -5,12 +5,11 @@ use serde_json::{Map, json};
 use super::payload::{self, Payload};
 use super::row::{BatchRow, ITEM, PENDING, SUCCEEDED, number, status_of};
 use crate::local::behavior::DraftMessages;
+use crate::local::query::CursorPage;
 use crate::local::sqlite::{Step, Work};
 use crate::local::tables::{owners, threads, uuid};
 use crate::local::{check, uuids};
-use crate::zep::{
-    BatchItem, BatchItemKind, BatchItemPage, BatchItemState, BatchItemStatus, Error, limits,
-};
+use crate::zep::{BatchItem, BatchItemKind, BatchItemState, BatchItemStatus, Error, limits};
 
 /// Checks how many items one call adds.
 pub(super) fn check_count(items: &[BatchItem]) -> Result<(), Error> {
@@ -97,7 +96,7 @@ pub(super) fn page(
     status: Option<BatchItemStatus>,
     size: usize,
     from: i64,
-) -> Step<BatchItemPage> {
+) -> Step<CursorPage<BatchItemState, u64>> {
     let more = size as i64 + 1;
     let mut items = match status {
         None => select(
@@ -119,7 +118,7 @@ pub(super) fn page(
     };
     let next_cursor = items.get(size).and_then(|item| item.sequence_index);
     items.truncate(size);
-    Ok(BatchItemPage { items, next_cursor })
+    Ok(CursorPage { items, next_cursor })
 }
 
 fn select(

@@ -6,8 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{add, listed};
+use crate::common::PATIENCE;
 use crate::common::on_both_backends;
-use crate::common::program::{Client, PATIENCE, World, outcome};
+use crate::common::program::{Client, World, outcome};
 
 on_both_backends!(
     a_yes_deletes,
@@ -188,9 +189,9 @@ fn who_is_not_answered_keeps_everything_and_other_calls_go_on(world: &World) {
     assert_eq!(listed(&mut client, "ann").len(), 2);
     // A late yes deletes nothing after the call was cancelled.
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": waiting}}));
-    std::thread::sleep(Duration::from_millis(200));
+    client.request("ping", json!({}));
     reply(&mut client, &asked, &yes());
-    std::thread::sleep(Duration::from_millis(200));
+    client.request("ping", json!({}));
     assert_eq!(listed(&mut client, "ann").len(), 2);
     // A pending question does not keep the server alive.
     client.ask_tool("delete_entities", &json!({"user_id": "ann"}));

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use super::{add, facts_of, get, is_gone, listed, shown};
-use crate::common::on_both_backends;
 use crate::common::program::{Client, World};
+use crate::common::{on_both_backends, wait_until};
 
 on_both_backends!(
     a_user_goes_with_everything,
@@ -38,14 +38,12 @@ fn entities(client: &mut Client) -> Vec<String> {
 
 /// The list once it has this length: marker graphs are created after the write.
 fn until_listed(client: &mut Client, count: u64) -> Value {
-    for _ in 0..200 {
-        let all = client.call("list_entities", json!({}));
-        if all["count"] == count {
-            return all;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(25));
-    }
-    client.call("list_entities", json!({}))
+    let mut all = Value::Null;
+    wait_until("all of them are listed", || {
+        all = client.call("list_entities", json!({}));
+        all["count"] == count
+    });
+    all
 }
 
 fn furnish(client: &mut Client) {

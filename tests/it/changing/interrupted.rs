@@ -2,14 +2,13 @@
 //! or the new text is shown, whole; nothing is lost, and repeating the call finishes it.
 
 use std::collections::HashSet;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::{add, found, listed, shown};
-use crate::common::program::{Client, PATIENCE, World, outcome};
+use crate::common::program::{Client, World, outcome};
 use crate::common::service::Service;
+use crate::common::wait_until;
 
 /// More requests than a change makes.
 const MOST_REQUESTS: u32 = 40;
@@ -62,7 +61,7 @@ fn at_every_request(fault: &Value, (old_times, new_times): Times) {
     let service = Service::of(&world);
     let old = "Marker of old. ".repeat(old_times);
     let new = "Marker of new. ".repeat(new_times);
-    let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "2"));
+    let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "4"));
     for after in 0..MOST_REQUESTS {
         let user = format!("user-{after}");
         let fields = json!({"kept": {"n": after}});
@@ -114,11 +113,7 @@ fn at_every_request(fault: &Value, (old_times, new_times): Times) {
                 .any(|part| part["content"].as_str().unwrap().contains(word))
         };
         // Reading finishes a deletion in the background.
-        let begun = Instant::now();
-        while seen && is_there("old") {
-            assert!(begun.elapsed() < PATIENCE, "{after}: the old one stays");
-            sleep(Duration::from_millis(20));
-        }
+        wait_until("the old one is deleted", || !(seen && is_there("old")));
         let was_new = sees(&mut world.connect());
         let asked = client.ask_tool("update_memory", &change);
         match outcome(&client.answer_to(asked)) {
@@ -204,8 +199,7 @@ fn a_reader_of_both_sees_the_new_text_and_finishes_the_deletion() {
         both_there(&service, &mut client, &old, &new);
         let parts = service.texts("ann").len();
         assert_eq!(parts, 6);
-        let begun = Instant::now();
-        loop {
+        wait_until("a reader finishes the deletion", || {
             let memories = match reader {
                 "get_memories" => listed(&mut client, "ann"),
                 "search_memories" => found(&mut client, "ann", "marker"),
@@ -221,12 +215,8 @@ fn a_reader_of_both_sees_the_new_text_and_finishes_the_deletion() {
                     "{reader}"
                 );
             }
-            if service.texts("ann").len() == 3 {
-                break;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{reader} does not finish it");
-            sleep(Duration::from_millis(50));
-        }
+            service.texts("ann").len() == 3
+        });
     }
 }
 

@@ -1,14 +1,15 @@
 //! Changes that meet other events: a cancelled caller, fields set part by part, a repeated
 //! migration of what was changed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{add, get, listed, shown};
 use crate::common::on_both_backends;
-use crate::common::program::{PATIENCE, World, outcome};
+use crate::common::program::{World, outcome};
 use crate::common::service::Service;
+use crate::common::wait_until;
 
 on_both_backends!(what_was_changed_here_stays_changed_when_its_source_is_migrated_again,);
 
@@ -63,8 +64,7 @@ fn a_change_that_is_cancelled_neither_loses_nor_doubles() {
         if let Err(error) = outcome(&client.answer_to(asked)) {
             assert_eq!(error["error"], "not_found", "{error}");
         }
-        let begun = Instant::now();
-        loop {
+        wait_until("one of the two is deleted", || {
             let question = json!({"query": "marker", "user_id": user, "scope": "episodes"});
             let found = client.search(question);
             assert_eq!(found.len(), 1, "after {wait} ms");
@@ -72,16 +72,8 @@ fn a_change_that_is_cancelled_neither_loses_nor_doubles() {
                 found[0]["memory"] == text("new").as_str(),
                 "after {wait} ms: it is not the new one"
             );
-            if service.texts(&user).len() == 3 {
-                break;
-            }
-            assert!(
-                begun.elapsed() < PATIENCE,
-                "after {wait} ms: {}",
-                service.texts(&user).len()
-            );
-            std::thread::sleep(Duration::from_millis(50));
-        }
+            service.texts(&user).len() == 3
+        });
     }
 }
 

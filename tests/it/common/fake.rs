@@ -1,4 +1,4 @@
-//! One thread and one user's episodes of a Zep that misbehaves on demand.
+//! A Zep with one thread and one user's episodes that misbehaves on demand.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -15,28 +15,28 @@ pub enum Cursor {
     Offset,
     PageFromZero,
     PageFromOne,
-    /// It is ignored: every page is the first one.
+    /// Ignored: every page is the first one.
     Ignored,
-    /// It is refused.
+    /// Refused.
     Refused,
 }
 
 /// What happens to a write.
 #[derive(Debug, Clone, Copy)]
 pub enum Fate {
-    /// It is done, but its answer is lost.
+    /// Done; its answer is lost.
     DoneAnswerLost,
-    /// It is not done, and the answer is lost.
+    /// Not done; the answer is lost.
     NotDoneAnswerLost,
-    /// The answer is lost at once, and it is done later.
+    /// The answer is lost at once; it is done later.
     DoneLater(Duration),
-    /// Only so many items are stored, and the answer is lost.
+    /// So many items are stored; the answer is lost.
     PartlyDone(usize),
-    /// It is done, and the answer is no JSON.
+    /// Done; the answer is not JSON.
     DoneAnswerGarbled,
-    /// It is done, and the answer does not tell the ids.
+    /// Done; the answer lacks the ids.
     DoneWithoutIds,
-    /// Nothing is done, with this status.
+    /// Not done; answered with this status.
     Status(u16),
 }
 
@@ -45,9 +45,9 @@ pub struct State {
     pub messages: Vec<Value>,
     pub episodes: Vec<Value>,
     pub cursor: Cursor,
-    /// The most messages of one answer.
+    /// The largest number of messages in an answer.
     pub most: usize,
-    /// The metadata filter of episodes finds nothing, ever.
+    /// The metadata filter of episodes finds nothing.
     pub filter_is_blind: bool,
     /// What happens to the next writes.
     pub fates: VecDeque<Fate>,

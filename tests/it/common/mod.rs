@@ -4,8 +4,10 @@ pub mod fake;
 pub mod filters;
 pub mod program;
 pub mod service;
+mod waiting;
 
 pub(crate) use program::on_both_backends;
+pub use waiting::{PATIENCE, until, wait_until};
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -20,7 +22,7 @@ use serde_json::Value;
 use zep_mcp_server::zep::v3::ZepCloud;
 use zep_mcp_server::zep::{Connection, Metadata, NewMessage, RecordMark, Role, ThreadId};
 
-/// The key of every test: it must not show up anywhere.
+/// The key of every test, which must not be shown anywhere.
 pub const KEY: &str = "KEY";
 
 /// An HTTP client that goes through no proxy.
@@ -30,7 +32,7 @@ pub fn http() -> reqwest::ClientBuilder {
     reqwest::Client::builder().no_proxy()
 }
 
-/// The adapter, speaking to a server of the test.
+/// The adapter of Zep's API, connected to a server of the test.
 pub fn cloud(url: &str, timeout: Duration) -> ZepCloud {
     let key = SecretString::from(KEY);
     ZepCloud::new(Connection::new(url, key, timeout).expect("a loopback address"))
@@ -60,7 +62,7 @@ pub fn message(record: &str, content: &str) -> NewMessage {
 #[derive(Debug, Clone)]
 pub struct Call {
     pub method: String,
-    /// Raw: escapes are as they were sent.
+    /// With escapes, as it was sent.
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub authorization: Option<String>,
@@ -85,7 +87,7 @@ impl Call {
     }
 }
 
-/// Serves what `answer` says on a free port; the address is returned.
+/// Serves the answers of `answer` on a free port; gives the address.
 pub async fn serve<F, Fut>(answer: F) -> String
 where
     F: Fn(Call) -> Fut + Clone + Send + Sync + 'static,
@@ -103,7 +105,7 @@ where
     format!("http://{address}")
 }
 
-/// Serves what `answer` says and keeps what arrived.
+/// Serves the answers of `answer` and records the requests.
 pub async fn record<F>(answer: F) -> (String, Arc<Mutex<Vec<Call>>>)
 where
     F: Fn(&Call) -> Response + Clone + Send + Sync + 'static,
@@ -127,7 +129,7 @@ pub fn json(status: u16, body: &Value) -> Response {
         .expect("a response")
 }
 
-/// A success that breaks off: the answer is lost.
+/// A success whose body breaks off, so that the answer is lost.
 pub fn broken_off() -> Response {
     let parts = [
         Ok("{\"message_uuids\": ["),

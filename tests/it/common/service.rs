@@ -1,4 +1,4 @@
-//! The emulator, spoken to directly: what is in it, and what is to go wrong in it.
+//! Direct access to the emulator: what it holds, and which faults it plays.
 
 use std::time::{Duration, Instant};
 
@@ -6,9 +6,7 @@ use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
 
 use crate::common::program::{API_KEY, World};
-
-/// How long a storm's last late write may take to land.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::common::{PATIENCE, wait_until};
 
 /// A plain HTTP client of the emulator.
 pub struct Service {
@@ -56,7 +54,7 @@ impl Service {
         let begun = Instant::now();
         self.runtime.block_on(async {
             loop {
-                // All that is asked here is the same twice; while it restarts, it is not there.
+                // Every request of this client may be repeated: the emulator is away while it restarts.
                 match answer(request.try_clone().unwrap()).await {
                     Ok(answer) => return answer,
                     Err(error) => assert!(begun.elapsed() < PATIENCE, "it is gone: {error}"),
@@ -78,7 +76,7 @@ impl Service {
         (cursor, answer)
     }
 
-    /// What a client of Zep's own does: sends a request; gives the status and the body.
+    /// Sends a request to Zep's API, as another client does; gives the status and the body.
     pub fn call(&self, method: &str, path: &[&str], body: Option<&Value>) -> (u16, Value) {
         let path: Vec<&str> = ["api", "v2"].iter().chain(path).copied().collect();
         let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -86,43 +84,40 @@ impl Service {
         (status, answer)
     }
 
-    /// Lets these things go wrong from now on, and nothing else.
+    /// Plays these faults from now on, and no others.
     pub fn plan(&self, faults: &Value) {
         self.must(Method::PUT, &["_emulator", "faults"], &[], Some(faults));
     }
 
-    /// Lets the next matching calls go wrong.
+    /// Plays these faults on the next matching calls.
     pub fn next(&self, order: &Value) {
         let path = ["_emulator", "faults", "next"];
         self.must(Method::POST, &path, &[], Some(order));
     }
 
-    /// How often each thing went wrong.
+    /// How often each fault happened.
     pub fn counted(&self) -> Value {
-        let (_, stats) = self.must(Method::GET, &["_emulator", "stats"], &[], None);
-        stats["faults"].clone()
+        self.stats()["faults"].clone()
     }
 
-    /// Counts from nothing again.
+    fn stats(&self) -> Value {
+        self.must(Method::GET, &["_emulator", "stats"], &[], None).1
+    }
+
+    /// Resets the counts.
     pub fn count_anew(&self) {
         self.must(Method::POST, &["_emulator", "reset-stats"], &[], None);
     }
 
-    /// Lets everything go well again, and waits until the last late write landed.
+    /// Ends all faults, and waits until the last late write landed.
     pub fn calm(&self) {
         self.plan(&json!({}));
-        let begun = Instant::now();
-        loop {
-            let (_, stats) = self.must(Method::GET, &["_emulator", "stats"], &[], None);
-            if stats["late_writes_waiting"] == 0 {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "a late write never lands");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until("the last late write lands", || {
+            self.stats()["late_writes_waiting"] == 0
+        });
     }
 
-    /// All threads: their ids and whose they are.
+    /// The ids of all threads and of their users.
     pub fn threads(&self) -> Vec<(String, String)> {
         let query = [
             ("page_number", "1".to_owned()),
@@ -138,7 +133,7 @@ impl Service {
             .collect()
     }
 
-    /// All messages of a thread, in its order.
+    /// All messages of a thread, in order.
     pub fn messages(&self, thread: &str) -> Vec<Value> {
         let query = [("lastn", "1000000".to_owned())];
         let path = ["api", "v2", "threads", thread, "messages"];
@@ -163,7 +158,7 @@ impl Service {
             .collect()
     }
 
-    /// All episodes of a user that are no messages.
+    /// All episodes of a user that are not messages.
     pub fn texts(&self, user: &str) -> Vec<Value> {
         let mut all = Vec::new();
         let mut listing = json!({"limit": 100});
@@ -182,14 +177,14 @@ impl Service {
         }
     }
 
-    /// Deletes a thread, which may be gone already.
+    /// Deletes a thread, unless it is gone already.
     pub fn delete_thread(&self, thread: &str) {
         let path = ["api", "v2", "threads", thread];
         let (status, _, answer) = self.send(Method::DELETE, &path, &[], None);
         assert!(status < 300 || status == 404, "{status} {answer}");
     }
 
-    /// Deletes a user, who may be gone already.
+    /// Deletes a user, unless they are gone already.
     pub fn delete_user(&self, user: &str) {
         let path = ["api", "v2", "users", user];
         let (status, _, answer) = self.send(Method::DELETE, &path, &[], None);

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::memory::model::Uuid;
 
-use super::service::behave;
 use super::{add, in_order, listed, texts};
 use crate::common::on_both_backends;
 use crate::common::program::{Client, World};
@@ -251,7 +250,7 @@ fn a_text_is_listed_until_its_facts_are_and_a_turn_is_not() {
         assert_eq!(there, ids, "{filters}");
     }
 
-    behave(&world, &json!({"processing_delay_ms": 0}));
+    world.behave(&json!({"processing_delay_ms": 0}));
     let memories = listed(&mut client, &everything(), 10);
     assert!(
         memories.iter().all(|memory| memory["kind"] == "fact"),

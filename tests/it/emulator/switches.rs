@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use zep_mcp_server::emulator::Options;
 use zep_mcp_server::local::Behavior;
 
-use super::world::{World, column, until};
+use super::world::{World, column};
+use crate::common::until;
 
 /// An emulator started with this behaviour, and one switched to it at run time.
 async fn both_ways(behavior: Value) -> [World; 2] {

@@ -1,7 +1,6 @@
 //! A running emulator and a plain HTTP client for it.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
@@ -12,8 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use zep_mcp_server::emulator::{EmulatorError, Options, serve};
 
-/// How long a test waits.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::common::PATIENCE;
 
 pub struct World {
     pub address: SocketAddr,
@@ -217,18 +215,6 @@ pub async fn heard(mut stream: TcpStream) -> String {
     // Closed or reset: both end it.
     let _ = end.expect("the connection to be closed");
     String::from_utf8(bytes).unwrap()
-}
-
-/// Waits until the condition holds.
-pub async fn until(mut so: impl AsyncFnMut() -> bool) {
-    let wait = async {
-        while !so().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, wait)
-        .await
-        .expect("the condition to hold in time");
 }
 
 /// The texts of an array.

@@ -1,12 +1,10 @@
-//! A call that its caller gives up.
-
-use std::thread;
-use std::time::{Duration, Instant};
+//! Cancelled calls.
 
 use serde_json::{Value, json};
 
-use crate::common::program::World;
+use crate::common::program::{ADD_MESSAGES, World};
 use crate::common::service::Service;
+use crate::common::wait_until;
 
 /// Each of these messages takes this many requests of its own: 31 parts of 4,000 characters.
 const LONG: usize = 31 * 4_000 - 2_000;
@@ -36,6 +34,7 @@ fn a_cancelled_call_finishes_the_record_it_is_at_and_begins_no_other() {
         "add_memory",
         json!({"text": "before", "user_id": "ann", "session_id": "monday"}),
     );
+    let before = world.requests_to(ADD_MESSAGES);
     service.plan(&json!({"latency_ms": 300}));
     let word = "word ".repeat(LONG / 5);
     let messages: Vec<Value> = (0..4)
@@ -45,18 +44,17 @@ fn a_cancelled_call_finishes_the_record_it_is_at_and_begins_no_other() {
         "user_id": "ann", "session_id": "monday", "messages": messages, "idempotency_key": "key",
     });
     let id = client.ask_tool("add_memory", &arguments);
-    // The first of the two requests of the first record is under way.
-    thread::sleep(Duration::from_millis(450));
+    wait_until("the first record is being written", || {
+        world.requests_to(ADD_MESSAGES) > before
+    });
     client.send(&json!({
         "jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id},
     }));
     // The session is free again as soon as the record is whole.
-    let begun = Instant::now();
     client.call(
         "add_memory",
         json!({"text": "after", "user_id": "ann", "session_id": "monday"}),
     );
-    assert!(begun.elapsed() < Duration::from_secs(5));
 
     service.calm();
     let records = said_by_record(&service, "monday");
@@ -68,7 +66,7 @@ fn a_cancelled_call_finishes_the_record_it_is_at_and_begins_no_other() {
         assert_eq!(parts, total, "half a record: {record}");
     }
 
-    // The key goes on from there.
+    // The same key continues from there.
     client.call("add_memory", arguments);
     let records = said_by_record(&service, "monday");
     assert_eq!(records.len(), 6, "{records:?}");
@@ -82,11 +80,13 @@ fn a_call_that_is_cancelled_while_it_waits_for_its_turn_writes_nothing() {
     let mut client = world.connect();
     let add = |text: &str| json!({"text": text, "user_id": "ann", "session_id": "monday"});
     client.call("add_memory", add("before"));
-    service.plan(&json!({"latency_ms": 800}));
+    let before = world.requests_to(ADD_MESSAGES);
+    service.plan(&json!({"latency_ms": 5_000}));
     let first = client.ask_tool("add_memory", &add("first"));
-    thread::sleep(Duration::from_millis(100));
+    wait_until("the first is being written", || {
+        world.requests_to(ADD_MESSAGES) > before
+    });
     let second = client.ask_tool("add_memory", &add("second"));
-    thread::sleep(Duration::from_millis(100));
     client.send(&json!({
         "jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": second},
     }));

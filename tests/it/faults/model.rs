@@ -1,5 +1,4 @@
-//! Random programs of two users over the same session ids, against a plain model of what a memory
-//! is.
+//! Random programs of two users with the same session ids, compared with a plain model of a memory.
 
 use std::collections::BTreeMap;
 
@@ -28,10 +27,10 @@ enum Step {
     Read(usize, usize),
     Search(usize),
     List(usize),
-    /// Behind the server's back.
+    /// By another client of Zep, unknown to the server.
     DeleteSession(usize, usize),
     DeleteUser(usize),
-    /// Another server on the same memories; the one before it is killed.
+    /// Kills the server and starts another on the same memory.
     Restart,
 }
 
@@ -70,7 +69,7 @@ struct Memory {
 }
 
 impl Memory {
-    /// The words that only one memory has.
+    /// The words that occur in one memory only.
     fn marks(&self) -> Vec<String> {
         let said = self.sessions.values().flatten().chain(&self.notes);
         let mut marks: Vec<String> = said.filter_map(|content| mark(content)).collect();
@@ -84,17 +83,17 @@ fn mark(content: &str) -> Option<String> {
     first.starts_with("mark").then(|| first.to_owned())
 }
 
-/// The world of a program, and what it should hold.
+/// A program's world, and what it should hold.
 struct Run<'a> {
     world: &'a World,
     backdoor: Backdoor,
     client: Client,
     memories: [Memory; 2],
-    /// How many marks were given out.
+    /// How many marks exist.
     marks: usize,
 }
 
-/// The way to memories that does not lead through the server.
+/// Access to the memory beside the server.
 enum Backdoor {
     Service(Service, Value),
     File(tokio::runtime::Runtime, LocalZep),
@@ -150,7 +149,7 @@ impl Backdoor {
 }
 
 fn connect(world: &World) -> Client {
-    Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "5"))
+    Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "15"))
 }
 
 impl Run<'_> {
@@ -209,7 +208,7 @@ impl Run<'_> {
         }
     }
 
-    /// Adds, and goes on with the key until everything is stored.
+    /// Adds, and repeats with the key until everything is stored.
     fn add(&mut self, mut arguments: Value) {
         for _ in 0..5 {
             let id = self.client.ask_tool("add_memory", &arguments);
@@ -243,7 +242,7 @@ impl Run<'_> {
         }
     }
 
-    /// Looks for everything that was ever marked: one's own is found, and nothing else.
+    /// Searches for every mark: a user's own are found, and no others.
     fn search(&mut self, user: usize) {
         let mut found = Vec::new();
         for n in 1..=self.marks {
@@ -273,7 +272,7 @@ impl Run<'_> {
         assert!(listed.iter().eq(sessions.keys()), "{listed:?} {sessions:?}");
     }
 
-    /// Whatever the program looked at: everything is as it should be in the end.
+    /// Checks everything at the end, whatever the program read.
     fn look_at_everything(&mut self) {
         for user in 0..USERS.len() {
             for session in SESSIONS {
@@ -302,7 +301,7 @@ fn holds(world: impl Fn() -> World, plan: Option<Value>) {
                 Backdoor::Service(service, plan.clone())
             }
             None => {
-                // Made by the server, so that it is its.
+                // The server creates the file.
                 drop(world.connect());
                 let file = world.directory().join("data/memory.db");
                 let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,4 +1,4 @@
-//! One `add_memory`, what was asked for and what the tool said about it.
+//! One `add_memory`: what was sent, and what the tool reported.
 
 use fastrand::Rng;
 use serde_json::{Value, json};
@@ -8,12 +8,12 @@ pub const USERS: [&str; 2] = ["ann", "bob"];
 /// Their sessions.
 const SESSIONS: [&str; 3] = ["monday", "tuesday", "wednesday"];
 
-/// What the tool said.
+/// What the tool reported.
 #[derive(Debug, Clone)]
 pub enum Report {
-    /// Everything is stored; Zep's ids.
+    /// Everything is stored, under these ids of Zep's.
     Stored(Vec<String>),
-    /// These are stored; more may be, if in doubt.
+    /// These are stored; if in doubt, more may be.
     Partly {
         stored: Vec<String>,
         in_doubt: bool,
@@ -30,17 +30,17 @@ pub struct Operation {
     /// Its number, which its records carry in the caller's metadata.
     pub number: usize,
     pub user: &'static str,
-    /// None: an episode of its own.
+    /// `None`: an episode without a session.
     pub session: Option<&'static str>,
     pub contents: Vec<String>,
     pub key: Option<String>,
-    /// When it was first asked for and when each report came, counted in events of the storm.
+    /// When it was first sent and when each report came, counted in events of the storm.
     pub begun: usize,
     pub reports: Vec<(usize, Report)>,
 }
 
 impl Operation {
-    /// Any.
+    /// A random one.
     pub fn random(number: usize, rng: &mut Rng) -> Self {
         let user = USERS[rng.usize(..USERS.len())];
         let session = (rng.u8(..5) > 0).then(|| SESSIONS[rng.usize(..SESSIONS.len())]);
@@ -61,7 +61,7 @@ impl Operation {
         }
     }
 
-    /// The tool's arguments, to begin or to go on.
+    /// The tool's arguments, to begin or to continue.
     pub fn arguments(&self) -> Value {
         let mut arguments = json!({
             "user_id": self.user,
@@ -97,7 +97,7 @@ impl Operation {
         self.key.as_deref().or(reported)
     }
 
-    /// Takes down what the tool said.
+    /// Records what the tool reported.
     pub fn note(&mut self, event: usize, outcome: Result<Value, Value>) {
         let ids = |value: &Value| -> Vec<String> {
             let ids = value.as_array().unwrap().iter();
@@ -122,7 +122,7 @@ impl Operation {
                 }
             }
             Err(error) => {
-                // None of these may come of what a storm asks for.
+                // No call of a storm may be answered with another error.
                 let code = error["error"].as_str().unwrap();
                 let ours = ["invalid_argument", "invalid_request", "internal_error"];
                 assert!(!ours.contains(&code), "{error}");
@@ -138,7 +138,7 @@ impl Operation {
     }
 }
 
-/// Mostly short, often the same, sometimes longer than one message may be.
+/// Mostly short, often the same, sometimes too long for one message.
 fn content(rng: &mut Rng) -> String {
     match rng.u8(..10) {
         0..=3 => "ok".to_owned(),

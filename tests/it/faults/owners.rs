@@ -1,4 +1,4 @@
-//! Whose session it is, when Zep's answers cannot be believed.
+//! A session keeps its owner when Zep's answers cannot be trusted.
 
 use serde_json::json;
 
@@ -12,8 +12,8 @@ fn a_thread_whose_making_is_answered_with_nonsense_is_looked_at_before_it_is_wri
     let mut client = world.connect();
     let add = |user: &str| json!({"text": "mine", "user_id": user, "session_id": "monday"});
     client.call("add_memory", add("ann"));
-    // Bob's server sees no such thread, and when it makes one, it hears neither that there is one
-    // now nor whose: as if Ann's was made in between.
+    // Bob's server is told that the thread does not exist, and the answer to its creation says neither
+    // that it exists now nor whose it is: as if Ann's was created in between.
     let threads = "/api/v2/threads";
     service.next(&json!([
         {"method": "GET", "path": "/api/v2/threads/monday/", "fault": {"kind": "fail", "status": 404}},

@@ -1,4 +1,4 @@
-//! A call that is repeated with its key, and what it says when it cannot look what is stored.
+//! A call that is repeated with its key while Zep does not say what is stored.
 
 use serde_json::json;
 

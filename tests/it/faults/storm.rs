@@ -14,14 +14,17 @@ use super::truth::{Truth, Wrong};
 use crate::common::program::{Client, World, outcome};
 use crate::common::service::Service;
 
-/// Servers side by side, as two agents of one project have them.
+/// Servers on one memory, as two agents of one project have them.
 const SERVERS: u64 = 2;
-/// Calls that each of them is asked for at once.
+/// Calls in flight on each of them.
 const AT_ONCE: usize = 4;
+/// `ZEP_TIMEOUT_SECS`. A lost write is looked for during the first 4.2 s of it: late writes land
+/// before that, and slow bodies take longer than all of it.
+const TIMEOUT: &str = "10";
 /// Operations of a short run, all faults together.
 const OPERATIONS: usize = 780;
 
-/// What goes wrong, and what it is called.
+/// Plans of faults by name.
 fn plans() -> Vec<(&'static str, Value)> {
     vec![
         ("nothing", json!({})),
@@ -47,13 +50,13 @@ fn plans() -> Vec<(&'static str, Value)> {
         ),
         (
             "later writes",
-            json!({"late_writes": {"rate": 0.1, "ms": 700}}),
+            json!({"late_writes": {"rate": 0.1, "ms": 2_500}}),
         ),
         ("half answers", json!({"half_answers": 0.15})),
         ("garbage answers", json!({"garbage_answers": 0.15})),
         (
             "slow bodies",
-            json!({"slow_bodies": {"rate": 0.02, "ms": 2_500}}),
+            json!({"slow_bodies": {"rate": 0.02, "ms": 12_000}}),
         ),
         (
             "restarts",
@@ -80,7 +83,7 @@ fn plans() -> Vec<(&'static str, Value)> {
 
 struct Storm {
     operations: Vec<Operation>,
-    /// How many calls did not report everything as stored.
+    /// How many calls did not report everything as stored at first.
     incomplete: usize,
     faults: Value,
     slowest: Duration,
@@ -167,7 +170,7 @@ impl Storm {
                             let number = numbers.fetch_add(1, Ordering::SeqCst);
                             (number < count).then(|| Operation::random(number, &mut rng))
                         };
-                        let (done, time) = carry_out(&mut connect(world), clock, new);
+                        let (done, time) = carry_out(&mut connect(world, TIMEOUT), clock, new);
                         let mut slowest = slowest.lock().unwrap();
                         *slowest = time.max(*slowest);
                         done
@@ -187,7 +190,9 @@ impl Storm {
         let (stored, left): (Vec<_>, Vec<_>) = operations.drain(..).partition(Operation::is_stored);
         let incomplete = left.len();
         let mut left = left.into_iter();
-        let (completed, _) = carry_out(&mut connect(&world), &clock, || left.next());
+        // Nothing goes wrong any more: only a busy machine makes Zep late.
+        let mut patient = connect(&world, "30");
+        let (completed, _) = carry_out(&mut patient, &clock, || left.next());
         operations.extend(stored);
         operations.extend(completed);
         for operation in operations.iter().filter(|o| !o.is_stored()) {
@@ -196,7 +201,7 @@ impl Storm {
         }
         let after = Truth::read(&service).compare(&operations);
         wrong.lost += after.lost;
-        // What is wrong at the end was wrong before, too, or came with the completion.
+        // What is wrong at the end was wrong before, or came with the completion.
         wrong.doubled = wrong.doubled.max(after.doubled);
         wrong.misplaced = wrong.misplaced.max(after.misplaced);
         wrong.misreported += after.misreported;
@@ -210,12 +215,12 @@ impl Storm {
     }
 }
 
-fn connect(world: &World) -> Client {
-    Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "2"))
+fn connect(world: &World, timeout_secs: &str) -> Client {
+    Client::connect(world.command().env("ZEP_TIMEOUT_SECS", timeout_secs))
 }
 
-/// Asks for operations, several at once, until there are no more; gives them with what the tool
-/// said, and how long the slowest took.
+/// Carries out operations, several at once, until there are no more; gives them with their reports,
+/// and how long the slowest took.
 fn carry_out(
     client: &mut Client,
     clock: &AtomicUsize,

@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use crate::common::program::{Client, World, outcome};
 use crate::common::service::Service;
 
-/// What `ZEP_TIMEOUT_SECS` says here.
-const LIMIT: Duration = Duration::from_secs(1);
-/// What a busy machine may add.
-const SLACK: Duration = Duration::from_millis(1_500);
+/// `ZEP_TIMEOUT_SECS` of these servers.
+const LIMIT: Duration = Duration::from_secs(4);
+/// What a busy machine may add: less than the default time-out of 30 s, which must not count here.
+const SLACK: Duration = Duration::from_secs(17);
 
 #[test]
 fn every_call_ends_in_its_time_and_the_server_recovers() {
     let world = World::emulated();
     let service = Service::of(&world);
-    let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "1"));
+    let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "4"));
     let add = |n: usize| {
         json!({
             "user_id": "ann", "session_id": "monday", "idempotency_key": format!("key-{n}"),
@@ -24,8 +24,8 @@ fn every_call_ends_in_its_time_and_the_server_recovers() {
         })
     };
     client.call("add_memory", add(0));
-    // Nothing is answered for longer than anything may last.
-    service.plan(&json!({"latency_ms": 15_000}));
+    // No answer comes while the test lasts.
+    service.plan(&json!({"latency_ms": 600_000}));
 
     let calls = [
         (
@@ -40,7 +40,7 @@ fn every_call_ends_in_its_time_and_the_server_recovers() {
         ("list_sessions", json!({"user_id": "ann"})),
         ("search_memory", json!({"user_id": "ann", "query": "x"})),
     ];
-    // A write may take its time again to be settled.
+    // Settling a write may take the time-out once more.
     for (tool, arguments) in &calls {
         let begun = Instant::now();
         client.refused(tool, arguments.clone());
@@ -66,7 +66,7 @@ fn every_call_ends_in_its_time_and_the_server_recovers() {
         .iter()
         .map(|outcome| outcome.as_ref().unwrap_err()["error"].as_str().unwrap())
         .collect();
-    // Only the one whose turn it was may have been carried out.
+    // Only the one that had the session's lock may have been carried out.
     assert_eq!(
         codes
             .iter()

@@ -1,4 +1,4 @@
-//! What the emulator holds, held against what the tool said.
+//! Compares what the emulator holds with what the tool reported.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,16 +7,16 @@ use serde_json::Value;
 use super::operation::{Operation, Report, USERS};
 use crate::common::service::Service;
 
-/// What went wrong. A record or a report counts once in each.
+/// Counts of what is wrong. A record or a report counts once in each field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wrong {
-    /// Reported as stored, and not there, or not as it was said.
+    /// Reported as stored, but missing or changed.
     pub lost: usize,
-    /// There more often than once.
+    /// Stored more than once.
     pub doubled: usize,
-    /// Under somebody else, in another session, or in another order than it was reported in.
+    /// Stored for another user, in another session, or in another order than reported.
     pub misplaced: usize,
-    /// Reports that do not say what is there.
+    /// Reports that contradict what is stored.
     pub misreported: usize,
 }
 
@@ -32,8 +32,8 @@ struct Part {
     content: String,
 }
 
-/// Where a record stands in its session, and the events at which it was asked for and first
-/// reported as stored.
+/// A record's place in its session, and the events at which it was sent and first reported as
+/// stored.
 struct Stands {
     place: usize,
     begun: usize,
@@ -96,7 +96,7 @@ impl Truth {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// The id of a record that is there whole, as it was said.
+    /// The id of a record that is stored whole and unchanged.
     fn whole(&self, operation: &Operation, index: usize) -> Option<&str> {
         let mut parts: Vec<&Part> = self.parts(operation, index).iter().collect();
         parts.sort_by_key(|part| part.number);
@@ -108,7 +108,7 @@ impl Truth {
         is_whole.then_some(first.uuid.as_str())
     }
 
-    /// Holds the last reports against what is there.
+    /// Compares the last reports with what is stored.
     pub fn compare(&self, operations: &[Operation]) -> Wrong {
         let mut wrong = Wrong::default();
         for operation in operations {
@@ -172,8 +172,8 @@ impl Truth {
             .any(|part| part.uuid == id && part.number == 1)
     }
 
-    /// Records that stand before one that was reported as stored before they were asked for, and
-    /// records of one call that do not stand in its order.
+    /// Records placed before one that was reported as stored before they were sent, and records of
+    /// one call that are not in its order.
     fn out_of_order(&self, operations: &[Operation]) -> usize {
         let mut wrong = 0;
         let mut sessions: BTreeMap<(&str, &str), Vec<Stands>> = BTreeMap::new();
@@ -184,7 +184,7 @@ impl Truth {
             let mut before = None;
             for index in self.of(operation) {
                 let mut parts: Vec<&Part> = self.parts(operation, index).iter().collect();
-                // A double is counted as such.
+                // Counted as doubled.
                 parts.sort_by_key(|part| (part.number, part.place));
                 parts.dedup_by_key(|part| part.number);
                 let places: Vec<usize> = parts.iter().map(|part| part.place).collect();

@@ -8,8 +8,8 @@ use super::client::{Events, Mcp, STATELESS, Sse, call};
 use super::server::Server;
 use crate::common::program::World;
 
-/// How long Zep takes: longer than the interval of keep-alive comments.
-const SLOW: &str = "18000";
+/// A call that takes longer than the pauses between signs of life: Zep is slow.
+const SLOW: &str = "30000";
 
 fn question() -> Value {
     call(
@@ -70,7 +70,7 @@ async fn a_long_call_is_kept_alive_with_comments_on_both_transports() {
 
 #[tokio::test]
 async fn calls_of_one_session_do_not_wait_for_each_other() {
-    let world = World::emulated_with(&["--latency", "1500"]);
+    let world = World::emulated_with(&["--latency", "8000"]);
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, "2025-06-18").await;
     let mut sse = Sse::connect(&server.url, "2024-11-05").await;
@@ -98,20 +98,19 @@ async fn calls_of_one_session_do_not_wait_for_each_other() {
         assert!(answer.await.unwrap()["result"].is_object());
     }
     assert!(
-        begun.elapsed() < Duration::from_secs(25),
-        "one by one: 60 s"
+        begun.elapsed() < Duration::from_secs(160),
+        "one by one: 320 s"
     );
 }
 
 #[tokio::test]
-async fn a_cancelled_call_ends_and_the_session_continues() {
-    let world = World::emulated_with(&["--latency", "10000"]);
-    let mut server = Server::start(&world);
+async fn a_cancelled_call_ends_and_the_session_goes_on() {
+    let world = World::emulated_with(&["--latency", "600000"]);
+    let mut server = Server::with(&world, &["--grace", "600"]);
     let client = Mcp::connect(&server.url, "2025-06-18").await;
     let mut sse = Sse::connect(&server.url, "2024-11-05").await;
     let cancel =
         json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}});
-    let begun = Instant::now();
     let mut events = Events::of(client.post(&question()).await);
     client.post(&cancel).await;
     assert!(events.message().await.is_none(), "no answer follows");
@@ -119,11 +118,9 @@ async fn a_cancelled_call_ends_and_the_session_continues() {
     sse.send(&cancel).await;
     sse.request(6, "tools/list", json!({})).await;
     client.request(6, "tools/list", json!({})).await;
-    assert!(begun.elapsed() < Duration::from_secs(9));
-    // Nothing is in flight, so the shutdown does not wait.
+    // Nothing is in flight, so nothing is waited for.
     assert!(!server.has_ended());
-    let ended = server.stop().await;
-    assert!(ended.took < Duration::from_secs(9), "{ended:?}");
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -1,13 +1,11 @@
 //! Minimal clients: JSON-RPC over HTTP, with events parsed by hand.
 
-use std::time::Duration;
-
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::common::program::PATIENCE;
+use crate::common::PATIENCE;
 
 /// The protocol versions with sessions and a handshake.
 pub const WITH_SESSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
@@ -347,9 +345,4 @@ pub fn succeeded(answer: Value) -> Value {
     let result = &answer["result"];
     assert!(result.is_object() && result["isError"] != true, "{answer}");
     result["structuredContent"].clone()
-}
-
-/// Waits a moment, in which something unwanted could happen.
-pub async fn a_moment() {
-    tokio::time::sleep(Duration::from_millis(200)).await;
 }

@@ -1,7 +1,5 @@
 //! Health checks.
 
-use std::time::{Duration, Instant};
-
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -45,32 +43,22 @@ async fn a_server_whose_backend_answers_is_alive_and_ready() {
 
 #[tokio::test]
 async fn a_server_whose_backend_does_not_answer_is_alive_and_says_why_it_is_not_ready() {
-    let slow = World::emulated_with(&["--latency", "20000"]);
+    let slow = World::emulated_with(&["--latency", "600000"]);
     let server = Server::start(&slow);
-    let begun = Instant::now();
     let (status, said) = ask(&server, "/ready").await;
     assert_eq!(
         (status, &said["reason"]),
         (StatusCode::SERVICE_UNAVAILABLE, &json!("no_answer"))
     );
-    assert!(
-        begun.elapsed() < Duration::from_secs(15),
-        "{:?}",
-        begun.elapsed()
-    );
-    // The backend is not asked each time, which would take a minute.
-    let begun = Instant::now();
+    // Zep is not asked each time.
     for _ in 0..20 {
         assert_eq!(
             ask(&server, "/ready").await.0,
             StatusCode::SERVICE_UNAVAILABLE
         );
     }
-    assert!(
-        begun.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        begun.elapsed()
-    );
+    let asked: u64 = slow.requests().values().sum();
+    assert!(asked < 10, "{asked}");
     assert_eq!(ask(&server, "/health").await.0, StatusCode::OK);
 
     let guarded = World::emulated_with(&["--api-key", "z_another-key"]);

@@ -1,7 +1,7 @@
 //! Limits: greedy, broken and vanished clients do not disturb the others.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use reqwest::StatusCode;
@@ -10,20 +10,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::client::{Events, Mcp, Sse, a_moment, call, http, request};
+use super::client::{Events, Mcp, Sse, call, http, request};
 use super::server::Server;
-use crate::common::program::{PATIENCE, World};
+use crate::common::program::World;
+use crate::common::{PATIENCE, until};
 
-/// Asserts that a new client is served soon.
+/// Asserts that a client which connects now is served.
 async fn others_are_served(server: &Server) {
-    let begun = Instant::now();
     let client = Mcp::connect(&server.url, "2025-06-18").await;
     client.request(2, "tools/list", json!({})).await;
-    assert!(
-        begun.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        begun.elapsed()
-    );
 }
 
 #[tokio::test]
@@ -106,7 +101,7 @@ async fn a_flood_of_half_open_connections_does_not_delay_others() {
     sse.request(2, "tools/list", json!({})).await;
     // The oldest are dropped at once, the others at their deadline.
     let mut byte = [0];
-    let gone = timeout(Duration::from_secs(5), flood[0].read(&mut byte)).await;
+    let gone = timeout(PATIENCE, flood[0].read(&mut byte)).await;
     assert!(matches!(gone, Ok(Ok(0) | Err(_))), "{gone:?}");
     let last = flood.last_mut().unwrap();
     assert!(
@@ -131,7 +126,7 @@ async fn a_client_that_does_not_read_delays_nobody() {
         for id in 0..10 {
             if is_heard {
                 let message = request(1000 + round * 10 + id, "tools/list", json!({}));
-                let posted = timeout(Duration::from_secs(1), sse.post(&message)).await;
+                let posted = timeout(Duration::from_secs(5), sse.post(&message)).await;
                 is_heard = posted.is_ok_and(|posted| posted.status() == StatusCode::ACCEPTED);
             }
         }
@@ -143,7 +138,6 @@ async fn a_client_that_does_not_read_delays_nobody() {
     drop(another);
     let ended = server.stop().await;
     assert_eq!(ended.code, Some(0));
-    assert!(ended.took < Duration::from_secs(14), "{:?}", ended.took);
 }
 
 #[tokio::test]
@@ -156,7 +150,7 @@ async fn calls_of_a_client_that_does_not_read_wait_until_it_reads_again() {
     let mut last = 0;
     for id in 2..2000 {
         let message = list(id);
-        let Ok(taken) = timeout(Duration::from_secs(2), sse.post(&message)).await else {
+        let Ok(taken) = timeout(Duration::from_secs(10), sse.post(&message)).await else {
             last = id;
             break;
         };
@@ -216,13 +210,13 @@ async fn sessions_are_bounded_and_unused_ones_make_room() {
         stream.request(3, "tools/list", json!({})).await;
     }
     drop(streams);
-    a_moment().await;
+    until(async || new.post(&hello).await.status() == StatusCode::OK).await;
     others_are_served(&server).await;
 }
 
 #[tokio::test]
-async fn concurrent_calls_of_a_session_are_bounded() {
-    let world = World::emulated_with(&["--latency", "8000"]);
+async fn a_session_takes_only_so_many_calls_at_once() {
+    let world = World::emulated_with(&["--latency", "30000"]);
     let server = Server::start(&world);
     let mut sse = Sse::connect(&server.url, "2024-11-05").await;
     let arguments = json!({"query": "tea", "user_id": "ann"});

@@ -1,7 +1,5 @@
 //! A restart of the server while clients are connected.
 
-use std::time::Duration;
-
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -24,7 +22,6 @@ async fn a_client_learns_that_its_session_is_gone_and_continues_with_a_new_one()
     let mut sse = Sse::connect(&server.url, "2024-11-05").await;
     let ended = server.stop().await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.took < Duration::from_secs(9), "{ended:?}");
     assert!(sse.events.message().await.is_none(), "the stream ends");
 
     let server = Server::with(&world, &["--port", &port]);

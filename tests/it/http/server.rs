@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::common::program::{PATIENCE, World};
+use crate::common::PATIENCE;
+use crate::common::program::World;
 
 /// A running server. Killed when dropped.
 pub struct Server {

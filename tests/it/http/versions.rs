@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::client::{Events, Mcp, STATELESS, Sse, WITH_SESSIONS, request};
 use super::server::Server;
 use crate::common::program::World;
+use crate::common::until;
 
 fn statement(user: &str) -> Value {
     json!({"text": "Prefers window seats", "user_id": user})
@@ -118,15 +119,7 @@ async fn an_ended_session_stays_ended() {
     drop(sse);
     let mut left = Sse::open(&server.url).await;
     left.endpoint = endpoint;
-    let mut status = StatusCode::ACCEPTED;
-    for _ in 0..50 {
-        status = left.post(&list).await.status();
-        if status == StatusCode::NOT_FOUND {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    assert_eq!(status, StatusCode::NOT_FOUND);
+    until(async || left.post(&list).await.status() == StatusCode::NOT_FOUND).await;
 }
 
 #[tokio::test]

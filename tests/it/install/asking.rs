@@ -3,10 +3,24 @@
 use std::io::{Read, Write};
 
 use super::{Home, KEY, bytes};
+use crate::common::wait_until;
 
 const CURSOR: &str = ".cursor/mcp.json";
 
-/// Runs `install` on a terminal, and answers each question when it appears.
+/// Whether the terminal that this `script` made echoes what is typed.
+#[cfg(target_os = "linux")]
+fn echoes(script: u32) -> bool {
+    let children = format!("/proc/{script}/task/{script}/children");
+    let children = std::fs::read_to_string(children).unwrap();
+    let child = children.split_whitespace().next().unwrap();
+    let terminal = std::fs::read_link(format!("/proc/{child}/fd/0")).unwrap();
+    let mut stty = std::process::Command::new("stty");
+    let state = stty.arg("-F").arg(terminal).arg("-a").output().unwrap();
+    let state = String::from_utf8(state.stdout).unwrap();
+    state.split_whitespace().any(|word| word == "echo")
+}
+
+/// Runs `install` on a terminal; answers each question as it comes.
 #[cfg(target_os = "linux")]
 fn asked(
     home: &Home,
@@ -25,7 +39,7 @@ fn asked(
             "--quiet",
             "--return",
             "--echo",
-            "never",
+            "always",
             "--command",
             &words.join(" "),
             "/dev/null",
@@ -50,8 +64,9 @@ fn asked(
             && seen.contains(question)
         {
             meanwhile();
-            // The program needs time to turn off the echo.
-            std::thread::sleep(std::time::Duration::from_millis(200));
+            if answer.contains(KEY) {
+                wait_until("the terminal stops echoing", || !echoes(terminal.id()));
+            }
             input.write_all(answer.as_bytes()).unwrap();
             answers.next();
         }

@@ -195,9 +195,21 @@ async fn a_deleted_users_message_is_still_listed_as_a_message_without_their_name
 }
 
 #[tokio::test]
-async fn a_batch_is_queued_and_processing_before_it_is_stored() {
+async fn a_batch_lives_through_queued_and_processing_before_it_is_stored() {
+    // A machine that is too busy to look in time looks at a slower batch.
+    for delay in [2_400, 24_000, 240_000] {
+        let seen = seen_of_a_batch(Duration::from_millis(delay)).await;
+        if seen.contains(&1) && seen.contains(&2) {
+            return;
+        }
+    }
+    panic!("its items never follow one by one");
+}
+
+/// How many of a batch's three items were seen done while it was processed.
+async fn seen_of_a_batch(delay: Duration) -> Vec<u64> {
     let behavior = Behavior {
-        processing_delay: Duration::from_millis(2_400),
+        processing_delay: delay,
         ..Behavior::default()
     };
     let (home, _, here) = Home::with_thread(behavior).await;
@@ -243,7 +255,6 @@ async fn a_batch_is_queued_and_processing_before_it_is_stored() {
         assert!(there.len() as u64 >= done);
         assert!(there.iter().all(|one| one.processed == Some(true)));
     }
-    assert!(seen.contains(&1) && seen.contains(&2), "{seen:?}");
 
     // The next call finishes it, also from another process.
     let done = home.again().batch(&batch).await.unwrap();
@@ -252,6 +263,7 @@ async fn a_batch_is_queued_and_processing_before_it_is_stored() {
         (Some(BatchStatus::Succeeded), Some(3))
     );
     assert_eq!(home.contents(&here).await, ["0", "1", "2"]);
+    seen
 }
 
 #[tokio::test]

@@ -7,17 +7,14 @@ use serde_json::json;
 use super::{contents, is_valid, jane, migrate_all, turns};
 use crate::common::program::{World, outcome};
 use crate::common::service::Service;
+use crate::common::wait_until;
 
 /// Waits until something of jane's is stored.
 fn has_begun(client: &mut crate::common::program::Client) {
-    for _ in 0..600 {
+    wait_until("something is stored", || {
         let sessions = client.call("list_sessions", json!({"user_id": "jane"}));
-        if sessions["sessions"][0]["message_count"].as_u64() > Some(0) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("nothing was written");
+        sessions["sessions"][0]["message_count"].as_u64() > Some(0)
+    });
 }
 
 #[test]
@@ -33,8 +30,13 @@ fn a_cancelled_call_leaves_a_beginning_and_another_one_completes_it() {
                         "params": {"requestId": id}}),
     );
     // What was in flight is finished.
-    std::thread::sleep(Duration::from_millis(300));
-    let there = client.read_session("jane", "s");
+    let mut there = Vec::new();
+    wait_until("it stops writing", || {
+        let before = there.len();
+        std::thread::sleep(Duration::from_millis(1_000));
+        there = client.read_session("jane", "s");
+        there.len() == before
+    });
     assert!(there.len() < 300, "it was not stopped");
     assert_eq!(contents(&there), contents(&turns(there.len())));
     std::thread::sleep(Duration::from_millis(300));

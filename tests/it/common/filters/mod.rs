@@ -1,4 +1,5 @@
-//! Random filters and memories out of one pool, so that they meet, and the plain reading of a filter.
+//! Random filters and memories from one pool of values, so that they match often, and a second
+//! evaluator ([`plain`]).
 
 pub mod plain;
 
@@ -15,7 +16,7 @@ pub const IDS: [&str; 4] = ["m1", "m2", "m3", "m4"];
 pub const CATEGORIES: [&str; 4] = ["Finance", "finance", "health", "über"];
 pub const TEXTS: [&str; 6] = ["", "Pizza", "pizza", "ÜBER 日本 ada", "über", "日本"];
 pub const KEYS: [&str; 4] = ["k", "type", "日", "user_id"];
-/// The instants of records, all of one width: their order as texts is their order in time.
+/// The instants of records, all of one width: they sort as text as they do in time.
 pub const INSTANTS: [&str; 6] = [
     "2024-07-30T23:59:59Z",
     "2024-07-31T00:00:00Z",
@@ -24,7 +25,7 @@ pub const INSTANTS: [&str; 6] = [
     "2024-08-01T00:00:00Z",
     "2025-01-01T12:00:00Z",
 ];
-/// Times as filters have them, and the instants they mean; or the day.
+/// Times as filters write them, and the instants or the day that they mean.
 pub const TIMES: [(&str, &str); 9] = [
     ("2024-07-31T10:00:00Z", "2024-07-31T10:00:00Z"),
     ("2024-07-31T12:00:00+02:00", "2024-07-31T10:00:00Z"),
@@ -88,7 +89,7 @@ pub fn words() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// Values of metadata that are no operators and no wildcard.
+/// Values of metadata that are neither operators nor a wildcard.
 pub fn value() -> impl Strategy<Value = Value> {
     let flat = prop_oneof![
         Just(Value::Null),
@@ -164,7 +165,7 @@ pub fn filter() -> impl Strategy<Value = Value> {
     combined(condition().boxed())
 }
 
-/// A filter of nothing but what can be read off one, mostly several conditions at once.
+/// A filter of conditions that can narrow a search only, mostly several at once.
 pub fn readable_filter() -> impl Strategy<Value = Value> {
     let several = |values: &'static [&'static str]| {
         prop_oneof![
@@ -245,7 +246,7 @@ pub fn record() -> impl Strategy<Value = Value> {
         )
 }
 
-/// JSON of any shape, many of its keys those of filters.
+/// JSON of any shape, with many keys that filters use.
 pub fn any_json() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         any::<String>(),

@@ -1,4 +1,4 @@
-//! The plain reading of a filter: straight over the JSON of both, one clause after the other.
+//! A second evaluator of filters, straight over JSON, to compare ours with.
 
 use serde_json::{Value, json};
 

@@ -9,35 +9,34 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// How long anything may take. Far more than it should, so that only a hang is called one.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use crate::common::PATIENCE;
 
-/// A running server that is spoken to. Killed when dropped.
+/// A connection to a running server, which is killed when this is dropped.
 pub struct Client {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: Receiver<Vec<u8>>,
     stderr: Option<JoinHandle<String>>,
     last_id: u64,
-    /// Answers that came before they were asked for.
+    /// Answers that came before a test asked for them.
     early: HashMap<u64, Value>,
 }
 
 /// How a server ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// The exit code; none if it was killed.
+    /// The exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// From the end of its stdin to its own.
+    /// From the end of its stdin to its exit.
     pub took: Duration,
-    /// What it wrote to stdout that nobody had read yet, line by line.
+    /// Messages on stdout that the test had not read.
     pub unread: Vec<Value>,
     /// Everything that it wrote to stderr.
     pub stderr: String,
 }
 
 impl Client {
-    /// Starts the server and says nothing yet.
+    /// Starts the server and sends nothing yet.
     pub fn spawn(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
@@ -71,14 +70,14 @@ impl Client {
         }
     }
 
-    /// Starts the server and shakes hands.
+    /// Starts the server and initializes the connection.
     pub fn connect(command: &mut Command) -> Self {
         let mut client = Self::spawn(command);
         client.initialize();
         client
     }
 
-    /// Shakes hands; gives the server's answer.
+    /// Initializes the connection; gives the server's answer.
     pub fn initialize(&mut self) -> Value {
         let answer = self.request("initialize", Self::hello());
         self.notify("notifications/initialized");
@@ -106,7 +105,7 @@ impl Client {
         self.write(format!("{message}\n").as_bytes());
     }
 
-    /// Tells something that has no answer.
+    /// Sends a notification.
     pub fn notify(&mut self, method: &str) {
         self.send(&json!({"jsonrpc": "2.0", "method": method}));
     }
@@ -119,7 +118,7 @@ impl Client {
         id
     }
 
-    /// Asks for a tool and does not wait; gives the request's id.
+    /// Calls a tool and does not wait; gives the request's id.
     pub fn ask_tool(&mut self, tool: &str, arguments: &Value) -> u64 {
         self.ask("tools/call", json!({"name": tool, "arguments": arguments}))
     }
@@ -182,7 +181,7 @@ impl Client {
         error
     }
 
-    /// Calls a tool that must refuse an argument, and say which.
+    /// Calls a tool that must refuse an argument and name it.
     pub fn refuses_argument(&mut self, tool: &str, arguments: Value, named: &str) {
         let error = self.refused(tool, arguments);
         assert_eq!(error["error"], "invalid_argument", "{error}");
@@ -190,12 +189,12 @@ impl Client {
         assert!(detail.contains(named), "`{named}` is not in: {detail}");
     }
 
-    /// Every message of a session, read page by page.
+    /// All messages of a session, page by page.
     pub fn read_session(&mut self, user: &str, session: &str) -> Vec<Value> {
         self.read_session_by(user, session, 200)
     }
 
-    /// Every message of a session, read in pages of this size.
+    /// All messages of a session, in pages of this size.
     pub fn read_session_by(&mut self, user: &str, session: &str, limit: usize) -> Vec<Value> {
         let mut arguments = json!({"user_id": user, "session_id": session, "limit": limit});
         let mut all = Vec::new();
@@ -272,7 +271,7 @@ fn text_of(result: &Value) -> &str {
     content[0]["text"].as_str().unwrap()
 }
 
-/// What a tool said: its structured answer, or its error.
+/// What a tool answered: its structured answer, or its error.
 pub fn outcome(answer: &Value) -> Result<Value, Value> {
     let result = &answer["result"];
     assert!(result.is_object(), "{answer}");
@@ -283,7 +282,7 @@ pub fn outcome(answer: &Value) -> Result<Value, Value> {
     }
 }
 
-/// The structured answer of a tool that succeeded, which stands as text beside it.
+/// The structured answer of a tool that succeeded; its text is the same JSON.
 pub fn succeeded(answer: &Value) -> Value {
     let result = &answer["result"];
     assert!(result.is_object(), "{answer}");

@@ -1,16 +1,15 @@
-//! What the tests of the whole program share: the built binary in clean surroundings, a client that
-//! speaks MCP with it, and a place for memories on either backend.
+//! The built binary in a clean environment, an MCP client for it, and a memory on either backend.
 
 mod client;
 mod world;
 
-pub use client::{Client, PATIENCE, outcome};
-pub use world::{API_KEY, World};
+pub use client::{Client, outcome};
+pub use world::{ADD_MESSAGES, API_KEY, World};
 
 use std::path::Path;
 use std::process::Command;
 
-/// The binary in this directory, with nothing in its environment that a test did not put there.
+/// The binary in this directory, with an empty environment.
 pub fn binary(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zep-mcp-server"));
     command
@@ -20,8 +19,7 @@ pub fn binary(directory: &Path) -> Command {
     command
 }
 
-/// Makes one test of each of these promises on the embedded store, and one on Zep's API as the
-/// emulator speaks it.
+/// Makes two tests of each promise: on the embedded store, and on Zep's API as the emulator speaks it.
 macro_rules! on_both_backends {
     ($($promise:ident),+ $(,)?) => {
         mod on_the_embedded_store {

@@ -1,10 +1,12 @@
-//! A place for memories that outlives the servers of a test: a directory, and on one of the
-//! backends an emulator.
+//! A memory that outlives the servers of a test: a directory, and an emulator on Zep's API.
 
-use std::io::{BufRead, BufReader};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{Client, binary};
@@ -12,7 +14,10 @@ use super::{Client, binary};
 /// The key that servers in front of the emulator have.
 pub const API_KEY: &str = "z_test-4f1c0b7e";
 
-/// A place for memories. Gone when dropped.
+/// Adding messages to a thread, as [`World::requests_to`] names routes.
+pub const ADD_MESSAGES: &str = "POST /api/v2/threads/{thread_id}/messages";
+
+/// A memory. Deleted when dropped.
 pub struct World {
     directory: TempDir,
     emulator: Option<Emulator>,
@@ -32,7 +37,7 @@ impl World {
         }
     }
 
-    /// On Zep's API, which the emulator speaks.
+    /// On Zep's API, as the emulator speaks it.
     pub fn emulated() -> Self {
         Self::emulated_with(&[])
     }
@@ -58,9 +63,44 @@ impl World {
     /// Where the emulator listens: `http://` and its address.
     ///
     /// # Panics
-    /// If there is none.
+    /// On the embedded store.
     pub fn address(&self) -> &str {
         &self.emulator.as_ref().unwrap().address
+    }
+
+    /// Sends the emulator a control request (`/_emulator/…`) beside its API; gives the answer.
+    pub fn control(&self, method: &str, what: &str, body: Option<&Value>) -> Value {
+        let address = self.address().trim_start_matches("http://");
+        let body = body.map_or_else(String::new, Value::to_string);
+        let mut line = TcpStream::connect(address).unwrap();
+        write!(
+            line,
+            "{method} /_emulator/{what} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .unwrap();
+        let mut answer = String::new();
+        line.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+        serde_json::from_str(body).unwrap()
+    }
+
+    /// The requests that reached the emulator so far, answered or not, by `METHOD route`.
+    pub fn requests(&self) -> BTreeMap<String, u64> {
+        let stats = self.control("GET", "stats", None);
+        serde_json::from_value(stats["requests"].clone()).unwrap()
+    }
+
+    /// How many requests to this route reached the emulator so far.
+    pub fn requests_to(&self, route: &str) -> u64 {
+        self.requests().get(route).copied().unwrap_or_default()
+    }
+
+    /// Changes the emulator's behavior in these fields.
+    pub fn behave(&self, behavior: &Value) {
+        self.control("PATCH", "behavior", Some(behavior));
     }
 
     /// The directory that servers run in.
@@ -68,7 +108,7 @@ impl World {
         self.directory.path()
     }
 
-    /// A server's command on these memories.
+    /// The command that starts a server on this memory.
     pub fn command(&self) -> Command {
         let mut command = binary(self.directory());
         command.env("LOG_LEVEL", "warn");
@@ -81,7 +121,7 @@ impl World {
         command
     }
 
-    /// A new server on these memories, with the handshake done.
+    /// A new server on this memory, initialized.
     pub fn connect(&self) -> Client {
         Client::connect(&mut self.command())
     }
