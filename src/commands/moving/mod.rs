@@ -16,8 +16,12 @@ use zep_mcp_server::config::{Config, Flags};
 use zep_mcp_server::emulator::stop_on_signals;
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::mapping::RoleMap;
-use zep_mcp_server::memory::model::{Caller, SessionId, UserId};
-use zep_mcp_server::migration::{Error, Migrator, Request, Selection, Source, Watch};
+use zep_mcp_server::memory::{
+    access::Caller,
+    model::{SessionId, UserId},
+};
+use zep_mcp_server::migration::{Error, Migrator, Request, Selection, Watch};
+use zep_mcp_server::sources::Source;
 use zep_mcp_server::telemetry;
 
 use crate::cli::MovingArgs;
@@ -33,7 +37,7 @@ pub struct Work {
     /// The backend of the configuration, with the roles of the command line.
     pub migrator: Migrator,
     /// The export.
-    pub source: Source,
+    pub source: Box<dyn Source>,
     /// What the command line asks.
     pub request: Request,
     /// To be told how far it came.
@@ -82,7 +86,7 @@ pub fn run<T>(
         meter.begin();
         let done = work(Work {
             migrator: Migrator::with_roles(service, Caller::Operator, roles),
-            source: input.source(&stop),
+            source: Box::new(input.export(&stop)),
             request,
             watch: meter.clone(),
             stop: stop.clone(),
