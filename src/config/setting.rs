@@ -98,8 +98,8 @@ settings! {
         Mem0DefaultUserId = "MEM0_DEFAULT_USER_ID" {
             flag: None,
             dotenv: true,
-            help: "The same, if ZEP_DEFAULT_USER_ID is not set, so that a configuration made for \
-                   mem0-mcp-server keeps working",
+            help: "The same as --default-user-id, if ZEP_DEFAULT_USER_ID is not set, so that a \
+                   configuration made for mem0-mcp-server keeps working",
             default: Fallback::Value("mem0-mcp"),
         }
         DataDir = "ZEP_MCP_DATA_DIR" {
