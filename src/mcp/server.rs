@@ -9,7 +9,7 @@ use rmcp::{
 };
 
 use crate::config::Confirm;
-use crate::memory::{MemoryService, model::Caller};
+use crate::memory::{MemoryService, access::Caller};
 
 /// The MCP server. Cheap to clone: clones share the service and the tools.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use crate::zep;
 
-use crate::memory::model::InvalidId;
+use crate::memory::model::{InvalidId, Uuid};
 
 /// Why an operation failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -119,6 +119,11 @@ impl Error {
         }
     }
 
+    /// No memory has this id.
+    pub(crate) fn no_memory(id: &Uuid) -> Self {
+        Self::NoMemory { id: id.to_string() }
+    }
+
     /// A short, stable name for programs.
     pub fn code(&self) -> &'static str {
         match self {
@@ -165,3 +170,20 @@ impl From<InvalidId> for Error {
 
 /// The result of a memory operation.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// `None` for a 404.
+pub(crate) fn if_found<T>(answer: zep::Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// An absent item counts as deleted.
+pub(crate) fn if_deleted(outcome: zep::Result<()>) -> zep::Result<()> {
+    match outcome {
+        Err(error) if error.is_not_found() => Ok(()),
+        outcome => outcome,
+    }
+}

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Error, Result,
     filter::{Filter, InvalidFilter},
-    model::{AgentId, AppId, InvalidId, MemoryKind, Scope, SessionId, UserId},
+    model::{AgentId, AppId, InvalidId, MemoryKind, Scope, SessionId, UserId, Uuid},
 };
 
 /// The ids by which a caller names a scope. `session_id` and `run_id` are synonyms.
@@ -179,5 +179,19 @@ pub fn likeness(field: &str, given: Option<f64>) -> Result<Option<f64>> {
             format!("is {score}; it may be 0 to 1"),
         )),
         given => Ok(given),
+    }
+}
+
+/// The id of a memory, a UUID as Zep makes them.
+///
+/// # Errors
+/// [`Error::Invalid`] for anything else.
+pub fn memory_id(raw: &str) -> Result<Uuid> {
+    match uuid::Uuid::parse_str(raw.trim()) {
+        Ok(id) => Ok(Uuid(id.hyphenated().to_string())),
+        Err(_) => Err(Error::invalid(
+            "memory_id",
+            "is no memory's id, which is a UUID; search_memories and get_memories tell ids",
+        )),
     }
 }

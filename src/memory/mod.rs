@@ -41,7 +41,8 @@ pub use read::session::{Cursor, MAX_RECORDS, PageOf, SessionPage, SessionQuery, 
 pub use read::sessions::{SessionInfo, SessionList};
 pub use record::view::{Form, Memory};
 pub use record::{assemble as records, fit};
-pub use search::query::{Among, Answer, SearchQuery, Whose};
+pub use search::query::{Answer, SearchQuery, SearchTarget, Selector};
 pub use service::MemoryService;
 pub use write::import;
-pub use write::request::{Added, AddedMemory, MAX_MESSAGES, NewMemories, NewTurn};
+pub use write::job::AddedMemory;
+pub use write::request::{Added, MAX_MESSAGES, NewMemories, NewTurn};

@@ -5,8 +5,6 @@ use std::fmt;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-pub use crate::memory::access::Caller;
-use crate::memory::record::fit::Carrier;
 pub use crate::zep::{GraphId, InvalidId, MAX_ID_CHARS, Owner, UserId, Uuid};
 use crate::zep::{ThreadId, check_id, id_type};
 
@@ -193,14 +191,6 @@ impl Place {
         match self {
             Self::Session(_, session) => Some(session),
             Self::Graph(_) => None,
-        }
-    }
-
-    /// Whether records become messages or episodes there.
-    pub(crate) fn carrier(&self) -> Carrier {
-        match self {
-            Self::Session(..) => Carrier::Message,
-            Self::Graph(_) => Carrier::Episode,
         }
     }
 }

@@ -7,9 +7,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::memory::{
     Result,
-    access::Right,
-    model::{Caller, GraphId, Owner, Scope, UserId, Uuid},
-    read::memories::{ListKey, Listed},
+    access::{Caller, Right},
+    model::{GraphId, Owner, Scope, UserId, Uuid},
+    read::list_cache::{ListKey, Listed},
     sessions::Sessions,
     write::locks::Locks,
 };

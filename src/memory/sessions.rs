@@ -7,11 +7,10 @@ use moka::sync::Cache;
 use crate::memory::{
     Error, Result,
     model::{SessionId, UserId},
+    people::creation::create_user,
     write::locks::Locks,
 };
-use crate::zep::{
-    self, Accounts, NewUser, ThreadId, Threads as ZepThreads, UserFields, Window, Zep,
-};
+use crate::zep::{self, ThreadId, Threads as ZepThreads, Window, Zep};
 
 /// How long a resolved session is trusted. Short, because another program may delete the thread and
 /// another user take its id.
@@ -117,7 +116,7 @@ impl Sessions {
         for _ in 0..RACES {
             let thread = match self.look_up(zep, user, session).await? {
                 Resolution::Exists(thread) => thread,
-                Resolution::ToMake(thread) => match make_thread(zep, &thread, user).await {
+                Resolution::ToMake(thread) => match create_thread(zep, &thread, user).await {
                     Ok(made) if made.user_id.as_deref() == Some(user.as_str()) => thread,
                     // Another caller may have created it meanwhile. A thread without a stated owner
                     // is not ours.
@@ -147,7 +146,7 @@ impl Sessions {
             true => session.qualified_thread(user),
             false => session.plain_thread(),
         };
-        match make_thread(zep, &thread, user).await {
+        match create_thread(zep, &thread, user).await {
             Ok(made) if made.user_id.as_deref() == Some(user.as_str()) => {
                 self.remember((user.clone(), session.clone()), &thread);
                 Ok((thread, false))
@@ -232,24 +231,16 @@ async fn whose(threads: &dyn ZepThreads, thread: &ThreadId, user: &UserId) -> Re
 }
 
 /// Creates a thread, and first its user if Zep does not know them.
-async fn make_thread(zep: &dyn Zep, thread: &ThreadId, user: &UserId) -> zep::Result<zep::Thread> {
+async fn create_thread(
+    zep: &dyn Zep,
+    thread: &ThreadId,
+    user: &UserId,
+) -> zep::Result<zep::Thread> {
     match zep.create_thread(thread, user).await {
         Err(error) if error.is_not_found() => {
-            make_user(zep, user).await?;
+            create_user(zep, user).await?;
             zep.create_thread(thread, user).await
         }
         outcome => outcome,
-    }
-}
-
-/// Makes a user of whom nothing but the id is known. One who exists is left as they are.
-pub(crate) async fn make_user(accounts: &dyn Accounts, user: &UserId) -> zep::Result<()> {
-    let new = NewUser {
-        user_id: user.clone(),
-        fields: UserFields::default(),
-    };
-    match accounts.add_user(&new).await {
-        Err(error) if error.is_conflict() => Ok(()),
-        outcome => outcome.map(drop),
     }
 }

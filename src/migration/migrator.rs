@@ -18,8 +18,11 @@ use super::write::{Run, lock};
 use super::{Request, Selection, Source};
 use crate::mem0::{SNAPSHOTS, SourceUser};
 use crate::memory::mapping::RoleMap;
-use crate::memory::model::{Caller, SessionId, UserId};
 use crate::memory::{self, MemoryService};
+use crate::memory::{
+    access::Caller,
+    model::{SessionId, UserId},
+};
 use crate::zep;
 
 /// Why a run could not be made at all. What is wrong with single records is no such reason: it

@@ -3,8 +3,8 @@
 use super::plan::Plan;
 use super::progress::Watch;
 use crate::memory::MemoryService;
+use crate::memory::access::Caller;
 use crate::memory::mapping::RoleMap;
-use crate::memory::model::Caller;
 
 /// On which memories, for whom, by which plan, watched by whom.
 #[derive(Clone, Copy)]

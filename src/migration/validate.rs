@@ -19,7 +19,7 @@ use super::verdict::{CheckName, Difference, Validation};
 use super::walk;
 use super::write::lock;
 use crate::memory;
-use crate::memory::import::{PartOf, Scan, Sessions, part_of};
+use crate::memory::import::{PartOf, Scan, UserSessions, part_of};
 use crate::memory::model::{Owner, Place, SessionId};
 use crate::memory::records::{Assembled, StoredPart, assemble};
 use crate::zep::{self, PartNo};
@@ -131,7 +131,7 @@ impl Comparison<'_> {
         &self,
         place: &PlannedPlace,
         there: bool,
-        sessions: Option<&Sessions>,
+        sessions: Option<&UserSessions>,
     ) -> Result<(), Stopped> {
         let expected = self.task.plan.count_of(place, State::Planned)?;
         if expected == 0 {

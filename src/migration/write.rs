@@ -19,7 +19,7 @@ use super::spool::SpoolError;
 use super::task::Task;
 use super::{Request, sweep, walk};
 use crate::memory;
-use crate::memory::import::{ImportTurn, Sessions};
+use crate::memory::import::{ImportTurn, UserSessions};
 use crate::memory::model::{Owner, Place, SessionId};
 use crate::memory::profile::UserState;
 use crate::zep;
@@ -99,7 +99,7 @@ pub(super) struct Found {
     /// Whether they were there before.
     pub(super) existed: bool,
     /// Their sessions, where they were.
-    pub(super) sessions: Option<Sessions>,
+    pub(super) sessions: Option<UserSessions>,
     /// Our turn to write for them; none in a dry run.
     pub(super) turn: Option<ImportTurn>,
 }

@@ -14,7 +14,10 @@ use tokio_util::sync::CancellationToken;
 use zep_mcp_server::config::{Config, Flags};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::mapping::RoleMap;
-use zep_mcp_server::memory::model::{Caller, SessionId, UserId};
+use zep_mcp_server::memory::{
+    access::Caller,
+    model::{SessionId, UserId},
+};
 use zep_mcp_server::migration::{Error, Migrator, Request, Selection, Source, Watch};
 use zep_mcp_server::telemetry;
 

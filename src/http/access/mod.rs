@@ -33,7 +33,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     config::{AccessSettings, OauthSettings, Setting},
-    memory::model::Caller,
+    memory::access::Caller,
 };
 
 pub use file::{TokensFileError, append};

@@ -4,8 +4,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::tokens::{Entry, Expiry, TokenHash};
 use crate::memory::{
+    access::Caller,
     access::{Allowed, Grant, Role},
-    model::Caller,
 };
 
 /// The most entries of a file. Ours: each request is compared with all of them.

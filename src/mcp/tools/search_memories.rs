@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::{
     mcp::{arguments, error::ToolError, server::MemoryServer},
     memory::{
-        Among, SearchQuery, Whose,
+        SearchQuery, SearchTarget, Selector,
         answers::MemoryAnswer,
         input::{self, EntityIds},
     },
@@ -117,9 +117,9 @@ impl SearchMemoriesArgs {
         };
         let limit = input::in_range(field, limit, 1..=MOST_ASKED, DEFAULT_RESULTS)?;
         Ok(SearchQuery {
-            whose: Whose::Filter(filter),
+            whose: Selector::Filter(filter),
             query: self.query,
-            among: Among::Facts,
+            among: SearchTarget::Facts,
             limit: limit.min(SEARCH_RESULTS),
             min_score: input::likeness("threshold", self.threshold)?.filter(|least| *least > 0.0),
             include_invalid: self.include_invalid.unwrap_or(false),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     mcp::{arguments, error::ToolError, server::MemoryServer},
     memory::{
-        Among, SearchQuery, Whose,
+        SearchQuery, SearchTarget, Selector,
         answers::MemoryAnswer,
         input::{self, EntityIds},
     },
@@ -27,7 +27,7 @@ const DEFAULT_RESULTS: u32 = 10;
 struct SearchMemoryArgs {
     /// What to look for, in plain words. Over 400 characters it is shortened.
     query: String,
-    /// Whose memory. Left out, the server's default user, unless only `agent_id` is given.
+    /// Selector memory. Left out, the server's default user, unless only `agent_id` is given.
     user_id: Option<String>,
     /// Alone: the agent's own memory. With a user: only what this agent stored.
     agent_id: Option<String>,
@@ -113,13 +113,13 @@ impl SearchMemoryArgs {
         }
         .scope()?;
         Ok(SearchQuery {
-            whose: Whose::Scope(scope),
+            whose: Selector::Scope(scope),
             query: self.query,
             among: match self.scope.unwrap_or(ScopeArg::Facts) {
-                ScopeArg::Facts => Among::Facts,
-                ScopeArg::Episodes => Among::Episodes,
-                ScopeArg::Entities => Among::Entities,
-                ScopeArg::Context => Among::Context,
+                ScopeArg::Facts => SearchTarget::Facts,
+                ScopeArg::Episodes => SearchTarget::Episodes,
+                ScopeArg::Entities => SearchTarget::Entities,
+                ScopeArg::Context => SearchTarget::Context,
             },
             limit: input::in_range("limit", self.limit, 1..=SEARCH_RESULTS, DEFAULT_RESULTS)?,
             min_score: input::likeness("min_score", self.min_score)?,

@@ -4,10 +4,12 @@ use serde_json::Map;
 
 use crate::memory::{
     Error, Result,
-    access::Right,
-    change::update::replaced_by,
-    model::{Caller, Owner, RecordId, Scope, Uuid},
-    read::by_id::{self, Thing, What},
+    access::{Caller, Right},
+    change::replacement::replaced_by,
+    error::if_deleted,
+    input::memory_id,
+    model::{Owner, RecordId, Scope, Uuid},
+    read::by_id::{Item, Located},
     record::fit::{self, Ours},
     record::view::{self, Form},
     service::MemoryService,
@@ -51,12 +53,12 @@ impl MemoryService {
     /// # Errors
     /// [`Error::NoMemory`], [`Error::Unfinished`] if it stopped midway, or the backend's error.
     pub async fn delete(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Deleted> {
-        let id = by_id::checked(id)?;
-        let Thing { owner, what } = self.find(caller, Right::Delete, &id, scope).await?;
+        let id = memory_id(id)?;
+        let Located { owner, what } = self.find(caller, Right::Delete, &id, scope).await?;
         let (form, removed) = match what {
-            What::Fact(fact) => (Form::Fact, self.delete_fact(*fact).await?),
-            What::Record(parts) => {
-                let first = parts.first().ok_or_else(|| by_id::no_memory(&id))?;
+            Item::Fact(fact) => (Form::Fact, self.delete_fact(*fact).await?),
+            Item::Record(parts) => {
+                let first = parts.first().ok_or_else(|| Error::no_memory(&id))?;
                 let form = Form::of_episode(first);
                 let removed = match (form, first.thread_id.clone()) {
                     // A marked record that still has its episode was deleted only half-way.
@@ -78,7 +80,7 @@ impl MemoryService {
     }
 
     async fn delete_fact(&self, fact: Fact) -> Result<Removed> {
-        gone(self.zep().delete_fact(&fact.uuid).await)?;
+        if_deleted(self.zep().delete_fact(&fact.uuid).await)?;
         Ok(match fact.episodes {
             sources if sources.is_empty() => Removed::All,
             sources => Removed::FactOnly { sources },
@@ -94,7 +96,7 @@ impl MemoryService {
             self.delete_episodes_of(owner, &old).await?;
         }
         for (nth, part) in parts.iter().rev().enumerate() {
-            gone(self.zep().delete_episode(&part.uuid).await)
+            if_deleted(self.zep().delete_episode(&part.uuid).await)
                 .map_err(|error| half_way(error, nth, count))?;
         }
         Ok(Removed::All)
@@ -117,14 +119,14 @@ impl MemoryService {
             blank.marks.deleted = true;
             let (mark, blanked) = fit::repack(&there, &blank, &Map::new())
                 .map_err(|error| Error::invalid("memory_id", error.to_string()))?;
-            gone(
+            if_deleted(
                 self.zep()
                     .set_message_metadata(&part.uuid, Some(&mark), &blanked)
                     .await
                     .map(drop),
             )
             .map_err(|error| half_way(error, nth, count))?;
-            gone(self.zep().delete_episode(&part.uuid).await)
+            if_deleted(self.zep().delete_episode(&part.uuid).await)
                 .map_err(|error| half_way(error, nth, count))?;
         }
         if self.still_there(thread, &parts).await? {
@@ -148,14 +150,6 @@ impl MemoryService {
                 .iter()
                 .any(|part| Some(&part.uuid) == message.uuid.as_ref())
         }))
-    }
-}
-
-/// An absent item counts as deleted.
-pub(crate) fn gone(outcome: zep::Result<()>) -> zep::Result<()> {
-    match outcome {
-        Err(error) if error.is_not_found() => Ok(()),
-        outcome => outcome,
     }
 }
 

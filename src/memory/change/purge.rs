@@ -5,9 +5,9 @@ use std::collections::HashMap;
 
 use crate::memory::{
     Error, Result,
-    access::Right,
-    change::delete::gone,
-    model::{AgentId, AppId, Caller, GraphId, Owner, Scope, SessionId, UserId, Uuid},
+    access::{Caller, Right},
+    error::if_deleted,
+    model::{AgentId, AppId, GraphId, Owner, Scope, SessionId, UserId, Uuid},
     record::{
         fit::{self, Ours},
         view,
@@ -302,10 +302,10 @@ impl<'a> Purge<'a> {
             }
         }
         // What was deleted is reported even if the rest fails.
-        if let Err(error) = gone(self.texts().await) {
+        if let Err(error) = if_deleted(self.texts().await) {
             self.done.failed("the list of memories".into(), &error);
         }
-        if let Err(error) = gone(self.facts().await) {
+        if let Err(error) = if_deleted(self.facts().await) {
             self.done.failed("the list of facts".into(), &error);
         }
         Ok(())
@@ -323,7 +323,7 @@ impl<'a> Purge<'a> {
                 page.ok().and_then(|page| page.total_count).unwrap_or(0)
             }
         };
-        match gone(self.zep().delete_thread(thread).await) {
+        match if_deleted(self.zep().delete_thread(thread).await) {
             Ok(()) => {
                 self.done.sessions += 1;
                 self.done.messages += messages;
@@ -337,7 +337,7 @@ impl<'a> Purge<'a> {
     }
 
     async fn episode(&mut self, episode: &Uuid) {
-        match gone(self.zep().delete_episode(episode).await) {
+        match if_deleted(self.zep().delete_episode(episode).await) {
             Ok(()) => self.done.texts += 1,
             Err(error) => self.done.failed(format!("memory {episode}"), &error),
         }
@@ -364,7 +364,7 @@ impl<'a> Purge<'a> {
         let mut pages = self.zep().facts(&owner, DELETING_ORDER, PAGE_ITEMS);
         while let Some(page) = pages.next().await? {
             for fact in page.items {
-                match gone(self.zep().delete_fact(&fact.uuid).await) {
+                match if_deleted(self.zep().delete_fact(&fact.uuid).await) {
                     Ok(()) => self.done.facts += 1,
                     Err(error) => self.done.failed(format!("fact {}", fact.uuid), &error),
                 }

@@ -5,12 +5,14 @@ use std::collections::{HashMap, HashSet};
 
 use crate::memory::{
     Result,
+    input::memory_id,
     model::{Owner, Uuid},
-    read::by_id::whole,
-    record::view::Source,
+    record::assemble::whole,
+    record::fit,
+    record::view::SourceView,
     service::MemoryService,
 };
-use crate::zep::Fact;
+use crate::zep::{Episode, Fact};
 
 /// The hidden ones among some episodes: replaced texts whose replacement is among them, and
 /// incomplete replacements.
@@ -27,10 +29,10 @@ impl Replaced {
     pub(crate) async fn among(
         service: &MemoryService,
         owner: &Owner,
-        sources: impl Iterator<Item = &Source>,
+        sources: impl Iterator<Item = &SourceView>,
     ) -> Result<Self> {
-        let sources: Vec<&Source> = sources.collect();
-        let mut new_ones: HashMap<(&str, &str), Vec<&Source>> = HashMap::new();
+        let sources: Vec<&SourceView> = sources.collect();
+        let mut new_ones: HashMap<(&str, &str), Vec<&SourceView>> = HashMap::new();
         for source in &sources {
             if let (Some(old), Some(record)) = (&source.replaces, &source.record) {
                 new_ones.entry((old, record)).or_default().push(source);
@@ -57,7 +59,7 @@ impl Replaced {
     }
 
     /// Whether this episode is hidden.
-    pub(crate) fn hides(&self, source: &Source) -> bool {
+    pub(crate) fn hides(&self, source: &SourceView) -> bool {
         source.deleted
             || self.ids.contains(&source.id)
             || source
@@ -71,7 +73,7 @@ impl Replaced {
         &self,
         service: &MemoryService,
         fact: &Fact,
-        sources: &HashMap<Uuid, Source>,
+        sources: &HashMap<Uuid, SourceView>,
     ) -> bool {
         let is_hidden = |id: &Uuid| match sources.get(id) {
             Some(source) => self.hides(source),
@@ -92,4 +94,11 @@ impl Replaced {
             });
         }
     }
+}
+
+/// The id of the text that a text replaced.
+pub(crate) fn replaced_by(parts: &[Episode]) -> Option<Uuid> {
+    let metadata = parts.first()?.metadata.as_ref()?;
+    let replaces = fit::unpack(metadata).ours?.marks.replaces?;
+    memory_id(&replaces).ok()
 }

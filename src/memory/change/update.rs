@@ -5,16 +5,19 @@ use serde_json::{Map, Value};
 
 use crate::memory::{
     Error, Result,
-    access::Right,
-    change::delete::gone,
-    model::{Caller, Owner, Place, Record, RecordId, Scope, TimeOrigin, Uuid},
-    read::by_id::{self, Thing, What},
+    access::{Caller, Right},
+    change::replacement::replaced_by,
+    error::if_deleted,
+    input::memory_id,
+    model::{Owner, Place, Record, RecordId, Scope, TimeOrigin, Uuid},
+    read::by_id::{Item, Located},
     record::assemble::Assembled,
-    record::draft::{Outgoing, now},
+    record::assemble::whole,
+    record::draft::{Draft, now},
     record::fit::{self, Ours},
     record::view::{self, FACT_METADATA, FACT_UPDATED, Form, Memory},
     service::MemoryService,
-    write::job::{Known, Write},
+    write::job::{Known, WriteJob},
 };
 use crate::zep::{Episode, Fact, FactPatch};
 
@@ -53,7 +56,7 @@ impl MemoryService {
         scope: &Scope,
         change: Change,
     ) -> Result<Changed> {
-        let id = by_id::checked(id)?;
+        let id = memory_id(id)?;
         if change.text.is_none() && change.metadata.is_none() {
             return Err(Error::invalid(
                 "text",
@@ -68,15 +71,15 @@ impl MemoryService {
         }
         // Two replacements of one text would both stay.
         let turn = self.inner.changes.of(&id).lock_owned().await;
-        let Thing { owner, what } = self.find(caller, Right::Write, &id, scope).await?;
+        let Located { owner, what } = self.find(caller, Right::Write, &id, scope).await?;
         let service = self.clone();
         // Once begun, the change completes even if the caller is gone; a repeated call waits for
         // it.
         let work = self.inner.writes.spawn(async move {
             let _turn = turn;
             let changed = match what {
-                What::Fact(fact) => service.update_fact(owner, *fact, change).await?,
-                What::Record(parts) => service.update_record(owner, &id, parts, change).await?,
+                Item::Fact(fact) => service.update_fact(owner, *fact, change).await?,
+                Item::Record(parts) => service.update_record(owner, &id, parts, change).await?,
             };
             service.remember(&changed.memory);
             Ok(changed)
@@ -106,13 +109,13 @@ impl MemoryService {
         if now.episodes.is_empty() {
             now.episodes = fact.episodes;
         }
-        let thing = Thing {
+        let thing = Located {
             owner,
-            what: What::Fact(Box::new(now)),
+            what: Item::Fact(Box::new(now)),
         };
         let memory = self.shown(thing).await?;
         Ok(Changed {
-            memory: memory.ok_or_else(|| by_id::no_memory(&fact.uuid))?,
+            memory: memory.ok_or_else(|| Error::no_memory(&fact.uuid))?,
             previous_id: None,
         })
     }
@@ -124,8 +127,8 @@ impl MemoryService {
         parts: Vec<Episode>,
         change: Change,
     ) -> Result<Changed> {
-        let first = parts.first().ok_or_else(|| by_id::no_memory(id))?.clone();
-        let found = by_id::whole(parts.clone()).ok_or_else(|| by_id::no_memory(id))?;
+        let first = parts.first().ok_or_else(|| Error::no_memory(id))?.clone();
+        let found = whole(parts.clone()).ok_or_else(|| Error::no_memory(id))?;
         let is_message = Form::of_episode(&first) == Form::Message;
         let text = change.text.filter(|text| *text != found.record.content);
         // A replacement covers what is left of the old text: an earlier call may have stopped while
@@ -183,8 +186,8 @@ impl MemoryService {
         ours.marks.replaces = Some(old.uuid.to_string());
         ours.marks.updated = Some(now());
         let created_at = old.created_at.unwrap_or_else(now);
-        let new = Outgoing::replacing(ours.clone(), text.clone(), created_at, metadata.clone())?;
-        let write = Write {
+        let new = Draft::replacing(ours.clone(), text.clone(), created_at, metadata.clone())?;
+        let write = WriteJob {
             service: self.clone(),
             place: Place::Graph(owner.clone()),
             key: RecordId::new(&record)?,
@@ -280,9 +283,9 @@ impl MemoryService {
 
     async fn find_again(&self, owner: &Owner, id: &Uuid) -> Result<Memory> {
         let thing = self.under(owner, id).await?;
-        let thing = thing.ok_or_else(|| by_id::no_memory(id))?;
+        let thing = thing.ok_or_else(|| Error::no_memory(id))?;
         let memory = self.shown(thing).await?;
-        memory.ok_or_else(|| by_id::no_memory(id))
+        memory.ok_or_else(|| Error::no_memory(id))
     }
 
     /// Deletes all parts of the record that begins with this episode, the first one last: as long
@@ -305,7 +308,7 @@ impl MemoryService {
             self.inner.replaced.insert(part.uuid.clone(), ());
         }
         for part in chain.iter().rev().flat_map(|parts| parts.iter().rev()) {
-            gone(self.zep().delete_episode(&part.uuid).await)?;
+            if_deleted(self.zep().delete_episode(&part.uuid).await)?;
         }
         self.inner.shown.invalidate(first);
         Ok(())
@@ -317,11 +320,4 @@ impl MemoryService {
         let is_text = |part: &Episode| Form::of_episode(part) == Form::Episode;
         Ok(parts.filter(|parts| parts.iter().all(is_text)))
     }
-}
-
-/// The id of the text that a text replaced.
-pub(crate) fn replaced_by(parts: &[Episode]) -> Option<Uuid> {
-    let metadata = parts.first()?.metadata.as_ref()?;
-    let replaces = fit::unpack(metadata).ours?.marks.replaces?;
-    by_id::checked(&replaces).ok()
 }

@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::memory::{
     Result,
-    model::{AgentId, AppId, Caller, GraphId, Owner, SessionId, UserId},
+    access::Caller,
+    error::if_found,
+    model::{AgentId, AppId, GraphId, Owner, SessionId, UserId},
     people::owners::MAX_OWNERS,
-    read::by_id::or_nothing,
     record::fit,
     service::MemoryService,
 };
@@ -119,7 +120,7 @@ impl MemoryService {
         if let Some(listed) = caller.listed_users() {
             let mut found = Vec::new();
             for user in first(listed, all) {
-                found.extend(or_nothing(self.zep().user(user).await)?.and_then(of_user));
+                found.extend(if_found(self.zep().user(user).await)?.and_then(of_user));
             }
             found.sort_by_key(|user| user.created_at);
             all.users = found.len() as u64;
@@ -144,7 +145,7 @@ impl MemoryService {
             Some(listed) => {
                 for graph in first(&listed, all) {
                     let graph = self.zep().graph(graph).await;
-                    found.extend(or_nothing(graph)?.and_then(of_graph));
+                    found.extend(if_found(graph)?.and_then(of_graph));
                 }
                 found.sort_by_key(|entity| entity.created_at);
             }
@@ -190,7 +191,7 @@ impl MemoryService {
         if let Some(listed) = caller.listed_users() {
             let mut found = Vec::new();
             for user in first(listed, all) {
-                let threads = or_nothing(self.zep().user_threads(user).await)?;
+                let threads = if_found(self.zep().user_threads(user).await)?;
                 found.extend(threads.into_iter().flatten().filter_map(of_thread));
             }
             found.sort_by_key(|run| run.created_at);

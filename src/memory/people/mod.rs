@@ -1,5 +1,6 @@
-//! Owners, entities and user profiles.
+//! Owners, their creation, entities and user profiles.
 
+pub(crate) mod creation;
 pub(crate) mod entities;
 pub(crate) mod owners;
 pub mod profile;

@@ -2,15 +2,18 @@
 
 use crate::memory::{
     Result,
-    access::Right,
+    access::{Caller, Right},
     filter::Filter,
-    model::{AgentId, Caller, Owner, UserId},
+    model::{AgentId, Owner, UserId},
     service::MemoryService,
 };
 use crate::zep::GraphId;
 
 /// The most owners of one query. Ours: each costs requests of its own.
 pub(crate) const MAX_OWNERS: usize = 100;
+
+/// How many owners are queried at the same time.
+pub(crate) const SIDE_BY_SIDE: usize = 4;
 
 /// Owners to query.
 #[derive(Debug, Default)]

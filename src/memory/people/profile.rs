@@ -4,8 +4,9 @@ use serde_json::{Map, Value};
 
 use crate::memory::{
     Result,
-    access::Right,
-    model::{Caller, Owner, UserId},
+    access::{Caller, Right},
+    model::{Owner, UserId},
+    people::creation::create_graph,
     record::fit::{EXTRA_KEY, pack_flat, same_value, unpack_flat},
     service::MemoryService,
 };
@@ -190,7 +191,7 @@ impl MemoryService {
     /// [`crate::memory::Error::Forbidden`], [`crate::memory::Error::Zep`].
     pub async fn ensure_graph(&self, caller: &Caller, graph: &zep::GraphId) -> Result<bool> {
         caller.may(Right::Migrate, &Owner::Graph(graph.clone()))?;
-        match crate::memory::write::job::make_graph(self.zep(), graph).await {
+        match create_graph(self.zep(), graph).await {
             Ok(()) => Ok(true),
             Err(error) if error.is_conflict() => Ok(false),
             Err(error) => Err(error.into()),

@@ -2,12 +2,14 @@
 
 use crate::memory::{
     Error, Result,
-    access::Right,
-    model::{Caller, Owner, Scope, UserId, Uuid},
-    record::assemble::{Assembled, StoredPart, assemble},
+    access::{Caller, Right},
+    error::if_found,
+    input::memory_id,
+    model::{Owner, Scope, UserId, Uuid},
+    people::owners::SIDE_BY_SIDE,
+    record::assemble::whole,
+    record::sources::sources,
     record::view::{self, Form, Memory},
-    search::candidates,
-    search::query::SIDE_BY_SIDE,
     service::MemoryService,
 };
 use crate::zep::{self, Episode, Fact, RecordMark, ThreadId, Window};
@@ -15,14 +17,14 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 /// What an id names, and its owner.
 #[derive(Debug)]
-pub(crate) struct Thing {
+pub(crate) struct Located {
     pub(crate) owner: Owner,
-    pub(crate) what: What,
+    pub(crate) what: Item,
 }
 
 /// What an id names.
 #[derive(Debug)]
-pub(crate) enum What {
+pub(crate) enum Item {
     /// A fact.
     Fact(Box<Fact>),
     /// A text or a turn of a conversation: all parts of the record, the named one included.
@@ -37,25 +39,25 @@ impl MemoryService {
     /// [`Error::Invalid`] if the id is not a UUID, [`Error::NoMemory`] if no memory within the
     /// caller's reach has it, or the backend's error.
     pub async fn get(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Memory> {
-        let id = checked(id)?;
+        let id = memory_id(id)?;
         let thing = self.find(caller, Right::Read, &id, scope).await?;
         let memory = self.shown(thing).await?;
-        let memory = memory.ok_or_else(|| no_memory(&id))?;
+        let memory = memory.ok_or_else(|| Error::no_memory(&id))?;
         self.remember(&memory);
         Ok(memory)
     }
 
     /// The memory as agents see it; `None` if it is deleted as far as Zep allows.
-    pub(crate) async fn shown(&self, thing: Thing) -> Result<Option<Memory>> {
+    pub(crate) async fn shown(&self, thing: Located) -> Result<Option<Memory>> {
         match thing.what {
-            What::Fact(fact) => {
+            Item::Fact(fact) => {
                 // As many as one request takes.
                 let most = fact.episodes.len().min(zep::limits::FILTER_UUIDS);
                 let asked = &fact.episodes[..most];
-                let sources = candidates::sources(self.zep(), &thing.owner, asked).await?;
+                let sources = sources(self.zep(), &thing.owner, asked).await?;
                 Ok(Some(view::fact(*fact, &sources, &thing.owner)))
             }
-            What::Record(parts) => {
+            Item::Record(parts) => {
                 let Some(first) = parts.first() else {
                     return Ok(None);
                 };
@@ -75,12 +77,12 @@ impl MemoryService {
         right: Right,
         id: &Uuid,
         scope: &Scope,
-    ) -> Result<Thing> {
+    ) -> Result<Located> {
         caller.may_at_all(right)?;
         if scope.user.is_some() || scope.agent.is_some() {
             let owner = self.owner(caller, right, scope)?;
             let found = self.under(&owner, id).await?;
-            return found.ok_or_else(|| no_memory(id));
+            return found.ok_or_else(|| Error::no_memory(id));
         }
         // The owner remembered from showing it, then the default owner, who has most memories: one
         // lookup finds owner and memory.
@@ -100,21 +102,23 @@ impl MemoryService {
         if caller.reaches_every_user()
             && let Some(owner) = self.owner_by_id(caller, id).await?
         {
-            caller.may(right, &owner).map_err(|_| no_memory(id))?;
+            caller
+                .may(right, &owner)
+                .map_err(|_| Error::no_memory(id))?;
             let found = self.under(&owner, id).await?;
-            return found.ok_or_else(|| no_memory(id));
+            return found.ok_or_else(|| Error::no_memory(id));
         }
         let everybody = self.everybody(caller).await?;
         let truncated = everybody.truncated;
         match (self.among(everybody.owners, id).await?, truncated) {
             (Some(found), _) => Ok(found),
             (None, true) => Err(too_many_to_look()),
-            (None, false) => Err(no_memory(id)),
+            (None, false) => Err(Error::no_memory(id)),
         }
     }
 
     /// Finds what an id names among these owners' memories.
-    async fn among(&self, owners: Vec<Owner>, id: &Uuid) -> Result<Option<Thing>> {
+    async fn among(&self, owners: Vec<Owner>, id: &Uuid) -> Result<Option<Located>> {
         let mut asked = stream::iter(owners)
             .map(async |owner| self.under(&owner, id).await)
             .buffered(SIDE_BY_SIDE);
@@ -127,16 +131,16 @@ impl MemoryService {
     }
 
     /// Finds what an id names among an owner's memories.
-    pub(crate) async fn under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Thing>> {
+    pub(crate) async fn under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Located>> {
         let (facts, episodes) =
             futures::join!(self.fact_under(owner, id), self.record_under(owner, id));
         let what = match (episodes?, facts?) {
-            (Some(parts), _) => What::Record(parts),
-            (None, Some(fact)) => What::Fact(Box::new(fact)),
+            (Some(parts), _) => Item::Record(parts),
+            (None, Some(fact)) => Item::Fact(Box::new(fact)),
             (None, None) => return Ok(None),
         };
         self.inner.shown.insert(id.clone(), owner.clone());
-        Ok(Some(Thing {
+        Ok(Some(Located {
             owner: owner.clone(),
             what,
         }))
@@ -147,7 +151,7 @@ impl MemoryService {
             .zep()
             .facts_by_id(owner, std::slice::from_ref(id))
             .await;
-        Ok(or_nothing(found)?.and_then(|facts| facts.into_iter().next()))
+        Ok(if_found(found)?.and_then(|facts| facts.into_iter().next()))
     }
 
     /// All parts of the record that an episode belongs to.
@@ -182,7 +186,7 @@ impl MemoryService {
             .zep()
             .episodes_by_id(owner, std::slice::from_ref(id))
             .await;
-        Ok(or_nothing(found)?.and_then(|episodes| episodes.into_iter().next()))
+        Ok(if_found(found)?.and_then(|episodes| episodes.into_iter().next()))
     }
 
     /// Finds the owner of an otherwise unknown id: the owner of the message's thread, or of a
@@ -190,16 +194,16 @@ impl MemoryService {
     /// asked.
     async fn owner_by_id(&self, caller: &Caller, id: &Uuid) -> Result<Option<Owner>> {
         let (episode, fact) = futures::join!(self.zep().episode(id), self.zep().fact(id));
-        let thread = match (or_nothing(episode)?, or_nothing(fact)?) {
-            (None, None) if caller.reaches_every_agent() => return Err(no_memory(id)),
+        let thread = match (if_found(episode)?, if_found(fact)?) {
+            (None, None) if caller.reaches_every_agent() => return Err(Error::no_memory(id)),
             // An agent's memory out of reach and an absent one get the same answer.
             (None, None) => match self.everybody(caller).await?.truncated {
                 true => return Err(too_many_to_look()),
-                false => return Err(no_memory(id)),
+                false => return Err(Error::no_memory(id)),
             },
             (Some(episode), _) => episode.thread_id,
             (None, Some(fact)) => match fact.episodes.first() {
-                Some(source) => or_nothing(self.zep().episode(source).await)?
+                Some(source) => if_found(self.zep().episode(source).await)?
                     .and_then(|episode| episode.thread_id),
                 None => None,
             },
@@ -209,8 +213,8 @@ impl MemoryService {
         };
         let newest = Window::Last { limit: 1 };
         let page = self.zep().messages(&ThreadId::new(&thread)?, &newest).await;
-        let page = or_nothing(page)?.ok_or_else(|| no_memory(id))?;
-        let user = page.user_id.ok_or_else(|| no_memory(id))?;
+        let page = if_found(page)?.ok_or_else(|| Error::no_memory(id))?;
+        let user = page.user_id.ok_or_else(|| Error::no_memory(id))?;
         Ok(Some(Owner::User(UserId::new(&user)?)))
     }
 
@@ -224,41 +228,10 @@ impl MemoryService {
     }
 }
 
-/// Checks an id's form: a UUID, as Zep makes them.
-pub(crate) fn checked(id: &str) -> Result<Uuid> {
-    match uuid::Uuid::parse_str(id.trim()) {
-        Ok(id) => Ok(Uuid(id.hyphenated().to_string())),
-        Err(_) => Err(Error::invalid(
-            "memory_id",
-            "is no memory's id, which is a UUID; search_memories and get_memories tell ids",
-        )),
-    }
-}
-
-pub(crate) fn no_memory(id: &Uuid) -> Error {
-    Error::NoMemory { id: id.to_string() }
-}
-
 fn too_many_to_look() -> Error {
     Error::invalid(
         "user_id",
         "is needed here: there are too many users and agents to look for a memory by its id alone; \
          pass the `user_id` (or `agent_id`) whose it is",
     )
-}
-
-/// The record assembled from these episodes; `None` if it is deleted as far as Zep allows, or its
-/// first part is missing.
-pub(crate) fn whole(parts: Vec<Episode>) -> Option<Assembled> {
-    let parts = parts.into_iter().map(StoredPart::from).collect();
-    assemble(parts).records.into_iter().next()
-}
-
-/// `None` for a 404.
-pub(crate) fn or_nothing<T>(answer: zep::Result<T>) -> Result<Option<T>> {
-    match answer {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }

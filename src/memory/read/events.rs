@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 
 use crate::memory::{
-    Result,
-    access::Right,
-    model::{Caller, Owner, Scope, Uuid},
-    read::by_id::{self, What},
+    Error, Result,
+    access::{Caller, Right},
+    input::memory_id,
+    model::{Owner, Scope, Uuid},
+    read::by_id::Item,
     record::fit,
     record::view::{self, Form},
     service::MemoryService,
@@ -78,10 +79,10 @@ impl MemoryService {
     /// # Errors
     /// [`crate::memory::Error::NoMemory`], or the backend's error.
     pub async fn event(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Event> {
-        let id = by_id::checked(id)?;
+        let id = memory_id(id)?;
         let thing = self.find(caller, Right::Read, &id, scope).await?;
         match thing.what {
-            What::Fact(fact) => Ok(Event {
+            Item::Fact(fact) => Ok(Event {
                 id,
                 form: Form::Fact,
                 owner: thing.owner,
@@ -89,10 +90,10 @@ impl MemoryService {
                 created_at: fact.created_at,
                 processed: true,
             }),
-            What::Record(parts) => {
-                let first = parts.first().ok_or_else(|| by_id::no_memory(&id))?;
+            Item::Record(parts) => {
+                let first = parts.first().ok_or_else(|| Error::no_memory(&id))?;
                 if parts.iter().any(is_deleted) {
-                    return Err(by_id::no_memory(&id));
+                    return Err(Error::no_memory(&id));
                 }
                 Ok(Event {
                     id,

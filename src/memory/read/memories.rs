@@ -7,15 +7,17 @@ use jiff::Timestamp;
 
 use crate::memory::{
     Error, Result,
+    access::Caller,
     change::replacement::Replaced,
     filter::Filter,
-    model::{Caller, Owner, Uuid},
+    model::{Owner, Uuid},
     people::owners::Owners,
-    read::by_id::{Thing, What},
-    record::view::{self, Form, Memory, Source},
-    search::candidates,
-    search::query::Whose,
-    search::restriction::Condition,
+    read::by_id::{Item, Located},
+    read::list_cache::{Entry, ListKey, Listed},
+    record::sources::sources,
+    record::view::{self, Form, Memory, SourceView},
+    search::query::Selector,
+    search::restriction::Restriction,
     service::MemoryService,
 };
 use crate::zep::{Page, TimeOrder, limits::PAGE_ITEMS};
@@ -59,33 +61,6 @@ pub struct MemoryPage {
     pub truncated: bool,
 }
 
-/// All entries of a list, in order.
-#[derive(Debug, Default)]
-pub(crate) struct Listed {
-    entries: Vec<Entry>,
-    before: Timestamp,
-    truncated: bool,
-}
-
-/// One entry of a list.
-#[derive(Debug)]
-struct Entry {
-    time: Option<Timestamp>,
-    form: Form,
-    id: Uuid,
-    owner: Arc<Owner>,
-}
-
-/// The key under which a list is kept for its later pages.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ListKey {
-    /// Lists hold what their caller may read.
-    caller: Caller,
-    filter: Filter,
-    include_invalid: bool,
-    before: Timestamp,
-}
-
 impl MemoryService {
     /// A page of memories. The first page reads all facts and episodes of the owners, since Zep
     /// neither orders facts by when they happened nor counts; the pages that follow within a minute
@@ -125,7 +100,7 @@ impl MemoryService {
             return Ok(listed);
         }
         let Owners { owners, truncated } = self.owners_in_reach(caller, &query.filter).await?;
-        let whose = Whose::Filter(query.filter.clone());
+        let whose = Selector::Filter(query.filter.clone());
         let mut reading = Reading {
             service: self,
             query,
@@ -185,7 +160,7 @@ impl MemoryService {
         let facts = self.zep().facts_by_id(owner, &ids).await?;
         let cited: HashSet<&Uuid> = facts.iter().flat_map(|fact| &fact.episodes).collect();
         let cited: Vec<Uuid> = cited.into_iter().cloned().collect();
-        let sources = candidates::sources(self.zep(), owner, &cited).await?;
+        let sources = sources(self.zep(), owner, &cited).await?;
         Ok(facts
             .into_iter()
             .map(|fact| view::fact(fact, &sources, owner))
@@ -199,9 +174,9 @@ impl MemoryService {
         }
         let mut texts = Vec::new();
         for episode in self.zep().episodes_by_id(owner, &ids).await? {
-            let thing = Thing {
+            let thing = Located {
                 owner: owner.clone(),
-                what: What::Record(self.all_parts(owner, episode).await?),
+                what: Item::Record(self.all_parts(owner, episode).await?),
             };
             texts.extend(self.shown(thing).await?);
         }
@@ -219,7 +194,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    async fn read(&mut self, owner: Owner, condition: &Condition) -> Result<()> {
+    async fn read(&mut self, owner: Owner, condition: &Restriction) -> Result<()> {
         let sources = match self.episodes(&owner, condition).await {
             // An unknown owner has nothing to list.
             Err(Error::Zep(error)) if error.is_not_found() => return Ok(()),
@@ -237,8 +212,8 @@ impl Reading<'_> {
     async fn episodes(
         &mut self,
         owner: &Owner,
-        condition: &Condition,
-    ) -> Result<HashMap<Uuid, Source>> {
+        condition: &Restriction,
+    ) -> Result<HashMap<Uuid, SourceView>> {
         let zep = self.service.zep();
         let mut pages = zep.episodes(owner, TimeOrder::NewestFirst, PAGE_ITEMS);
         let mut sources = HashMap::new();
@@ -247,7 +222,7 @@ impl Reading<'_> {
             let goes_on = self.goes_on(&page);
             for episode in page.items {
                 let size = episode.content.len() + size_of(&episode.metadata);
-                let mut source = Source::of(episode, owner);
+                let mut source = SourceView::of(episode, owner);
                 if condition.filter.is_none() {
                     // Content that no filter looks at is not kept.
                     held += size - source.text.len();
@@ -271,8 +246,8 @@ impl Reading<'_> {
     async fn facts(
         &mut self,
         owner: &Arc<Owner>,
-        condition: &Condition,
-        sources: &HashMap<Uuid, Source>,
+        condition: &Restriction,
+        sources: &HashMap<Uuid, SourceView>,
         replaced: &Replaced,
     ) -> Result<HashSet<Uuid>> {
         let zep = self.service.zep();
@@ -317,8 +292,8 @@ impl Reading<'_> {
     fn texts(
         &mut self,
         owner: &Arc<Owner>,
-        condition: &Condition,
-        sources: &HashMap<Uuid, Source>,
+        condition: &Restriction,
+        sources: &HashMap<Uuid, SourceView>,
         replaced: &Replaced,
         cited: &HashSet<Uuid>,
     ) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod by_id;
 pub(crate) mod events;
+pub(crate) mod list_cache;
 pub(crate) mod memories;
 pub(crate) mod session;
 pub(crate) mod sessions;

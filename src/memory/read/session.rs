@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::memory::{
     Error, Result,
-    access::Right,
-    model::{Caller, MemoryKind, Owner, Record, Scope, SessionId, UserId, Uuid},
+    access::{Caller, Right},
+    model::{MemoryKind, Owner, Record, Scope, SessionId, UserId, Uuid},
     record::assemble::{Assembly, StoredPart, assemble},
     service::MemoryService,
 };

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use crate::memory::{
     Error, Result,
-    access::Right,
-    model::{Caller, Owner, Scope, SessionId, UserId},
+    access::{Caller, Right},
+    model::{Owner, Scope, SessionId, UserId},
     service::MemoryService,
 };
 use crate::zep::{Thread, ThreadId, Window};

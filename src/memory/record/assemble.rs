@@ -198,6 +198,13 @@ fn put_together(group: &[&(StoredPart, Unpacked)], places: &[usize], joined: Joi
     }
 }
 
+/// The record assembled from these episodes; `None` if it is deleted as far as Zep allows, or its
+/// first part is missing.
+pub(crate) fn whole(parts: Vec<Episode>) -> Option<Assembled> {
+    let parts = parts.into_iter().map(StoredPart::from).collect();
+    assemble(parts).records.into_iter().next()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Map, Value, json};

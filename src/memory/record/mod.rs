@@ -4,4 +4,5 @@
 pub mod assemble;
 pub(crate) mod draft;
 pub mod fit;
+pub(crate) mod sources;
 pub(crate) mod view;

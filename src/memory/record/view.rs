@@ -124,7 +124,7 @@ pub(crate) fn categories(metadata: &Map<String, Value>) -> Vec<&str> {
 
 /// What a fact shows of one of its source episodes.
 #[derive(Debug, Clone)]
-pub(crate) struct Source {
+pub(crate) struct SourceView {
     pub(crate) id: Uuid,
     pub(crate) text: String,
     pub(crate) session: Option<String>,
@@ -148,7 +148,7 @@ pub(crate) struct Source {
     pub(crate) form: Form,
 }
 
-impl Source {
+impl SourceView {
     /// The view of an owner's episode.
     pub(crate) fn of(episode: Episode, owner: &Owner) -> Self {
         let Unpacked {
@@ -217,7 +217,7 @@ fn agent_of(owner: &Owner, marked: Option<&AgentId>) -> Option<String> {
 }
 
 /// A fact with what its sources say. Unknown sources are skipped.
-pub(crate) fn fact(fact: Fact, sources: &HashMap<Uuid, Source>, owner: &Owner) -> Memory {
+pub(crate) fn fact(fact: Fact, sources: &HashMap<Uuid, SourceView>, owner: &Owner) -> Memory {
     let own = own_fields(&fact);
     let known = sources_of(&fact, sources);
     Memory {
@@ -246,7 +246,10 @@ pub(crate) fn is_in_force(fact: &Fact) -> bool {
 }
 
 /// The known sources of a fact.
-pub(crate) fn sources_of<'a>(fact: &Fact, sources: &'a HashMap<Uuid, Source>) -> Vec<&'a Source> {
+pub(crate) fn sources_of<'a>(
+    fact: &Fact,
+    sources: &'a HashMap<Uuid, SourceView>,
+) -> Vec<&'a SourceView> {
     let known = fact.episodes.iter().filter_map(|id| sources.get(id));
     known.collect()
 }
@@ -269,8 +272,8 @@ pub(crate) fn own_fields(fact: &Fact) -> OwnFields {
 
 /// The value on which all sources agree.
 fn agreed<'a, T: PartialEq + ?Sized>(
-    sources: &[&'a Source],
-    what: impl Fn(&'a Source) -> Option<&'a T>,
+    sources: &[&'a SourceView],
+    what: impl Fn(&'a SourceView) -> Option<&'a T>,
 ) -> Option<&'a T> {
     let (first, rest) = sources.split_first()?;
     let said = what(first)?;
@@ -280,7 +283,7 @@ fn agreed<'a, T: PartialEq + ?Sized>(
 }
 
 /// The fields on which all sources agree.
-fn shared_fields(sources: &[&Source]) -> Map<String, Value> {
+fn shared_fields(sources: &[&SourceView]) -> Map<String, Value> {
     let Some((first, rest)) = sources.split_first() else {
         return Map::new();
     };

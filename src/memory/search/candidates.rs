@@ -8,14 +8,15 @@ use crate::memory::{
     change::replacement::Replaced,
     model::{Owner, Uuid},
     record::assemble::{StoredPart, assemble},
-    record::view::{self, Form, Memory, Source},
+    record::sources::sources,
+    record::view::{self, Form, Memory, SourceView},
     search::narrow::{Matching, matching},
     search::query::SearchQuery,
-    search::restriction::Condition,
+    search::restriction::Restriction,
     service::MemoryService,
 };
 use crate::zep::{
-    Fact, Found, Graphs, Reranker, Search, SearchScope, Window, Zep,
+    Fact, Found, Reranker, Search, SearchScope, Window, Zep,
     limits::{FILTER_UUIDS, SEARCH_RESULTS},
 };
 
@@ -42,18 +43,18 @@ struct LookedAt {
 }
 
 /// Searches one owner's graph.
-pub(crate) struct Finder<'a> {
+pub(crate) struct OwnerSearch<'a> {
     pub(crate) service: &'a MemoryService,
     pub(crate) owner: Owner,
     /// The query, shortened to Zep's limit.
     pub(crate) text: &'a str,
     pub(crate) asked: &'a SearchQuery,
-    pub(crate) condition: Condition,
+    pub(crate) condition: Restriction,
     /// Decides the order of results and the meaning of scores.
     pub(crate) reranker: Reranker,
 }
 
-impl Finder<'_> {
+impl OwnerSearch<'_> {
     pub(crate) async fn facts_then_episodes(&self) -> Result<FoundThere> {
         let limit = self.asked.limit as usize;
         let (mut found, cited) = self.facts(limit).await?;
@@ -112,7 +113,7 @@ impl Finder<'_> {
     }
 
     /// The hidden episodes among these; deletions of replaced ones are finished.
-    async fn replaced(&self, sources: &HashMap<Uuid, Source>) -> Result<Replaced> {
+    async fn replaced(&self, sources: &HashMap<Uuid, SourceView>) -> Result<Replaced> {
         let replaced = Replaced::among(self.service, &self.owner, sources.values()).await?;
         replaced.finish(self.service, &self.owner);
         Ok(replaced)
@@ -121,7 +122,7 @@ impl Finder<'_> {
     fn admit(
         &self,
         facts: Vec<Fact>,
-        sources: &HashMap<Uuid, Source>,
+        sources: &HashMap<Uuid, SourceView>,
         replaced: &Replaced,
         looked_at: &mut LookedAt,
     ) {
@@ -150,7 +151,7 @@ impl Finder<'_> {
     }
 
     /// The source episodes of these facts, the first ones of each fact first, in one list call.
-    async fn sources(&self, facts: &[Fact]) -> Result<HashMap<Uuid, Source>> {
+    async fn sources(&self, facts: &[Fact]) -> Result<HashMap<Uuid, SourceView>> {
         let most = facts.iter().map(|fact| fact.episodes.len()).max();
         let mut asked = Vec::new();
         let mut seen = HashSet::new();
@@ -168,10 +169,10 @@ impl Finder<'_> {
         let found = self.run(SearchScope::Episodes, &[]).await?;
         // Zep cannot narrow a search for episodes to some of them.
         let is_cut = !self.condition.is_none() && found.episodes.len() >= SEARCH_RESULTS as usize;
-        let all: Vec<(Source, _)> = found
+        let all: Vec<(SourceView, _)> = found
             .episodes
             .into_iter()
-            .map(|episode| (Source::of(episode.clone(), &self.owner), episode))
+            .map(|episode| (SourceView::of(episode.clone(), &self.owner), episode))
             .collect();
         let sources = all.iter().map(|(source, _)| source);
         let replaced = Replaced::among(self.service, &self.owner, sources).await?;
@@ -289,17 +290,4 @@ impl Finder<'_> {
     fn zep(&self) -> &dyn Zep {
         self.service.zep()
     }
-}
-
-/// These episodes of an owner.
-pub(crate) async fn sources(
-    graphs: &dyn Graphs,
-    owner: &Owner,
-    asked: &[Uuid],
-) -> Result<HashMap<Uuid, Source>> {
-    let found = graphs.episodes_by_id(owner, asked).await?;
-    Ok(found
-        .into_iter()
-        .map(|episode| (episode.uuid.clone(), Source::of(episode, owner)))
-        .collect())
 }

@@ -2,5 +2,6 @@
 
 pub(crate) mod candidates;
 pub(crate) mod narrow;
+pub(crate) mod owners;
 pub(crate) mod query;
 pub(crate) mod restriction;

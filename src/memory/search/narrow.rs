@@ -3,8 +3,8 @@
 use crate::memory::{
     Result,
     model::{Owner, Uuid},
-    record::view::Source,
-    search::restriction::Condition,
+    record::view::SourceView,
+    search::restriction::Restriction,
 };
 use crate::zep::{
     Graphs, ThreadId, Threads, TimeOrder, Window, Zep,
@@ -28,7 +28,7 @@ pub(crate) struct Matching {
 pub(crate) async fn matching(
     zep: &dyn Zep,
     owner: &Owner,
-    condition: &Condition,
+    condition: &Restriction,
 ) -> Result<Matching> {
     match &condition.session {
         // A session can be read on its own.
@@ -41,7 +41,7 @@ async fn of_session(
     threads: &dyn Threads,
     owner: &Owner,
     thread: &ThreadId,
-    condition: &Condition,
+    condition: &Restriction,
 ) -> Result<Matching> {
     let newest = Window::Last {
         limit: MAX_READ as u32,
@@ -53,14 +53,14 @@ async fn of_session(
         ..Matching::default()
     };
     let sources = page.messages.into_iter().rev();
-    for source in sources.filter_map(|message| Source::of_message(message, thread, owner)) {
+    for source in sources.filter_map(|message| SourceView::of_message(message, thread, owner)) {
         found.admit(source, owner, condition);
     }
     found.cut();
     Ok(found)
 }
 
-async fn listed(graphs: &dyn Graphs, owner: &Owner, condition: &Condition) -> Result<Matching> {
+async fn listed(graphs: &dyn Graphs, owner: &Owner, condition: &Restriction) -> Result<Matching> {
     let filter = condition.filter.as_ref();
     let earliest = filter.and_then(|filter| filter.created_between().0);
     let mut pages = graphs.episodes(owner, TimeOrder::NewestFirst, PAGE_ITEMS);
@@ -72,7 +72,7 @@ async fn listed(graphs: &dyn Graphs, owner: &Owner, condition: &Condition) -> Re
         for episode in page.items {
             let placed = episode.created_at;
             too_old = earliest.is_some() && placed.is_some() && placed < earliest;
-            found.admit(Source::of(episode, owner), owner, condition);
+            found.admit(SourceView::of(episode, owner), owner, condition);
         }
         // Downwards in time: what follows is older still.
         if page.is_last || too_old {
@@ -88,7 +88,7 @@ async fn listed(graphs: &dyn Graphs, owner: &Owner, condition: &Condition) -> Re
 }
 
 impl Matching {
-    fn admit(&mut self, source: Source, owner: &Owner, condition: &Condition) {
+    fn admit(&mut self, source: SourceView, owner: &Owner, condition: &Restriction) {
         if !source.deleted && condition.admits_source(&source, owner) {
             self.episodes.push(source.id);
         }

@@ -3,13 +3,13 @@
 use crate::memory::{
     filter::{Candidate, Filter},
     model::{AgentId, AppId, Owner, SessionId, Uuid},
-    record::view::{self, Form, Memory, Source},
+    record::view::{self, Form, Memory, SourceView},
 };
 use crate::zep::ThreadId;
 
 /// Restrictions that Zep's search does not support.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Condition {
+pub(crate) struct Restriction {
     /// Only this session and its thread.
     pub(crate) session: Option<(SessionId, ThreadId)>,
     /// Only what this agent stored.
@@ -20,7 +20,7 @@ pub(crate) struct Condition {
     pub(crate) filter: Option<Filter>,
 }
 
-impl Condition {
+impl Restriction {
     /// Whether nothing is restricted.
     pub(crate) fn is_none(&self) -> bool {
         self.session.is_none()
@@ -52,7 +52,7 @@ impl Condition {
     }
 
     /// Whether a stored episode, possibly a part of a record, meets it.
-    pub(crate) fn admits_source(&self, source: &Source, owner: &Owner) -> bool {
+    pub(crate) fn admits_source(&self, source: &SourceView, owner: &Owner) -> bool {
         self.admits_candidate(&Candidate {
             ids: &[source.id.as_str()],
             text: &source.text,
@@ -69,7 +69,7 @@ impl Condition {
 
     /// Whether a fact meets it: as shown, or in the place of any of its sources. A fact of two
     /// sessions belongs to both. A fact changed here is judged by its own text and fields.
-    pub(crate) fn admits_fact(&self, fact: &Memory, sources: &[&Source]) -> bool {
+    pub(crate) fn admits_fact(&self, fact: &Memory, sources: &[&SourceView]) -> bool {
         if self.is_none() || self.admits(fact) {
             return true;
         }

@@ -1,28 +1,27 @@
 //! Imported records, with ids and times of their own: written and compared by migrations.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use tokio::sync::OwnedMutexGuard;
 
+pub use crate::memory::write::locks::ImportTurn;
 use crate::memory::{
     Error, Result,
-    access::Right,
+    access::{Caller, Right},
     model::{
-        AgentId, AppId, Caller, MemoryKind, Owner, Place, RecordId, SessionId, TimeOrigin, UserId,
-        Uuid,
+        AgentId, AppId, MemoryKind, Owner, Place, RecordId, SessionId, TimeOrigin, UserId, Uuid,
     },
     record::assemble::StoredPart,
-    record::draft::{Outgoing, Stored},
-    record::fit::{self, Speaker},
+    record::draft::{self, Draft, Stored},
+    record::fit::{self, Carrier, Ours, Speaker},
     service::MemoryService,
     sessions::Threads,
-    write::job::{Known, Write},
+    write::job::{Known, WriteJob},
 };
 use crate::zep::{
-    DataType, Episode, Pages, PartNo, ThreadId, ThreadPages, TimeOrder, Zep, limits::PAGE_ITEMS,
+    self, DataType, Episode, Pages, PartNo, ThreadId, ThreadPages, TimeOrder, Zep,
+    limits::PAGE_ITEMS,
 };
 
 /// A record to import.
@@ -56,7 +55,7 @@ impl Imported {
     /// # Errors
     /// [`crate::memory::Error::Invalid`] names the field that cannot be stored, and why.
     pub fn parts(&self, place: &Place) -> Result<usize> {
-        Outgoing::imported(self.clone(), place.carrier()).part_count()
+        draft_of(self.clone(), Carrier::at(place)).part_count()
     }
 }
 
@@ -76,17 +75,9 @@ impl From<StoredParts> for Stored {
     }
 }
 
-/// An importer's turn for one owner. One at a time in this process: two importers would each find
-/// nothing stored and write everything twice. Writes hold it until they are finished.
-#[derive(Debug, Clone)]
-pub struct ImportTurn {
-    owner: Owner,
-    _held: Arc<OwnedMutexGuard<()>>,
-}
-
 /// A user's sessions at one moment.
 #[derive(Debug, Clone)]
-pub struct Sessions(Threads);
+pub struct UserSessions(Threads);
 
 /// The stored parts of one place, page by page, oldest first. Holds one page.
 #[derive(Debug)]
@@ -139,21 +130,21 @@ impl MemoryService {
     /// [`crate::memory::Error::Forbidden`] if the caller may not reach the owner.
     pub async fn import_turn(&self, caller: &Caller, owner: &Owner) -> Result<ImportTurn> {
         caller.may(Right::Migrate, owner)?;
-        let held = self.inner.imports.of(owner).lock_owned().await;
-        Ok(ImportTurn {
-            owner: owner.clone(),
-            _held: Arc::new(held),
-        })
+        Ok(ImportTurn::wait(&self.inner.imports, owner).await)
     }
 
     /// The sessions of a user; `None` if the user does not exist. One request.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`] if the caller may not reach the user, [`crate::memory::Error::Zep`] if Zep fails.
-    pub async fn sessions_of(&self, caller: &Caller, user: &UserId) -> Result<Option<Sessions>> {
+    pub async fn sessions_of(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+    ) -> Result<Option<UserSessions>> {
         caller.may(Right::Migrate, &Owner::User(user.clone()))?;
         match self.zep().user_threads(user).await {
-            Ok(threads) => Ok(Some(Sessions(Threads::of(threads)))),
+            Ok(threads) => Ok(Some(UserSessions(Threads::of(threads)))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -164,7 +155,7 @@ impl MemoryService {
         &self,
         user: &UserId,
         session: &SessionId,
-        known: &Sessions,
+        known: &UserSessions,
     ) -> Option<ThreadId> {
         known.0.find(user, session)
     }
@@ -231,7 +222,7 @@ impl MemoryService {
         stored: Option<StoredParts>,
     ) -> Result<()> {
         caller.may(Right::Migrate, &place.owner())?;
-        assert_eq!(turn.owner, place.owner(), "it is another owner's turn");
+        assert_eq!(*turn.owner(), place.owner(), "it is another owner's turn");
         let Some(first) = records.first() else {
             return Ok(());
         };
@@ -240,12 +231,12 @@ impl MemoryService {
             None => Known::LookFirst,
             Some(parts) => Known::Stored(parts.into()),
         };
-        let carrier = place.carrier();
+        let carrier = Carrier::at(place);
         let records = records
             .into_iter()
-            .map(|record| Outgoing::imported(record, carrier))
+            .map(|record| draft_of(record, carrier))
             .collect();
-        let write = Write {
+        let write = WriteJob {
             service: self.clone(),
             place: place.clone(),
             records,
@@ -307,4 +298,27 @@ pub fn part_of(part: &StoredPart) -> Option<PartOf> {
         number: unpacked.part,
         time: ours.marks.time,
     })
+}
+
+/// A draft of an imported record.
+fn draft_of(record: Imported, carrier: Carrier) -> Draft {
+    let mut ours = Ours::new(record.id);
+    ours.memory_type = record.kind;
+    ours.migration_source = Some(record.source);
+    ours.agent = record.agent;
+    ours.app = record.app;
+    ours.marks.time = record.time;
+    let (role, name) = match record.speaker {
+        Some(speaker) => draft::spoken(speaker, &mut ours, carrier),
+        None => (zep::Role::User, None),
+    };
+    Draft {
+        ours,
+        role,
+        name,
+        content: record.content,
+        created_at: record.created_at,
+        metadata: record.metadata,
+        carrier,
+    }
 }

@@ -8,17 +8,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::memory::{
     Error, PartlyStored, Result,
-    model::{GraphId, Owner, Place, RecordId, SessionId, UserId},
+    model::{GraphId, Owner, Place, RecordId, SessionId, UserId, Uuid},
+    people::creation::create_owner,
     record::assemble::{StoredPart, assemble},
-    record::draft::{Outgoing, Stored},
+    record::draft::{Draft, Stored},
     record::fit::{Carrier, FittedPart, Level},
     service::MemoryService,
-    sessions::make_user,
-    write::import::ImportTurn,
-    write::request::AddedMemory,
+    write::locks::ImportTurn,
 };
 use crate::zep::{
-    self, DataType, Graphs, NewEpisode, NewMessage, Outcome, RecordMark, ThreadId, Threads, Zep,
+    self, DataType, Graphs, NewEpisode, NewMessage, Outcome, RecordMark, ThreadId, Threads,
     limits::MESSAGES_PER_CALL,
 };
 
@@ -33,12 +32,21 @@ pub(crate) enum Known {
     Stored(Stored),
 }
 
+/// One stored record.
+#[derive(Debug, Clone)]
+pub struct AddedMemory {
+    /// Zep's id of its first part.
+    pub id: Uuid,
+    /// The content.
+    pub content: String,
+}
+
 /// One call's write, run on a task of its own.
 #[derive(Debug)]
-pub(crate) struct Write {
+pub(crate) struct WriteJob {
     pub(crate) service: MemoryService,
     pub(crate) place: Place,
-    pub(crate) records: Vec<Outgoing>,
+    pub(crate) records: Vec<Draft>,
     pub(crate) key: RecordId,
     pub(crate) known: Known,
     /// The importer's turn, held until the write is finished even if its caller is gone.
@@ -46,7 +54,7 @@ pub(crate) struct Write {
     pub(crate) turn: Option<ImportTurn>,
 }
 
-impl Write {
+impl WriteJob {
     /// Stores the records. If the future is dropped (a cancelled call), the write continues in the
     /// background until the current request is answered and its record complete.
     pub(crate) async fn finish_even_if_dropped(self) -> Result<Vec<AddedMemory>> {
@@ -313,7 +321,7 @@ impl Write {
                     Ok(()) => break,
                     Err(error) if error.is_not_found() && !made => {
                         made = true;
-                        if let Err(error) = make_owner(zep, owner).await {
+                        if let Err(error) = create_owner(zep, owner).await {
                             return Err(self.stopped(&stored, error));
                         }
                     }
@@ -338,7 +346,7 @@ impl Write {
         &self,
         zep: &dyn Graphs,
         owner: &Owner,
-        record: &Outgoing,
+        record: &Draft,
         parts: &[FittedPart],
         stored: &mut Stored,
     ) -> zep::Result<()> {
@@ -424,22 +432,6 @@ impl Write {
             cause,
         }))
     }
-}
-
-async fn make_owner(zep: &dyn Zep, owner: &Owner) -> zep::Result<()> {
-    match owner {
-        Owner::User(user) => make_user(zep, user).await,
-        Owner::Graph(graph) => match make_graph(zep, graph).await {
-            Err(error) if error.is_conflict() => Ok(()),
-            outcome => outcome,
-        },
-    }
-}
-
-pub(crate) async fn make_graph(zep: &dyn Graphs, graph: &GraphId) -> zep::Result<()> {
-    let description = "What an agent remembers for itself";
-    let made = zep.create_graph(graph, graph.as_str(), description).await;
-    made.map(drop)
 }
 
 /// Whether a refusal may be for length although the content is under the limit, since Zep does not

@@ -1,10 +1,12 @@
 //! One lock per key, kept while it is held or awaited.
 
+use crate::memory::model::Owner;
 use std::{
     collections::HashMap,
     hash::Hash,
     sync::{Arc, Mutex, PoisonError, Weak},
 };
+use tokio::sync::OwnedMutexGuard;
 
 /// The locks.
 #[derive(Debug)]
@@ -27,5 +29,29 @@ impl<K: Clone + Eq + Hash> Locks<K> {
         let lock = Arc::new(tokio::sync::Mutex::new(()));
         locks.insert(key.clone(), Arc::downgrade(&lock));
         lock
+    }
+}
+
+/// An importer's turn for one owner. One at a time in this process: two importers would each find
+/// nothing stored and write everything twice. Writes hold it until they are finished.
+#[derive(Debug, Clone)]
+pub struct ImportTurn {
+    owner: Owner,
+    _held: Arc<OwnedMutexGuard<()>>,
+}
+
+impl ImportTurn {
+    /// Waits for the owner's turn.
+    pub(crate) async fn wait(locks: &Locks<Owner>, owner: &Owner) -> Self {
+        let held = locks.of(owner).lock_owned().await;
+        Self {
+            owner: owner.clone(),
+            _held: Arc::new(held),
+        }
+    }
+
+    /// Whose turn it is.
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
     }
 }

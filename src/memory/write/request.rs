@@ -1,16 +1,18 @@
 //! Adding memories: the request, the answer, and where records go.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::memory::{
-    Result,
-    access::Right,
-    model::{Caller, MemoryKind, Owner, Place, RecordId, Scope, SessionId, Uuid},
-    record::draft::Outgoing,
+    Error, Result,
+    access::{Caller, Right},
+    model::{MemoryKind, Owner, Place, RecordId, Scope, SessionId},
+    record::draft::{self, Draft},
+    record::fit::{Carrier, Level, Ours, Speaker},
     service::MemoryService,
-    write::job::{Known, Write},
+    write::job::{AddedMemory, Known, WriteJob},
 };
+use crate::zep;
 
 /// The most messages of one call.
 pub const MAX_MESSAGES: usize = 1_000;
@@ -63,15 +65,6 @@ pub struct Added {
     pub text_ignored: bool,
 }
 
-/// One stored record.
-#[derive(Debug, Clone)]
-pub struct AddedMemory {
-    /// Zep's id of its first part.
-    pub id: Uuid,
-    /// The content.
-    pub content: String,
-}
-
 impl MemoryService {
     /// Stores memories: messages in their session (without one, in the user's default session), a
     /// text with a session as a user message, a text without one as an episode of its own.
@@ -96,9 +89,9 @@ impl MemoryService {
             None => Known::New,
         };
         let key = new.idempotency_key.clone().unwrap_or_else(RecordId::fresh);
-        let write = Write {
+        let write = WriteJob {
             service: self.clone(),
-            records: Outgoing::of_call(new, &key, place.carrier())?,
+            records: drafts(new, &key, Carrier::at(&place))?,
             place,
             key,
             known,
@@ -112,4 +105,97 @@ impl MemoryService {
             text_ignored,
         })
     }
+}
+
+/// Turns a call into records, and checks that each fits.
+fn drafts(new: NewMemories, key: &RecordId, carrier: Carrier) -> Result<Vec<Draft>> {
+    let NewMemories {
+        scope,
+        text,
+        messages,
+        metadata,
+        kind,
+        created_at,
+        idempotency_key: _,
+    } = new;
+    let now = draft::now();
+    let mut ours = Ours::new(key.clone());
+    ours.memory_type = kind;
+    // An agent's own graph needs no mark of the agent.
+    ours.agent = scope
+        .agent
+        .filter(|_| scope.user.is_some() || scope.session.is_some());
+    ours.app = scope.app;
+    if messages.is_empty() {
+        let content = text.ok_or_else(|| {
+            Error::invalid("text", "is missing; give `text`, `messages`, or both")
+        })?;
+        let record = Draft {
+            ours,
+            role: zep::Role::User,
+            name: None,
+            content,
+            created_at: created_at.unwrap_or(now),
+            metadata,
+            carrier,
+        };
+        record
+            .fit(Level::Normal)
+            .map_err(|error| draft::named(&error, "text", "metadata"))?;
+        return Ok(vec![record]);
+    }
+    if messages.len() > MAX_MESSAGES {
+        let problem = format!(
+            "has {} entries; one call takes at most {MAX_MESSAGES}: send them in several calls",
+            messages.len()
+        );
+        return Err(Error::invalid("messages", problem));
+    }
+    messages
+        .into_iter()
+        .enumerate()
+        .map(|(index, turn)| {
+            let mut ours = ours.clone();
+            ours.record = key.nth(index);
+            // Undated turns of one call get consecutive times.
+            let said = turn.created_at.or(created_at);
+            let time = said.unwrap_or_else(|| after(now, index));
+            let record = of_turn(turn, ours, &metadata, time, carrier);
+            record.fit(Level::Normal).map_err(|error| {
+                let content = format!("messages[{index}].content");
+                draft::named(&error, &content, "metadata")
+            })?;
+            Ok(record)
+        })
+        .collect()
+}
+
+fn of_turn(
+    turn: NewTurn,
+    mut ours: Ours,
+    metadata: &Map<String, Value>,
+    created_at: Timestamp,
+    carrier: Carrier,
+) -> Draft {
+    let speaker = Speaker {
+        role: turn.role,
+        name: turn.name,
+    };
+    let (role, name) = draft::spoken(speaker, &mut ours, carrier);
+    let mut metadata = metadata.clone();
+    metadata.extend(turn.metadata);
+    Draft {
+        ours,
+        role,
+        name,
+        content: turn.content,
+        created_at,
+        metadata,
+        carrier,
+    }
+}
+
+fn after(time: Timestamp, index: usize) -> Timestamp {
+    let later = SignedDuration::from_micros(i64::try_from(index).unwrap_or(0));
+    time.checked_add(later).unwrap_or(time)
 }

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 use zep_mcp_server::config::AccessSettings;
 use zep_mcp_server::http::access::{Access, Subject, authenticate, fresh};
-use zep_mcp_server::memory::model::Caller;
+use zep_mcp_server::memory::access::Caller;
 
 use super::world::{client, listen_with};
 

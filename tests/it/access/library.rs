@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use serde_json::Map;
 use zep_mcp_server::memory::access::{Allowed, Grant, Role};
 use zep_mcp_server::memory::import::Imported;
-use zep_mcp_server::memory::model::{
-    AgentId, Caller, Owner, Place, RecordId, SessionId, TimeOrigin, UserId, Uuid,
-};
 use zep_mcp_server::memory::profile::Profile;
 use zep_mcp_server::memory::{Error, MemoryService};
+use zep_mcp_server::memory::{
+    access::Caller,
+    model::{AgentId, Owner, Place, RecordId, SessionId, TimeOrigin, UserId, Uuid},
+};
 use zep_mcp_server::zep::ThreadId;
 
 use super::world::{Backend, World};

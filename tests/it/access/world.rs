@@ -21,9 +21,12 @@ use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::mcp::MemoryServer;
 use zep_mcp_server::memory::access::Role;
 use zep_mcp_server::memory::filter::Filter;
-use zep_mcp_server::memory::model::{AgentId, AppId, Caller, MemoryKind, Scope, SessionId, UserId};
 use zep_mcp_server::memory::{
     BrowseQuery, Form, MemoryService, NewMemories, NewTurn, PageOf, SessionQuery,
+};
+use zep_mcp_server::memory::{
+    access::Caller,
+    model::{AgentId, AppId, MemoryKind, Scope, SessionId, UserId},
 };
 use zep_mcp_server::zep::Zep;
 

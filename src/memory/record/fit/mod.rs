@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde_json::{Map, Value};
 
+use crate::memory::model::Place;
 use crate::zep::{Metadata, PartNo, RecordMark, limits};
 
 pub use gap::Gap;
@@ -118,6 +119,16 @@ pub enum Carrier {
     Message,
     /// An episode of a graph.
     Episode,
+}
+
+impl Carrier {
+    /// The form of records at a place.
+    pub(crate) fn at(place: &Place) -> Self {
+        match place {
+            Place::Session(..) => Self::Message,
+            Place::Graph(_) => Self::Episode,
+        }
+    }
 }
 
 /// The size at which content is split.
