@@ -23,8 +23,8 @@ Environment:
                         read export files. Unset: none. Not from .env.
   ZEP_MCP_TOOLS         all | core | tool names separated by commas: the tools to offer. Default:
                         all. core: the five native ones.
-  ZEP_MCP_CONFIRM       elicit | never. Whether the user confirms the deletion of all memories of
-                        somebody, if the host can ask. Default: elicit. Not from .env.
+  ZEP_MCP_CONFIRM       elicit | never. Whether the user confirms the deletion of all memories
+                        of a user or agent, if the host can ask. Default: elicit. Not from .env.
   LOG_LEVEL             error | warn | info | debug | trace. Default: info. Logs go to stderr. At
                         info and above they contain no memories.
   LOG_FORMAT            text | json. Default: text.
