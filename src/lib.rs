@@ -14,10 +14,9 @@
 //! - [`http`]: the same door on a network, for many at once: Streamable HTTP and SSE, and what bounds
 //!   them; `http/access/` says who is let in and as whom.
 //! - [`emulator`]: the embedded store behind Zep's own HTTP API, for tests and rehearsals.
-//! - [`migration`]: moving memories over, and proving that they arrived: source, plan, write,
-//!   validate, report.
-//! - [`mem0`]: where they come from: what exports look like, and what things in them mean. Knows
-//!   nothing of Zep.
+//! - [`migration`]: moving memories over, and proving that they arrived: plan, write, validate,
+//!   report.
+//! - [`sources`]: where they come from: a trait, and export files. Knows nothing of Zep.
 //! - [`memory`]: the domain. Whose memory something is, which thread a session is, how long content
 //!   and nested metadata are made to fit and come back whole, and in what order things are written
 //!   so that none is lost or doubled. Knows no MCP, no HTTP, no wire format.
@@ -38,9 +37,9 @@ pub mod emulator;
 pub mod http;
 pub mod local;
 pub mod mcp;
-pub mod mem0;
 pub mod memory;
 pub mod migration;
+pub mod sources;
 pub mod telemetry;
 mod time;
 pub mod zep;

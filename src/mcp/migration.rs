@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::{error::ToolError, server::MemoryServer};
 use crate::config::Setting;
-use crate::mem0::SourceUser;
 use crate::memory::access::Right;
 use crate::memory::model::{Owner, SessionId, UserId};
-use crate::migration::{self, ImportDir, Migrator, Request, Selection, Source};
+use crate::migration::{self, Migrator, Request, Selection};
+use crate::sources::{Export, ImportDir, SourceUser};
 
 /// The most errors, notes and issues in a tool's answer. The command line lists all.
 const MAX_ANSWERED: usize = 50;
@@ -92,7 +92,7 @@ impl MemoryServer {
         user: &UserArg,
         data: Option<Value>,
         file: Option<&str>,
-    ) -> Result<Option<Source>, ToolError> {
+    ) -> Result<Option<Export>, ToolError> {
         let refuse = |detail: String| Err(ToolError::argument(detail));
         match (data, file) {
             (Some(_), Some(_)) => refuse("give `data` or `file`, not both".into()),
@@ -102,9 +102,9 @@ impl MemoryServer {
                 if of_user && !data.contains_key("id") && !data.contains_key("user_id") {
                     data.insert("id".into(), user.id.trim().into());
                 }
-                Ok(Some(Source::value(&data.into())))
+                Ok(Some(Export::value(&data.into())))
             }
-            (Some(data @ Value::Array(_)), None) => Ok(Some(Source::value(&data))),
+            (Some(data @ Value::Array(_)), None) => Ok(Some(Export::value(&data))),
             (Some(_), None) => refuse("`data` must be an object or an array".into()),
             (None, None) => Ok(None),
             (None, Some(file)) => {

@@ -1,6 +1,5 @@
-//! The door to migrations: what the tools, the command line and programs call.
+//! What the tools, the command line and programs call.
 
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,34 +7,32 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::plan::{Counts, Plan, PlanError, Weight};
+use super::context::Context;
+use super::plan::{Counts, Plan, PlanError, blocking};
 use super::progress::{Unwatched, Watch};
 use super::report::{Report, Trouble};
-use super::task::Task;
-use super::validate::{Comparison, Stopped};
-use super::verdict::{CheckName, Validation};
-use super::write::{Run, lock};
-use super::{Request, Selection, Source};
-use crate::mem0::{SNAPSHOTS, SourceUser};
+use super::validate::{CheckName, Comparison, Stopped, Validation};
+use super::write::Run;
+use super::{MAX_LISTED, Request, Selection, lock};
 use crate::memory::mapping::RoleMap;
 use crate::memory::{self, MemoryService};
 use crate::memory::{
     access::Caller,
     model::{SessionId, UserId},
 };
+use crate::sources::{Export, MEM0, Nothing, SNAPSHOTS, Source, SourceUser};
 use crate::zep;
 
-/// Why a run could not be made at all. What is wrong with single records is no such reason: it
-/// stands in the report.
+/// Why a run was not possible at all. What is wrong with single records is in the report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The source was not read to its end.
+    /// The source was not planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// There is no such kind of snapshot.
-    #[error("`{kind}` is no kind of snapshot; it may be {}", SNAPSHOTS.join(", "))]
+    #[error("`{kind}` is not a kind of snapshot; it may be {}", SNAPSHOTS.join(", "))]
     NotASnapshot {
-        /// What was asked for.
+        /// The kind that was given.
         kind: String,
     },
     /// The backend failed while it was read.
@@ -48,7 +45,7 @@ pub enum Error {
 pub struct Outcome {
     /// What was done.
     pub report: Report,
-    /// What was found afterwards, where that was asked for and the run was not cancelled.
+    /// What the validation found, where it was requested and the run was not cancelled.
     pub validation: Option<Validation>,
 }
 
@@ -58,17 +55,17 @@ pub struct Migrator {
     service: MemoryService,
     caller: Caller,
     roles: RoleMap,
-    /// What all runs did together, once there was one.
+    /// The sum of all runs, once there was one.
     total: Mutex<Option<Report>>,
 }
 
 impl Migrator {
-    /// For the operator of this process, with the guide's roles.
+    /// A migrator for the operator of this process, with the guide's roles.
     pub fn new(service: MemoryService) -> Self {
         Self::with_roles(service, Caller::Operator, RoleMap::default())
     }
 
-    /// For this caller, with these roles of users.
+    /// A migrator for this caller, with these roles of users.
     pub fn with_roles(service: MemoryService, caller: Caller, roles: RoleMap) -> Self {
         Self {
             service,
@@ -78,14 +75,18 @@ impl Migrator {
         }
     }
 
-    /// Migrates what a source holds.
+    /// Migrates what a source yields.
     ///
     /// # Errors
     /// If the source cannot be read at all; nothing is written then.
-    pub async fn migrate(&self, source: Source, request: &Request) -> Result<Report, Error> {
+    pub async fn migrate(
+        &self,
+        source: impl Source + 'static,
+        request: &Request,
+    ) -> Result<Report, Error> {
         let outcome = self
             .run(
-                source,
+                Box::new(source),
                 request,
                 false,
                 Arc::new(Unwatched),
@@ -95,14 +96,14 @@ impl Migrator {
         Ok(outcome.report)
     }
 
-    /// Migrates what a source holds, and compares it afterwards if `validate`. Cancelled, it
-    /// finishes the requests in flight and reports how far it came.
+    /// Migrates what a source yields, and then validates it if `validate`. When cancelled, it finishes
+    /// the requests in flight and reports how far it came.
     ///
     /// # Errors
     /// If the source cannot be read at all; nothing is written then.
     pub async fn run(
         &self,
-        source: Source,
+        source: Box<dyn Source>,
         request: &Request,
         validate: bool,
         watch: Arc<dyn Watch>,
@@ -111,46 +112,42 @@ impl Migrator {
         let begun = Instant::now();
         let before = self.service.stats();
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
-        let mut report = Report::new(self.service.backend(), request.dry_run, plan.now);
+        let target = self.service.backend();
+        let mut report = Report::new(plan.system, target, request.dry_run, plan.now);
         let counts = plan.counts;
-        let problems = |weight, limit| plan.problems(weight, limit).map_err(PlanError::from);
-        report.failed = counts.broken;
-        if request.strict && counts.problems + counts.minor > 0 {
-            for weight in [Weight::Problem, Weight::Minor] {
-                if report.errors.is_empty() {
-                    let first = problems(weight, 1)?;
-                    report.errors.extend(first.into_iter().map(Trouble::from));
-                }
-            }
-            report.errors_not_listed = counts.problems + counts.minor - 1;
+        report.failed = counts.failed;
+        if request.strict && counts.problems + counts.warnings > 0 {
+            let (problems, warnings) = listed(&plan, 1).await?;
+            report
+                .errors
+                .extend(problems.into_iter().chain(warnings).take(1));
+            report.errors_not_listed = counts.problems + counts.warnings - 1;
             report.note(
                 "strict: not everything in the source is as it should be, so nothing was written"
                     .into(),
             );
         } else {
-            for problem in problems(Weight::Problem, super::MAX_LISTED)? {
-                report.trouble(problem.into());
-            }
-            report.errors_not_listed = counts.problems - report.errors.len() as u64;
-            for problem in problems(Weight::Minor, super::MAX_LISTED)? {
-                report.warning(problem.into());
-            }
-            report.warnings_not_listed = counts.minor - report.warnings.len() as u64;
-            let run = Run::new(self.task(&plan, watch.as_ref()), request, cancelled, report);
+            let (problems, warnings) = listed(&plan, MAX_LISTED).await?;
+            report.errors_not_listed = counts.problems - problems.len() as u64;
+            report.warnings_not_listed = counts.warnings - warnings.len() as u64;
+            (report.errors, report.warnings) = (problems, warnings);
+            let run = Run::new(self.context(&plan, &watch), request, cancelled, report);
             report = run.write().await.map_err(PlanError::from)?;
         }
         report.cancelled = cancelled.is_cancelled();
         self.account(&mut report, &plan, counts, before, begun.elapsed());
         let mut validation = None;
         if validate && !report.cancelled && !request.dry_run {
-            plan.forget_states().map_err(PlanError::from)?;
-            match self.compare(&plan, watch.as_ref(), cancelled).await {
+            plan.step(Plan::forget_states)
+                .await
+                .map_err(PlanError::from)?;
+            match self.compare(&plan, &watch, cancelled).await {
                 Ok(found) => validation = Some(found),
-                // What was written is to be reported whatever becomes of the comparison.
+                // What was written must be reported even if the comparison fails.
                 Err(_) if cancelled.is_cancelled() => {
                     report.cancelled = true;
                     report.success = false;
-                    report.note("stopped while it was compared".into());
+                    report.note("stopped during the validation".into());
                 }
                 Err(error) => {
                     let trouble = format!("what was written could not be compared: {error}");
@@ -172,11 +169,11 @@ impl Migrator {
     /// If the source or the backend cannot be read.
     pub async fn validate_migration(
         &self,
-        source: Source,
+        source: impl Source + 'static,
         request: &Request,
     ) -> Result<Validation, Error> {
         self.validate(
-            source,
+            Box::new(source),
             request,
             Arc::new(Unwatched),
             &CancellationToken::new(),
@@ -190,13 +187,13 @@ impl Migrator {
     /// If the source or the backend cannot be read, or it was cancelled.
     pub async fn validate(
         &self,
-        source: Source,
+        source: Box<dyn Source>,
         request: &Request,
         watch: Arc<dyn Watch>,
         cancelled: &CancellationToken,
     ) -> Result<Validation, Error> {
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
-        self.compare(&plan, watch.as_ref(), cancelled).await
+        self.compare(&plan, &watch, cancelled).await
     }
 
     /// Migrates a user, without memories.
@@ -208,10 +205,10 @@ impl Migrator {
             profile: Some(user),
             ..Request::default()
         };
-        self.migrate(Source::nothing(), &request).await
+        self.migrate(Nothing, &request).await
     }
 
-    /// Migrates the turns of a conversation: an array of objects with `role` and `content`.
+    /// Migrates a conversation: `turns` is an array of objects with `role` and `content`.
     ///
     /// # Errors
     /// As [`Migrator::migrate`].
@@ -230,7 +227,7 @@ impl Migrator {
             selection: Selection::of_user(user.clone()),
             ..Request::default()
         };
-        self.migrate(Source::value(&source), &request).await
+        self.migrate(Export::value(&source), &request).await
     }
 
     /// Migrates a snapshot of a session: `insights`, `summary`, `traits`, `therapeutic_notes`,
@@ -260,18 +257,17 @@ impl Migrator {
             selection: Selection::of_user(user.clone()),
             ..Request::default()
         };
-        self.migrate(Source::value(&source), &request).await
+        self.migrate(Export::value(&source), &request).await
     }
 
-    /// What all runs of this migrator did together. `success` only if all of them succeeded, and there
-    /// was one.
+    /// The sum of all runs of this migrator. `success` only if there was one and all succeeded.
     pub fn migration_report(&self) -> Report {
         let total = lock(&self.total).clone();
-        total.unwrap_or_else(|| Report::new(self.service.backend(), false, Timestamp::now()))
+        total.unwrap_or_else(|| Report::new(MEM0, self.service.backend(), false, Timestamp::now()))
     }
 
-    fn task<'a>(&'a self, plan: &'a Plan, watch: &'a dyn Watch) -> Task<'a> {
-        Task {
+    fn context<'a>(&'a self, plan: &'a Arc<Plan>, watch: &'a Arc<dyn Watch>) -> Context<'a> {
+        Context {
             service: &self.service,
             caller: &self.caller,
             roles: &self.roles,
@@ -282,62 +278,47 @@ impl Migrator {
 
     async fn plan(
         &self,
-        source: Source,
+        source: Box<dyn Source>,
         request: &Request,
         watch: Arc<dyn Watch>,
         cancelled: &CancellationToken,
     ) -> Result<Arc<Plan>, Error> {
         let (request, cancelled) = (request.clone(), cancelled.clone());
         let default_user = self.service.default_user(&self.caller).clone();
-        let reading = tokio::task::spawn_blocking(move || {
-            Plan::read(source, &request, &default_user, watch.as_ref(), &cancelled)
-        });
-        match reading.await {
-            Ok(plan) => Ok(Arc::new(plan?)),
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        }
+        let read = move || Plan::read(source, &request, &default_user, watch.as_ref(), &cancelled);
+        Ok(Arc::new(blocking(read).await?))
     }
 
     async fn compare(
         &self,
-        plan: &Plan,
-        watch: &dyn Watch,
+        plan: &Arc<Plan>,
+        watch: &Arc<dyn Watch>,
         cancelled: &CancellationToken,
     ) -> Result<Validation, Error> {
         let begun = Instant::now();
         let before = self.service.stats();
-        let mut verdict = Validation::new(self.service.backend(), Timestamp::now());
-        for problem in plan
-            .problems(Weight::Problem, super::MAX_LISTED)
-            .map_err(PlanError::from)?
-        {
-            verdict.source_problems.push(problem.into());
-        }
+        let mut validation = Validation::new(self.service.backend(), Timestamp::now());
+        validation.source_problems = listed(plan, MAX_LISTED).await?.0;
         let Counts {
             records,
-            broken,
+            failed,
             problems,
             ..
         } = plan.counts;
-        verdict.source_problems_not_listed = problems - verdict.source_problems.len() as u64;
-        verdict.count(CheckName::SourceReadable, records + broken, records);
-        let comparison = Comparison {
-            task: self.task(plan, watch),
-            cancelled,
-            verdict: Mutex::new(verdict),
-            done: AtomicU64::new(0),
-        };
-        let mut verdict = comparison.run().await.map_err(|stopped| match stopped {
+        validation.source_problems_not_listed = problems - validation.source_problems.len() as u64;
+        validation.count(CheckName::SourceReadable, records + failed, records);
+        let comparison = Comparison::new(self.context(plan, watch), cancelled, validation);
+        let mut validation = comparison.run().await.map_err(|stopped| match stopped {
             Stopped::Memory(error) => Error::from(error),
             Stopped::Spool(error) => PlanError::from(error).into(),
         })?;
         if problems > 0 {
-            verdict.fails(CheckName::SourceReadable);
+            validation.fails(CheckName::SourceReadable);
         }
-        verdict.finish();
-        verdict.requests = requests(before, self.service.stats());
-        verdict.duration_secs = begun.elapsed().as_secs_f64();
-        Ok(verdict)
+        validation.finish();
+        validation.requests = requests(before, self.service.stats());
+        validation.duration_secs = begun.elapsed().as_secs_f64();
+        Ok(validation)
     }
 
     fn account(
@@ -394,4 +375,12 @@ impl Migrator {
 fn requests(before: Option<zep::TransportStats>, after: Option<zep::TransportStats>) -> u64 {
     let of = |stats: Option<zep::TransportStats>| stats.map_or(0, |stats| stats.requests);
     of(after) - of(before)
+}
+
+/// The first problems and the first warnings of a source, as a report lists them.
+async fn listed(plan: &Arc<Plan>, limit: usize) -> Result<(Vec<Trouble>, Vec<Trouble>), PlanError> {
+    let listed = move |plan: &Plan| Ok((plan.problems(limit)?, plan.warnings(limit)?));
+    let (problems, warnings) = plan.step(listed).await?;
+    let troubles = |problems: Vec<_>| problems.into_iter().map(Trouble::from).collect();
+    Ok((troubles(problems), troubles(warnings)))
 }

@@ -1,14 +1,17 @@
-//! Moving memories over, and proving that they arrived.
+//! Migrating memories, and proving that they arrived.
 //!
 //! A run goes `source → plan → write → validate → report`:
 //!
-//! - [`Source`]: a stream of JSON in any shape that [`crate::mem0`] reads.
-//! - `plan`: everything of it on disk, each record with its owner, its session, its place in the
-//!   order and its id for ever. What cannot be migrated is known before anything is written.
+//! - [`Source`]: where the memories come from; a migration knows a source by this trait only.
+//! - `plan`: everything that the source yields, on disk: each record with its owner, its session, its
+//!   place in the order and its permanent id. What cannot be migrated is known before anything is
+//!   written.
 //! - `write`: owners and sessions side by side, each session in order. What is there already is
 //!   recognised by its record id; nothing counts as migrated that the backend did not accept.
-//! - `validate`: what is stored beside the plan, record by record.
+//! - `validate`: compares what is stored with the plan, record by record.
 //! - [`Report`], [`Validation`]: what happened, in ids, fields and counts, never in content.
+//!
+//! The plan and the comparison block, and so run on threads that may block.
 //!
 //! # Example
 //!
@@ -18,9 +21,9 @@
 //! use std::sync::Arc;
 //! use serde_json::json;
 //! use zep_mcp_server::local::{Behavior, LocalZep};
-//! use zep_mcp_server::mem0::SourceUser;
 //! use zep_mcp_server::memory::{MemoryService, model::{SessionId, UserId}};
-//! use zep_mcp_server::migration::{Migrator, Request, Selection, Source};
+//! use zep_mcp_server::migration::{Migrator, Request, Selection};
+//! use zep_mcp_server::sources::{Export, SourceUser};
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 //! # runtime.block_on(async {
@@ -50,7 +53,7 @@
 //! let source = json!({"id": "user-123", "sessions": [{"id": "session-456", "messages": turns,
 //!                     "insights": {"emotions": ["calm"]}}]});
 //! let request = Request { selection: Selection::of_user(jane), ..Request::default() };
-//! let verdict = migrator.validate_migration(Source::value(&source), &request).await?;
+//! let verdict = migrator.validate_migration(Export::value(&source), &request).await?;
 //! assert!(verdict.valid, "{:?}", verdict.issues);
 //!
 //! let report = migrator.migration_report();
@@ -59,53 +62,40 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 
-mod compare;
-mod described;
-mod identity;
-mod import_dir;
-mod loading;
+mod context;
 mod migrator;
-mod patience;
-mod place;
-mod placing;
 mod plan;
-mod profiles;
+mod profile;
 mod progress;
 mod report;
-mod sorting;
-mod source;
-mod spool;
-mod sweep;
-mod task;
+mod retry;
 mod validate;
-mod verdict;
-mod walk;
 mod write;
 
-pub use import_dir::ImportDir;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::memory::model::{Owner, Place, SessionId, UserId};
+#[cfg(doc)]
+use crate::sources::Source;
+use crate::sources::SourceUser;
+
 pub use migrator::{Error, Migrator, Outcome};
-pub use plan::PlanError;
+pub use plan::{PlanError, SpoolError};
 pub use progress::{Phase, Progress, Unwatched, Watch};
 pub use report::{MAX_LISTED, Report, Trouble};
-pub use source::Source;
-pub use spool::SpoolError;
-pub use verdict::{Check, CheckName, Difference, Named, Validation};
+pub use validate::{Check, CheckName, Difference, Named, Validation};
 
-use crate::mem0::SourceUser;
-use crate::memory::model::{Owner, Place, SessionId, UserId};
-
-/// Which part of a source is meant.
+/// A part of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Only this user. Records that name no user are taken for theirs if the source names no other
-    /// user.
+    /// Only this user. Records that name no user count as this user's if the source names no other.
     pub user: Option<UserId>,
-    /// Only these sessions; none: everything.
+    /// Only these sessions; empty: all records.
     pub sessions: Vec<SessionId>,
 }
 
 impl Selection {
-    /// Everything of this user.
+    /// All records of this user.
     pub fn of_user(user: UserId) -> Self {
         Self {
             user: Some(user),
@@ -114,7 +104,7 @@ impl Selection {
     }
 
     /// Whether it includes a place.
-    fn takes(&self, place: &Place) -> bool {
+    fn includes(&self, place: &Place) -> bool {
         let owner = match &self.user {
             Some(user) => place.owner() == Owner::User(user.clone()),
             None => true,
@@ -128,20 +118,24 @@ impl Selection {
     }
 }
 
-/// What is to be done with a source.
+/// What to do with a source.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Request {
     /// Which part of it.
     pub selection: Selection,
-    /// What is known of the user beside the source; it adds to what the source says.
+    /// A description of the user that completes the source's own.
     pub profile: Option<SourceUser>,
-    /// Look, and write nothing.
+    /// Write nothing.
     pub dry_run: bool,
-    /// Also what is expired or was replaced.
+    /// Include expired and replaced memories.
     pub include_expired: bool,
-    /// Put older turns behind newer ones in sessions that are in use.
+    /// Put older turns behind newer ones in sessions that are in use, instead of refusing.
     pub append: bool,
     /// Write nothing at all if anything in the source cannot be migrated, and stop at the first
     /// refusal.
     pub strict: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,11 @@
-//! How far a run has come, for whoever waits for it.
+//! The progress of a run.
 
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Reading the source: counted in bytes.
+    /// Reading the source: counted in bytes, or whatever else the source counts.
     Reading,
-    /// Putting what was read in order: counted in things that were read.
+    /// Planning: counted in items of the source.
     Planning,
     /// Writing: counted in records.
     Writing,
@@ -32,17 +32,17 @@ pub struct Progress {
     pub phase: Phase,
     /// How much of it is done, in the phase's own unit.
     pub done: u64,
-    /// How much there is in all, where that is known.
+    /// The total, where it is known.
     pub total: Option<u64>,
 }
 
-/// Is told how far a run has come, often: each call must return at once.
+/// A progress sink. It is called often and from any thread, so each call must return at once.
 pub trait Watch: Send + Sync {
-    /// Takes note.
+    /// Takes the progress.
     fn at(&self, progress: Progress);
 }
 
-/// Watches nothing.
+/// Ignores progress.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unwatched;
 

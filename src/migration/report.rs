@@ -1,9 +1,9 @@
-//! What a migration did, honestly: nothing counts as migrated that the backend did not accept.
+//! The report of a migration. Nothing counts as migrated that the backend did not accept.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::mem0::Problem;
+use crate::sources::Problem;
 
 /// The most problems that a report lists one by one; the rest is counted.
 pub const MAX_LISTED: usize = 10_000;
@@ -18,9 +18,9 @@ pub struct Report {
     /// When the run began.
     #[schemars(with = "String")]
     pub timestamp: Timestamp,
-    /// Whether nothing was written, only looked at.
+    /// Whether nothing was written.
     pub dry_run: bool,
-    /// Whether everything that was to be migrated is there now.
+    /// Whether everything that was selected is in the target now.
     pub success: bool,
     /// Whether the run was stopped before its end.
     pub cancelled: bool,
@@ -111,16 +111,16 @@ impl From<Problem> for Trouble {
         Self {
             position: Some(problem.position.0),
             record: problem.record,
-            ..Self::of_run(problem.reason)
+            ..Self::of_run(problem.defect.to_string())
         }
     }
 }
 
 impl Report {
-    /// A run that has done nothing yet.
-    pub(super) fn new(target: &str, dry_run: bool, timestamp: Timestamp) -> Self {
+    /// The report of a run that has done nothing yet.
+    pub(super) fn new(source: &str, target: &str, dry_run: bool, timestamp: Timestamp) -> Self {
         Self {
-            source_system: super::loading::SOURCE.into(),
+            source_system: source.into(),
             target_system: target.into(),
             timestamp,
             dry_run,
@@ -180,7 +180,7 @@ impl Report {
         }
     }
 
-    /// Adds what another run did, of which this is to be the sum.
+    /// Adds the report of another run to this sum.
     pub(super) fn add(&mut self, other: &Self) {
         self.success &= other.success;
         self.cancelled |= other.cancelled;

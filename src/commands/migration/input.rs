@@ -6,14 +6,14 @@ use std::path::Path;
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use zep_mcp_server::migration::Source;
+use zep_mcp_server::sources::Export;
 
 use crate::output::Misuse;
 
 /// An opened export.
 pub(crate) enum Input {
     /// A file.
-    File(Source),
+    File(Export),
     /// Standard input.
     Stdin,
 }
@@ -27,7 +27,7 @@ impl Input {
         if path == Path::new("-") {
             return Ok(Self::Stdin);
         }
-        let opened = Source::file(path);
+        let opened = Export::file(path);
         opened.map(Self::File).map_err(|error| {
             Misuse(format!(
                 "--file {} cannot be opened: {error}",
@@ -38,10 +38,10 @@ impl Input {
 
     /// The source of a migration. Must be called within a runtime; reading ends when `stop` is
     /// cancelled.
-    pub(crate) fn source(self, stop: &CancellationToken) -> Source {
+    pub(crate) fn export(self, stop: &CancellationToken) -> Export {
         match self {
-            Self::File(source) => source,
-            Self::Stdin => Source::reader(Stdin {
+            Self::File(export) => export,
+            Self::Stdin => Export::reader(Stdin {
                 inner: tokio::io::stdin(),
                 runtime: Handle::current(),
                 stop: stop.clone(),

@@ -18,7 +18,8 @@ use zep_mcp_server::memory::{
     access::Caller,
     model::{SessionId, UserId},
 };
-use zep_mcp_server::migration::{Error, Migrator, Request, Selection, Source, Watch};
+use zep_mcp_server::migration::{Error, Migrator, Request, Selection, Watch};
+use zep_mcp_server::sources::Source;
 use zep_mcp_server::telemetry;
 
 use crate::cli::ExportArgs;
@@ -35,7 +36,7 @@ pub(super) struct Run {
     /// On the configured backend, with the roles of the command line.
     pub(super) migrator: Migrator,
     /// The export.
-    pub(super) source: Source,
+    pub(super) source: Box<dyn Source>,
     /// The options of the command line.
     pub(super) request: Request,
     /// The progress display.
@@ -80,7 +81,7 @@ pub(super) fn run<T>(
         meter.begin();
         let done = work(Run {
             migrator: Migrator::with_roles(service, Caller::Operator, roles),
-            source: input.source(&stop),
+            source: Box::new(input.export(&stop)),
             request,
             watch: meter.clone(),
             stop: stop.clone(),

@@ -20,7 +20,8 @@ use crate::{
         progress::ProgressReporter,
         server::MemoryServer,
     },
-    migration::{Report, Request, Source},
+    migration::{Report, Request},
+    sources::{Nothing, Source},
 };
 
 /// Whose memories to move, and from where.
@@ -84,7 +85,10 @@ impl MemoryServer {
         let cancelled = CancellationToken::new();
         let _cancel_on_drop = cancelled.clone().drop_guard();
         let migrator = self.migrator();
-        let source = source.unwrap_or_else(Source::nothing);
+        let source: Box<dyn Source> = match source {
+            Some(export) => Box::new(export),
+            None => Box::new(Nothing),
+        };
         let progress = ProgressReporter::new(&context);
         let watch = progress.watch();
         let run = migrator.run(source, &request, false, watch, &cancelled);

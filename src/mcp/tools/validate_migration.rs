@@ -75,7 +75,7 @@ impl MemoryServer {
         let migrator = self.migrator();
         let progress = ProgressReporter::new(&context);
         let watch = progress.watch();
-        let comparison = migrator.validate(source, &request, watch, &cancelled);
+        let comparison = migrator.validate(Box::new(source), &request, watch, &cancelled);
         let mut validation = progress.during(comparison).await?;
         validation.issues_not_listed += shorten(&mut validation.issues);
         validation.source_problems_not_listed += shorten(&mut validation.source_problems);

@@ -1,12 +1,17 @@
-use std::{io, ops::ControlFlow};
+use std::io;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use zep_mcp_server::mem0::{Event, read_export};
+use zep_mcp_server::sources::SourceItem;
 
-/// Makes an export while it is read: a beginning, one thing again and again, an end.
+use super::read_each;
+
+/// Makes an export while it is read: a beginning, one item again and again, an end.
 struct Made {
-    pieces: Box<dyn Iterator<Item = String>>,
+    pieces: Box<dyn Iterator<Item = String> + Send>,
     piece: io::Cursor<String>,
-    given: u64,
+    given: Arc<AtomicU64>,
 }
 
 impl Made {
@@ -19,7 +24,7 @@ impl Made {
                     .chain([end.to_owned()]),
             ),
             piece: io::Cursor::default(),
-            given: 0,
+            given: Arc::default(),
         }
     }
 }
@@ -29,7 +34,7 @@ impl io::Read for Made {
         loop {
             let read = self.piece.read(into)?;
             if read > 0 {
-                self.given += read as u64;
+                self.given.fetch_add(read as u64, Ordering::Relaxed);
                 return Ok(read);
             }
             match self.pieces.next() {
@@ -40,7 +45,7 @@ impl io::Read for Made {
     }
 }
 
-/// Reads, and checks that each thing is delivered before much more was read.
+/// Reads, and checks that each item is delivered before much more was read.
 fn delivered_as_they_come(
     begin: &'static str,
     element: &str,
@@ -48,27 +53,19 @@ fn delivered_as_they_come(
     size: usize,
 ) -> usize {
     let times = size / element.len();
-    let mut made = Made::new(begin, element.to_owned(), times, end);
-    // The reader borrows it while the sink asks how far it is.
-    let given = std::rc::Rc::new(std::cell::Cell::new(0));
-    struct Counted<'a>(&'a mut Made, std::rc::Rc<std::cell::Cell<u64>>);
-    impl io::Read for Counted<'_> {
-        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            let read = self.0.read(into)?;
-            self.1.set(self.0.given);
-            Ok(read)
-        }
-    }
+    let made = Made::new(begin, element.to_owned(), times, end);
+    let given = made.given.clone();
     let mut items = 0_usize;
     let mut ahead = 0;
-    read_export(Counted(&mut made, given.clone()), &mut |event| {
-        match event {
-            Event::Item(_) => {
+    read_each(made, |item| {
+        match item {
+            SourceItem::Entry(_) => {
                 items += 1;
-                ahead = ahead.max(given.get().saturating_sub((items * element.len()) as u64));
+                let given = given.load(Ordering::Relaxed);
+                ahead = ahead.max(given.saturating_sub((items * element.len()) as u64));
             }
-            Event::Frame(_) => {}
-            Event::Problem(problem) => panic!("{problem:?}"),
+            SourceItem::Container(_) | SourceItem::UnplacedField(_) => {}
+            SourceItem::Problem(problem) => panic!("{problem:?}"),
         }
         ControlFlow::Continue(())
     })

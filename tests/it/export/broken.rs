@@ -1,9 +1,10 @@
 use std::ops::ControlFlow;
 
 use proptest::prelude::*;
-use zep_mcp_server::mem0::{Event, Item, ItemKind, MAX_ITEM_BYTES, Stopped, read_export};
+use zep_mcp_server::sources::files::MAX_ITEM_BYTES;
+use zep_mcp_server::sources::{ReadError, RecordKind, SourceItem};
 
-use super::{Read, read};
+use super::{Read, read, read_each};
 
 const SMALL: &str = concat!(
     r#"{"users":[{"messages":[{"role":"user","content":"é\n\ud83d\ude00"},"#,
@@ -17,34 +18,34 @@ fn a_document_cut_anywhere_yields_what_stands_before_and_one_problem() {
     let mut seen = 0;
     for end in 0..SMALL.len() {
         let cut = read(&SMALL.as_bytes()[..end]);
-        let items = cut.items();
-        assert_eq!(items, whole.items()[..items.len()], "{end}");
+        let items = cut.entries();
+        assert_eq!(items, whole.entries()[..items.len()], "{end}");
         assert!(items.len() >= seen, "{end}");
         seen = items.len();
-        let problem = cut.problem();
+        let reason = cut.reason();
         if end > 0 {
-            assert!(problem.reason.contains("cut off"), "{end}: {problem:?}");
-            assert!(problem.reason.contains("line 1"), "{end}: {problem:?}");
+            assert!(reason.contains("cut off"), "{end}: {reason}");
+            assert!(reason.contains("line 1"), "{end}: {reason}");
         }
     }
-    assert_eq!(seen, whole.items().len());
+    assert_eq!(seen, whole.entries().len());
 }
 
 #[test]
 fn where_a_document_was_cut_is_told() {
     let end = SMALL.find(r#""created_at""#).unwrap();
-    let problem = read(&SMALL[..end]).problem().clone();
-    assert_eq!(problem.position.0, "users[0].messages[1]");
+    let cut = read(&SMALL[..end]);
+    assert_eq!(cut.problem().position.0, "users[0].messages[1]");
     let column = format!("(line 1, column {end})");
-    assert!(problem.reason.contains(&column), "{problem:?}");
+    assert!(cut.reason().contains(&column), "{}", cut.reason());
 }
 
 #[test]
 fn objects_that_never_ended_say_nothing() {
     let end = SMALL.find(r#","memories""#).unwrap();
     let cut = read(&SMALL[..end]);
-    assert_eq!(cut.frames().len(), 1);
-    assert_eq!(cut.frames()[0].named.user.as_deref(), Some("u"));
+    assert_eq!(cut.containers().len(), 1);
+    assert_eq!(cut.containers()[0].names.user.as_deref(), Some("u"));
 }
 
 #[test]
@@ -100,15 +101,12 @@ fn a_first_line_too_long_to_look_at_may_be_broken_too() {
         let found = read(export);
         let told = found.problem();
         let kind = |kind| {
-            found
-                .items()
-                .iter()
-                .filter(|item| item.kind == kind)
-                .count()
+            let records = found.records().into_iter();
+            records.filter(|record| record.kind == kind).count()
         };
-        assert_eq!(kind(ItemKind::Turn), turns + 1, "{end}: {told:?}");
+        assert_eq!(kind(RecordKind::Turn), turns + 1, "{end}: {told:?}");
         // What might be a document over several lines ends there.
-        assert_eq!(kind(ItemKind::Memory), read_after_it, "{end}: {told:?}");
+        assert_eq!(kind(RecordKind::Memory), read_after_it, "{end}: {told:?}");
     }
 }
 
@@ -146,25 +144,21 @@ fn what_is_no_export_is_told_in_one_problem() {
     ] {
         let found = read(export);
         let shown = &export[..export.len().min(20)];
-        assert!(
-            found.problem().reason.contains(says),
-            "{shown}: {:?}",
-            found.problem()
-        );
-        assert_eq!(found.events.len(), 1);
+        assert!(found.reason().contains(says), "{shown}: {}", found.reason());
+        assert_eq!(found.items.len(), 1);
     }
 }
 
 #[test]
 fn an_empty_answer_is_no_problem() {
     let found = read(r#"{"count":0,"next":null,"previous":null,"results":[]}"#).whole();
-    assert_eq!(found.items().len(), 0);
+    assert_eq!(found.entries().len(), 0);
 }
 
 #[test]
 fn what_is_not_recognised_among_the_rest_is_told_with_its_place_and_id() {
     let found = read(r#"{"results":[{"memory":"a"},{"id":"x","foo":1},7,{"memory":"b"}]}"#);
-    assert_eq!(found.items().len(), 2);
+    assert_eq!(found.entries().len(), 2);
     let told: Vec<_> = found
         .problems()
         .into_iter()
@@ -180,10 +174,13 @@ fn problems_in_a_row_are_counted_after_the_first_hundred() {
         "{oops\n".repeat(5000)
     );
     let found = read(export);
-    assert_eq!(found.items().len(), 2);
+    assert_eq!(found.entries().len(), 2);
     assert_eq!(found.problems().len(), 101);
     let last = found.problems()[100];
-    assert!(last.reason.starts_with("4900 more problems"), "{last:?}");
+    assert!(
+        last.defect.reason.starts_with("4900 more problems"),
+        "{last:?}"
+    );
     assert_eq!(last.position.0, "line 5001");
 }
 
@@ -199,12 +196,8 @@ fn other_encodings_and_packed_files_are_named() {
         (b"\x7FELF\x02\x01\x01\x00\x00", "not text"),
     ] {
         let found = read(export);
-        assert!(
-            found.problem().reason.contains(says),
-            "{:?}",
-            found.problem()
-        );
-        assert_eq!(found.events.len(), 1);
+        assert!(found.reason().contains(says), "{}", found.reason());
+        assert_eq!(found.items.len(), 1);
     }
 }
 
@@ -213,10 +206,10 @@ fn a_document_that_is_not_utf_8_ends_there() {
     let mut export = br#"{"results":[{"memory":"a"},{"memory":""#.to_vec();
     export.extend(b"\xE9\"},{\"memory\":\"c\"}]}");
     let found = read(export);
-    assert_eq!(found.items().len(), 1);
+    assert_eq!(found.entries().len(), 1);
     let problem = found.problem();
     assert_eq!(problem.position.0, "results[1]");
-    assert!(problem.reason.contains("not UTF-8"), "{problem:?}");
+    assert!(found.reason().contains("not UTF-8"), "{problem:?}");
 }
 
 #[test]
@@ -229,15 +222,16 @@ fn what_nests_too_deep_is_left_out_and_the_rest_goes_on() {
                 r#"{{"results":[{{"memory":"a"}},{{"id":"x","memory":"b","metadata":{deep}}},{{"memory":"c"}}]}}"#
             ));
             let expected = if depth < 100 { 3 } else { 2 };
-            assert_eq!(found.items().len(), expected, "{depth}");
+            assert_eq!(found.entries().len(), expected, "{depth}");
             if depth > 100 {
                 assert_eq!(found.problem().position.0, "results[1]");
                 assert_eq!(found.problem().record.as_deref(), Some("x"));
-                assert!(found.problem().reason.contains("`metadata` is nested"));
+                assert_eq!(found.problem().defect.field.as_deref(), Some("metadata"));
+                assert!(found.reason().contains("`metadata` is nested"));
             }
         }
         let found = read("[".repeat(depth) + &"]".repeat(depth) + "\n{\"memory\":\"c\"}");
-        assert_eq!(found.items().len(), 1, "{depth}");
+        assert_eq!(found.entries().len(), 1, "{depth}");
     }
     read("[".repeat(1_000_000)).problem();
 }
@@ -249,12 +243,12 @@ fn a_text_that_is_too_long_is_left_out_and_the_rest_goes_on() {
     let found = read(format!(
         r#"{{"results":[{{"memory":"a"}},{{"memory":"{text}","id":"x"}},{{"memory":"c"}}]}}"#
     ));
-    assert_eq!(found.items().len(), 2, "{:?}", found.problems());
+    assert_eq!(found.entries().len(), 2, "{:?}", found.problems());
     let problem = found.problem();
     assert_eq!(problem.record.as_deref(), Some("x"));
     assert_eq!(problem.position.0, "results[1]");
     assert!(
-        problem.reason.contains("`memory` is too large"),
+        found.reason().contains("`memory` is too large"),
         "{problem:?}"
     );
 }
@@ -276,7 +270,7 @@ fn a_thing_that_is_too_large_is_left_out_and_the_rest_goes_on() {
     let told: Vec<_> = found
         .problems()
         .into_iter()
-        .map(|problem| (problem.position.0.as_str(), problem.reason.as_str()))
+        .map(|problem| (problem.position.0.as_str(), problem.defect.to_string()))
         .collect();
     assert_eq!(told[0].0, "insights[0]");
     assert!(told[0].1.starts_with("is too large"));
@@ -287,8 +281,8 @@ fn a_thing_that_is_too_large_is_left_out_and_the_rest_goes_on() {
 #[test]
 fn a_field_that_names_nobody_is_told() {
     let found = read(r#"{"user_id":{"a":1},"results":[{"memory":"a"}]}"#);
-    assert!(found.problem().reason.starts_with("`user_id` is neither"));
-    assert_eq!(found.items().len(), 1);
+    assert!(found.reason().starts_with("`user_id` is neither"));
+    assert_eq!(found.entries().len(), 1);
 }
 
 #[test]
@@ -301,30 +295,25 @@ fn a_reader_that_fails_and_a_sink_that_stops_end_the_reading() {
     }
     use std::io::Read as _;
     for begun in ["", "{\"memory\":\"a\"}\n{", &"x".repeat(1024 * 1024)] {
-        let result = read_export(begun.as_bytes().chain(Fails), &mut |_| {
-            ControlFlow::Continue(())
-        });
-        assert!(matches!(result, Err(Stopped::Io(error)) if error.to_string() == "gone"));
+        let begun = std::io::Cursor::new(begun.to_owned());
+        let result = read_each(begun.chain(Fails), |_| ControlFlow::Continue(()));
+        assert!(matches!(result, Err(ReadError::Io(error)) if error.to_string() == "gone"));
     }
 
     let mut seen = 0;
-    let result = read_export(SMALL.as_bytes(), &mut |_| {
+    let result = read_each(SMALL.as_bytes(), |_| {
         seen += 1;
         ControlFlow::Break(())
     });
-    assert!(matches!(result, Err(Stopped::Asked)));
+    assert!(matches!(result, Err(ReadError::Stopped)));
     assert_eq!(seen, 1);
 }
 
 fn never_panics(bytes: &[u8]) -> Read {
     let found = read(bytes);
-    let _: Vec<&Item> = found.items();
-    for item in found.items() {
-        let _ = zep_mcp_server::mem0::interpret(item);
-    }
-    for event in &found.events {
-        if let Event::Problem(problem) = event {
-            assert!(!problem.reason.is_empty());
+    for item in &found.items {
+        if let SourceItem::Problem(problem) = item {
+            assert!(!problem.defect.reason.is_empty());
         }
     }
     found

@@ -1,14 +1,14 @@
 use serde_json::{Value, json};
-use zep_mcp_server::mem0::{ItemKind, Piece, RecordKind};
+use zep_mcp_server::sources::RecordKind;
 
-use super::{piece, record, user};
+use super::{conversation, memory, snapshot, turn, user};
 
 fn metadata(fields: Value) -> Value {
-    Value::Object(record(ItemKind::Memory, fields).unwrap().metadata)
+    Value::Object(memory(fields).unwrap().metadata)
 }
 
 fn created_at(at: Value) -> Result<Option<String>, String> {
-    record(ItemKind::Memory, json!({"memory": "m", "created_at": at}))
+    memory(json!({"memory": "m", "created_at": at}))
         .map(|record| record.created_at.map(|at| at.to_string()))
 }
 
@@ -55,38 +55,25 @@ fn impossible_times_are_refused_by_the_field_s_name() {
         let why = created_at(written.clone()).unwrap_err();
         assert!(why.contains("`created_at`"), "{written}: {why}");
     }
-    let why = record(
-        ItemKind::Turn,
-        json!({"role": "a", "content": "b", "sent_at": "never"}),
-    )
-    .unwrap_err();
+    let why = turn(json!({"role": "a", "content": "b", "sent_at": "never"})).unwrap_err();
     assert!(why.contains("`sent_at`") && !why.contains("never"), "{why}");
 }
 
 #[test]
 fn other_names_of_the_time_count_where_the_first_is_missing() {
     for name in ["timestamp", "date", "time", "createdAt", "sent_at"] {
-        let turn = record(
-            ItemKind::Turn,
-            json!({"role": "a", "content": "b", "created_at": null, name: 60}),
-        )
-        .unwrap();
+        let turn =
+            turn(json!({"role": "a", "content": "b", "created_at": null, name: 60})).unwrap();
         assert_eq!(turn.created_at.unwrap().as_second(), 60, "{name}");
         assert!(turn.metadata.is_empty());
     }
-    let both = record(
-        ItemKind::Memory,
-        json!({"memory": "m", "created_at": 60, "time": "evening"}),
-    )
-    .unwrap();
+    let both = memory(json!({"memory": "m", "created_at": 60, "time": "evening"})).unwrap();
     assert_eq!(Value::Object(both.metadata), json!({"time": "evening"}));
 }
 
 #[test]
 fn a_memory_keeps_everything_that_is_said_of_it() {
-    let memory = record(
-        ItemKind::Memory,
-        json!({
+    let memory = memory(json!({
             "id": 7, "memory": "Likes tea", "user_id": " u ", "agent_id": "a", "app_id": "p", "session_id": "s",
             "metadata": {"k": [1, {"n": null}], "hash": "other", "same": 1}, "hash": "h", "same": 1, "mem0_x": 1,
             "categories": ["food"], "expiration_date": "2026-02-01", "replaced_by": "8", "created_at": 60,
@@ -96,10 +83,10 @@ fn a_memory_keeps_everything_that_is_said_of_it() {
     .unwrap();
     assert_eq!(memory.kind, RecordKind::Memory);
     assert_eq!(memory.id.as_deref(), Some("7"));
-    assert_eq!(memory.named.user.as_deref(), Some(" u "));
-    assert_eq!(memory.named.agent.as_deref(), Some("a"));
-    assert_eq!(memory.named.app.as_deref(), Some("p"));
-    assert_eq!(memory.named.session.as_deref(), Some("s"));
+    assert_eq!(memory.names.user.as_deref(), Some(" u "));
+    assert_eq!(memory.names.agent.as_deref(), Some("a"));
+    assert_eq!(memory.names.app.as_deref(), Some("p"));
+    assert_eq!(memory.names.session.as_deref(), Some("s"));
     assert_eq!(memory.role, "user");
     assert_eq!(memory.name, None);
     assert_eq!(memory.expires.unwrap().to_string(), "2026-02-01");
@@ -141,7 +128,7 @@ fn names_that_are_taken_give_way_until_one_is_free() {
 #[test]
 fn the_kind_of_memory_is_kept_once() {
     let of = |fields| {
-        let memory = record(ItemKind::Memory, fields).unwrap();
+        let memory = memory(fields).unwrap();
         (memory.memory_type, Value::Object(memory.metadata))
     };
     let kind = || Some("insights".to_owned());
@@ -168,33 +155,23 @@ fn the_kind_of_memory_is_kept_once() {
 #[test]
 fn a_sentence_may_have_other_names_but_must_be_there() {
     for name in ["memory", "text", "data", "content"] {
-        let memory = record(ItemKind::Memory, json!({name: " a "})).unwrap();
-        assert_eq!(memory.content, " a ");
-        assert!(memory.metadata.is_empty());
+        let found = memory(json!({name: " a "})).unwrap();
+        assert_eq!(found.content, " a ");
+        assert!(found.metadata.is_empty());
         for blank in [json!(" \n"), json!(7)] {
-            let why = record(ItemKind::Memory, json!({name: blank})).unwrap_err();
+            let why = memory(json!({name: blank})).unwrap_err();
             assert!(why.contains(&format!("`{name}`")), "{why}");
         }
     }
-    let why = record(ItemKind::Memory, json!({"id": "x", "memory": null})).unwrap_err();
-    assert_eq!(why, "has no `memory`");
+    let why = memory(json!({"id": "x", "memory": null})).unwrap_err();
+    assert_eq!(why, "`memory` is missing");
 }
 
 #[test]
 fn a_record_that_names_two_sessions_or_none_that_can_be_read_is_refused() {
-    let why = record(
-        ItemKind::Memory,
-        json!({"memory": "m", "session_id": "a", "run_id": "b"}),
-    )
-    .unwrap_err();
+    let why = memory(json!({"memory": "m", "session_id": "a", "run_id": "b"})).unwrap_err();
     assert!(why.contains("`session_id` and `run_id`"), "{why}");
-    assert!(
-        record(
-            ItemKind::Memory,
-            json!({"memory": "m", "session_id": "a", "run_id": "a"})
-        )
-        .is_ok()
-    );
+    assert!(memory(json!({"memory": "m", "session_id": "a", "run_id": "a"})).is_ok());
     for name in [
         "user_id",
         "agent_id",
@@ -203,7 +180,7 @@ fn a_record_that_names_two_sessions_or_none_that_can_be_read_is_refused() {
         "run_id",
         "id",
     ] {
-        let why = record(ItemKind::Memory, json!({"memory": "m", name: ["u"]})).unwrap_err();
+        let why = memory(json!({"memory": "m", name: ["u"]})).unwrap_err();
         assert!(why.contains(&format!("`{name}`")), "{why}");
     }
 }
@@ -211,11 +188,7 @@ fn a_record_that_names_two_sessions_or_none_that_can_be_read_is_refused() {
 #[test]
 fn dates_of_expiry_are_days_and_impossible_ones_are_refused() {
     let expires = |at: Value| {
-        record(
-            ItemKind::Memory,
-            json!({"memory": "m", "expiration_date": at}),
-        )
-        .map(|memory| memory.expires)
+        memory(json!({"memory": "m", "expiration_date": at})).map(|memory| memory.expires)
     };
     let day = |at| expires(at).unwrap().unwrap().to_string();
     assert_eq!(day(json!("2026-02-01")), "2026-02-01");
@@ -234,16 +207,14 @@ fn a_memory_is_replaced_only_by_something() {
         (json!("x"), true),
         (json!(3), true),
     ] {
-        let memory = record(ItemKind::Memory, json!({"memory": "m", "replaced_by": by})).unwrap();
+        let memory = memory(json!({"memory": "m", "replaced_by": by})).unwrap();
         assert_eq!(memory.replaced, replaced);
     }
 }
 
 #[test]
 fn a_turn_keeps_who_said_it_and_what_is_said_of_it() {
-    let turn = record(
-        ItemKind::Turn,
-        json!({
+    let turn = turn(json!({
             "id": "t", "role": "Grand Vizier", "content": "b", "name": "Bob", "thread_id": 7, "preferences": {"a": 1},
             "metadata": {"k": 1}, "timestamp": 60, "actor_id": "x",
         }),
@@ -252,7 +223,7 @@ fn a_turn_keeps_who_said_it_and_what_is_said_of_it() {
     assert_eq!(turn.kind, RecordKind::Turn);
     assert_eq!(turn.role, "Grand Vizier");
     assert_eq!(turn.name.as_deref(), Some("Bob"));
-    assert_eq!(turn.named.session.as_deref(), Some("7"));
+    assert_eq!(turn.names.session.as_deref(), Some("7"));
     assert_eq!(turn.memory_type.as_deref(), Some("messages"));
     assert_eq!(turn.created_at.unwrap().as_second(), 60);
     assert_eq!(
@@ -263,7 +234,7 @@ fn a_turn_keeps_who_said_it_and_what_is_said_of_it() {
 
 #[test]
 fn a_turn_needs_a_role_and_content() {
-    for (turn, field) in [
+    for (value, field) in [
         (json!({"role": "a"}), "`content`"),
         (json!({"role": "a", "content": null}), "`content`"),
         (json!({"role": "a", "content": " "}), "`content`"),
@@ -273,15 +244,15 @@ fn a_turn_needs_a_role_and_content() {
         (json!({"role": 1, "content": "b"}), "`role`"),
         (json!({"role": "r".repeat(101), "content": "b"}), "`role`"),
     ] {
-        let why = record(ItemKind::Turn, turn.clone()).unwrap_err();
-        assert!(why.contains(field), "{turn}: {why}");
+        let why = turn(value.clone()).unwrap_err();
+        assert!(why.contains(field), "{value}: {why}");
     }
 }
 
 #[test]
 fn parts_of_text_are_joined_and_anything_else_is_kept_as_json() {
     let content = |content: Value| {
-        record(ItemKind::Turn, json!({"role": "a", "content": content}))
+        turn(json!({"role": "a", "content": content}))
             .unwrap()
             .content
     };
@@ -298,7 +269,7 @@ fn parts_of_text_are_joined_and_anything_else_is_kept_as_json() {
 
 #[test]
 fn a_snapshot_is_its_text_or_all_of_it() {
-    let of = |value: Value| record(ItemKind::Snapshot("insights".to_owned()), value).unwrap();
+    let of = |value: Value| snapshot("insights", value).unwrap();
     let plain = of(json!("calm"));
     assert_eq!(plain.kind, RecordKind::Snapshot);
     assert_eq!(
@@ -313,7 +284,7 @@ fn a_snapshot_is_its_text_or_all_of_it() {
         );
         assert_eq!(with_text.content, "calm");
         assert_eq!(with_text.id.as_deref(), Some("i"));
-        assert_eq!(with_text.named.session.as_deref(), Some("s"));
+        assert_eq!(with_text.names.session.as_deref(), Some("s"));
         assert!(with_text.created_at.is_some());
         assert_eq!(
             Value::Object(with_text.metadata),
@@ -332,7 +303,7 @@ fn a_snapshot_is_its_text_or_all_of_it() {
         assert_eq!(record.content, whole.to_string());
         assert!(record.metadata.is_empty());
     }
-    let why = record(ItemKind::Snapshot("traits".to_owned()), json!(" ")).unwrap_err();
+    let why = snapshot("traits", json!(" ")).unwrap_err();
     assert!(why.contains("`traits`"), "{why}");
 }
 
@@ -346,29 +317,21 @@ fn a_history_entry_gives_its_turns_with_its_own_scope_and_time() {
             {"role": "assistant", "content": "b", "created_at": 90, "user_id": "v"},
         ],
     });
-    let Piece::Turns(turns) = piece(ItemKind::History, entry).unwrap() else {
-        panic!("no turns");
-    };
+    let turns = conversation(entry).unwrap().turns;
     assert_eq!(turns.len(), 2);
     assert_eq!(turns[0].id, None);
-    assert_eq!(turns[0].named.user.as_deref(), Some("u"));
-    assert_eq!(turns[0].named.session.as_deref(), Some("s"));
+    assert_eq!(turns[0].names.user.as_deref(), Some("u"));
+    assert_eq!(turns[0].names.session.as_deref(), Some("s"));
     assert_eq!(turns[0].created_at.unwrap().as_second(), 60);
     assert_eq!(turns[1].created_at.unwrap().as_second(), 90);
-    assert_eq!(turns[1].named.user.as_deref(), Some("v"));
+    assert_eq!(turns[1].names.user.as_deref(), Some("v"));
 
-    assert_eq!(
-        piece(
-            ItemKind::History,
-            json!({"memory_id": "m", "event": "DELETE"})
-        ),
-        Ok(Piece::Turns(Vec::new()))
-    );
-    let why = piece(
-        ItemKind::History,
+    let without_turns = conversation(json!({"memory_id": "m", "event": "DELETE"}));
+    assert!(without_turns.unwrap().turns.is_empty());
+    let why = conversation(
         json!({"memory_id": "m", "input": [{"role": "a", "content": "b"}, {"content": "c"}]}),
     );
-    assert_eq!(why.unwrap_err(), "`input[1]`: has no `role`");
+    assert_eq!(why.unwrap_err(), "`input[1].role` is missing");
 }
 
 #[test]
@@ -386,7 +349,10 @@ fn a_user_keeps_everything_that_is_said_of_them() {
         Value::Object(jane.metadata),
         json!({"plan": "free", "preferences": {"a": 1}, "created_at": "2026-01-01"})
     );
-    assert_eq!(user(json!({"name": "Jane"})).unwrap_err(), "has no `id`");
+    assert_eq!(
+        user(json!({"name": "Jane"})).unwrap_err(),
+        "`id` is missing"
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
-use zep_mcp_server::mem0::{ItemKind, Named};
+use zep_mcp_server::sources::{Entry, Names, SourceItem};
 
-use super::{Read, read};
+use super::{Read, origin, read};
 
 fn fixture(name: &str) -> String {
     let path = format!(
@@ -26,8 +26,8 @@ fn a_page_of_the_platform_is_read() {
             "results[2] memory -/coach/-/- user: Keeps answers short",
         ]
     );
-    assert_eq!(found.frames().len(), 1);
-    assert_eq!(found.frames()[0].unplaced, Vec::<String>::new());
+    assert_eq!(found.containers().len(), 1);
+    assert!(found.unplaced().is_empty());
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn answers_of_a_self_hosted_server_and_of_the_library_are_read() {
         "summary":["s"],"role":"assistant","actor_id":"bob"}],"relations":[{"source":"a"}]}"#;
     let found = read(of_the_library).whole();
     assert_eq!(found.lines(), ["results[0] memory u/-/-/- assistant: a"]);
-    assert_eq!(found.frames()[0].unplaced, ["relations"]);
+    assert_eq!(found.unplaced(), ["relations"]);
 
     let bare =
         r#"[{"id":"1","data":"a","user_id":"u","run_id":"r"},{"id":2,"text":"b","agent_id":"x"}]"#;
@@ -85,7 +85,7 @@ fn answers_of_a_self_hosted_server_and_of_the_library_are_read() {
         lines(bare),
         ["[0] memory u/-/-/r user: a", "[1] memory -/x/-/- user: b"]
     );
-    assert_eq!(read(bare).frames().len(), 0);
+    assert_eq!(read(bare).containers().len(), 0);
 }
 
 #[test]
@@ -114,16 +114,8 @@ fn entities_are_told_apart_and_users_among_them_are_users() {
     let found = read(fixture("entities.json")).whole();
     assert_eq!(
         found.lines(),
-        [
-            "results[0] user jane",
-            "results[1] nothing",
-            "results[2] nothing"
-        ]
-    );
-    let kinds: Vec<_> = found.items().iter().map(|item| &item.kind).collect();
-    assert_eq!(
-        kinds,
-        [&ItemKind::User, &ItemKind::Entity, &ItemKind::Entity]
+        ["results[0] user jane"],
+        "agents, apps and runs come with their memories"
     );
     assert_eq!(
         lines(r#"{"entities":[{"id":"jane","type":"user","total_memories":3}]}"#),
@@ -152,23 +144,19 @@ fn users_of_the_guide_are_read_with_all_that_they_hold() {
             "users[2] user user-quiet",
         ]
     );
-    let session = found
-        .frames()
-        .into_iter()
-        .find(|frame| frame.named.session.as_deref() == Some("s-1"))
-        .unwrap();
-    assert!(session.unplaced.is_empty(), "{:?}", session.unplaced);
-    let document = found.frames().into_iter().next_back().unwrap();
+    let document = found.containers().into_iter().next_back().unwrap();
     assert_eq!(document.parent, None);
-    assert_eq!(document.named, Named::default());
-    assert_eq!(document.unplaced, ["tool"]);
+    assert_eq!(document.names, Names::default());
+    assert_eq!(found.unplaced(), ["tool"]);
     assert_eq!(
         document.exported_at.unwrap().to_string(),
         "2026-01-20T00:00:00Z"
     );
-    let jane = &found.items()[6].value;
-    let fields: Vec<_> = jane.as_object().unwrap().keys().collect();
-    assert_eq!(fields, ["preferences", "name", "email", "role", "id"]);
+    let Entry::User { user: jane, .. } = found.entries()[6] else {
+        panic!("not a user");
+    };
+    let fields: Vec<_> = jane.metadata.keys().collect();
+    assert_eq!(fields, ["preferences"]);
 }
 
 #[test]
@@ -282,27 +270,33 @@ fn what_an_object_names_counts_wherever_it_stands_in_it() {
 }
 
 #[test]
-fn frames_come_after_everything_in_them() {
+fn containers_follow_everything_in_them() {
     let found = read(fixture("guide.json"));
     let mut ended = Vec::new();
-    for event in &found.events {
-        match event {
-            zep_mcp_server::mem0::Event::Item(item) => {
-                assert!(item.frame.is_none_or(|frame| !ended.contains(&frame)));
+    for item in &found.items {
+        match item {
+            SourceItem::Entry(entry) => {
+                let container = origin(entry).container;
+                assert!(container.is_none_or(|container| !ended.contains(&container)));
             }
-            zep_mcp_server::mem0::Event::Frame(frame) => {
-                assert!(frame.parent.is_none_or(|parent| !ended.contains(&parent)));
-                ended.push(frame.id);
+            SourceItem::Container(container) => {
+                let parent = container.parent;
+                assert!(parent.is_none_or(|parent| !ended.contains(&parent)));
+                ended.push(container.id);
             }
-            zep_mcp_server::mem0::Event::Problem(problem) => panic!("{problem:?}"),
+            SourceItem::UnplacedField(_) => {}
+            SourceItem::Problem(problem) => panic!("{problem:?}"),
         }
     }
-    let named: Vec<_> = found.items().iter().filter_map(|item| item.frame).collect();
-    assert!(named.iter().all(|frame| ended.contains(frame)));
+    let records = found.records().into_iter();
+    let named: Vec<_> = records
+        .filter_map(|record| record.origin.container)
+        .collect();
+    assert!(!named.is_empty() && named.iter().all(|container| ended.contains(container)));
 }
 
 #[test]
-fn a_mark_before_utf_8_does_not_matter() {
+fn a_byte_order_mark_does_not_matter() {
     let export = fixture("guide.json");
     assert_eq!(read(format!("\u{feff}{export}")), read(export));
 }

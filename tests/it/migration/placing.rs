@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use zep_mcp_server::local::{Behavior, Listing, LocalZep};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::model::{SessionId, UserId};
-use zep_mcp_server::migration::{Migrator, Request, Selection, Source};
+use zep_mcp_server::migration::{Migrator, Request, Selection};
+use zep_mcp_server::sources::Export;
 use zep_mcp_server::zep::{Accounts, Owner, ThreadId, Threads, UserId as ZepUser, Window};
 
 use super::{contents, is_valid, migrate_all, turns};
@@ -83,7 +84,7 @@ async fn records_go_to_the_owner_that_they_name() {
     ]});
     let report = home
         .migrator
-        .migrate(Source::value(&source), &Request::default())
+        .migrate(Export::value(&source), &Request::default())
         .await
         .unwrap();
     assert_eq!(
@@ -113,7 +114,7 @@ async fn records_go_to_the_owner_that_they_name() {
     assert_eq!(texts[0].1.get("agent_id"), None);
     let verdict = home
         .migrator
-        .validate_migration(Source::value(&source), &Request::default())
+        .validate_migration(Export::value(&source), &Request::default())
         .await
         .unwrap();
     assert!(verdict.issues.is_empty(), "{:#?}", verdict.issues);
@@ -139,7 +140,7 @@ async fn a_selected_user_gets_what_names_nobody_only_if_nobody_else_is_named() {
     source.push(json!({"role": "user", "content": "hers", "user_id": "jane", "session_id": "s"}));
     let report = home
         .migrator
-        .migrate(Source::value(&Value::from(source)), &request)
+        .migrate(Export::value(&Value::from(source)), &request)
         .await
         .unwrap();
     assert!(report.success, "{report:#?}");
@@ -160,7 +161,7 @@ async fn a_selected_user_gets_what_names_nobody_only_if_nobody_else_is_named() {
         let source = Value::from(source);
         let report = home
             .migrator
-            .migrate(Source::value(&source), &request)
+            .migrate(Export::value(&source), &request)
             .await
             .unwrap();
         assert!(report.success, "{report:#?}");
@@ -184,7 +185,7 @@ async fn users_stand_in_zep_as_the_guide_says() {
     ]});
     let report = home
         .migrator
-        .migrate(Source::value(&source), &Request::default())
+        .migrate(Export::value(&source), &Request::default())
         .await
         .unwrap();
     assert!(report.success, "{report:#?}");
@@ -211,7 +212,7 @@ async fn users_stand_in_zep_as_the_guide_says() {
     assert_eq!(cher.metadata.unwrap()["role"], "therapist");
     let verdict = home
         .migrator
-        .validate_migration(Source::value(&source), &Request::default())
+        .validate_migration(Export::value(&source), &Request::default())
         .await
         .unwrap();
     assert!(verdict.valid, "{:#?}", verdict.issues);
@@ -230,7 +231,7 @@ async fn strict_writes_nothing_at_all_if_anything_cannot_be_migrated() {
     };
     let report = home
         .migrator
-        .migrate(Source::value(&source), &request)
+        .migrate(Export::value(&source), &request)
         .await
         .unwrap();
     assert!(!report.success);

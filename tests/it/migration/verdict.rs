@@ -5,7 +5,8 @@ use std::sync::Arc;
 use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::model::UserId;
-use zep_mcp_server::migration::{CheckName, Migrator, Request, Source, Validation};
+use zep_mcp_server::migration::{CheckName, Migrator, Request, Validation};
+use zep_mcp_server::sources::Export;
 use zep_mcp_server::zep::{
     Accounts, Message, Metadata, NewMessage, Role, ThreadId, Threads, UserFields, Window,
 };
@@ -43,7 +44,7 @@ impl Moved {
         };
         let report = moved
             .migrator
-            .migrate(Source::value(&moved.source), &Request::default())
+            .migrate(Export::value(&moved.source), &Request::default())
             .await
             .unwrap();
         assert!(report.success, "{report:#?}");
@@ -54,7 +55,7 @@ impl Moved {
     }
 
     async fn validate(&self) -> Validation {
-        let source = Source::value(&self.source);
+        let source = Export::value(&self.source);
         self.migrator
             .validate_migration(source, &Request::default())
             .await

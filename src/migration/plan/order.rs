@@ -1,0 +1,122 @@
+//! The third pass: equal records are numbered, conflicts found, sessions sorted, everything counted.
+
+use rusqlite::params;
+
+use super::identity::numbered;
+use super::problems::{count_problems, keep_problem};
+use super::spool::{self, kept};
+use super::{Plan, State};
+use crate::sources::{Defect, Entry, Severity};
+
+impl Plan {
+    /// Numbers the records that nothing else tells from equal ones.
+    pub(super) fn number_equal_ones(&self) -> spool::Result<()> {
+        let db = self.spool.db();
+        db.execute_batch("CREATE INDEX record_id ON record (owner, id)")?;
+        let mut equal = db.prepare(
+            "SELECT n, id, row_number() OVER (PARTITION BY owner, id ORDER BY position) AS number
+             FROM record WHERE by_content = 1 AND (owner, id) IN (
+                SELECT owner, id FROM record WHERE by_content = 1
+                GROUP BY owner, id HAVING count(*) > 1)",
+        )?;
+        let mut name = db.prepare("UPDATE record SET id = ?2 WHERE n = ?1")?;
+        let mut named: Vec<(i64, String)> = Vec::new();
+        let mut rows = equal.query([])?;
+        while let Some(row) = rows.next()? {
+            let (n, id, number): (i64, String, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            if number > 1 {
+                named.push((n, numbered(&id, number)));
+            }
+        }
+        drop(rows);
+        for (n, id) in named {
+            name.execute(params![n, id])?;
+        }
+        Ok(())
+    }
+
+    /// Finds records with the same id: equal ones are one, of different ones none is written.
+    pub(super) fn find_conflicts(&mut self) -> spool::Result<()> {
+        let db = self.spool.db();
+        db.execute(
+            "UPDATE record SET state = ?1 WHERE (owner, id) IN (
+                SELECT owner, id FROM record GROUP BY owner, id HAVING count(DISTINCT digest) > 1)",
+            [State::Conflict as i64],
+        )?;
+        db.execute(
+            "UPDATE record SET state = ?1 WHERE state = ?2 AND n NOT IN (
+                SELECT min(n) FROM record WHERE state = ?2 GROUP BY owner, id)",
+            [State::Duplicate as i64, State::Planned as i64],
+        )?;
+        let mut conflicts = db.prepare(
+            "SELECT item.json FROM record JOIN item ON item.n = record.item
+             WHERE state = ?1 ORDER BY record.n",
+        )?;
+        let mut rows = conflicts.query([State::Conflict as i64])?;
+        while let Some(row) = rows.next()? {
+            if let Entry::Record(record) = kept(row, 0)? {
+                let defect = Defect::of(
+                    "id",
+                    "is that of another record with different content, too; none of them is \
+                     migrated: leave one, or give each its own id",
+                );
+                keep_problem(&db, &record.problem(Severity::Record, defect))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sorts each session by time. Undated records stay behind the dated one that they follow. A
+    /// session that the source lists newest first is reversed.
+    pub(super) fn order(&self) -> spool::Result<()> {
+        let db = self.spool.db();
+        db.execute_batch(
+            "CREATE TEMP TABLE backwards AS
+             SELECT place FROM (
+                SELECT place, time, lag(time) OVER (PARTITION BY place ORDER BY position) AS before
+                FROM record WHERE state = 0 AND time IS NOT NULL)
+             GROUP BY place HAVING total(time < before) > total(time > before);
+             UPDATE record SET rank = -position WHERE place IN (SELECT place FROM backwards);
+             UPDATE record SET rank = position WHERE rank IS NULL;
+             CREATE INDEX record_rank ON record (place, rank, time);
+             CREATE TEMP TABLE carry (n INTEGER PRIMARY KEY, carried INTEGER);
+             INSERT INTO carry SELECT n, max(time) OVER (PARTITION BY place, dated) AS carried FROM (
+                SELECT n, place, time, count(time) OVER (PARTITION BY place ORDER BY rank) AS dated
+                FROM record WHERE state = 0);",
+        )?;
+        // Records before the first dated one stay there.
+        db.execute(
+            "UPDATE record SET carried = coalesce(
+                (SELECT carry.carried FROM carry WHERE carry.n = record.n), ?1)",
+            [i64::MIN],
+        )?;
+        db.execute_batch(
+            "DROP TABLE carry; DROP TABLE backwards; DROP INDEX record_rank;
+             CREATE INDEX record_order ON record (place, state, carried, rank);",
+        )?;
+        Ok(())
+    }
+
+    /// Counts what was planned.
+    pub(super) fn count(&mut self) -> spool::Result<()> {
+        let db = self.spool.db();
+        let states = |state: State| -> rusqlite::Result<u64> {
+            db.query_row(
+                "SELECT count(*) FROM record WHERE state = ?1",
+                [state as i64],
+                |row| row.get(0),
+            )
+        };
+        self.counts.records = states(State::Planned)?;
+        self.counts.duplicates = states(State::Duplicate)?;
+        self.counts.undated = db.query_row(
+            "SELECT count(*) FROM record WHERE state = 0 AND time IS NULL",
+            [],
+            |row| row.get(0),
+        )?;
+        self.counts.failed = count_problems(&db, Severity::Record)?;
+        self.counts.problems = self.counts.failed + count_problems(&db, Severity::Other)?;
+        self.counts.warnings = count_problems(&db, Severity::Warning)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,166 @@
+//! The plan's file: private, without a name, and deleted when the run ends, however it ends. It keeps
+//! memory flat, whatever the size and order of the source.
+
+use std::panic;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, Row, types::Type};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// How much of the file is kept in memory, in KiB.
+const CACHE_KIB: i64 = 12 * 1024;
+
+/// How many prepared statements are kept: more than a run has.
+const STATEMENTS: usize = 64;
+
+const SCHEMA: &str = "
+    CREATE TABLE container (
+        id INTEGER PRIMARY KEY,
+        parent INTEGER,
+        names TEXT NOT NULL,
+        -- Microseconds since 1970.
+        exported_at INTEGER
+    );
+    -- What the source yielded, interpreted, in its order. After it the turns of conversations, each
+    -- as an item of its own.
+    CREATE TABLE item (
+        n INTEGER PRIMARY KEY,
+        json TEXT NOT NULL
+    );
+    CREATE TABLE problem (
+        n INTEGER PRIMARY KEY,
+        position TEXT NOT NULL,
+        record TEXT,
+        severity INTEGER NOT NULL,
+        field TEXT,
+        reason TEXT NOT NULL
+    );
+    CREATE TABLE owner (
+        n INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        -- What the source says of a user.
+        profile TEXT,
+        -- Made for the migration, since the source names no user.
+        stands_in INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE place (
+        n INTEGER PRIMARY KEY,
+        owner INTEGER NOT NULL,
+        -- Empty: the owner's graph.
+        session TEXT NOT NULL,
+        UNIQUE (owner, session)
+    );
+    CREATE TABLE record (
+        n INTEGER PRIMARY KEY,
+        item INTEGER NOT NULL,
+        -- The order of the source: the item, and within a conversation the turn.
+        position INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        owner INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        agent TEXT,
+        app TEXT,
+        -- How many messages or episodes it takes.
+        parts INTEGER NOT NULL,
+        -- Whether only its number tells it from equal records.
+        by_content INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        -- Microseconds since 1970; NULL: the source does not say.
+        time INTEGER,
+        -- The export's own date, for records that nothing dates.
+        exported_at INTEGER,
+        -- Its place in the order of its session: the time of the nearest dated record before it, and
+        -- its position in the source.
+        carried INTEGER,
+        rank INTEGER,
+        state INTEGER NOT NULL DEFAULT 0
+    );
+    -- Records that name no user, until it is known whether the source names others than the selected
+    -- one.
+    CREATE TABLE nameless (
+        item INTEGER NOT NULL
+    );
+    -- Conversations, until those that several memories list are merged.
+    CREATE TABLE conversation (
+        item INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        time INTEGER
+    );
+    -- Stored parts of records that are not stored completely.
+    CREATE TABLE part (
+        record INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        uuid TEXT,
+        PRIMARY KEY (record, number)
+    ) WITHOUT ROWID;
+";
+
+/// The temporary file of a plan cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the temporary file for what was read cannot be used: {0}; see that there is room in the \
+     temporary directory (TMPDIR), about as much as the source is large"
+)]
+pub struct SpoolError(rusqlite::Error);
+
+impl From<rusqlite::Error> for SpoolError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error)
+    }
+}
+
+pub(in crate::migration) type Result<T> = std::result::Result<T, SpoolError>;
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct Spool(Mutex<Connection>);
+
+impl Spool {
+    /// A new, empty one.
+    pub(super) fn new() -> Result<Self> {
+        // SQLite's name for a private file that is deleted as soon as it is open.
+        let db = Connection::open("")?;
+        // One transaction for good: nobody else reads the file, and none of it outlives the run.
+        db.execute_batch(&format!(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE;
+             PRAGMA cache_size = -{CACHE_KIB}; PRAGMA locking_mode = EXCLUSIVE; BEGIN;"
+        ))?;
+        db.set_prepared_statement_cache_capacity(STATEMENTS);
+        db.execute_batch(SCHEMA)?;
+        Ok(Self(Mutex::new(db)))
+    }
+
+    /// The file, for one step. Blocks while another step is at work.
+    pub(super) fn db(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs work that blocks (SQLite, JSON) on a thread that may block. Dropping the future does not
+/// stop the work.
+pub(in crate::migration) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panicked) => panic::resume_unwind(panicked),
+            // The runtime shuts down, and drops this future next.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// Reads what was kept as JSON in a column. An unreadable value is an error, never a record less.
+pub(super) fn kept<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
+    })
+}
+
+/// Keeps something as JSON.
+pub(super) fn to_keep(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}

@@ -1,0 +1,190 @@
+//! Comparing what is stored at one place. Blocks.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::compare::compare;
+use super::findings::{Findings, of_place};
+use super::result::{CheckName, Difference};
+use crate::memory::import::{PartOf, part_of};
+use crate::memory::model::Place;
+use crate::memory::records::{Assembled, StoredPart, assemble};
+use crate::migration::plan::{Order, PlannedPlace, Result, State};
+use crate::zep::PartNo;
+
+/// How many missing records are read from the plan at a time.
+const PAGE: usize = 256;
+
+/// The comparison of a place while it is read, page by page.
+pub(super) struct PlaceComparison {
+    findings: Arc<Findings>,
+    place: PlannedPlace,
+    /// Records of which not all parts were read yet.
+    pending: HashMap<String, Vec<(PartNo, StoredPart)>>,
+    /// The last record in the source's order that was read; `None` where order does not matter.
+    last: Option<Order>,
+}
+
+impl PlaceComparison {
+    pub(super) fn new(findings: Arc<Findings>, place: PlannedPlace) -> Self {
+        Self {
+            findings,
+            pending: HashMap::new(),
+            last: matches!(place.place, Place::Session(..)).then_some(Order::START),
+            place,
+        }
+    }
+
+    /// Compares the next page.
+    pub(super) fn page(&mut self, parts: Vec<StoredPart>) -> Result<()> {
+        parts.into_iter().try_for_each(|part| self.part(part))
+    }
+
+    /// Compares what is left: records that lack a part, and records that are missing.
+    pub(super) fn finish(mut self) -> Result<()> {
+        // Their place in the order was passed.
+        self.last = None;
+        for (_, parts) in std::mem::take(&mut self.pending) {
+            self.record(parts.into_iter().map(|(_, part)| part).collect())?;
+        }
+        self.missing()
+    }
+
+    fn part(&mut self, part: StoredPart) -> Result<()> {
+        let Some(PartOf {
+            record: id, number, ..
+        }) = part_of(&part)
+        else {
+            return self.record(vec![part]);
+        };
+        match self.findings.plan.state_of(&self.place, &id)? {
+            // The record was complete before.
+            Some((_, State::There)) => {
+                self.doubled(&id);
+                return Ok(());
+            }
+            _ if number.total == 1 => return self.record(vec![part]),
+            _ => {}
+        }
+        let parts = self.pending.entry(id.clone()).or_default();
+        if parts.iter().any(|(noted, _)| *noted == number) {
+            self.doubled(&id);
+            return Ok(());
+        }
+        parts.push((number, part));
+        let of_this_split = parts
+            .iter()
+            .filter(|(noted, _)| noted.total == number.total);
+        if of_this_split.count() == number.total as usize {
+            let parts = self.pending.remove(&id).unwrap_or_default();
+            return self.record(parts.into_iter().map(|(_, part)| part).collect());
+        }
+        Ok(())
+    }
+
+    /// Compares one record, all of whose parts were read.
+    fn record(&mut self, parts: Vec<StoredPart>) -> Result<()> {
+        let Some(first) = parts.first() else {
+            return Ok(());
+        };
+        let uuid = first.uuid.as_ref().map(ToString::to_string);
+        let id = part_of(first).map(|part| part.instead_of.unwrap_or(part.record));
+        let found = assemble(parts).records.pop();
+        let plan = &self.findings.plan;
+        let planned = match &id {
+            Some(id) => plan.record_of(&self.place, id)?,
+            None => None,
+        };
+        if let Some(planned) = &planned {
+            plan.set_states(&[planned.n], State::There)?;
+        }
+        let mut validation = self.findings.validation();
+        if let Some(Assembled { record, .. }) = &found {
+            validation.found(record);
+        }
+        let Some(planned) = planned else {
+            validation.differs(Difference {
+                record: id.or(uuid),
+                ..self.record_differs("is there, and not in the source")
+            });
+            return Ok(());
+        };
+        let differs = |check, field: &str, detail: &str| Difference {
+            record: id.clone(),
+            position: Some(planned.position.to_string()),
+            ..of_place(check, &self.place, field, detail)
+        };
+        let Some(found) = found else {
+            validation.differs(differs(
+                CheckName::Content,
+                "content",
+                "is marked as deleted, or lacks its beginning",
+            ));
+            return Ok(());
+        };
+        let is_session = matches!(self.place.place, Place::Session(..));
+        let differences = compare(&planned.record, &found, is_session);
+        for check in [
+            CheckName::Content,
+            CheckName::Timestamps,
+            CheckName::Metadata,
+        ] {
+            let alike = differences.iter().all(|(of, ..)| *of != check);
+            validation.count(check, 1, u64::from(alike));
+        }
+        for (check, field, detail) in differences {
+            validation.differs(differs(check, field, detail));
+        }
+        if let Some(last) = self.last {
+            let in_order = planned.order >= last;
+            validation.count(CheckName::Order, 1, u64::from(in_order));
+            if in_order {
+                self.last = Some(planned.order);
+            } else {
+                validation.differs(differs(
+                    CheckName::Order,
+                    "order",
+                    "stands behind a record that comes after it in the source",
+                ));
+            }
+        }
+        drop(validation);
+        self.findings.progress(1);
+        Ok(())
+    }
+
+    /// Names the records that were not found.
+    fn missing(&self) -> Result<()> {
+        let mut after = Order::START;
+        loop {
+            let plan = &self.findings.plan;
+            let page = plan.planned_after(&self.place, after, PAGE)?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = last.order;
+            let missing = page.len() as u64;
+            let mut validation = self.findings.validation();
+            for record in page {
+                validation.differs(Difference {
+                    record: Some(record.record.id.to_string()),
+                    position: Some(record.position.to_string()),
+                    ..self.record_differs("is missing")
+                });
+            }
+            drop(validation);
+            self.findings.progress(missing);
+        }
+    }
+
+    fn doubled(&self, id: &str) {
+        self.findings.validation().differs(Difference {
+            record: Some(id.to_owned()),
+            ..self.record_differs("is stored twice")
+        });
+    }
+
+    fn record_differs(&self, detail: &str) -> Difference {
+        of_place(CheckName::MessageCount, &self.place, "record", detail)
+    }
+}

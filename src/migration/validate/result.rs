@@ -1,0 +1,238 @@
+//! The result of a validation.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::memory::model::Record;
+use crate::migration::report::{MAX_LISTED, Trouble};
+
+/// What is checked: the guide's five points, and three more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckName {
+    /// The source could be read whole.
+    SourceReadable,
+    /// Every user exists, and their fields are those of the source.
+    UserExists,
+    /// Every session can be read.
+    SessionLoads,
+    /// Every record is there, once, and nothing else.
+    MessageCount,
+    /// Every record has the source's time.
+    Timestamps,
+    /// Every record has the source's metadata, role, name and kind.
+    Metadata,
+    /// Every record has the source's words.
+    Content,
+    /// The records of each session stand in the source's order.
+    Order,
+}
+
+impl CheckName {
+    const ALL: [Self; 8] = [
+        Self::SourceReadable,
+        Self::UserExists,
+        Self::SessionLoads,
+        Self::MessageCount,
+        Self::Timestamps,
+        Self::Metadata,
+        Self::Content,
+        Self::Order,
+    ];
+
+    /// The check as it is answered.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SourceReadable => "source_readable",
+            Self::UserExists => "user_exists",
+            Self::SessionLoads => "session_loads",
+            Self::MessageCount => "message_count",
+            Self::Timestamps => "timestamps",
+            Self::Metadata => "metadata",
+            Self::Content => "content",
+            Self::Order => "order",
+        }
+    }
+}
+
+/// How a check went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Check {
+    /// What was checked.
+    pub name: CheckName,
+    /// Whether all is as it should be.
+    pub passed: bool,
+    /// How many there should be: users, sessions, records.
+    pub expected: u64,
+    /// How many were found as they should be.
+    pub found: u64,
+    /// The same in words.
+    pub detail: String,
+}
+
+/// A difference between the source and what is stored. Names ids and fields, never content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Difference {
+    /// The check that it fails.
+    pub check: CheckName,
+    /// Whose memory it is about.
+    pub owner: String,
+    /// The session it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The record's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// Where the record stands in the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<String>,
+    /// The field that differs.
+    pub field: String,
+    /// How it differs.
+    pub detail: String,
+}
+
+/// A record as a validation names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Named {
+    /// The record's id.
+    pub record: Option<String>,
+    /// Its time.
+    #[schemars(with = "String")]
+    pub created_at: Timestamp,
+}
+
+/// What a validation found.
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct Validation {
+    /// Whether every check passed.
+    pub valid: bool,
+    /// The checks.
+    pub checks: Vec<Check>,
+    /// Everything that differs, one entry for each.
+    pub issues: Vec<Difference>,
+    /// How many more differ than are listed.
+    pub issues_not_listed: u64,
+    /// What in the source cannot be read, and so was not compared.
+    pub source_problems: Vec<Trouble>,
+    /// How many more such things there are than are listed.
+    pub source_problems_not_listed: u64,
+    /// How many memories are stored in the places that were compared.
+    pub memory_count: u64,
+    /// The earliest of them.
+    pub first_message: Option<Named>,
+    /// The latest of them.
+    pub last_message: Option<Named>,
+    /// `zep` or `local`.
+    pub target_system: String,
+    /// When the validation began.
+    #[schemars(with = "String")]
+    pub timestamp: Timestamp,
+    /// HTTP requests to Zep; 0 on the embedded store.
+    pub requests: u64,
+    /// Seconds that it took.
+    pub duration_secs: f64,
+}
+
+impl Validation {
+    /// The result before anything is compared.
+    pub(in crate::migration) fn new(target: &str, timestamp: Timestamp) -> Self {
+        Self {
+            valid: false,
+            checks: CheckName::ALL
+                .into_iter()
+                .map(|name| Check {
+                    name,
+                    passed: true,
+                    expected: 0,
+                    found: 0,
+                    detail: String::new(),
+                })
+                .collect(),
+            issues: Vec::new(),
+            issues_not_listed: 0,
+            source_problems: Vec::new(),
+            source_problems_not_listed: 0,
+            memory_count: 0,
+            first_message: None,
+            last_message: None,
+            target_system: target.into(),
+            timestamp,
+            requests: 0,
+            duration_secs: 0.0,
+        }
+    }
+
+    /// Adds to what a check expects and finds.
+    pub(in crate::migration) fn count(&mut self, name: CheckName, expected: u64, found: u64) {
+        let check = self.check(name);
+        check.expected += expected;
+        check.found += found;
+    }
+
+    /// Adds a difference, which makes its check fail.
+    pub(super) fn differs(&mut self, difference: Difference) {
+        self.check(difference.check).passed = false;
+        if self.issues.len() < MAX_LISTED {
+            self.issues.push(difference);
+        } else {
+            self.issues_not_listed += 1;
+        }
+    }
+
+    /// Marks a check as failed for a reason that is listed elsewhere.
+    pub(in crate::migration) fn fails(&mut self, name: CheckName) {
+        self.check(name).passed = false;
+    }
+
+    /// Counts a stored record.
+    pub(super) fn found(&mut self, record: &Record) {
+        self.memory_count += 1;
+        self.count(CheckName::MessageCount, 0, 1);
+        let Some(created_at) = record.created_at else {
+            return;
+        };
+        let this = || Named {
+            record: record.record_id.clone(),
+            created_at,
+        };
+        if self
+            .first_message
+            .as_ref()
+            .is_none_or(|first| created_at < first.created_at)
+        {
+            self.first_message = Some(this());
+        }
+        if self
+            .last_message
+            .as_ref()
+            .is_none_or(|last| created_at >= last.created_at)
+        {
+            self.last_message = Some(this());
+        }
+    }
+
+    /// Everything has been compared: decides which checks passed.
+    pub(in crate::migration) fn finish(&mut self) {
+        for check in &mut self.checks {
+            check.passed &= check.expected == check.found;
+            check.detail = match (check.expected, check.passed) {
+                (0, true) => "nothing to compare".into(),
+                (expected, true) => format!("all {expected} as in the source"),
+                (expected, false) if check.name == CheckName::MessageCount => {
+                    format!(
+                        "{} are there, {expected} should be; see the issues",
+                        check.found
+                    )
+                }
+                (expected, false) => format!("{} of {expected} as in the source", check.found),
+            };
+        }
+        self.valid = self.checks.iter().all(|check| check.passed);
+    }
+
+    fn check(&mut self, name: CheckName) -> &mut Check {
+        let place = CheckName::ALL.iter().position(|one| *one == name);
+        &mut self.checks[place.unwrap_or_default()]
+    }
+}

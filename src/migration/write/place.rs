@@ -1,0 +1,293 @@
+//! Writing one place: what is there is recognised, the rest is written in order.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use super::error::{Unfinished, in_a_report};
+use super::{Ready, Run};
+use crate::memory;
+use crate::memory::import::{ImportTurn, Scan, StoredParts, part_of};
+use crate::memory::model::{Owner, Place, SessionId, TimeOrigin};
+use crate::migration::plan::{Order, Plan, PlannedPlace, PlannedRecord, State};
+use crate::migration::report::Trouble;
+use crate::migration::retry::with_retries;
+use crate::zep::{self, ThreadId, limits::MESSAGES_PER_CALL};
+
+/// How many records are read from the plan at a time.
+const PAGE: usize = 4 * MESSAGES_PER_CALL;
+
+impl Run<'_> {
+    /// Writes all records of a place that are not there yet.
+    pub(super) async fn write_place(
+        &self,
+        place: &PlannedPlace,
+        ready: &Ready,
+    ) -> Result<(), Unfinished> {
+        let mut newest = None;
+        let mut thread = None;
+        match &place.place {
+            Place::Session(user, session) => {
+                if let Some(sessions) = &ready.sessions {
+                    thread = self.context.service.thread_among(user, session, sessions);
+                }
+                if let Some(thread) = &thread {
+                    newest = self.look_in_thread(place, thread).await?;
+                }
+            }
+            Place::Graph(owner) if ready.existed => {
+                self.look(place, || {
+                    self.context.service.scan_graph(self.context.caller, owner)
+                })
+                .await?;
+            }
+            Place::Graph(_) => {}
+        }
+        if let Place::Session(user, session) = &place.place {
+            if thread.is_none() && place.planned > 0 && !self.request.dry_run {
+                let (made, was_there) = with_retries(&self.stop, || {
+                    self.context
+                        .service
+                        .make_session(self.context.caller, user, session)
+                })
+                .await?;
+                self.report().least_requests += u64::from(!was_there);
+                if was_there {
+                    newest = self.look_in_thread(place, &made).await?;
+                }
+            }
+            self.report().sessions += 1;
+            self.refuse_if_in_use(place, newest).await?;
+        }
+        self.write_records(place, ready.turn.as_ref()).await
+    }
+
+    async fn look_in_thread(
+        &self,
+        place: &PlannedPlace,
+        thread: &ThreadId,
+    ) -> Result<Option<Timestamp>, Unfinished> {
+        let Owner::User(user) = place.place.owner() else {
+            return Ok(None);
+        };
+        self.look(place, || {
+            self.context
+                .service
+                .scan_thread(self.context.caller, &user, thread)
+        })
+        .await
+    }
+
+    /// Recognises what is stored, by record id. Answers the time of the newest message there.
+    async fn look<'s>(
+        &self,
+        place: &PlannedPlace,
+        scan: impl Fn() -> memory::Result<Scan<'s>>,
+    ) -> Result<Option<Timestamp>, Unfinished> {
+        let scan = &scan;
+        with_retries(&self.stop, || async move {
+            let mut newest = None;
+            let mut seen = HashSet::new();
+            let mut scan = scan()?;
+            while let Some(parts) = scan.next().await? {
+                let mut ours = Vec::new();
+                for part in parts {
+                    let of = part_of(&part);
+                    // An inferred time does not make a message new.
+                    if of.as_ref().is_none_or(|of| of.time == TimeOrigin::Given) {
+                        newest = newest.max(part.created_at);
+                    }
+                    ours.extend(of.map(|of| (of, part.uuid)));
+                }
+                let recognise = move |plan: &Plan, place: &_| plan.recognise(place, &ours);
+                let found = self.context.plan.step_at(place, recognise).await?;
+                self.report().already_there += found.records;
+                self.progress(found.records);
+                for part in found.parts {
+                    if !seen.insert(part) {
+                        // Another run at the same time, or a late write of an earlier one.
+                        self.doubt(place);
+                    }
+                }
+            }
+            Ok(newest)
+        })
+        .await
+    }
+
+    /// Refuses to put older turns behind newer ones.
+    async fn refuse_if_in_use(
+        &self,
+        place: &PlannedPlace,
+        newest: Option<Timestamp>,
+    ) -> Result<(), Unfinished> {
+        let Some(newest) = newest.filter(|_| !self.request.append) else {
+            return Ok(());
+        };
+        let first = move |plan: &Plan, place: &_| {
+            Ok((
+                plan.planned_after(place, Order::START, 1)?.pop(),
+                plan.planned_at(place)?,
+            ))
+        };
+        let (first, remaining) = self.context.plan.step_at(place, first).await?;
+        match first {
+            Some(first)
+                if first.record.created_at < newest
+                    && (first.record.time == TimeOrigin::Given || first.order.is_dated()) =>
+            {
+                Err(Unfinished::InUse {
+                    newest,
+                    oldest: first.record.created_at,
+                    remaining,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what is not there, in order, in as few requests as Zep's limits allow.
+    async fn write_records(
+        &self,
+        place: &PlannedPlace,
+        turn: Option<&ImportTurn>,
+    ) -> Result<(), Unfinished> {
+        let mut after = Order::START;
+        let mut waiting: Vec<PlannedRecord> = Vec::new();
+        let mut parts = 0;
+        let mut in_all = 0;
+        loop {
+            let next = move |plan: &Plan, place: &_| plan.planned_after(place, after, PAGE);
+            let page = self.context.plan.step_at(place, next).await?;
+            let Some(last) = page.last() else { break };
+            after = last.order;
+            let is_last = page.len() < PAGE;
+            for record in page {
+                if parts + record.parts > MESSAGES_PER_CALL && !waiting.is_empty() {
+                    self.send(place, turn, std::mem::take(&mut waiting)).await?;
+                    parts = 0;
+                }
+                parts += record.parts;
+                in_all += record.parts;
+                waiting.push(record);
+            }
+            if is_last {
+                break;
+            }
+        }
+        if !waiting.is_empty() {
+            self.send(place, turn, waiting).await?;
+        }
+        let least = match place.place {
+            Place::Session(..) => in_all.div_ceil(MESSAGES_PER_CALL),
+            Place::Graph(_) => in_all,
+        };
+        self.report().least_requests += least as u64;
+        Ok(())
+    }
+
+    /// Writes these records. One that Zep refuses is found and left out; the others go on.
+    async fn send(
+        &self,
+        place: &PlannedPlace,
+        turn: Option<&ImportTurn>,
+        records: Vec<PlannedRecord>,
+    ) -> Result<(), Unfinished> {
+        let mut to_send = vec![records];
+        while let Some(mut records) = to_send.pop() {
+            if self.stop.is_cancelled() {
+                return Err(memory::Error::from(zep::Error::Cancelled).into());
+            }
+            let error = match self.import(place, turn, &records).await {
+                Ok(()) => {
+                    self.written(&place.place, &records).await?;
+                    continue;
+                }
+                Err(Unfinished::Memory(error)) => error,
+                Err(error) => return Err(error),
+            };
+            let stored = match &error {
+                memory::Error::PartlyStored(stopped) => stopped.stored.len().min(records.len()),
+                _ => 0,
+            };
+            let mut rest = records.split_off(stored);
+            self.written(&place.place, &records).await?;
+            match rest.len() {
+                0 => {}
+                _ if !is_refused(&error) => return Err(error.into()),
+                1 => self.refused(place, &rest[0], &error).await?,
+                several => {
+                    let second = rest.split_off(several / 2);
+                    to_send.push(second);
+                    to_send.push(rest);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn import(
+        &self,
+        place: &PlannedPlace,
+        turn: Option<&ImportTurn>,
+        records: &[PlannedRecord],
+    ) -> Result<(), Unfinished> {
+        // A dry run has no turn: it writes nothing.
+        let Some(turn) = turn else {
+            return Ok(());
+        };
+        let mut stored = StoredParts::default();
+        for record in records {
+            if !record.stored.is_empty() {
+                let id = record.record.id.to_string();
+                stored.0.insert(id, record.stored.clone());
+            }
+        }
+        let mut known = Some(stored);
+        with_retries(&self.stop, || {
+            let known = known.take();
+            if known.is_none() {
+                // After a failure what is stored must be looked up, and what is sent again may have
+                // been on its way.
+                self.doubt(place);
+            }
+            let records = records.iter().map(|one| one.record.clone()).collect();
+            self.context
+                .service
+                .import(self.context.caller, turn, &place.place, records, known)
+        })
+        .await
+        .map_err(Unfinished::Memory)
+    }
+
+    async fn refused(
+        &self,
+        place: &PlannedPlace,
+        record: &PlannedRecord,
+        error: &memory::Error,
+    ) -> Result<(), Unfinished> {
+        let number = record.n;
+        let failed = move |plan: &Plan| plan.set_states(&[number], State::Failed);
+        self.context.plan.step(failed).await?;
+        let mut report = self.report();
+        report.failed += 1;
+        report.trouble(Trouble {
+            position: Some(record.position.to_string()),
+            record: Some(record.record.id.to_string()),
+            owner: Some(place.place.owner().to_string()),
+            session: place.place.session().map(SessionId::to_string),
+            ..Trouble::of_run(in_a_report(error))
+        });
+        drop(report);
+        if self.request.strict {
+            self.stop.cancel();
+        }
+        Ok(())
+    }
+}
+
+/// Whether the backend refused the records themselves.
+fn is_refused(error: &memory::Error) -> bool {
+    matches!(error, memory::Error::Invalid { .. })
+        || matches!(error.cause(), Some(zep::Error::Invalid { .. }))
+}

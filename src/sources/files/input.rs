@@ -1,0 +1,316 @@
+//! The bytes of an export, with line and column, for a parser that reads byte by byte.
+
+use std::{
+    cell::RefCell,
+    io::{self, Read},
+};
+
+use super::budget::MAX_ITEM_BYTES;
+
+/// How much of the beginning detection sees; also the size of the buffer.
+const AHEAD: usize = 1024 * 1024;
+
+/// How much of a line's beginning is kept.
+const MAX_HEAD: usize = 64;
+
+/// The length of the longest JSON escape, `\ud83d\ude00`: after as many bytes without a backslash no
+/// escape is open.
+const LONGEST_ESCAPE: usize = 12;
+
+/// The bytes of an export.
+pub(super) struct Input<'r> {
+    inner: &'r mut dyn Read,
+    buffer: Vec<u8>,
+    at: usize,
+    end: usize,
+    /// Up to here only line ends need attention. Hot.
+    plain_end: usize,
+    /// How many bytes came before the buffer.
+    before: u64,
+    /// Lines, from 1.
+    line: u64,
+    /// Where the current line begins.
+    line_start: u64,
+    /// Whether the parser sees the end of a line as the end of the input, until [`Self::next_line`].
+    by_line: bool,
+    /// The beginning of this line, where the buffer no longer has it: enough to tell whether the line
+    /// is a single bracket.
+    head: Vec<u8>,
+    /// The longest token, in bytes.
+    longest: u64,
+    /// The token being read is too long to be kept from this byte on.
+    too_long: u64,
+    /// How many bytes without a backslash or a quote came last, while a token is too long.
+    plain: usize,
+    /// Whether the rest of a text that is too long is being skipped.
+    dropping: bool,
+    escaped: bool,
+    /// Whether something was skipped since [`Self::boundary`].
+    cut: bool,
+    /// Whether a text was too long and nothing of it could be skipped.
+    gave_up: bool,
+}
+
+impl<'r> Input<'r> {
+    pub(super) fn new(inner: &'r mut dyn Read) -> Self {
+        Self {
+            inner,
+            buffer: vec![0; AHEAD],
+            at: 0,
+            end: 0,
+            plain_end: 0,
+            before: 0,
+            line: 1,
+            line_start: 0,
+            by_line: false,
+            head: Vec::new(),
+            longest: MAX_ITEM_BYTES as u64,
+            too_long: MAX_ITEM_BYTES as u64,
+            plain: 0,
+            dropping: false,
+            escaped: false,
+            cut: false,
+            gave_up: false,
+        }
+    }
+
+    /// With another bound for the longest token, so that tests stay small.
+    #[cfg(test)]
+    pub(super) fn with_longest(inner: &'r mut dyn Read, longest: u64) -> Self {
+        Self {
+            longest,
+            too_long: longest,
+            ..Self::new(inner)
+        }
+    }
+
+    /// The beginning, as much as fits into the buffer. Call it first.
+    pub(super) fn look(&mut self) -> io::Result<&[u8]> {
+        while self.end < self.buffer.len() {
+            match self.inner.read(&mut self.buffer[self.end..]) {
+                Ok(0) => break,
+                Ok(read) => self.end += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(&self.buffer[..self.end])
+    }
+
+    /// Skips bytes that belong to no line, such as a byte order mark.
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.at += bytes;
+        self.line_start += bytes as u64;
+    }
+
+    /// How many bytes were read.
+    pub(super) fn offset(&self) -> u64 {
+        self.before + self.at as u64
+    }
+
+    /// The current line, from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// How many bytes of the current line were read.
+    pub(super) fn column(&self) -> u64 {
+        self.offset() - self.line_start
+    }
+
+    /// Sets whether each line is read on its own from here on.
+    pub(super) fn read_by_line(&mut self, by_line: bool) {
+        self.by_line = by_line;
+    }
+
+    /// Whether each line is read on its own. A line that is a single bracket ends this mode.
+    pub(super) fn reads_by_line(&self) -> bool {
+        self.by_line
+    }
+
+    /// Begins a new token. Answers whether something of the last one was skipped.
+    pub(super) fn boundary(&mut self) -> bool {
+        self.too_long = self.offset() + self.longest;
+        self.dropping = false;
+        self.plain = 0;
+        self.find_plain_end();
+        std::mem::take(&mut self.cut)
+    }
+
+    /// Whether the parser got an end of input because a text was too long to be skipped.
+    pub(super) fn gave_up(&mut self) -> bool {
+        std::mem::take(&mut self.gave_up)
+    }
+
+    /// Moves to the beginning of the next value, across lines. `None` at the end of the input. Commas
+    /// between lines are ignored.
+    pub(super) fn next_value(&mut self) -> io::Result<Option<u8>> {
+        self.dropping = false;
+        let blank = |byte: u8, by_line: bool| {
+            matches!(byte, b' ' | b'\t' | b'\r' | b'\n') || (by_line && byte == b',')
+        };
+        while let Some(byte) = self.peek()? {
+            if !blank(byte, self.by_line) {
+                return Ok(Some(byte));
+            }
+            self.advance(byte);
+        }
+        Ok(None)
+    }
+
+    /// Moves to the beginning of the next line, unless the current one has not begun.
+    pub(super) fn next_line(&mut self) -> io::Result<()> {
+        self.dropping = false;
+        while self.column() > 0 {
+            match self.peek()? {
+                Some(byte) => self.advance(byte),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn peek(&mut self) -> io::Result<Option<u8>> {
+        if self.at == self.end && !self.fill()? {
+            return Ok(None);
+        }
+        Ok(Some(self.buffer[self.at]))
+    }
+
+    #[inline]
+    fn advance(&mut self, byte: u8) {
+        self.at += 1;
+        if byte == b'\n' {
+            self.line += 1;
+            self.line_start = self.offset();
+            self.head.clear();
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<bool> {
+        let line = self.line_start.saturating_sub(self.before) as usize;
+        let line = self.buffer[..self.end].get(line..).unwrap_or_default();
+        let room = MAX_HEAD.saturating_sub(self.head.len());
+        self.head.extend(line.iter().take(room));
+        self.before += self.end as u64;
+        self.at = 0;
+        self.end = 0;
+        loop {
+            match self.inner.read(&mut self.buffer) {
+                Ok(read) => {
+                    self.end = read;
+                    self.find_plain_end();
+                    return Ok(read > 0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Once a token is too long for the buffer, every byte of it needs attention.
+    #[inline]
+    fn find_plain_end(&mut self) {
+        let fits = self.before + self.end as u64 <= self.too_long;
+        self.plain_end = if fits { self.end } else { 0 };
+    }
+
+    /// Whether the line that ends here is a single bracket.
+    fn is_bracket_alone(&self) -> bool {
+        let line = self.line_start.saturating_sub(self.before) as usize;
+        let line = self.buffer[..self.at].get(line..).unwrap_or_default();
+        let (head, line) = (self.head.trim_ascii(), line.trim_ascii());
+        matches!((head, line), ([b'{' | b'['], []) | ([], [b'{' | b'[']))
+    }
+
+    /// The next byte for the parser.
+    fn byte(&mut self) -> io::Result<Option<u8>> {
+        loop {
+            let Some(byte) = self.peek()? else {
+                return Ok(None);
+            };
+            if byte == b'\n' && self.by_line {
+                // No line of JSON Lines is a single bracket: a document of several lines begins.
+                if !self.is_bracket_alone() {
+                    return Ok(None);
+                }
+                self.by_line = false;
+            }
+            if self.offset() >= self.too_long + self.longest && !self.dropping {
+                self.gave_up = true;
+                return Ok(None);
+            }
+            self.advance(byte);
+            if self.offset() <= self.too_long || !self.is_dropped(byte) {
+                return Ok(Some(byte));
+            }
+        }
+    }
+
+    /// Skips the rest of a text that is too long, so that what follows can be read. Begins where
+    /// neither an escape nor a character is cut in two.
+    #[cold]
+    fn is_dropped(&mut self, byte: u8) -> bool {
+        if !self.dropping {
+            if byte == b'\n' {
+                // No text continues across a line end.
+                self.too_long = self.offset() + self.longest;
+            }
+            if matches!(byte, b'\\' | b'"' | b'\t' | b'\r' | b'\n') {
+                self.plain = 0;
+                return false;
+            }
+            // Blanks alone are not text.
+            if byte != b' ' || self.plain > 0 {
+                self.plain += 1;
+            }
+            let begins_a_character = byte & 0xC0 != 0x80;
+            if self.plain <= LONGEST_ESCAPE || !begins_a_character {
+                return false;
+            }
+            self.dropping = true;
+            self.escaped = false;
+            self.cut = true;
+        }
+        if self.escaped {
+            self.escaped = false;
+        } else if byte == b'\\' {
+            self.escaped = true;
+        } else if byte == b'"' {
+            self.dropping = false;
+            self.plain = 0;
+            return false;
+        }
+        true
+    }
+}
+
+/// The reader of the JSON parser; the position stays readable meanwhile.
+pub(super) struct InputReader<'s, 'r>(pub(super) &'s RefCell<Input<'r>>);
+
+impl Read for InputReader<'_, '_> {
+    // The parser asks for one byte at a time.
+    #[inline]
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let Some(first) = into.first_mut() else {
+            return Ok(0);
+        };
+        let source = &mut *self.0.borrow_mut();
+        if source.at < source.plain_end {
+            let byte = source.buffer[source.at];
+            if byte != b'\n' {
+                source.at += 1;
+                *first = byte;
+                return Ok(1);
+            }
+        }
+        match source.byte()? {
+            Some(byte) => {
+                *first = byte;
+                Ok(1)
+            }
+            None => Ok(0),
+        }
+    }
+}

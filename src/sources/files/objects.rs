@@ -1,0 +1,426 @@
+//! Reading what holds items, one item at a time.
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess};
+use serde_json::{Map, Value};
+
+use super::budget::{Budget, Exceeded};
+use super::interpret::ItemKind;
+use super::output::Suspicion;
+use super::parser::{Parser, Segment};
+use super::recognise::Object;
+use super::shape::{Context, Shape, container_fields, is_field, is_settled};
+use super::value::WholeValue;
+use super::visitor::{Seed, Visit, skip_list, skip_object};
+use crate::sources::Defect;
+
+/// Room for the fields of a usual memory, which makes reading faster.
+const USUAL_FIELDS: usize = 14;
+
+/// How many bytes of snapshots may wait until it is known what the object around them is.
+const MAX_WAITING: usize = 1024 * 1024;
+
+/// A value by itself or in a list.
+struct Element<'p, 'a, 's, 'r> {
+    parser: &'p mut Parser<'a, 's, 'r>,
+    context: Context,
+}
+
+impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
+    type Out = ();
+
+    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
+        let Self { parser, context } = self;
+        parser.budget = Budget::new();
+        let value = WholeValue(parser).scalar(value)?;
+        if let Some(exceeded) = parser.budget.exceeded {
+            return parser.report(Suspicion::None, None, Defect::whole(exceeded.reason()));
+        }
+        match value {
+            Value::Null => Ok(()),
+            sentence @ Value::String(_) if context == Context::Memories => {
+                let memory = [("memory".to_owned(), sentence)].into_iter().collect();
+                parser.item(&ItemKind::Memory, Value::Object(memory))
+            }
+            _ => parser.report(
+                Suspicion::Unrecognised,
+                None,
+                Defect::whole("not recognised: it is not an object"),
+            ),
+        }
+    }
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self { parser, context } = self;
+        if !parser.enter() {
+            skip_list(list)?;
+            return parser.report(
+                Suspicion::None,
+                None,
+                Defect::whole(Exceeded::Depth.reason()),
+            );
+        }
+        parser.path.push(Segment::Index(0));
+        loop {
+            parser.boundary();
+            let element = Element { parser, context };
+            if list.next_element_seed(Seed(element))?.is_none() {
+                break;
+            }
+            if let Some(Segment::Index(index)) = parser.path.last_mut() {
+                *index += 1;
+            }
+        }
+        parser.path.pop();
+        parser.leave();
+        Ok(())
+    }
+
+    fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
+        self.parser.object(self.context, None, None, object)
+    }
+}
+
+/// A field that holds items, if it is a list or an object.
+struct Inside<'p, 'o, 'a, 's, 'r> {
+    parser: &'p mut Parser<'a, 's, 'r>,
+    object: &'o mut Object,
+    name: String,
+    context: Context,
+}
+
+impl<'de> Visit<'de> for Inside<'_, '_, '_, '_, '_> {
+    type Out = ();
+
+    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
+        if value.is_null() {
+            self.object.held.add(self.context);
+            return Ok(());
+        }
+        let before = self.parser.budget;
+        let value = WholeValue(self.parser).scalar(value)?;
+        self.parser.keep(self.object, self.name, value, before);
+        Ok(())
+    }
+
+    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
+        let Self {
+            parser,
+            object,
+            name,
+            context,
+        } = self;
+        parser.hold(object, context)?;
+        parser.path.push(Segment::Field(name));
+        let budget = parser.budget;
+        Element { parser, context }.list(list)?;
+        parser.budget = budget;
+        parser.path.pop();
+        Ok(())
+    }
+
+    fn object<A: MapAccess<'de>>(self, mut from: A) -> Result<(), A::Error> {
+        let Self {
+            parser,
+            object,
+            name,
+            context,
+        } = self;
+        parser.hold(object, context)?;
+        parser.path.push(Segment::Field(name));
+        if matches!(context, Context::Users | Context::Sessions) {
+            match parser.key(&mut from)? {
+                Some(first) if !is_field(&first) => parser.listed_by_id(context, first, from)?,
+                first @ Some(_) => parser.object(context, None, first, from)?,
+                None => {}
+            }
+        } else {
+            let context = match context {
+                Context::Memories => Context::Anywhere,
+                context => context,
+            };
+            parser.object(context, None, None, from)?;
+        }
+        parser.path.pop();
+        Ok(())
+    }
+}
+
+impl Parser<'_, '_, '_> {
+    /// Reads a value of the input.
+    pub(super) fn value<'de, D: Deserializer<'de>>(&mut self, from: D) -> Result<(), D::Error> {
+        let context = Context::Anywhere;
+        Seed(Element {
+            parser: self,
+            context,
+        })
+        .deserialize(from)
+    }
+
+    /// Reads an object: an item, or a container of items.
+    ///
+    /// `id` is what it is listed by; `first` is a field name that was read already.
+    fn object<'de, A: MapAccess<'de>>(
+        &mut self,
+        context: Context,
+        id: Option<String>,
+        first: Option<String>,
+        mut from: A,
+    ) -> Result<(), A::Error> {
+        if !self.enter() {
+            skip_object(from)?;
+            return self.report(
+                Suspicion::None,
+                None,
+                Defect::whole(Exceeded::Depth.reason()),
+            );
+        }
+        let (outer_container, outer_budget) = (self.container, self.budget);
+        self.budget = Budget::new();
+        let mut object = Object {
+            own: Map::with_capacity(USUAL_FIELDS),
+            ..Object::default()
+        };
+        let mut key = match first {
+            Some(key) => Some(key),
+            None => self.key(&mut from)?,
+        };
+        while let Some(name) = key {
+            self.field(context, &mut object, name, &mut from)?;
+            key = self.key(&mut from)?;
+        }
+        self.leave();
+        self.container = outer_container;
+        self.budget = outer_budget;
+
+        if let Some(id) = id
+            && !["id", "user_id", "session_id"]
+                .iter()
+                .any(|field| object.own.contains_key(*field))
+        {
+            object.own.insert("id".to_owned(), Value::String(id));
+        }
+        self.object_ended(context, object)
+    }
+
+    fn field<'de, A: MapAccess<'de>>(
+        &mut self,
+        context: Context,
+        object: &mut Object,
+        name: String,
+        from: &mut A,
+    ) -> Result<(), A::Error> {
+        let holds = Context::of(&name).filter(|holds| match holds {
+            _ if context.is_leaf() => false,
+            // A memory may come with its history.
+            Context::History if object.own.contains_key("memory") => true,
+            _ => !is_settled(&object.own),
+        });
+        match holds {
+            None => {
+                let before = self.budget;
+                let value = from.next_value_seed(Seed(WholeValue(self)))?;
+                self.keep(object, name, value, before);
+                Ok(())
+            }
+            Some(Context::Snapshots) => from.next_value_seed(Seed(Snapshots {
+                parser: self,
+                object,
+                name,
+            })),
+            Some(context) => from.next_value_seed(Seed(Inside {
+                parser: self,
+                object,
+                name,
+                context,
+            })),
+        }
+    }
+
+    /// Keeps a field of an object, unless it exceeded a bound. Then what it spent is given back, since
+    /// an id may follow.
+    fn keep(&mut self, object: &mut Object, name: String, value: Value, before: Budget) {
+        match self.budget.exceeded {
+            Some(exceeded) => {
+                object.lost.push((name, exceeded));
+                self.budget = before;
+            }
+            None => {
+                object.own.insert(name, value);
+            }
+        }
+    }
+
+    fn listed_by_id<'de, A: MapAccess<'de>>(
+        &mut self,
+        context: Context,
+        first: String,
+        mut from: A,
+    ) -> Result<(), A::Error> {
+        let mut next = Some(first);
+        while let Some(id) = next {
+            self.path.push(Segment::Id(id.clone()));
+            from.next_value_seed(Seed(Listed {
+                parser: self,
+                context,
+                id,
+            }))?;
+            self.path.pop();
+            next = self.key(&mut from)?;
+        }
+        Ok(())
+    }
+}
+
+/// A user or session listed by its id.
+struct Listed<'p, 'a, 's, 'r> {
+    parser: &'p mut Parser<'a, 's, 'r>,
+    context: Context,
+    id: String,
+}
+
+impl<'de> Visit<'de> for Listed<'_, '_, '_, '_> {
+    type Out = ();
+
+    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
+        let Self {
+            parser, context, ..
+        } = self;
+        Element { parser, context }.scalar(value)
+    }
+
+    /// Only the items in it: it has no fields of its own.
+    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
+        let Self {
+            parser,
+            context,
+            id,
+        } = self;
+        let outer = parser.container;
+        let container = parser.next_container();
+        parser.container = Some(container);
+        let inner = match context {
+            Context::Sessions => Context::Messages,
+            _ => Context::Anywhere,
+        };
+        let budget = parser.budget;
+        Element {
+            parser,
+            context: inner,
+        }
+        .list(list)?;
+        parser.budget = budget;
+        parser.container = outer;
+        let own: Map<_, _> = [("id".to_owned(), Value::String(id))].into_iter().collect();
+        let shape = match context {
+            Context::Sessions => Shape::Session,
+            _ => Shape::User,
+        };
+        let fields = container_fields(shape, &own);
+        if shape == Shape::User {
+            parser.item(&ItemKind::User, Value::Object(own))?;
+        }
+        parser.container_ended(container, fields)
+    }
+
+    fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
+        self.parser
+            .object(self.context, Some(self.id), None, object)
+    }
+}
+
+/// A field of snapshots.
+struct Snapshots<'p, 'o, 'a, 's, 'r> {
+    parser: &'p mut Parser<'a, 's, 'r>,
+    object: &'o mut Object,
+    name: String,
+}
+
+impl Snapshots<'_, '_, '_, '_, '_> {
+    fn one<E: Error>(self, value: Value, before: Budget) -> Result<(), E> {
+        let Self {
+            parser,
+            object,
+            name,
+        } = self;
+        if let Some(exceeded) = parser.budget.exceeded {
+            object.lost.push((name, exceeded));
+            parser.budget = before;
+            return Ok(());
+        }
+        if object.container.is_some() {
+            parser.budget = before;
+            return parser.snapshots(&name, value);
+        }
+        if value.is_null() {
+            object.held.add(Context::Snapshots);
+        } else {
+            object.waiting.push((name, value));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Visit<'de> for Snapshots<'_, '_, '_, '_, '_> {
+    type Out = ();
+
+    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
+        let before = self.parser.budget;
+        let value = WholeValue(self.parser).scalar(value)?;
+        self.one(value, before)
+    }
+
+    fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
+        let before = self.parser.budget;
+        let value = WholeValue(self.parser).object(object)?;
+        self.one(value, before)
+    }
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self {
+            parser,
+            object,
+            name,
+        } = self;
+        let outer = parser.budget;
+        let mut waiting = Vec::new();
+        let mut waits = 0;
+        let mut index = 0;
+        parser.path.push(Segment::Field(name.clone()));
+        loop {
+            parser.budget = Budget::new();
+            let fresh = parser.budget;
+            let Some(mut value) = list.next_element_seed(Seed(WholeValue(parser)))? else {
+                break;
+            };
+            parser.path.push(Segment::Index(index));
+            index += 1;
+            if let Some(exceeded) = parser.budget.exceeded {
+                value = Value::Null;
+                parser.report(Suspicion::None, None, Defect::whole(exceeded.reason()))?;
+            }
+            if object.container.is_some() {
+                parser.snapshot(&name, value)?;
+                parser.path.pop();
+                continue;
+            }
+            parser.path.pop();
+            waits += parser.budget.spent_since(fresh);
+            waiting.push(value);
+            if waits > MAX_WAITING {
+                // Too large to be a field of a memory.
+                parser.path.pop();
+                object
+                    .waiting
+                    .push((name.clone(), Value::Array(std::mem::take(&mut waiting))));
+                parser.hold(object, Context::Snapshots)?;
+                parser.path.push(Segment::Field(name.clone()));
+            }
+        }
+        parser.path.pop();
+        parser.budget = outer;
+        if object.container.is_none() {
+            object.waiting.push((name, Value::Array(waiting)));
+        }
+        Ok(())
+    }
+}

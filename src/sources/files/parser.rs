@@ -1,0 +1,195 @@
+//! The state of the parser: where it is in the input, what surrounds it, and what it has found.
+
+use std::{cell::RefCell, fmt::Write};
+
+use serde::de::{Error, MapAccess};
+use serde_json::Value;
+
+use super::budget::{Budget, Exceeded, MAX_DEPTH};
+use super::fields::id_text;
+use super::input::Input;
+use super::interpret::{ItemKind, interpret};
+use super::output::{Output, Suspicion};
+use super::shape::ContainerFields;
+use crate::sources::{Container, ContainerId, Defect, Origin, Position, ReadError};
+
+/// How many characters of a name from the source are shown.
+const SHOWN: usize = 100;
+
+/// The parser of the values of one export.
+pub(super) struct Parser<'a, 's, 'r> {
+    pub(super) input: &'a RefCell<Input<'r>>,
+    pub(super) budget: Budget,
+    output: &'a mut Output<'s>,
+    /// The line of the value, where positions name it.
+    line: Option<u64>,
+    first_line: u64,
+    pub(super) path: Vec<Segment>,
+    depth: usize,
+    /// The innermost container.
+    pub(super) container: Option<ContainerId>,
+    containers: ContainerId,
+    stopped: bool,
+}
+
+pub(super) enum Segment {
+    Field(String),
+    Id(String),
+    Index(u64),
+}
+
+impl<'a, 's, 'r> Parser<'a, 's, 'r> {
+    pub(super) fn new(input: &'a RefCell<Input<'r>>, output: &'a mut Output<'s>) -> Self {
+        Self {
+            input,
+            budget: Budget::new(),
+            output,
+            line: None,
+            first_line: 1,
+            path: Vec::new(),
+            depth: 0,
+            container: None,
+            containers: 0,
+            stopped: false,
+        }
+    }
+
+    /// Begins a value at this line. Positions in it name the line if there are several values.
+    pub(super) fn begin(&mut self, line: u64, named: bool) {
+        self.line = named.then_some(line);
+        self.first_line = line;
+        self.path.clear();
+        self.depth = 0;
+        self.container = None;
+        self.budget = Budget::new();
+        self.input.borrow_mut().boundary();
+    }
+
+    /// Whether the sink asked for no more.
+    pub(super) fn was_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Goes one level deeper, if that is allowed. Then [`Self::leave`] must follow.
+    pub(super) fn enter(&mut self) -> bool {
+        let deeper = self.depth < MAX_DEPTH;
+        self.depth += usize::from(deeper);
+        deeper
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    /// Marks that a name or a value was read.
+    pub(super) fn boundary(&mut self) {
+        if self.input.borrow_mut().boundary() {
+            self.budget.exceeded.get_or_insert(Exceeded::Size);
+        }
+    }
+
+    pub(super) fn key<'de, A: MapAccess<'de>>(
+        &mut self,
+        object: &mut A,
+    ) -> Result<Option<String>, A::Error> {
+        let key = object.next_key()?;
+        self.boundary();
+        Ok(key)
+    }
+
+    pub(super) fn next_container(&mut self) -> ContainerId {
+        self.containers += 1;
+        self.containers
+    }
+
+    /// Interprets an item and hands it on.
+    pub(super) fn item<E: Error>(&mut self, kind: &ItemKind, value: Value) -> Result<(), E> {
+        let origin = Origin {
+            position: self.position(),
+            container: self.container,
+            part_of: None,
+        };
+        let id = value.get("id").and_then(id_text);
+        let position = origin.position.clone();
+        let sent = match interpret(kind, value, origin) {
+            Ok(entry) => self.output.entry(entry),
+            Err(defect) => self.output.lost(position, id, defect),
+        };
+        self.sent(sent)
+    }
+
+    /// Hands on a container.
+    pub(super) fn container_ended<E: Error>(
+        &mut self,
+        id: ContainerId,
+        fields: ContainerFields,
+    ) -> Result<(), E> {
+        let container = Container {
+            id,
+            parent: self.container,
+            names: fields.names,
+            exported_at: fields.exported_at,
+        };
+        let sent = self
+            .output
+            .container(container, fields.unplaced, fields.more_pages);
+        self.sent(sent)
+    }
+
+    /// Hands on a problem at the current position, from within the value.
+    pub(super) fn report<E: Error>(
+        &mut self,
+        suspicion: Suspicion,
+        record: Option<String>,
+        defect: Defect,
+    ) -> Result<(), E> {
+        let sent = self
+            .output
+            .problem(suspicion, self.position(), record, defect);
+        self.sent(sent)
+    }
+
+    /// Hands on that the syntax is broken at the current position.
+    pub(super) fn broken_syntax(&mut self, reason: String) -> Result<(), ReadError> {
+        let defect = Defect::whole(reason);
+        self.output
+            .problem(Suspicion::Syntax, self.position(), None, defect)
+    }
+
+    /// Makes serde stop where the sink asked for no more.
+    fn sent<E: Error>(&mut self, sent: Result<(), ReadError>) -> Result<(), E> {
+        sent.map_err(|stopped| {
+            self.stopped = true;
+            E::custom(stopped)
+        })
+    }
+
+    fn position(&self) -> Position {
+        let mut text = match self.line {
+            Some(line) => format!("line {line}"),
+            None if self.path.is_empty() => format!("line {}", self.first_line),
+            None => String::new(),
+        };
+        if self.line.is_some() && !self.path.is_empty() {
+            text.push_str(", ");
+        }
+        for (at, segment) in self.path.iter().enumerate() {
+            // Writing to a text cannot fail.
+            let _ = match segment {
+                Segment::Field(name) if at == 0 => write!(text, "{}", shown(name)),
+                Segment::Field(name) => write!(text, ".{}", shown(name)),
+                Segment::Id(id) => write!(text, "[{:?}]", shown(id)),
+                Segment::Index(index) => write!(text, "[{index}]"),
+            };
+        }
+        Position(text)
+    }
+}
+
+/// As much of a name as a report can show.
+pub(super) fn shown(name: &str) -> &str {
+    match name.char_indices().nth(SHOWN) {
+        Some((end, _)) => &name[..end],
+        None => name,
+    }
+}

@@ -1,0 +1,175 @@
+//! What happens to an object of an export that has been read: it is an item, or a container of items.
+
+use serde::de::Error;
+use serde_json::{Map, Value};
+
+use super::budget::Exceeded;
+use super::fields::{id_text, is_empty};
+use super::interpret::ItemKind;
+use super::output::Suspicion;
+use super::parser::{Parser, Segment, shown};
+use super::shape::{Context, Held, Shape, container_fields, shape, without_export_date};
+use crate::sources::{ContainerId, Defect};
+
+/// The kind of snapshot that keeps a session's own fields.
+const SESSION_FIELDS: &str = "session_fields";
+
+/// An object while it is read.
+#[derive(Default)]
+pub(super) struct Object {
+    pub(super) own: Map<String, Value>,
+    pub(super) held: Held,
+    /// Its id as a container, once it is known to hold items.
+    pub(super) container: Option<ContainerId>,
+    /// Snapshots, or fields of a memory that have the name of one.
+    pub(super) waiting: Vec<(String, Value)>,
+    /// Fields that exceeded a bound.
+    pub(super) lost: Vec<(String, Exceeded)>,
+}
+
+impl Parser<'_, '_, '_> {
+    /// The object holds items, so it is a container, and what waited is a snapshot.
+    pub(super) fn hold<E: Error>(
+        &mut self,
+        object: &mut Object,
+        context: Context,
+    ) -> Result<(), E> {
+        object.held.add(context);
+        if object.container.is_none() {
+            object.container = Some(self.next_container());
+            self.container = object.container;
+            for (name, value) in std::mem::take(&mut object.waiting) {
+                self.snapshots(&name, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands on a field of snapshots: one, or a list.
+    pub(super) fn snapshots<E: Error>(&mut self, name: &str, value: Value) -> Result<(), E> {
+        self.path.push(Segment::Field(name.to_owned()));
+        match value {
+            Value::Array(values) => {
+                for (index, value) in (0..).zip(values) {
+                    self.path.push(Segment::Index(index));
+                    self.snapshot(name, value)?;
+                    self.path.pop();
+                }
+            }
+            value => self.snapshot(name, value)?,
+        }
+        self.path.pop();
+        Ok(())
+    }
+
+    pub(super) fn snapshot<E: Error>(&mut self, name: &str, value: Value) -> Result<(), E> {
+        if is_empty(&value) {
+            return Ok(());
+        }
+        self.item(&ItemKind::Snapshot(name.to_owned()), value)
+    }
+
+    /// The object has been read: recognises it and hands it on.
+    pub(super) fn object_ended<E: Error>(
+        &mut self,
+        context: Context,
+        mut object: Object,
+    ) -> Result<(), E> {
+        if !object.waiting.is_empty() {
+            object.held.add(Context::Snapshots);
+        }
+        let shape = shape(context, &object.own, object.held);
+        let record = object.own.get("id").and_then(id_text);
+        let holds = matches!(shape, Shape::User | Shape::Session | Shape::Document { .. });
+        for (name, exceeded) in std::mem::take(&mut object.lost) {
+            let defect = Defect::of(shown(&name), exceeded.reason());
+            self.report(Suspicion::None, record.clone(), defect)?;
+            if !holds && object.container.is_none() {
+                return Ok(());
+            }
+        }
+        let kind = match shape {
+            Shape::User | Shape::Session | Shape::Document { .. } => {
+                return self.holder_ended(shape, object);
+            }
+            Shape::Unknown => {
+                let defect = Defect::whole(
+                    "not recognised: a memory has `memory`, a turn `role` and `content`, a history \
+                     entry `memory_id` and `input`, a user `id` and `name` or `email`",
+                );
+                return self.report(Suspicion::Unrecognised, record, defect);
+            }
+            Shape::Memory => ItemKind::Memory,
+            Shape::Turn => ItemKind::Turn,
+            Shape::History => ItemKind::History,
+            Shape::Entity => ItemKind::Entity,
+        };
+        object.own.extend(std::mem::take(&mut object.waiting));
+        let container = object
+            .container
+            .map(|id| (id, container_fields(shape, &object.own)));
+        self.item(&kind, Value::Object(object.own))?;
+        match container {
+            Some((id, fields)) => self.container_ended(id, fields),
+            None => Ok(()),
+        }
+    }
+
+    fn holder_ended<E: Error>(&mut self, shape: Shape, mut object: Object) -> Result<(), E> {
+        let parent = self.container;
+        self.container = object.container.or(parent);
+        if !object.waiting.is_empty() || shape == Shape::Session {
+            self.hold(&mut object, Context::Snapshots)?;
+        }
+        // The preferences of a user stay with the user.
+        let of_a_person = Shape::Document { of_a_person: true };
+        if (shape == Shape::Session || shape == of_a_person)
+            && let Some(preferences) = object.own.remove("preferences")
+        {
+            self.hold(&mut object, Context::Snapshots)?;
+            self.snapshots("preferences", preferences)?;
+        }
+        self.container = parent;
+
+        let mut fields = container_fields(shape, &object.own);
+        for field in std::mem::take(&mut fields.unreadable) {
+            let reason = "is neither text nor a number, and so names nobody";
+            self.report(Suspicion::None, None, Defect::of(field, reason))?;
+        }
+        if shape == Shape::Session && !fields.unplaced.is_empty() {
+            // Zep's threads have no fields of an application's own: a snapshot keeps them.
+            let is_user = |field: &String| field == "user" && object.own[field].is_object();
+            let (user, others) = std::mem::take(&mut fields.unplaced)
+                .into_iter()
+                .partition::<Vec<_>, _>(is_user);
+            fields.unplaced = user;
+            let own: Map<_, _> = others
+                .into_iter()
+                .filter_map(|field| object.own.remove_entry(&field))
+                .collect();
+            self.hold(&mut object, Context::Snapshots)?;
+            self.container = object.container;
+            self.snapshot(SESSION_FIELDS, Value::Object(own))?;
+            self.container = parent;
+        }
+        if shape == Shape::User {
+            let own = without_export_date(object.own);
+            self.item(&ItemKind::User, Value::Object(own))?;
+        } else if fields.names.user.is_none()
+            && let Some(user @ Value::Object(of_user)) = object.own.get("user")
+            && let Some(id) = ["user_id", "id"]
+                .iter()
+                .find_map(|field| of_user.get(*field).and_then(id_text))
+        {
+            fields.names.user = Some(id);
+            fields.unplaced.retain(|field| field != "user");
+            self.path.push(Segment::Field("user".to_owned()));
+            self.item(&ItemKind::User, user.clone())?;
+            self.path.pop();
+        }
+        match object.container {
+            Some(id) => self.container_ended(id, fields),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Where memories come from.
+//!
+//! A [`Source`] yields [`SourceItem`]s: users, records and conversations, parsed and interpreted, in
+//! the source's own words. Sources know nothing of Zep; [`crate::migration`] knows a source by this
+//! trait only.
+//!
+//! - [`files`]: export files of mem0 and of the applications around it.
+
+pub mod files;
+mod model;
+
+use std::io;
+use std::ops::ControlFlow;
+
+use tokio_util::sync::CancellationToken;
+
+pub use files::{Export, ImportDir};
+pub use model::{
+    Container, ContainerId, Conversation, Defect, Entry, Names, Origin, Position, Problem,
+    RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord, SourceUser,
+};
+
+/// The system that today's sources read the memories of.
+pub const MEM0: &str = "mem0";
+
+/// Where memories come from. Read once, from beginning to end.
+pub trait Source: Send {
+    /// The system that the memories come from, as reports and the `migration_source` of each record
+    /// name it. Part of the ids of owners that a migration makes, so it must never change.
+    fn system(&self) -> &'static str;
+
+    /// Hands everything to the sink, one item after the other, and holds no more than a few of them.
+    ///
+    /// Blocks. The caller runs it on a thread that may block, within a Tokio runtime: a source that
+    /// reads pages from a network does so with `Handle::current().block_on`, and gives up once
+    /// `cancelled`.
+    ///
+    /// # Errors
+    /// [`ReadError`]. An item that cannot be used is a [`SourceItem::Problem`] instead.
+    fn read(
+        self: Box<Self>,
+        sink: &mut dyn Sink,
+        cancelled: &CancellationToken,
+    ) -> Result<(), ReadError>;
+}
+
+/// Takes what a source yields.
+pub trait Sink {
+    /// Takes the next item. On `Break` the source stops reading.
+    fn item(&mut self, item: SourceItem) -> ControlFlow<()>;
+
+    /// How far the reading is, of how much where that is known, in bytes or whatever else the source
+    /// counts.
+    fn progress(&mut self, done: u64, total: Option<u64>);
+}
+
+/// Why a source was not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The source cannot be read.
+    #[error("the source cannot be read: {0}")]
+    Io(#[from] io::Error),
+    /// The sink asked for no more.
+    #[error("reading was stopped")]
+    Stopped,
+}
+
+/// A source without items: for a user who has no memories.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl Source for Nothing {
+    fn system(&self) -> &'static str {
+        MEM0
+    }
+
+    fn read(
+        self: Box<Self>,
+        _sink: &mut dyn Sink,
+        _cancelled: &CancellationToken,
+    ) -> Result<(), ReadError> {
+        Ok(())
+    }
+}
