@@ -7,8 +7,8 @@
 //!
 //! - [`config`]: flags, the environment and `.env` become one validated `Config`. Nothing else reads
 //!   the environment, but for what belongs to agent hosts.
-//! - [`agent_hosts`]: agent hosts' configurations, and how one entry in them is changed. Knows nothing of
-//!   memories.
+//! - [`agent_hosts`]: the configuration files of agent hosts, and changing one entry of them. Knows
+//!   nothing of memories.
 //! - [`mcp`]: the door for agents. The server, and in `mcp/tools/` one file a tool, all of one shape:
 //!   typed arguments, one call to the service, a shaped answer. A tool decides nothing.
 //! - [`http`]: the same door on a network, for many at once: Streamable HTTP and SSE, and what bounds

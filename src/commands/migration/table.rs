@@ -40,7 +40,7 @@ pub(crate) fn print_migration(page: &Page, outcome: &Outcome, well: bool) -> io:
 /// # Errors
 /// If stdout is closed.
 pub(crate) fn print_validation(page: &Page, found: &Validation) -> io::Result<()> {
-    let title = format!("Validation of what is in {}", found.target_system);
+    let title = format!("Validation of {}", found.target_system);
     page.line(&titled(page, &title, found.timestamp))?;
     print_findings(page, found)?;
     page.line("")?;
