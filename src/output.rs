@@ -13,10 +13,10 @@ const MISUSED: u8 = 2;
 /// A command line that parses but is invalid. The text names the flag.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Misuse(pub String);
+pub(crate) struct Misuse(pub String);
 
 /// Prints an error: one line, or one per invalid setting.
-pub fn failure(error: &anyhow::Error) -> ExitCode {
+pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     if let Some(io) = error.downcast_ref::<io::Error>()
         && io.kind() == io::ErrorKind::BrokenPipe
     {
@@ -37,7 +37,7 @@ pub fn failure(error: &anyhow::Error) -> ExitCode {
 }
 
 /// The text on one line, without control characters: it can come from an untrusted source.
-pub fn on_one_line(text: &impl ToString) -> String {
+pub(crate) fn on_one_line(text: &impl ToString) -> String {
     text.to_string()
         .split_whitespace()
         .collect::<Vec<_>>()
@@ -46,13 +46,13 @@ pub fn on_one_line(text: &impl ToString) -> String {
 }
 
 /// Stdout, coloured if the terminal supports it.
-pub struct Page {
+pub(crate) struct Page {
     coloured: bool,
 }
 
 /// The style of a text on a terminal.
 #[derive(Debug, Clone, Copy)]
-pub enum Style {
+pub(crate) enum Style {
     /// For headings.
     Bold,
     /// For details.
@@ -67,14 +67,14 @@ pub enum Style {
 
 impl Page {
     /// A page on stdout.
-    pub fn stdout() -> Self {
+    pub(crate) fn stdout() -> Self {
         Self {
             coloured: colours(&io::stdout()),
         }
     }
 
     /// The text in this style, if stdout is coloured.
-    pub fn styled(&self, style: Style, text: &str) -> String {
+    pub(crate) fn styled(&self, style: Style, text: &str) -> String {
         if !self.coloured {
             return text.to_owned();
         }
@@ -92,7 +92,7 @@ impl Page {
     ///
     /// # Errors
     /// If stdout is closed.
-    pub fn heading(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn heading(&self, text: &str) -> io::Result<()> {
         self.line(&format!("\n{}", self.styled(Style::Bold, text)))
     }
 
@@ -100,7 +100,7 @@ impl Page {
     ///
     /// # Errors
     /// If stdout is closed.
-    pub fn line(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn line(&self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "{text}")?;
         stdout.flush()
