@@ -12,12 +12,12 @@ use crate::server::{Server, own_cpu};
 use crate::text::Language;
 
 /// Clients that connect at the same time.
-pub const AT_ONCE: usize = 32;
+pub(crate) const AT_ONCE: usize = 32;
 /// Pause before the memory after all calls is read.
 const REST: Duration = Duration::from_secs(2);
 
 /// Measures connections that call again as soon as they are answered.
-pub async fn measure(connections: &[usize], within: Duration) {
+pub(crate) async fn measure(connections: &[usize], within: Duration) {
     println!("\n## Calls over /mcp\n");
     println!("Each connection has one agent, which calls again as soon as it is answered.");
     table(&[
@@ -78,7 +78,7 @@ pub async fn measure(connections: &[usize], within: Duration) {
 }
 
 /// This many agents, each on its own connection.
-pub async fn connect(address: SocketAddr, protocol: Protocol, count: usize) -> Vec<Agent> {
+pub(crate) async fn connect(address: SocketAddr, protocol: Protocol, count: usize) -> Vec<Agent> {
     stream::iter(0..count as u64)
         .map(|caller| Agent::connect(address, protocol, caller))
         .buffered(AT_ONCE)

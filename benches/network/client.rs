@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::text::Language;
 
 /// Timeout of a call.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Users with stored messages.
 const USERS: u64 = 50;
 /// Messages of each.
@@ -26,7 +26,7 @@ const HOARDER: &str = "hoarder";
 
 /// The measured protocol versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     /// With handshake and session.
     Sessions,
     /// Without session.
@@ -34,7 +34,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    pub fn version(self) -> &'static str {
+    pub(crate) fn version(self) -> &'static str {
         match self {
             Self::Sessions => "2025-06-18",
             Self::Stateless => "2026-07-28",
@@ -44,7 +44,7 @@ impl Protocol {
 
 /// The tool that is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
+pub(crate) enum Call {
     List,
     Search,
     Get,
@@ -61,7 +61,7 @@ impl Call {
         }
     }
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::List => "tools/list",
             Self::Search => "search_memory",
@@ -71,7 +71,13 @@ impl Call {
     }
 
     /// The request, different for each caller and id.
-    pub fn request(self, id: u64, protocol: Protocol, language: &Language, caller: u64) -> String {
+    pub(crate) fn request(
+        self,
+        id: u64,
+        protocol: Protocol,
+        language: &Language,
+        caller: u64,
+    ) -> String {
         let user = caller % USERS;
         let mut params = match self {
             Self::List => json!({}),
@@ -102,11 +108,11 @@ impl Call {
     }
 }
 
-pub fn request(id: u64, method: &str, params: &serde_json::Value) -> String {
+pub(crate) fn request(id: u64, method: &str, params: &serde_json::Value) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
 }
 
-pub fn hello() -> String {
+pub(crate) fn hello() -> String {
     let params = json!({
         "protocolVersion": Protocol::Sessions.version(),
         "capabilities": {},
@@ -115,10 +121,10 @@ pub fn hello() -> String {
     request(0, "initialize", &params)
 }
 
-pub const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+pub(crate) const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
 /// Checks that this is the successful answer to the request with this id.
-pub fn check(answer: &[u8], id: u64) -> Result<(), String> {
+pub(crate) fn check(answer: &[u8], id: u64) -> Result<(), String> {
     let text = str::from_utf8(answer).map_err(|_| "the answer is not UTF-8")?;
     if !text.contains(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"#)) {
         return Err(format!("unexpected answer: {}", shortened(text)));
@@ -135,13 +141,13 @@ fn shortened(text: &str) -> String {
 }
 
 /// A connection over HTTP/1.1.
-pub struct Line {
+pub(crate) struct Line {
     sender: SendRequest<Full<Bytes>>,
     host: HeaderValue,
 }
 
 impl Line {
-    pub async fn open(address: SocketAddr) -> Result<Self, String> {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self, String> {
         let stream = TcpStream::connect(address)
             .await
             .map_err(|error| format!("no connection: {error}"))?;
@@ -151,7 +157,7 @@ impl Line {
         Self::over(stream, address).await
     }
 
-    pub async fn over(stream: TcpStream, address: SocketAddr) -> Result<Self, String> {
+    pub(crate) async fn over(stream: TcpStream, address: SocketAddr) -> Result<Self, String> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| format!("no connection: {error}"))?;
@@ -161,7 +167,7 @@ impl Line {
         Ok(Self { sender, host })
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &mut self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<http::Response<hyper::body::Incoming>, String> {
@@ -173,7 +179,7 @@ impl Line {
 }
 
 /// A POST request with this body.
-pub fn post(path: &str, body: String) -> Request<Full<Bytes>> {
+pub(crate) fn post(path: &str, body: String) -> Request<Full<Bytes>> {
     Request::post(path)
         .header(ACCEPT, "application/json, text/event-stream")
         .header(CONTENT_TYPE, "application/json")
@@ -182,10 +188,10 @@ pub fn post(path: &str, body: String) -> Request<Full<Bytes>> {
 }
 
 /// An agent on its own connection.
-pub struct Agent {
+pub(crate) struct Agent {
     line: Line,
     protocol: Protocol,
-    pub session: Option<HeaderValue>,
+    pub(crate) session: Option<HeaderValue>,
     caller: u64,
     calls: u64,
     answer: Vec<u8>,
@@ -193,7 +199,7 @@ pub struct Agent {
 
 impl Agent {
     /// Connects, and initialises a session if the protocol has one.
-    pub async fn connect(
+    pub(crate) async fn connect(
         address: SocketAddr,
         protocol: Protocol,
         caller: u64,
@@ -249,7 +255,7 @@ impl Agent {
     }
 
     /// Builds the next call of this kind.
-    pub fn prepare(&mut self, call: Call, language: &Language) -> Prepared {
+    pub(crate) fn prepare(&mut self, call: Call, language: &Language) -> Prepared {
         self.calls += 1;
         let body = call.request(self.calls, self.protocol, language, self.caller);
         let mut request = self.with_session(post("/mcp", body));
@@ -264,14 +270,14 @@ impl Agent {
     }
 
     /// Sends a call and waits for the whole answer.
-    pub async fn call(&mut self, Prepared(request): Prepared) -> Result<(), String> {
+    pub(crate) async fn call(&mut self, Prepared(request): Prepared) -> Result<(), String> {
         let answered = timeout(PATIENCE, self.ask(request, StatusCode::OK)).await;
         answered.map_err(|_| "no answer in time".to_owned())??;
         check(&self.answer, self.calls)
     }
 
     /// Ends the session.
-    pub async fn leave(mut self) -> Result<(), String> {
+    pub(crate) async fn leave(mut self) -> Result<(), String> {
         let mut request = self.with_session(post("/mcp", String::new()));
         *request.method_mut() = Method::DELETE;
         self.ask(request, StatusCode::NO_CONTENT).await.map(drop)
@@ -279,10 +285,10 @@ impl Agent {
 }
 
 /// A call that is ready to send.
-pub struct Prepared(Request<Full<Bytes>>);
+pub(crate) struct Prepared(Request<Full<Bytes>>);
 
 /// Stores a few messages of many users, and many messages of one.
-pub async fn fill(address: SocketAddr, language: &Language) {
+pub(crate) async fn fill(address: SocketAddr, language: &Language) {
     let mut agent = Agent::connect(address, Protocol::Sessions, 0)
         .await
         .expect("the server accepts the client");

@@ -43,7 +43,7 @@ enum Hostile {
     Both,
 }
 
-pub async fn measure(within: Duration, pace: Duration) {
+pub(crate) async fn measure(within: Duration, pace: Duration) {
     println!("\n## Slow readers and half-open connections\n");
     println!(
         "{CLIENTS} agents call search_memory every {} ms; a new client connects, initialises, calls \

@@ -14,7 +14,7 @@ use crate::text::Language;
 /// Number of streams.
 const CLIENTS: usize = 1_000;
 
-pub async fn measure(wait: Duration) {
+pub(crate) async fn measure(wait: Duration) {
     let language = Language::new();
     let server = Server::start();
     fill(server.address, &language).await;

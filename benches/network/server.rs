@@ -20,23 +20,23 @@ const TICKS: f64 = 100.0;
 const SHOWN: usize = 5;
 
 /// A server process with its own store on a free port. Killed on drop.
-pub struct Server {
+pub(crate) struct Server {
     process: Child,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     warnings: Arc<AtomicUsize>,
     _directory: TempDir,
 }
 
 /// Resident memory in bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Memory {
-    pub now: u64,
+pub(crate) struct Memory {
+    pub(crate) now: u64,
     /// The maximum since [`Server::forget_peak`].
-    pub peak: u64,
+    pub(crate) peak: u64,
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().expect("there is a temporary directory");
         let binary = std::env::var(BINARY)
             .unwrap_or_else(|_| env!("CARGO_BIN_EXE_zep-mcp-server").to_owned());
@@ -80,11 +80,11 @@ impl Server {
     }
 
     /// Number of logged warnings and errors.
-    pub fn warnings(&self) -> usize {
+    pub(crate) fn warnings(&self) -> usize {
         self.warnings.load(Ordering::Relaxed)
     }
 
-    pub fn memory(&self) -> Memory {
+    pub(crate) fn memory(&self) -> Memory {
         let status = fs::read_to_string(self.proc("status")).expect("it is running");
         let kilobytes = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -100,12 +100,12 @@ impl Server {
     }
 
     /// Resets the peak (proc(5), `clear_refs`).
-    pub fn forget_peak(&self) {
+    pub(crate) fn forget_peak(&self) {
         fs::write(self.proc("clear_refs"), "5").expect("Linux lets us");
     }
 
     /// Processor time since it started.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         cpu(&self.proc("stat"))
     }
 
@@ -123,7 +123,7 @@ impl Drop for Server {
 }
 
 /// Processor time of all threads of this process.
-pub fn own_cpu() -> Duration {
+pub(crate) fn own_cpu() -> Duration {
     cpu("/proc/self/stat")
 }
 

@@ -15,18 +15,18 @@ use tokio::time::timeout;
 use crate::client::{INITIALIZED, Line, PATIENCE, check, hello, post};
 
 /// An open stream after its first event.
-pub struct Opened {
+pub(crate) struct Opened {
     /// Keeps the connection open.
     _line: Line,
     body: Incoming,
     text: String,
     /// The path for messages.
-    pub endpoint: String,
+    pub(crate) endpoint: String,
 }
 
 impl Opened {
     /// Opens a stream over this connection.
-    pub async fn over(stream: TcpStream, address: SocketAddr) -> Result<Self, String> {
+    pub(crate) async fn over(stream: TcpStream, address: SocketAddr) -> Result<Self, String> {
         let mut line = Line::over(stream, address).await?;
         let open = Request::get("/sse")
             .header("accept", "text/event-stream")
@@ -71,7 +71,11 @@ impl Opened {
 }
 
 /// Posts a message to a session.
-pub async fn post_message(line: &mut Line, endpoint: &str, message: String) -> Result<(), String> {
+pub(crate) async fn post_message(
+    line: &mut Line,
+    endpoint: &str,
+    message: String,
+) -> Result<(), String> {
     let posted = async {
         let response = line.send(post(endpoint, message)).await?;
         let status = response.status();
@@ -88,7 +92,7 @@ pub async fn post_message(line: &mut Line, endpoint: &str, message: String) -> R
 }
 
 /// A client that reads its stream continuously.
-pub struct Listener {
+pub(crate) struct Listener {
     address: SocketAddr,
     endpoint: String,
     comments: Arc<AtomicUsize>,
@@ -99,7 +103,7 @@ pub struct Listener {
 
 impl Listener {
     /// Opens a stream and initialises the session.
-    pub async fn connect(address: SocketAddr) -> Result<Self, String> {
+    pub(crate) async fn connect(address: SocketAddr) -> Result<Self, String> {
         let stream = TcpStream::connect(address)
             .await
             .map_err(|error| format!("no connection: {error}"))?;
@@ -138,19 +142,19 @@ impl Listener {
     }
 
     /// Posts a call on a new connection and waits for its answer on the stream.
-    pub async fn call(&mut self, id: u64, message: String) -> Result<(), String> {
+    pub(crate) async fn call(&mut self, id: u64, message: String) -> Result<(), String> {
         let mut line = Line::open(self.address).await?;
         post_message(&mut line, &self.endpoint, message).await?;
         self.answer(id).await
     }
 
     /// Whether the stream is open.
-    pub fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         !self.reader.is_finished()
     }
 
     /// Number of received comments.
-    pub fn comments(&self) -> usize {
+    pub(crate) fn comments(&self) -> usize {
         self.comments.load(Ordering::Relaxed)
     }
 }

@@ -18,14 +18,14 @@ const WORDS: usize = 30_000;
 const TOPICS: usize = 12;
 
 /// The vocabulary.
-pub struct Language {
+pub(crate) struct Language {
     words: Vec<String>,
     /// Cumulative weights of `words`.
     cumulative: Vec<f64>,
 }
 
 impl Language {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut rng = Rng::with_seed(1);
         let made_up = repeat_with(|| made_up_word(&mut rng)).take(WORDS - COMMON.len());
         let words: Vec<String> = COMMON
@@ -44,7 +44,7 @@ impl Language {
     }
 
     /// One turn of a conversation: one to three sentences.
-    pub fn turn(&self, conversation: u64, turn: u64) -> String {
+    pub(crate) fn turn(&self, conversation: u64, turn: u64) -> String {
         let topics = self.topics(conversation);
         let mut rng = Rng::with_seed(conversation << 32 | turn);
         let sentences = rng.usize(1..=3);
@@ -57,7 +57,7 @@ impl Language {
 
     /// A question about this turn, from its words that are not common; each turn has at least its
     /// topic.
-    pub fn question(&self, conversation: u64, turn: u64) -> String {
+    pub(crate) fn question(&self, conversation: u64, turn: u64) -> String {
         let said = self.turn(conversation, turn);
         let telling: Vec<&str> = said
             .split(|c: char| !c.is_alphabetic())
@@ -70,7 +70,7 @@ impl Language {
     }
 
     /// Paragraphs of exactly this many ASCII characters.
-    pub fn long(&self, chars: usize) -> String {
+    pub(crate) fn long(&self, chars: usize) -> String {
         let topics = self.topics(0);
         let mut rng = Rng::with_seed(chars as u64);
         let mut text = String::with_capacity(chars + 200);
