@@ -133,6 +133,7 @@ fn what_zep_is_still_working_on_is_pending_until_it_is_done() {
         "SUCCEEDED"
     );
     // Pending memories can be read, changed and deleted, too.
+    world.behave(&json!({"processing_delay_ms": 600_000}));
     let fresh = add(&mut client, json!({"text": "Fresh", "user_id": "ann"}));
     let changed = client.call(
         "update_memory",
