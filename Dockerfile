@@ -1,29 +1,28 @@
 # syntax=docker/dockerfile:1
 
-# One static binary on an image that has nothing else: no shell, no libc, no package manager; only
-# certificates for HTTPS to Zep, /tmp, and a user who is not root.
+# One static binary on an image without a shell, libc or package manager: it has only certificates
+# for HTTPS to Zep, /tmp and a user other than root.
 #
 #     docker build -t zep-mcp-server .
 #     docker run -p 127.0.0.1:8081:8081 -v zep-mcp-server:/data -e MCP_AUTH_TOKEN -e ZEP_API_KEY zep-mcp-server
 #
-# The container listens beyond loopback, or nobody could reach it, and so it does not start without
-# authentication: MCP_AUTH_TOKEN, MCP_AUTH_TOKENS_FILE or MCP_OAUTH_ISSUER. Without ZEP_API_KEY
-# memories are kept in /data. For a host that starts the container and speaks over stdio:
-# `docker run -i --rm … zep-mcp-server serve`.
+# The server listens on all interfaces of the container and therefore requires authentication:
+# MCP_AUTH_TOKEN, MCP_AUTH_TOKENS_FILE or MCP_OAUTH_ISSUER. Without ZEP_API_KEY, memories are kept in
+# /data. For a host that starts the container and uses stdio: `docker run -i --rm … zep-mcp-server serve`.
 
 FROM rust:1-alpine AS build
-# ring and SQLite are compiled from C. All else is Rust: no OpenSSL, no cmake, no perl.
+# A C compiler for ring and SQLite; everything else is Rust.
 # hadolint ignore=DL3018
 RUN apk add --no-cache build-base
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
-# Cargo wants what the manifest names to be there.
+# Cargo requires the targets that the manifest names.
 COPY benches ./benches
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --locked --release --bin zep-mcp-server \
-    && install -D target/release/zep-mcp-server /out/usr/local/bin/zep-mcp-server \
+    cargo build --locked --profile dist --bin zep-mcp-server \
+    && install -D target/dist/zep-mcp-server /out/usr/local/bin/zep-mcp-server \
     && mkdir /data
 COPY LICENSE /out/usr/share/doc/zep-mcp-server/LICENSE
 
@@ -33,7 +32,7 @@ LABEL org.opencontainers.image.title="zep-mcp-server" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /out/ /
 COPY --from=build --chown=65532:65532 /data/ /data/
-# By number, so that Kubernetes can see that it is not root.
+# Numeric, so that Kubernetes can verify `runAsNonRoot`.
 USER 65532:65532
 WORKDIR /
 ENV HOST=0.0.0.0 \
@@ -41,7 +40,7 @@ ENV HOST=0.0.0.0 \
     ZEP_MCP_DATA_DIR=/data
 VOLUME /data
 EXPOSE 8081
-# Whether it answers, over https where ZEP_MCP_TLS_CERT is set.
+# Uses HTTPS if ZEP_MCP_TLS_CERT is set.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 \
     CMD ["/usr/local/bin/zep-mcp-server", "health"]
 ENTRYPOINT ["/usr/local/bin/zep-mcp-server"]

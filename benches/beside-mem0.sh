@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Measures this server and mem0-mcp-server side by side, in one run, on this machine alone.
+# Measures this server and mem0-mcp-server side by side in one run, without network access.
 #
 #     benches/beside-mem0.sh [BINARY]
 #
-# Builds the release binary unless one is named. mem0-mcp-server comes from PyPI into an environment
-# of its own under target/, and talks to a stand-in for mem0's API on loopback; its telemetry is off.
-# RUNS (10) is how often each server is started, CALLS (200) how often each tool is called.
-# Needs python3 (3.10 or newer) with venv.
+# Builds the distributed binary unless one is named. mem0-mcp-server is installed from PyPI under
+# target/ and uses a stand-in for mem0's API on loopback; its telemetry is off. RUNS (10) is the number
+# of starts of each server, CALLS (200) the number of calls of each tool. Needs python3 (3.10 or newer)
+# with venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 binary=${1:-}
 if [ -z "$binary" ]; then
-    cargo build --locked --release
-    binary=${CARGO_TARGET_DIR:-target}/release/zep-mcp-server
+    cargo build --locked --profile dist
+    binary=${CARGO_TARGET_DIR:-target}/dist/zep-mcp-server
 fi
 
 environment=${CARGO_TARGET_DIR:-target}/beside-mem0/venv
-# Marked when it is complete, so that an interrupted installation is made anew.
+# The marker `complete` makes an interrupted installation start again.
 if [ ! -e "$environment/complete" ]; then
     rm -rf "$environment"
     python3 -m venv "$environment"

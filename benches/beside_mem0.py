@@ -1,11 +1,10 @@
 """Measures mem0-mcp-server and this server side by side. Run by `beside-mem0.sh`.
 
-Both are real processes, spoken to over stdio by the same client, with the same texts and questions
-and each with its own default logging. Their runs and calls alternate, so that whatever else the
-machine does hits all alike. mem0-mcp-server talks to a stand-in for mem0's API, this server once to
-its emulator of Zep's API (so that both talk HTTP to a process on this machine), and once to its
-embedded store. What of a call is the stand-in's or the emulator's own time is measured by sending
-it the same requests directly.
+Both are real processes with their default logging. The same client calls them over stdio with the
+same texts and questions, in turns, so that other load on the machine affects both. mem0-mcp-server
+uses a stand-in for mem0's API; this server uses its emulator of Zep's API (so that both use HTTP to a
+local process) and, as a third side, its embedded store. The time of the stand-in or the emulator
+itself is measured by sending it the same requests directly.
 """
 
 import functools
@@ -14,14 +13,13 @@ import json
 import math
 import os
 import platform
-import random
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
 
-from stdio_client import Emulator, Server, timed
+from stdio_client import Emulator, Server, question, text, timed
 
 RUNS = int(os.environ.get("RUNS", 10))
 CALLS = int(os.environ.get("CALLS", 200))
@@ -30,30 +28,12 @@ RESULTS = 10
 USER = "bench"
 SESSION = "bench"
 
-# The stand-in for mem0's API, and what starts mem0-mcp-server in front of it.
+# The stand-in for mem0's API, and the script that starts mem0-mcp-server with it.
 PEERS = os.path.join(os.path.dirname(__file__), "..", "tests", "peers")
-
-NAMES = ["Ada", "Bo", "Chen", "Dina", "Emil", "Fatou", "Goran", "Hana"]
-THINGS = ["the harbour", "a new bicycle", "the night market", "fresh bread", "the old library"]
-PLACES = ["Lisbon", "Oslo", "Kyoto", "Accra", "Quito", "Split"]
-DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
-
-
-def text(index):
-    pick = random.Random(index).choice
-    return (
-        f"Note {index}: {pick(NAMES)} told me about {pick(THINGS)} in {pick(PLACES)}, and wants to "
-        f"meet {pick(NAMES)} there on {pick(DAYS)} to talk about {pick(THINGS)}."
-    )
-
-
-def question(index):
-    pick = random.Random(-1 - index).choice
-    return f"What did {pick(NAMES)} say about {pick(THINGS)} in {pick(PLACES)}?"
 
 
 class Direct:
-    """Requests to a stand-in without a server between, over one connection that stays open."""
+    """Requests to a stand-in without a server between, over one kept-alive connection."""
 
     def __init__(self, url, authorization):
         self.connection = http.client.HTTPConnection(url.removeprefix("http://"))
@@ -93,7 +73,7 @@ class Mem0:
         }
 
     def start(self, **options):
-        """The program as it is installed, which contacts nobody until a tool is called."""
+        """The installed program, which connects only when a tool is called."""
         return Server([self.program], self.settings, **options)
 
     def start_for_calls(self, **options):
@@ -110,7 +90,7 @@ class Mem0:
         return self.answer(server, "search_memories", arguments)["results"]
 
     def answer(self, server, tool, arguments):
-        """It reports errors of mem0's API as text like any other."""
+        """The answer as JSON; mem0-mcp-server reports errors of mem0's API as text."""
         answer = json.loads(server.tool(tool, arguments)["content"][0]["text"])
         if "error" in answer:
             sys.exit(f"{tool} failed: {answer}")
@@ -147,7 +127,7 @@ class Mem0:
 
 
 class Ours:
-    """This server; what differs by backend is in the classes below."""
+    """This server; its subclasses are the backends."""
 
     def __init__(self, binary, settings):
         self.binary = binary
@@ -190,14 +170,14 @@ class OursOnZep(Ours):
         self.direct.send("POST", "/api/v2/threads/direct/messages", {"messages": [message]})
 
     def search_directly(self, index):
-        """The facts, and the episodes that they were drawn from."""
+        """The facts and their source episodes."""
         body = {"query": question(index), "scope": "edges", "user_id": USER, "limit": RESULTS}
         facts = self.direct.send("POST", "/api/v2/graph/search", body)[0]["edges"]
         body = {"mentioned_node_uuids": [uuid for fact in facts for uuid in fact["episodes"]]}
         self.direct.send("POST", f"/api/v2/graph/episodes/user/{USER}", body)
 
     def requests(self):
-        """How many there were, but for a constant."""
+        """The number of requests, up to a constant."""
         return -int(self.direct.send("GET", "/api/v2/projects/info")[1]["X-RateLimit-Remaining"])
 
     def stored(self):
@@ -228,7 +208,7 @@ class OursEmbedded(Ours):
 
 
 class Table:
-    """Rows of one figure for each server, and how many times each other one's the first one's is."""
+    """Rows with one figure per server and its ratio to the first server's."""
 
     def __init__(self, titles):
         self.widths = [max(len(title), 10) for title in titles]
@@ -248,7 +228,7 @@ class Table:
         self.print(what, cells, ratios)
 
     def rows(self, what, unit, columns, p99=True):
-        """Minimum, median and so on of each column."""
+        """Rows with minimum, median, p99 and maximum of each column."""
         for name, pick in [
             ("min", min),
             ("median", statistics.median),
@@ -260,7 +240,7 @@ class Table:
 
 
 def percentile_99(figures):
-    """The smallest figure that 99 of 100 do not exceed."""
+    """The smallest figure that 99 % do not exceed."""
     return sorted(figures)[math.ceil(0.99 * len(figures)) - 1]
 
 
@@ -280,7 +260,7 @@ def start_often(sides, log):
 
 
 def alternate(calls):
-    """The times of these calls, which take turns; each round another one begins."""
+    """Times of these calls in turns; the first of a round changes."""
     times = [[] for _ in calls]
     for index in range(CALLS):
         for step in range(len(calls)):
@@ -290,8 +270,8 @@ def alternate(calls):
 
 
 def alternate_with_direct(sides, calls, directly):
-    """The times of each side's calls, and the medians of the same requests sent directly, which
-    take turns with them; None for a side that sends none."""
+    """Times of each side's calls, and medians of the same requests sent directly in between; None for a
+    side without requests."""
     direct = [getattr(side, directly, None) for side in sides]
     times = iter(alternate([*calls, *filter(None, direct)]))
     of_calls = [next(times) for _ in calls]
@@ -310,13 +290,13 @@ def versions(environment):
 
 
 def requests_per_call(side, call):
-    """None for a side that makes none."""
+    """Requests per call; None for a side without requests."""
     if not hasattr(side, "requests"):
         return None
     before = side.requests()
     for index in range(10):
         call(index)
-    # One of them was the question before.
+    # One of the requests is the count itself.
     return (side.requests() - before - 1) / 10
 
 

@@ -1,4 +1,4 @@
-//! What making records fit costs, and putting them together again.
+//! Splitting and packing of records, and assembling them again.
 //!
 //! `cargo bench --bench fit`
 
@@ -17,7 +17,7 @@ use zep_mcp_server::memory::model::{MemoryKind, RecordId};
 use zep_mcp_server::memory::records::{StoredPart, assemble};
 use zep_mcp_server::zep::{Metadata, RecordMark, Uuid};
 
-/// Below, just above, well above what a message holds, and the longest content of a record.
+/// Below, just above and well above the limit of a message, and the longest content of a record.
 const CHARS: [usize; 4] = [200, 4_100, 20_000, 1_000_000];
 
 fn main() {
@@ -71,7 +71,7 @@ fn pack_content(bencher: Bencher<'_, '_>, chars: usize) {
     });
 }
 
-/// The way back: the metadata of every part unpacked, and the parts joined.
+/// Unpacks the metadata of every part and joins the parts.
 #[divan::bench(args = CHARS)]
 fn unpack_and_join_content(bencher: Bencher<'_, '_>, chars: usize) {
     let content = Language::new().long(chars);
@@ -95,14 +95,14 @@ fn unpack_and_join_content(bencher: Bencher<'_, '_>, chars: usize) {
     });
 }
 
-/// What a caller's metadata is like.
+/// The shape of the caller's metadata.
 #[derive(Debug, Clone, Copy)]
 enum Keys {
-    /// 3 flat keys: they fit beside ours.
+    /// 3 flat keys, which fit beside ours.
     Few,
-    /// 12 flat keys: some do not.
+    /// 12 flat keys, some of which do not fit.
     Many,
-    /// An object with objects and arrays in it, which Zep does not take.
+    /// Nested objects and arrays, which Zep does not accept.
     Nested,
 }
 
@@ -147,10 +147,10 @@ fn unpack_metadata(bencher: Bencher<'_, '_>, keys: Keys) {
     bencher.bench(|| unpack(black_box(&metadata)));
 }
 
-/// How many messages a page has.
+/// Messages per page.
 const PAGE: usize = 200;
 
-/// A page of messages put together, whose records have this many parts each.
+/// Assembles a page of messages with this many parts per record.
 #[divan::bench(args = [1, 5])]
 fn assemble_page(bencher: Bencher<'_, '_>, parts: usize) {
     let language = Language::new();
@@ -159,7 +159,7 @@ fn assemble_page(bencher: Bencher<'_, '_>, parts: usize) {
         .flat_map(|record| {
             let content = match parts {
                 1 => language.turn(0, record as u64),
-                // A piece may end up to a third before the limit.
+                // A piece can be up to a third shorter than the limit.
                 _ => language.long((parts - 1) * most + most / 4),
             };
             packed(&format!("r{record}"), &metadata(Keys::Few), &content)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measures a migration of a large export by the built binary, as an operator sees it.
+"""Measures a migration of a large export with a built binary.
 
-    cargo build --release && benches/migrate.py target/release/zep-mcp-server [MEGABYTES]
+    cargo build --profile dist && benches/migrate.py target/dist/zep-mcp-server [MEGABYTES]
 
-Makes an export of that size (100 if not said) in the guide's shape, one document with one huge
-array: users with sessions of 50 turns and memories beside them. Migrates it into the embedded
-store, runs it again, and validates it; then a tenth of it into the emulator over HTTP. Prints records a
-second, peak resident memory of the process, and requests beside the least possible. Needs python3
-only, and three times the export's size in TMPDIR, which should be on a real disk.
+Makes an export of that size (default 100) in the guide's shape: one document with one large array
+of users with sessions of 50 turns, and memories. Migrates it into the embedded store, repeats that,
+and validates it; then migrates a tenth into the emulator over HTTP. Prints records per second, peak
+resident memory, and the number of requests beside the minimum. Needs python3 only, and three times
+the export's size in TMPDIR, which should be on a real disk.
 """
 
 import json

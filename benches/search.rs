@@ -1,9 +1,8 @@
-//! The embedded store at size: how long adding and searching take, and how large the file is.
+//! The embedded store by size: times of adding and searching, and the file size.
 //!
-//! `cargo bench --bench search`, for 10,000 and 100,000 messages of 200 users;
-//! `BENCH_MESSAGES=1000000 cargo bench --bench search` for as many as that takes. Works through the
-//! port, in a file in the system's temporary directory (`TMPDIR`), which needs about 1 GB a million
-//! messages.
+//! `cargo bench --bench search` measures 10,000 and 100,000 messages of 200 users;
+//! `BENCH_MESSAGES=1000000 cargo bench --bench search` other sizes. Uses the port, with a file in the
+//! temporary directory (`TMPDIR`), which needs about 1 GB per million messages.
 
 #[allow(dead_code, reason = "each benchmark uses a part of it")]
 mod text;
@@ -25,15 +24,15 @@ use zep_mcp_server::zep::{
 const SIZES: &str = "BENCH_MESSAGES";
 const DEFAULT_SIZES: &str = "10000,100000";
 const USERS: u64 = 200;
-/// How many messages a session has at first, in a store that is large enough.
+/// Initial messages per session, if the store is large enough.
 const TURNS: u64 = 50;
-/// How many calls are measured, of each kind.
+/// Measured calls of each kind.
 const CALLS: u64 = 2_000;
-/// How many searches before them are not.
+/// Searches before them that are not measured.
 const WARM_UP: u64 = 100;
 
 fn main() {
-    // `cargo test --all-targets` runs it, too, without this.
+    // `cargo test --all-targets` also runs it, without this argument.
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
@@ -43,7 +42,7 @@ fn main() {
         .map(|size| size.trim().replace('_', "").parse())
         .collect::<Result<_, _>>()
         .unwrap_or_else(|error| panic!("{SIZES}={sizes}: {error}"));
-    // One thread, as the server has over stdio.
+    // One thread, like the server over stdio.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -86,17 +85,17 @@ async fn measure(size: u64) {
     show("search after it", store.search().await);
 }
 
-/// A store that holds conversations, which belong to the users in turn.
+/// A store of conversations, assigned to the users in turn.
 struct Filled {
     zep: LocalZep,
     language: Language,
     conversations: u64,
-    /// How many messages each has at first.
+    /// Initial messages of each.
     turns: u64,
 }
 
 impl Filled {
-    /// Adds the messages, the users' conversations side by side as they are in life.
+    /// Adds the messages, with the users' conversations interleaved as in reality.
     async fn fill(&self) {
         for user in 0..USERS {
             let new = NewUser {
@@ -117,13 +116,13 @@ impl Filled {
             for turn in (0..self.turns).step_by(together as usize) {
                 for conversation in some.clone() {
                     let turns = turn..self.turns.min(turn + together);
-                    self.say(conversation, turns).await;
+                    self.add_turns(conversation, turns).await;
                 }
             }
         }
     }
 
-    async fn say(&self, conversation: u64, turns: std::ops::Range<u64>) {
+    async fn add_turns(&self, conversation: u64, turns: std::ops::Range<u64>) {
         let messages: Vec<NewMessage> =
             turns.map(|turn| self.message(conversation, turn)).collect();
         let thread = thread_id(conversation);
@@ -148,7 +147,7 @@ impl Filled {
         }
     }
 
-    /// Questions of all users in no order, about what was said in some conversation of theirs.
+    /// Questions of random users about their conversations.
     async fn search(&self) -> Vec<Duration> {
         let mut rng = Rng::with_seed(2);
         let mut times = Vec::new();
@@ -167,7 +166,7 @@ impl Filled {
             let found = self.zep.search(&owner, &search).await;
             let took = begun.elapsed();
             let found = found.expect("a search is answered").edges;
-            assert!(!found.is_empty(), "what was said is found");
+            assert!(!found.is_empty(), "the search finds something");
             if call >= WARM_UP {
                 times.push(took);
             }
@@ -175,7 +174,7 @@ impl Filled {
         times
     }
 
-    /// One message more in conversations in no order.
+    /// Adds one message to random conversations.
     async fn add(&self) -> Vec<Duration> {
         let mut rng = Rng::with_seed(3);
         let mut times = Vec::new();

@@ -1,4 +1,4 @@
-//! Calls of the built program over stdio, as a host makes them, on the embedded store.
+//! Tool calls over stdio on the embedded store.
 //!
 //! `cargo bench --bench stdio`
 
@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use text::Language;
 
-/// How many messages the session that is read and searched has.
+/// Messages in the session that is read and searched.
 const TURNS: u64 = 1_000;
 
 fn main() {
     divan::main();
 }
 
-/// The program with a store of its own.
+/// A server process with its own store.
 struct Server {
     process: Child,
     stdin: ChildStdin,
@@ -63,7 +63,7 @@ impl Server {
         server
     }
 
-    /// One with a session of [`TURNS`] messages.
+    /// A server with a session of [`TURNS`] messages.
     fn with_session(language: &Language) -> Self {
         let mut server = Self::start();
         let turns: Vec<u64> = (0..TURNS).collect();
@@ -110,13 +110,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// One message of so many characters, in a session: 1 part, 2 parts, 6 parts or so.
+/// One message of this length, stored in 1, 2 and about 6 parts.
 #[divan::bench(args = [200, 4_100, 20_000])]
 fn add_memory(bencher: Bencher<'_, '_>, chars: usize) {
     let content = Language::new().long(chars);
@@ -129,7 +129,7 @@ fn add_memory(bencher: Bencher<'_, '_>, chars: usize) {
     bencher.bench_local(|| server.tool("add_memory", arguments.clone()));
 }
 
-/// A conversation of 30 turns, a message each.
+/// A conversation of 30 messages.
 #[divan::bench]
 fn add_memory_of_30_messages(bencher: Bencher<'_, '_>) {
     let language = Language::new();
@@ -156,7 +156,7 @@ fn get_session(bencher: Bencher<'_, '_>, last: usize) {
     bencher.bench_local(|| server.tool("get_session", arguments.clone()));
 }
 
-/// A question to a user's memory, another one each time.
+/// A different question each time.
 #[divan::bench(args = [10, 50])]
 fn search_memory(bencher: Bencher<'_, '_>, limit: usize) {
     let language = Language::new();

@@ -1,10 +1,29 @@
 """A small MCP client over stdio, to measure a server as a host sees it."""
 
 import json
+import random
 import re
 import subprocess
 import sys
 import time
+
+NAMES = ["Ada", "Bo", "Chen", "Dina", "Emil", "Fatou", "Goran", "Hana"]
+THINGS = ["the harbour", "a new bicycle", "the night market", "fresh bread", "the old library"]
+PLACES = ["Lisbon", "Oslo", "Kyoto", "Accra", "Quito", "Split"]
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
+
+
+def text(index):
+    pick = random.Random(index).choice
+    return (
+        f"Note {index}: {pick(NAMES)} told me about {pick(THINGS)} in {pick(PLACES)}, and wants to "
+        f"meet {pick(NAMES)} there on {pick(DAYS)} to talk about {pick(THINGS)}."
+    )
+
+
+def question(index):
+    pick = random.Random(-1 - index).choice
+    return f"What did {pick(NAMES)} say about {pick(THINGS)} in {pick(PLACES)}?"
 
 
 class Server:

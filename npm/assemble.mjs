@@ -1,12 +1,12 @@
 #!/usr/bin/env node
-// Assembles the npm packages: `zep-mcp-server`, which runs the binary of the platform that it is
-// installed on, and one package a platform that carries it.
+// Assembles the npm packages: the launcher `zep-mcp-server`, and one package per platform with its
+// binary.
 //
 //     node npm/assemble.mjs OUT TARGET=BINARY …
 //
-// OUT must not be there yet; it gets a directory for each package. TARGET is one of Rust's names below.
-// The first package is always made and always names all platforms. Version, description, keywords,
-// licence and repository are Cargo.toml's. Needs cargo and node of version 18 or later.
+// OUT must not exist; it gets one directory per package. TARGET is a Rust target listed below. The
+// launcher is always made and depends on all platforms. Version, description, keywords, licence and
+// repository come from Cargo.toml. Needs cargo and Node.js 18 or later.
 
 import { execFileSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
@@ -15,7 +15,7 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
-// `libc` is what npm, pnpm and yarn choose by on Linux; the launcher builds the same names.
+// npm, pnpm and yarn select by `libc` on Linux; the launcher derives the same names.
 const PLATFORMS = {
   "x86_64-unknown-linux-gnu": { os: "linux", cpu: "x64", libc: "glibc" },
   "aarch64-unknown-linux-gnu": { os: "linux", cpu: "arm64", libc: "glibc" },
@@ -40,19 +40,19 @@ function crate() {
   return JSON.parse(found).packages.find(({ name }) => name === "zep-mcp-server");
 }
 
-/** The server's name in the MCP registry, which looks for it in the package: server.json has it, too. */
+/** The name in server.json, which the MCP registry looks for in the package. */
 function mcpName({ repository }) {
   const owner = /^https:\/\/github\.com\/([^/]+)\//.exec(repository ?? "")?.[1];
   return owner && `io.github.${owner}/zep-mcp-server`;
 }
 
-/** What all packages say of themselves. */
+/** Fields of every manifest. */
 function common({ version, license, repository }) {
   return {
     version,
     license,
     ...(repository && { repository: { type: "git", url: `git+${repository}.git` } }),
-    // A scoped package is private unless it says otherwise.
+    // Scoped packages are private by default.
     publishConfig: { access: "public" },
   };
 }
@@ -88,12 +88,12 @@ function platform(out, about, target, binary) {
   mkdirSync(join(directory, "bin"), { recursive: true });
   const file = join(directory, "bin", os === "win32" ? "zep-mcp-server.exe" : "zep-mcp-server");
   copyFileSync(binary, file);
-  // Artefacts of a workflow arrive without it.
+  // Workflow artefacts lose the executable bit.
   chmodSync(file, 0o755);
   writeFileSync(
     join(directory, "README.md"),
     `The binary of [zep-mcp-server](https://www.npmjs.com/package/zep-mcp-server) for ${target}.\n` +
-      "Install that package instead: it brings this one where it is needed.\n",
+      "Install that package instead: it depends on this one.\n",
   );
   write(directory, {
     name: `@zep-mcp-server/${name}`,
@@ -103,7 +103,7 @@ function platform(out, about, target, binary) {
     cpu: [cpu],
     ...(libc && { libc: [libc] }),
     files: ["bin"],
-    // A binary cannot be run out of Yarn's archive.
+    // Yarn cannot run a binary inside its zip archive.
     preferUnplugged: true,
   });
 }

@@ -1,22 +1,22 @@
 #!/usr/bin/env node
-// Runs the binary of this platform. npm has installed it as one of the optional dependencies: the
-// one whose `os`, `cpu` and `libc` are this machine's.
+// Runs this platform's binary, which npm installed as the optional dependency with matching `os`,
+// `cpu` and `libc`.
 "use strict";
 
 const { spawn } = require("node:child_process");
 const { constants } = require("node:os");
 const { optionalDependencies } = require("./package.json");
 
-/** The packages that run here, the best first. */
+/** The packages that run on this machine, best first. */
 function packages() {
   const own = `@zep-mcp-server/${process.platform}-${process.arch}`;
   if (process.platform !== "linux") return [own];
-  // The musl one is linked statically and runs on any Linux.
+  // The musl binary is static and runs on any Linux.
   return usesGlibc() ? [own, `${own}-musl`] : [`${own}-musl`];
 }
 
 function usesGlibc() {
-  // Otherwise the report looks up the name of every open connection.
+  // Without this, the report resolves the host name of every open connection.
   process.report.excludeNetwork = true;
   return Boolean(process.report.getReport().header.glibcVersionRuntime);
 }
@@ -27,7 +27,7 @@ function binary() {
     try {
       return require.resolve(`${name}/bin/${file}`);
     } catch {
-      // Not installed: the next one may be.
+      // Not installed; try the next.
     }
   }
   return null;
@@ -40,7 +40,7 @@ function missing() {
     const places = known.map((each) => each.split("/")[1]).join(", ");
     return (
       `there is no binary for ${name.split("/")[1]}, only for ${places}. ` +
-      "With a Rust toolchain: cargo install zep-mcp-server"
+      "With a Rust toolchain: cargo install --locked --profile dist zep-mcp-server"
     );
   }
   return (
@@ -53,7 +53,7 @@ function run(file) {
   const child = spawn(file, process.argv.slice(2), { stdio: "inherit", windowsHide: true });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => {
-      // On Windows the console tells both of Ctrl-C, and `kill` would leave no time to finish.
+      // On Windows the console sends Ctrl-C to both processes, and `kill` would end the child at once.
       if (process.platform !== "win32") child.kill(signal);
     });
   }

@@ -7,8 +7,8 @@
 //!
 //! - [`config`]: flags, the environment and `.env` become one validated `Config`. Nothing else reads
 //!   the environment, but for what belongs to agent hosts.
-//! - [`hosts`]: agent hosts' configurations, and how one entry in them is changed. Knows nothing of
-//!   memories.
+//! - [`agent_hosts`]: the configuration files of agent hosts, and changing one entry of them. Knows
+//!   nothing of memories.
 //! - [`mcp`]: the door for agents. The server, and in `mcp/tools/` one file a tool, all of one shape:
 //!   typed arguments, one call to the service, a shaped answer. A tool decides nothing.
 //! - [`http`]: the same door on a network, for many at once: Streamable HTTP and SSE, and what bounds
@@ -29,9 +29,12 @@
 //! To follow one call, read `mcp/tools/add_memory.rs`, `memory/add.rs`, `memory/write.rs`,
 //! `zep/v3/writes.rs`, `zep/transport/mod.rs`.
 
+// Only the binary uses it.
+#[doc(hidden)]
+pub mod agent_hosts;
+mod cache;
 pub mod config;
 pub mod emulator;
-pub mod hosts;
 pub mod http;
 pub mod local;
 pub mod mcp;

@@ -1,26 +1,27 @@
-//! What people read: results on stdout, the one line of an error on stderr.
+//! Results on stdout, and errors on stderr.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use zep_mcp_server::config::{ConfigError, colours};
 
-/// Something did not work.
+/// The command failed.
 const FAILED: u8 = 1;
-/// The command line or a setting is wrong; clap ends with the same.
+/// The command line or a setting is wrong. clap uses the same code.
 const MISUSED: u8 = 2;
 
-/// A command line that is wrong in what it says, not in how it is written: names the flag.
+/// A well-formed command line with a wrong value; names the flag.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Misuse(pub String);
+pub(crate) struct Misuse(pub String);
 
-/// Says what went wrong: one line, or one for each wrong setting.
-pub fn failure(error: &anyhow::Error) -> ExitCode {
+/// Prints an error: one line, or one line for each wrong setting.
+pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     if let Some(io) = error.downcast_ref::<io::Error>()
         && io.kind() == io::ErrorKind::BrokenPipe
     {
-        // Whoever read us (`head`, a pager) has read enough.
+        // The reader (`head`, a pager) has stopped reading.
         return ExitCode::from(FAILED);
     }
     let (lines, code) = match error.downcast_ref::<ConfigError>() {
@@ -30,14 +31,14 @@ pub fn failure(error: &anyhow::Error) -> ExitCode {
     };
     let mut stderr = io::stderr().lock();
     for line in lines {
-        // Nobody is left to tell if stderr is closed.
+        // If stderr is closed, there is nowhere to report it.
         let _ = writeln!(stderr, "error: {line}");
     }
     ExitCode::from(code)
 }
 
-/// A text on one line, without anything that a terminal would obey: it may be somebody else's.
-pub fn on_one_line(text: &impl ToString) -> String {
+/// A text on one line without control characters, which may come from untrusted input.
+pub(crate) fn on_one_line(text: &impl ToString) -> String {
     text.to_string()
         .split_whitespace()
         .collect::<Vec<_>>()
@@ -45,36 +46,41 @@ pub fn on_one_line(text: &impl ToString) -> String {
         .replace(char::is_control, "\u{fffd}")
 }
 
-/// Stdout, with colours where it is a terminal that shows them.
-pub struct Page {
+/// A path, for messages.
+pub(crate) fn shown_path(path: &Path) -> String {
+    on_one_line(&path.display())
+}
+
+/// Stdout, with colours if it is a terminal that supports them.
+pub(crate) struct Page {
     coloured: bool,
 }
 
-/// How a piece of text looks on a terminal.
+/// The style of a text on a terminal.
 #[derive(Debug, Clone, Copy)]
-pub enum Style {
+pub(crate) enum Style {
     /// A heading.
     Bold,
-    /// What matters less.
+    /// Of lesser importance.
     Dim,
-    /// All is well.
+    /// Success.
     Good,
-    /// Look at this.
-    Doubtful,
-    /// This failed.
+    /// A warning.
+    Warning,
+    /// Failure.
     Bad,
 }
 
 impl Page {
-    /// The page that is stdout.
-    pub fn stdout() -> Self {
+    /// For this process.
+    pub(crate) fn stdout() -> Self {
         Self {
             coloured: colours(&io::stdout()),
         }
     }
 
     /// A text in a style.
-    pub fn styled(&self, style: Style, text: &str) -> String {
+    pub(crate) fn styled(&self, style: Style, text: &str) -> String {
         if !self.coloured {
             return text.to_owned();
         }
@@ -82,25 +88,25 @@ impl Page {
             Style::Bold => "1",
             Style::Dim => "2",
             Style::Good => "32",
-            Style::Doubtful => "33",
+            Style::Warning => "33",
             Style::Bad => "31",
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
-    /// Writes a heading, with an empty line before it.
+    /// Writes an empty line and a heading.
     ///
     /// # Errors
     /// If stdout is closed.
-    pub fn heading(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn heading(&self, text: &str) -> io::Result<()> {
         self.line(&format!("\n{}", self.styled(Style::Bold, text)))
     }
 
-    /// Writes a line at once.
+    /// Writes a line and flushes it.
     ///
     /// # Errors
     /// If stdout is closed.
-    pub fn line(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn line(&self, text: &str) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "{text}")?;
         stdout.flush()

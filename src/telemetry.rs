@@ -1,4 +1,4 @@
-//! Logs to stderr: stdout belongs to MCP.
+//! Logging to stderr; stdout carries MCP.
 
 use std::any::Any;
 use std::io::Write;
@@ -12,30 +12,29 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, LogLevel, Logging, colours};
 
-/// The name under which this crate and its binary log.
+/// The log target of this crate and its binary.
 const OURS: &str = "zep_mcp_server";
 
-/// The MCP library. It tells of calls that fail and of callers who left, some of them with the
-/// message that was received; what matters of it we log ourselves.
+/// The log target of the MCP library. It logs failed calls and lost clients, sometimes with the
+/// received message; this crate logs what matters of it without content.
 const PROTOCOL: &str = "rmcp";
 
-/// Starts logging for the whole process, panics included. A second call changes nothing.
+/// Starts logging for the whole process, including panics. A second call has no effect.
 pub fn start(logging: Logging) {
     start_through(logging, std::io::stderr);
 }
 
-/// As [`start`], through something that leads to stderr: each line is one write to a writer of its
-/// own.
+/// As [`start`], with another way to stderr: each line is one write to a writer of its own.
 pub fn start_through<W: Write>(logging: Logging, writer: impl Fn() -> W + Send + Sync + 'static) {
     let level = filter(logging.level);
-    // What dependencies say below a warning can hold addresses, headers and bodies.
+    // Logs of dependencies below a warning can hold addresses, headers and bodies.
     let targets = Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(PROTOCOL, LevelFilter::OFF)
         .with_target(OURS, level);
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(writer)
-        // A host may have closed stderr: that must not end the program.
+        // A closed stderr must not end the program.
         .log_internal_errors(false);
     let layer = match logging.format {
         LogFormat::Text => layer
@@ -69,13 +68,12 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
     );
 }
 
-/// A panic's text, if it is a literal of the program: one that was put together can hold what
-/// somebody said.
+/// A panic's text, if it is a literal of the program: a formatted one can hold user data.
 fn loggable(payload: &dyn Any) -> &'static str {
     payload
         .downcast_ref::<&'static str>()
         .copied()
-        .unwrap_or("(its text is withheld, since it may hold data)")
+        .unwrap_or("(text withheld, it may contain user data)")
 }
 
 #[cfg(test)]
@@ -83,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panics_text_is_logged_only_if_it_can_hold_no_data() {
+    fn a_panics_text_is_logged_only_if_it_cannot_hold_data() {
         let said = "I am afraid of flying".to_owned();
         let with_data = std::panic::catch_unwind(|| panic!("cannot store {said}")).unwrap_err();
         assert!(!loggable(with_data.as_ref()).contains("flying"));

@@ -1,9 +1,8 @@
-//! How people and programs write times.
+//! Parsing of times.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 
-/// A time as text: RFC 3339, or a date with or without a time, which then is taken as UTC. Blanks
-/// around it do not matter. `None` if it is no time.
+/// Parses RFC 3339, or a date with an optional time, read as UTC. Surrounding whitespace is ignored.
 pub(crate) fn parse(raw: &str) -> Option<Timestamp> {
     let raw = raw.trim();
     let utc = |time: civil::DateTime| {

@@ -1,4 +1,4 @@
-//! Calls over `/mcp`, on one connection and on many.
+//! Calls over `/mcp` on one and many connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use crate::figures::{Outcome, mb, row, share, table};
 use crate::server::{Server, own_cpu};
 use crate::text::Language;
 
-/// How many connect at the same time.
-pub const AT_ONCE: usize = 32;
-/// How long the server is left alone before it is said what it keeps.
+/// Clients that connect at the same time.
+pub(crate) const AT_ONCE: usize = 32;
+/// Pause before the memory after all calls is read.
 const REST: Duration = Duration::from_secs(2);
 
-/// Each connection calls again as soon as it is answered.
-pub async fn measure(connections: &[usize], within: Duration) {
+/// Measures connections that call again as soon as they are answered.
+pub(crate) async fn measure(connections: &[usize], within: Duration) {
     println!("\n## Calls over /mcp\n");
-    println!("Every connection has an agent that calls again as soon as it is answered.");
+    println!("Each connection has one agent, which calls again as soon as it is answered.");
     table(&[
         "connections",
         "protocol",
@@ -56,14 +56,14 @@ pub async fn measure(connections: &[usize], within: Duration) {
                 mb(empty),
                 mb(connected),
                 mb(server.memory().now),
-                server.complaints().to_string(),
+                server.warnings().to_string(),
             ]);
         }
     }
     for failure in failures {
         println!("\n{failure}");
     }
-    println!("\nThe server's memory while nobody calls:");
+    println!("\nThe server's memory while idle:");
     table(&[
         "connections",
         "protocol",
@@ -77,12 +77,12 @@ pub async fn measure(connections: &[usize], within: Duration) {
     }
 }
 
-/// So many agents, each on a connection of its own.
-pub async fn connect(address: SocketAddr, protocol: Protocol, count: usize) -> Vec<Agent> {
+/// This many agents, each on its own connection.
+pub(crate) async fn connect(address: SocketAddr, protocol: Protocol, count: usize) -> Vec<Agent> {
     stream::iter(0..count as u64)
         .map(|caller| Agent::connect(address, protocol, caller))
         .buffered(AT_ONCE)
-        .map(|agent| agent.expect("the server takes it in"))
+        .map(|agent| agent.expect("the server accepts the client"))
         .collect()
         .await
 }
@@ -95,7 +95,7 @@ async fn load(
     language: &Arc<Language>,
     within: Duration,
 ) -> (Vec<Agent>, Outcome) {
-    // Once without a clock: users and sessions that are new are made.
+    // The first call is not measured: it creates users and sessions.
     let mut outcome = Outcome::default();
     let count = agents.len();
     let warm: Vec<_> = stream::iter(agents)
@@ -131,7 +131,7 @@ async fn load(
                     let lost = called.is_err();
                     outcome.note(sent.elapsed(), called);
                     if lost {
-                        // A connection that broke would fail at once, again and again.
+                        // A broken connection would fail immediately in each iteration.
                         break;
                     }
                 }

@@ -1,4 +1,4 @@
-//! A light client of `/mcp`: one connection, one call at a time, answers looked at but not parsed.
+//! A light client of `/mcp`: one connection, one call at a time; answers are checked but not parsed.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,26 +15,26 @@ use tokio::time::timeout;
 
 use crate::text::Language;
 
-/// How long a call may take before it counts as dropped.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-/// How many users have something to be found.
+/// Timeout of a call.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Users with stored messages.
 const USERS: u64 = 50;
-/// How many messages each of them has.
+/// Messages of each.
 const TURNS: u64 = 20;
-/// The one that has much more.
+/// A user with many long messages.
 const HOARDER: &str = "hoarder";
 
-/// The versions of the protocol that are measured.
+/// The measured protocol versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// With a handshake and a session.
+pub(crate) enum Protocol {
+    /// With handshake and session.
     Sessions,
-    /// Without.
+    /// Without session.
     Stateless,
 }
 
 impl Protocol {
-    pub fn version(self) -> &'static str {
+    pub(crate) fn version(self) -> &'static str {
         match self {
             Self::Sessions => "2025-06-18",
             Self::Stateless => "2026-07-28",
@@ -42,9 +42,9 @@ impl Protocol {
     }
 }
 
-/// What is called.
+/// The tool that is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Call {
+pub(crate) enum Call {
     List,
     Search,
     Get,
@@ -61,7 +61,7 @@ impl Call {
         }
     }
 
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::List => "tools/list",
             Self::Search => "search_memory",
@@ -70,8 +70,14 @@ impl Call {
         }
     }
 
-    /// The request: another one for each caller and each time.
-    pub fn request(self, id: u64, protocol: Protocol, language: &Language, caller: u64) -> String {
+    /// The request, different for each caller and id.
+    pub(crate) fn request(
+        self,
+        id: u64,
+        protocol: Protocol,
+        language: &Language,
+        caller: u64,
+    ) -> String {
         let user = caller % USERS;
         let mut params = match self {
             Self::List => json!({}),
@@ -102,11 +108,11 @@ impl Call {
     }
 }
 
-pub fn request(id: u64, method: &str, params: &serde_json::Value) -> String {
+pub(crate) fn request(id: u64, method: &str, params: &serde_json::Value) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
 }
 
-pub fn hello() -> String {
+pub(crate) fn hello() -> String {
     let params = json!({
         "protocolVersion": Protocol::Sessions.version(),
         "capabilities": {},
@@ -115,13 +121,13 @@ pub fn hello() -> String {
     request(0, "initialize", &params)
 }
 
-pub const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+pub(crate) const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
-/// Whether this is the answer to this request, and tells of no failure.
-pub fn check(answer: &[u8], id: u64) -> Result<(), String> {
-    let text = str::from_utf8(answer).map_err(|_| "an answer that is no text")?;
+/// Checks that this is the successful answer to the request with this id.
+pub(crate) fn check(answer: &[u8], id: u64) -> Result<(), String> {
+    let text = str::from_utf8(answer).map_err(|_| "the answer is not UTF-8")?;
     if !text.contains(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"#)) {
-        return Err(format!("not the answer: {}", shortened(text)));
+        return Err(format!("unexpected answer: {}", shortened(text)));
     }
     if text.contains(r#""isError":true"#) {
         return Err(format!("the tool failed: {}", shortened(text)));
@@ -135,13 +141,13 @@ fn shortened(text: &str) -> String {
 }
 
 /// A connection over HTTP/1.1.
-pub struct Line {
+pub(crate) struct Line {
     sender: SendRequest<Full<Bytes>>,
     host: HeaderValue,
 }
 
 impl Line {
-    pub async fn open(address: SocketAddr) -> Result<Self, String> {
+    pub(crate) async fn open(address: SocketAddr) -> Result<Self, String> {
         let stream = TcpStream::connect(address)
             .await
             .map_err(|error| format!("no connection: {error}"))?;
@@ -151,17 +157,17 @@ impl Line {
         Self::over(stream, address).await
     }
 
-    pub async fn over(stream: TcpStream, address: SocketAddr) -> Result<Self, String> {
+    pub(crate) async fn over(stream: TcpStream, address: SocketAddr) -> Result<Self, String> {
         let (sender, connection) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| format!("no connection: {error}"))?;
-        // Its end shows in the calls.
+        // Its errors show in the calls.
         tokio::spawn(connection);
         let host = HeaderValue::from_str(&address.to_string()).expect("it is ASCII");
         Ok(Self { sender, host })
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &mut self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<http::Response<hyper::body::Incoming>, String> {
@@ -172,8 +178,8 @@ impl Line {
     }
 }
 
-/// A request that posts a message.
-pub fn post(path: &str, body: String) -> Request<Full<Bytes>> {
+/// A POST request with this body.
+pub(crate) fn post(path: &str, body: String) -> Request<Full<Bytes>> {
     Request::post(path)
         .header(ACCEPT, "application/json, text/event-stream")
         .header(CONTENT_TYPE, "application/json")
@@ -181,19 +187,19 @@ pub fn post(path: &str, body: String) -> Request<Full<Bytes>> {
         .expect("it is a request")
 }
 
-/// An agent on a connection of its own.
-pub struct Agent {
+/// An agent on its own connection.
+pub(crate) struct Agent {
     line: Line,
     protocol: Protocol,
-    pub session: Option<HeaderValue>,
+    pub(crate) session: Option<HeaderValue>,
     caller: u64,
     calls: u64,
     answer: Vec<u8>,
 }
 
 impl Agent {
-    /// Connects, and shakes hands where there is a session.
-    pub async fn connect(
+    /// Connects, and initialises a session if the protocol has one.
+    pub(crate) async fn connect(
         address: SocketAddr,
         protocol: Protocol,
         caller: u64,
@@ -226,7 +232,7 @@ impl Agent {
         request
     }
 
-    /// Sends a request and reads the answer whole.
+    /// Sends a request and reads the whole answer.
     async fn ask(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -236,7 +242,7 @@ impl Agent {
         let (head, mut body) = response.into_parts();
         self.answer.clear();
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| format!("broken off: {error}"))?;
+            let frame = frame.map_err(|error| format!("answer interrupted: {error}"))?;
             if let Some(data) = frame.data_ref() {
                 self.answer.extend_from_slice(data);
             }
@@ -248,8 +254,8 @@ impl Agent {
         Ok(head.headers)
     }
 
-    /// The next call of this kind, ready to be made.
-    pub fn prepare(&mut self, call: Call, language: &Language) -> Prepared {
+    /// Builds the next call of this kind.
+    pub(crate) fn prepare(&mut self, call: Call, language: &Language) -> Prepared {
         self.calls += 1;
         let body = call.request(self.calls, self.protocol, language, self.caller);
         let mut request = self.with_session(post("/mcp", body));
@@ -263,29 +269,29 @@ impl Agent {
         Prepared(request)
     }
 
-    /// Makes a call and waits for the whole answer.
-    pub async fn call(&mut self, Prepared(request): Prepared) -> Result<(), String> {
+    /// Sends a call and waits for the whole answer.
+    pub(crate) async fn call(&mut self, Prepared(request): Prepared) -> Result<(), String> {
         let answered = timeout(PATIENCE, self.ask(request, StatusCode::OK)).await;
-        answered.map_err(|_| "dropped: no answer in time".to_owned())??;
+        answered.map_err(|_| "no answer in time".to_owned())??;
         check(&self.answer, self.calls)
     }
 
-    /// Ends its session.
-    pub async fn leave(mut self) -> Result<(), String> {
+    /// Ends the session.
+    pub(crate) async fn leave(mut self) -> Result<(), String> {
         let mut request = self.with_session(post("/mcp", String::new()));
         *request.method_mut() = Method::DELETE;
         self.ask(request, StatusCode::NO_CONTENT).await.map(drop)
     }
 }
 
-/// A call that is ready to be made.
-pub struct Prepared(Request<Full<Bytes>>);
+/// A call that is ready to send.
+pub(crate) struct Prepared(Request<Full<Bytes>>);
 
-/// Stores what is found later: little of many users, and much of one.
-pub async fn fill(address: SocketAddr, language: &Language) {
+/// Stores a few messages of many users, and many messages of one.
+pub(crate) async fn fill(address: SocketAddr, language: &Language) {
     let mut agent = Agent::connect(address, Protocol::Sessions, 0)
         .await
-        .expect("the server takes it in");
+        .expect("the server accepts the client");
     let little = (0..USERS).map(|user| {
         let said: Vec<_> = (0..TURNS).map(|turn| language.turn(user, turn)).collect();
         (format!("user-{user}"), said)
@@ -307,5 +313,5 @@ pub async fn fill(address: SocketAddr, language: &Language) {
         let added = agent.with_session(post("/mcp", body));
         agent.call(Prepared(added)).await.expect("it is stored");
     }
-    agent.leave().await.expect("it is let go");
+    agent.leave().await.expect("the session ends");
 }

@@ -1,4 +1,4 @@
-//! Clients that mean no good, and how those fare who mean well meanwhile.
+//! Regular clients beside hostile ones.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -14,57 +14,57 @@ use crate::calls::connect;
 use crate::client::{Agent, Call, INITIALIZED, Line, Protocol, fill, hello};
 use crate::figures::{Outcome, mb, row, share, table};
 use crate::server::Server;
-use crate::sse::{Opened, say};
+use crate::sse::{Opened, post_message};
 use crate::text::Language;
 
-/// How many mean well.
+/// Regular clients.
 const CLIENTS: usize = 20;
-/// How many of either transport do not read what they asked for.
+/// Slow readers of each transport, which do not read their answers.
 const SLOW: u64 = 25;
-/// How often each of those at /sse asks for more. Those at /mcp send as much as is taken.
+/// Time between two calls of a slow reader at /sse; those at /mcp send as fast as possible.
 const SLOW_PACE: Duration = Duration::from_secs(2);
-/// How much they let the system receive for them, in bytes.
+/// Receive buffer of slow readers in bytes.
 const SLOW_BUFFER: u32 = 4096;
-/// How many connections are opened and not used.
+/// Half-open connections.
 const HALF_OPEN: usize = 2_000;
-/// How soon one is opened again that was closed.
+/// Pause before a closed connection is reopened.
 const AGAIN: Duration = Duration::from_secs(1);
-/// How long calls that were due are still made when the time is over.
+/// Time to catch up on overdue calls at the end.
 const BEHIND: Duration = Duration::from_secs(5);
-/// Without bad company.
+/// Duration without hostile clients.
 const CALM: Duration = Duration::from_secs(10);
 
-/// Who else is there.
+/// The hostile clients.
 #[derive(Debug, Clone, Copy)]
-enum Company {
+enum Hostile {
     Nobody,
     Slow,
     HalfOpen,
     Both,
 }
 
-pub async fn measure(within: Duration, pace: Duration) {
+pub(crate) async fn measure(within: Duration, pace: Duration) {
     println!("\n## Slow readers and half-open connections\n");
     println!(
-        "{CLIENTS} agents ask search_memory every {} ms; somebody new connects, shakes hands, asks \
-         and leaves every {} ms. Times count from when a call was due. Slow readers: {SLOW} at \
-         /mcp, {SLOW} at /sse, which ask for 200 memories of 2,000 characters and never read. \
-         Half-open: {HALF_OPEN} connections that send nothing or half a header, opened again {} s \
-         after they are closed.",
+        "{CLIENTS} agents call search_memory every {} ms; a new client connects, initialises, calls \
+         it and leaves every {} ms. Times count from when a call was due. Slow readers: {SLOW} at \
+         /mcp and {SLOW} at /sse, which request 200 memories of 2,000 characters and never read. \
+         Half-open: {HALF_OPEN} connections that send nothing or half a header and are reopened \
+         {} s after they are closed.",
         pace.as_millis(),
         pace.as_millis(),
         AGAIN.as_secs(),
     );
     table(&[
-        "company",
+        "hostile clients",
         "seconds",
-        "who",
+        "clients",
         "answered",
         "failed",
         "p50 ms",
         "p99 ms",
         "max ms",
-        "calls taken from slow readers at /sse",
+        "calls accepted from slow readers at /sse",
         "slow readers cut off",
         "half-open closed",
         "server CPU",
@@ -76,17 +76,17 @@ pub async fn measure(within: Duration, pace: Duration) {
     fill(server.address, &language).await;
     let mut agents = connect(server.address, Protocol::Sessions, CLIENTS).await;
     let mut failures = Vec::new();
-    for (company, within) in [
-        (Company::Nobody, CALM),
-        (Company::Slow, within),
-        (Company::HalfOpen, within),
-        (Company::Both, within),
-        (Company::Nobody, CALM),
+    for (hostile, within) in [
+        (Hostile::Nobody, CALM),
+        (Hostile::Slow, within),
+        (Hostile::HalfOpen, within),
+        (Hostile::Both, within),
+        (Hostile::Nobody, CALM),
     ] {
         server.forget_peak();
-        let before = (server.cpu(), server.complaints());
+        let before = (server.cpu(), server.warnings());
         let begun = Instant::now();
-        let bad = Bad::begin(company, server.address, &language);
+        let attack = Attack::begin(hostile, server.address, &language);
         let newcomers = tokio::spawn(newcomers(
             server.address,
             Arc::clone(&language),
@@ -108,12 +108,12 @@ pub async fn measure(within: Duration, pace: Duration) {
             agents.push(agent);
         }
         let new = newcomers.await.expect("it does not panic");
-        let did = bad.end();
+        let counts = attack.end();
         let took = begun.elapsed();
         for (who, mut outcome) in [("agents", asked), ("newcomers", new)] {
             let [p50, p99, max] = outcome.percentiles();
             row(&[
-                format!("{company:?}"),
+                format!("{hostile:?}"),
                 format!("{:.0}", within.as_secs_f64()),
                 who.to_owned(),
                 outcome.answered().to_string(),
@@ -121,14 +121,14 @@ pub async fn measure(within: Duration, pace: Duration) {
                 p50,
                 p99,
                 max,
-                did.asked.load(Ordering::Relaxed).to_string(),
-                did.cut_off.load(Ordering::Relaxed).to_string(),
-                did.closed.load(Ordering::Relaxed).to_string(),
+                counts.asked.load(Ordering::Relaxed).to_string(),
+                counts.cut_off.load(Ordering::Relaxed).to_string(),
+                counts.closed.load(Ordering::Relaxed).to_string(),
                 share(server.cpu() - before.0, took),
                 mb(server.memory().peak),
-                (server.complaints() - before.1).to_string(),
+                (server.warnings() - before.1).to_string(),
             ]);
-            failures.extend(outcome.failures(format!("{company:?}, {who}")));
+            failures.extend(outcome.failures(format!("{hostile:?}, {who}")));
         }
     }
     for failure in failures {
@@ -163,7 +163,7 @@ async fn ask(
     (agent, outcome)
 }
 
-/// Whether the time is over before all calls were made that were due.
+/// Whether the calls are too far behind; then the rest is recorded as failed.
 fn behind(due: Instant, end: Instant, outcome: &mut Outcome) -> bool {
     let late = Instant::now() > end + BEHIND;
     if late {
@@ -200,26 +200,26 @@ async fn newcomers(
     outcome
 }
 
-/// What bad company did.
+/// Counts of hostile activity.
 #[derive(Debug, Default)]
-struct Did {
+struct Counts {
     asked: AtomicUsize,
     cut_off: AtomicUsize,
     closed: AtomicUsize,
 }
 
-/// Bad company, on a thread of its own: it must not hold up those who are measured.
-struct Bad {
+/// Hostile clients, on their own thread so that they do not delay the measured ones.
+struct Attack {
     over: Arc<AtomicBool>,
-    did: Arc<Did>,
+    counts: Arc<Counts>,
     thread: JoinHandle<()>,
 }
 
-impl Bad {
-    fn begin(company: Company, address: SocketAddr, language: &Arc<Language>) -> Self {
+impl Attack {
+    fn begin(hostile: Hostile, address: SocketAddr, language: &Arc<Language>) -> Self {
         let over = Arc::new(AtomicBool::new(false));
-        let did = Arc::new(Did::default());
-        let (until, doing) = (Arc::clone(&over), Arc::clone(&did));
+        let counts = Arc::new(Counts::default());
+        let (until, doing) = (Arc::clone(&over), Arc::clone(&counts));
         let language = Arc::clone(language);
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -227,7 +227,7 @@ impl Bad {
                 .build()
                 .expect("a runtime can be built");
             runtime.block_on(async {
-                if matches!(company, Company::Slow | Company::Both) {
+                if matches!(hostile, Hostile::Slow | Hostile::Both) {
                     for caller in 0..SLOW {
                         let calls = Call::GetMuch;
                         let more = move |id, language: &Language| {
@@ -241,11 +241,11 @@ impl Bad {
                         tokio::spawn(forever(
                             Arc::clone(&doing),
                             Arc::clone(&language),
-                            move |did, language| unread_sse(address, did, language, more),
+                            move |counts, language| unread_sse(address, counts, language, more),
                         ));
                     }
                 }
-                if matches!(company, Company::HalfOpen | Company::Both) {
+                if matches!(hostile, Hostile::HalfOpen | Hostile::Both) {
                     for place in 0..HALF_OPEN {
                         tokio::spawn(half_open(address, place, Arc::clone(&doing)));
                     }
@@ -254,40 +254,44 @@ impl Bad {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             });
-            // With the runtime all tasks end, and their connections.
+            // Dropping the runtime ends all tasks and their connections.
         });
-        Self { over, did, thread }
+        Self {
+            over,
+            counts,
+            thread,
+        }
     }
 
-    fn end(self) -> Arc<Did> {
+    fn end(self) -> Arc<Counts> {
         self.over.store(true, Ordering::Relaxed);
         self.thread.join().expect("it does not panic");
-        self.did
+        self.counts
     }
 }
 
-/// Comes again whenever it was cut off.
+/// Reconnects after each disconnect.
 async fn forever<F: Future<Output = Option<()>>>(
-    did: Arc<Did>,
+    counts: Arc<Counts>,
     language: Arc<Language>,
-    one: impl Fn(Arc<Did>, Arc<Language>) -> F,
+    one: impl Fn(Arc<Counts>, Arc<Language>) -> F,
 ) {
     loop {
-        // It ends because it was cut off, or could not begin.
-        let _ = one(Arc::clone(&did), Arc::clone(&language)).await;
-        did.cut_off.fetch_add(1, Ordering::Relaxed);
+        // It ends when it is cut off or cannot connect.
+        let _ = one(Arc::clone(&counts), Arc::clone(&language)).await;
+        counts.cut_off.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-/// A connection whose receiver takes next to nothing in.
+/// A connection with a tiny receive buffer.
 async fn narrow(address: SocketAddr) -> Option<TcpStream> {
     let socket = TcpSocket::new_v4().ok()?;
     socket.set_recv_buffer_size(SLOW_BUFFER).ok()?;
     socket.connect(address).await.ok()
 }
 
-/// Sends calls to /mcp as fast as they are taken.
+/// Sends calls to /mcp as fast as the server reads them.
 async fn unread_mcp(
     address: SocketAddr,
     language: Arc<Language>,
@@ -313,28 +317,30 @@ async fn unread_mcp(
 /// Posts calls and does not read the stream with the answers.
 async fn unread_sse(
     address: SocketAddr,
-    did: Arc<Did>,
+    counts: Arc<Counts>,
     language: Arc<Language>,
     call: impl Fn(u64, &Language) -> String,
 ) -> Option<()> {
     let opened = Opened::over(narrow(address).await?, address).await.ok()?;
     let mut line = Line::open(address).await.ok()?;
     let endpoint = &opened.endpoint;
-    say(&mut line, endpoint, hello()).await.ok()?;
-    say(&mut line, endpoint, INITIALIZED.to_owned())
+    post_message(&mut line, endpoint, hello()).await.ok()?;
+    post_message(&mut line, endpoint, INITIALIZED.to_owned())
         .await
         .ok()?;
     for id in 1.. {
-        say(&mut line, endpoint, call(id, &language)).await.ok()?;
-        did.asked.fetch_add(1, Ordering::Relaxed);
+        post_message(&mut line, endpoint, call(id, &language))
+            .await
+            .ok()?;
+        counts.asked.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(SLOW_PACE).await;
     }
     None
 }
 
-/// Connects and sends nothing or half a header, again and again.
-async fn half_open(address: SocketAddr, place: usize, did: Arc<Did>) {
-    // From many addresses, or there are not enough ports.
+/// Repeatedly connects and sends nothing or half a header.
+async fn half_open(address: SocketAddr, place: usize, counts: Arc<Counts>) {
+    // Many source addresses, since one has too few ports.
     let from = Ipv4Addr::new(127, 0, 1, (place % 200) as u8 + 1);
     loop {
         let once = async {
@@ -347,10 +353,10 @@ async fn half_open(address: SocketAddr, place: usize, did: Arc<Did>) {
             stream.read(&mut [0]).await
         };
         match once.await {
-            // A refusal comes before anything was open.
+            // A refused connection was never open.
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
             _ => {
-                did.closed.fetch_add(1, Ordering::Relaxed);
+                counts.closed.fetch_add(1, Ordering::Relaxed);
             }
         }
         tokio::time::sleep(AGAIN).await;

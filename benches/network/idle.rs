@@ -1,4 +1,4 @@
-//! A thousand streams of the older transport that only wait.
+//! A thousand idle streams of the older transport.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use crate::server::Server;
 use crate::sse::Listener;
 use crate::text::Language;
 
-/// How many there are.
+/// Number of streams.
 const CLIENTS: usize = 1_000;
 
-pub async fn measure(wait: Duration) {
+pub(crate) async fn measure(wait: Duration) {
     let language = Language::new();
     let server = Server::start();
     fill(server.address, &language).await;
@@ -23,7 +23,7 @@ pub async fn measure(wait: Duration) {
     let mut clients: Vec<Listener> = stream::iter(0..CLIENTS)
         .map(|_| Listener::connect(server.address))
         .buffered(AT_ONCE)
-        .map(|client| client.expect("the server takes it in"))
+        .map(|client| client.expect("the server accepts the client"))
         .collect()
         .await;
     let connecting = begun.elapsed();
@@ -58,7 +58,7 @@ pub async fn measure(wait: Duration) {
     );
     let mut outcome = outcome.await;
 
-    println!("\n## {CLIENTS} streams at /sse that only wait\n");
+    println!("\n## {CLIENTS} idle streams at /sse\n");
     println!(
         "Connected within {:.1} s, then silent for {:.0} s; at the end each asks search_memory, \
          {AT_ONCE} at a time, over a new connection.",
@@ -78,7 +78,7 @@ pub async fn measure(wait: Duration) {
         "memory before MB",
         "connected MB",
         "after the silence MB",
-        "KB a client",
+        "KB per client",
         "warnings logged",
     ]);
     let [p50, p99, max] = outcome.percentiles();
@@ -103,7 +103,7 @@ pub async fn measure(wait: Duration) {
             "{}",
             connected.saturating_sub(empty) / 1024 / CLIENTS as u64
         ),
-        server.complaints().to_string(),
+        server.warnings().to_string(),
     ]);
     for failure in outcome.failures("at the end") {
         println!("\n{failure}");

@@ -1,8 +1,8 @@
-//! The built program as it serves on a network, measured from outside over TCP, on the embedded
-//! store: calls on many connections, streams that only wait, and clients that mean no good.
+//! The HTTP server on the embedded store, measured from outside over TCP: calls on many connections,
+//! idle streams, and hostile clients.
 //!
-//! `cargo bench --bench network`; see `benches/README.md` for what can be set. Linux only: memory
-//! and processor time are read from `/proc`.
+//! `cargo bench --bench network`; `benches/README.md` lists the settings. Linux only: memory and
+//! processor time are read from `/proc`.
 
 mod calls;
 mod client;
@@ -17,21 +17,21 @@ mod text;
 
 use std::time::Duration;
 
-/// Seconds that each row of calls takes.
+/// Seconds for each row of calls.
 const SECONDS: (&str, u64) = ("BENCH_SECONDS", 5);
-/// Seconds that streams only wait.
+/// Seconds that the idle streams stay open.
 const IDLE_SECONDS: (&str, u64) = ("BENCH_IDLE_SECONDS", 120);
-/// Seconds that each kind of bad company stays: longer than the server waits for slow readers.
+/// Seconds for each kind of hostile client; longer than the server's timeout for slow readers.
 const HOSTILE_SECONDS: (&str, u64) = ("BENCH_HOSTILE_SECONDS", 40);
-/// Milliseconds between two calls of those who mean well in bad company.
+/// Milliseconds between two calls of a regular client beside hostile ones.
 const PACE: (&str, u64) = ("BENCH_PACE_MS", 500);
-/// How many connections there are, separated by commas.
+/// Numbers of connections, separated by commas.
 const CONNECTIONS: &str = "BENCH_CONNECTIONS";
-/// Which parts are measured, separated by commas.
+/// Parts to measure, separated by commas.
 const PARTS: &str = "BENCH_PARTS";
 
 fn main() {
-    // `cargo test --all-targets` runs it, too, without this.
+    // `cargo test --all-targets` also runs it, without this argument.
     if !std::env::args().any(|arg| arg == "--bench") {
         return;
     }
@@ -40,7 +40,7 @@ fn main() {
         .iter()
         .map(|count| count.parse().expect("BENCH_CONNECTIONS has numbers"))
         .collect();
-    // One thread: the client is to take no more than one processor away from the server.
+    // One thread, so that the client takes at most one processor from the server.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

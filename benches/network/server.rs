@@ -1,4 +1,4 @@
-//! The server, a process of its own, seen from outside.
+//! The server process, measured from outside.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -11,32 +11,32 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// Another program than the one that was built with this.
+/// A binary to measure instead of the one built with this benchmark.
 const BINARY: &str = "BENCH_BIN";
-/// How often a second Linux counts processor time for those who ask (`getconf CLK_TCK`).
+/// Linux's processor time ticks per second (`getconf CLK_TCK`).
 const TICKS: f64 = 100.0;
 
-/// How many warnings and errors of a server are shown.
+/// Warnings and errors that are printed per server.
 const SHOWN: usize = 5;
 
-/// The program with a store of its own, on a free port. Ends when dropped.
-pub struct Server {
+/// A server process with its own store on a free port. Killed on drop.
+pub(crate) struct Server {
     process: Child,
-    pub address: SocketAddr,
-    complaints: Arc<AtomicUsize>,
+    pub(crate) address: SocketAddr,
+    warnings: Arc<AtomicUsize>,
     _directory: TempDir,
 }
 
-/// What it takes of the machine, in bytes.
+/// Resident memory in bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Memory {
-    pub now: u64,
-    /// The most since [`Server::forget_peak`].
-    pub peak: u64,
+pub(crate) struct Memory {
+    pub(crate) now: u64,
+    /// The maximum since [`Server::forget_peak`].
+    pub(crate) peak: u64,
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let directory = tempfile::tempdir().expect("there is a temporary directory");
         let binary = std::env::var(BINARY)
             .unwrap_or_else(|_| env!("CARGO_BIN_EXE_zep-mcp-server").to_owned());
@@ -60,13 +60,12 @@ impl Server {
                 rest.split_whitespace().next()?.parse().ok()
             })
             .expect("it listens");
-        let complaints = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&complaints);
-        // Somebody has to read it, or the server waits some day.
+        let warnings = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&warnings);
+        // Read the log to the end, or the server blocks once the pipe is full.
         thread::spawn(move || {
-            let is_complaint =
-                |line: &String| [" WARN ", "ERROR "].iter().any(|l| line.contains(l));
-            for line in lines.filter(is_complaint) {
+            let is_warning = |line: &String| [" WARN ", "ERROR "].iter().any(|l| line.contains(l));
+            for line in lines.filter(is_warning) {
                 if counted.fetch_add(1, Ordering::Relaxed) < SHOWN {
                     eprintln!("{line}");
                 }
@@ -75,24 +74,24 @@ impl Server {
         Self {
             process,
             address,
-            complaints,
+            warnings,
             _directory: directory,
         }
     }
 
-    /// How many warnings and errors it has logged.
-    pub fn complaints(&self) -> usize {
-        self.complaints.load(Ordering::Relaxed)
+    /// Number of logged warnings and errors.
+    pub(crate) fn warnings(&self) -> usize {
+        self.warnings.load(Ordering::Relaxed)
     }
 
-    pub fn memory(&self) -> Memory {
+    pub(crate) fn memory(&self) -> Memory {
         let status = fs::read_to_string(self.proc("status")).expect("it is running");
         let kilobytes = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let figure = line.and_then(|line| line.split_whitespace().next());
             figure
                 .and_then(|figure| figure.parse::<u64>().ok())
-                .expect("Linux tells")
+                .expect("Linux reports it")
         };
         Memory {
             now: kilobytes("VmRSS:") * 1024,
@@ -100,13 +99,13 @@ impl Server {
         }
     }
 
-    /// From here on the peak counts anew (proc(5), `clear_refs`).
-    pub fn forget_peak(&self) {
+    /// Resets the peak (proc(5), `clear_refs`).
+    pub(crate) fn forget_peak(&self) {
         fs::write(self.proc("clear_refs"), "5").expect("Linux lets us");
     }
 
     /// Processor time since it started.
-    pub fn cpu(&self) -> Duration {
+    pub(crate) fn cpu(&self) -> Duration {
         cpu(&self.proc("stat"))
     }
 
@@ -117,20 +116,20 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Processor time of this process, all threads of it.
-pub fn own_cpu() -> Duration {
+/// Processor time of all threads of this process.
+pub(crate) fn own_cpu() -> Duration {
     cpu("/proc/self/stat")
 }
 
 fn cpu(stat: &str) -> Duration {
     let stat = fs::read_to_string(stat).expect("it is running");
-    // After the name, which may have any characters: fields 14 and 15, user and system time.
+    // Fields 14 and 15 are user and system time; the name before them can contain any character.
     let (_, fields) = stat.rsplit_once(") ").expect("it has a name");
     let ticks: f64 = fields
         .split(' ')

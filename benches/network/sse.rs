@@ -1,4 +1,4 @@
-//! A client of the older transport: a stream that is read, or not, and messages posted beside it.
+//! A client of the older transport: a stream, read or not, and messages posted beside it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use tokio::time::timeout;
 
 use crate::client::{INITIALIZED, Line, PATIENCE, check, hello, post};
 
-/// A stream whose first event was read.
-pub struct Opened {
-    /// Held, so that the connection lives.
+/// An open stream after its first event.
+pub(crate) struct Opened {
+    /// Keeps the connection open.
     _line: Line,
     body: Incoming,
     text: String,
-    /// Where to post to.
-    pub endpoint: String,
+    /// The path for messages.
+    pub(crate) endpoint: String,
 }
 
 impl Opened {
     /// Opens a stream over this connection.
-    pub async fn over(stream: TcpStream, address: SocketAddr) -> Result<Self, String> {
+    pub(crate) async fn over(stream: TcpStream, address: SocketAddr) -> Result<Self, String> {
         let mut line = Line::over(stream, address).await?;
         let open = Request::get("/sse")
             .header("accept", "text/event-stream")
@@ -42,16 +42,19 @@ impl Opened {
             text: String::new(),
             endpoint: String::new(),
         };
-        let first = opened.next().await.ok_or("the stream ended at once")?;
+        let first = opened
+            .next()
+            .await
+            .ok_or("the stream ended before its first event")?;
         let endpoint = first
             .split_once("data: ")
-            .ok_or("the first event tells no endpoint")?
+            .ok_or("the first event has no endpoint")?
             .1;
         opened.endpoint = endpoint.to_owned();
         Ok(opened)
     }
 
-    /// The next event or comment, as it was sent; `None` once the stream is over.
+    /// The next raw event or comment; `None` at the end of the stream.
     async fn next(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
@@ -68,7 +71,11 @@ impl Opened {
 }
 
 /// Posts a message to a session.
-pub async fn say(line: &mut Line, endpoint: &str, message: String) -> Result<(), String> {
+pub(crate) async fn post_message(
+    line: &mut Line,
+    endpoint: &str,
+    message: String,
+) -> Result<(), String> {
     let posted = async {
         let response = line.send(post(endpoint, message)).await?;
         let status = response.status();
@@ -81,22 +88,22 @@ pub async fn say(line: &mut Line, endpoint: &str, message: String) -> Result<(),
     };
     timeout(PATIENCE, posted)
         .await
-        .map_err(|_| "a message was not taken in".to_owned())?
+        .map_err(|_| "a message was not accepted in time".to_owned())?
 }
 
-/// A client that reads its stream all the time.
-pub struct Listener {
+/// A client that reads its stream continuously.
+pub(crate) struct Listener {
     address: SocketAddr,
     endpoint: String,
     comments: Arc<AtomicUsize>,
     events: mpsc::UnboundedReceiver<String>,
-    /// Ends with the stream.
+    /// The reader; ends with the stream.
     reader: JoinHandle<()>,
 }
 
 impl Listener {
-    /// Opens a stream and shakes hands.
-    pub async fn connect(address: SocketAddr) -> Result<Self, String> {
+    /// Opens a stream and initialises the session.
+    pub(crate) async fn connect(address: SocketAddr) -> Result<Self, String> {
         let stream = TcpStream::connect(address)
             .await
             .map_err(|error| format!("no connection: {error}"))?;
@@ -122,32 +129,32 @@ impl Listener {
             reader,
         };
         let mut line = Line::open(address).await?;
-        say(&mut line, &listener.endpoint, hello()).await?;
+        post_message(&mut line, &listener.endpoint, hello()).await?;
         listener.answer(0).await?;
-        say(&mut line, &listener.endpoint, INITIALIZED.to_owned()).await?;
+        post_message(&mut line, &listener.endpoint, INITIALIZED.to_owned()).await?;
         Ok(listener)
     }
 
     async fn answer(&mut self, id: u64) -> Result<(), String> {
         let event = timeout(PATIENCE, self.events.recv()).await;
         let event = event.map_err(|_| "dropped: no answer in time")?;
-        check(event.ok_or("the stream is over")?.as_bytes(), id)
+        check(event.ok_or("the stream has ended")?.as_bytes(), id)
     }
 
-    /// Posts a call on a connection made for it, and waits for its answer on the stream.
-    pub async fn call(&mut self, id: u64, message: String) -> Result<(), String> {
+    /// Posts a call on a new connection and waits for its answer on the stream.
+    pub(crate) async fn call(&mut self, id: u64, message: String) -> Result<(), String> {
         let mut line = Line::open(self.address).await?;
-        say(&mut line, &self.endpoint, message).await?;
+        post_message(&mut line, &self.endpoint, message).await?;
         self.answer(id).await
     }
 
-    /// Whether the stream goes on.
-    pub fn is_connected(&self) -> bool {
+    /// Whether the stream is open.
+    pub(crate) fn is_connected(&self) -> bool {
         !self.reader.is_finished()
     }
 
-    /// How many comments came.
-    pub fn comments(&self) -> usize {
+    /// Number of received comments.
+    pub(crate) fn comments(&self) -> usize {
         self.comments.load(Ordering::Relaxed)
     }
 }

@@ -1,31 +1,31 @@
-//! Text like people's, always the same: words as frequent as in natural language (Zipf's law),
-//! sentences, and conversations that have topics.
+//! Reproducible text with the word frequencies of natural language (Zipf's law), in sentences and
+//! conversations with topics.
 
 use std::iter::repeat_with;
 
 use fastrand::Rng;
 
-/// The most frequent words of English, which make up some 40 % of what people say.
+/// The most frequent words of English, about 40 % of natural text.
 const COMMON: [&str; 50] = [
     "the", "to", "and", "of", "a", "in", "is", "it", "you", "that", "he", "was", "for", "on",
     "are", "with", "as", "they", "at", "be", "this", "have", "from", "or", "one", "had", "by",
     "but", "not", "what", "all", "were", "we", "when", "your", "can", "said", "there", "use", "an",
     "each", "which", "she", "do", "how", "their", "if", "will", "up", "about",
 ];
-/// How many different words there are.
+/// Size of the vocabulary.
 const WORDS: usize = 30_000;
-/// How many words a conversation keeps coming back to, in every sentence to one of them.
+/// Topic words of a conversation; each sentence contains one.
 const TOPICS: usize = 12;
 
-/// The words that texts are made of.
-pub struct Language {
+/// The vocabulary.
+pub(crate) struct Language {
     words: Vec<String>,
-    /// How likely a word or one before it is, of [`f64`] 0 to the last.
+    /// Cumulative weights of `words`.
     cumulative: Vec<f64>,
 }
 
 impl Language {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut rng = Rng::with_seed(1);
         let made_up = repeat_with(|| made_up_word(&mut rng)).take(WORDS - COMMON.len());
         let words: Vec<String> = COMMON
@@ -43,8 +43,8 @@ impl Language {
         Self { words, cumulative }
     }
 
-    /// What is said in one turn of a conversation: one to three sentences.
-    pub fn turn(&self, conversation: u64, turn: u64) -> String {
+    /// One turn of a conversation: one to three sentences.
+    pub(crate) fn turn(&self, conversation: u64, turn: u64) -> String {
         let topics = self.topics(conversation);
         let mut rng = Rng::with_seed(conversation << 32 | turn);
         let sentences = rng.usize(1..=3);
@@ -55,9 +55,9 @@ impl Language {
         text
     }
 
-    /// A question about something that was said in this turn: every turn has a word that is not
-    /// among the common ones, its topic.
-    pub fn question(&self, conversation: u64, turn: u64) -> String {
+    /// A question about this turn, from its words that are not common; each turn has at least its
+    /// topic.
+    pub(crate) fn question(&self, conversation: u64, turn: u64) -> String {
         let said = self.turn(conversation, turn);
         let telling: Vec<&str> = said
             .split(|c: char| !c.is_alphabetic())
@@ -69,8 +69,8 @@ impl Language {
         format!("What was it that they said about {}?", asked.join(" and "))
     }
 
-    /// A text of exactly this many characters, all of them ASCII, in paragraphs.
-    pub fn long(&self, chars: usize) -> String {
+    /// Paragraphs of exactly this many ASCII characters.
+    pub(crate) fn long(&self, chars: usize) -> String {
         let topics = self.topics(0);
         let mut rng = Rng::with_seed(chars as u64);
         let mut text = String::with_capacity(chars + 200);

@@ -13,9 +13,9 @@ use zep_mcp_server::local::{
     MetadataPatch,
 };
 
-/// Where `emulate` listens, what it is unsure of, and what goes wrong.
+/// Where `emulate` listens, and how it behaves.
 #[derive(Debug, Args)]
-pub struct EmulateArgs {
+pub(crate) struct EmulateArgs {
     /// The port to listen on; 0 for any free one
     #[arg(long, default_value_t = DEFAULT_PORT)]
     pub port: u16,
@@ -24,34 +24,33 @@ pub struct EmulateArgs {
     #[arg(long, value_name = "ADDRESS", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     pub host: IpAddr,
 
-    /// The file to keep data in; without it, everything is forgotten at the end
+    /// The file to keep data in; without it, data is lost at the end
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
 
-    /// The only key to accept; without it, any will do. Not for a real key: everybody on this
+    /// The only key to accept; without it, any is accepted. Not for a real key: other users of this
     /// machine can read command lines
     #[arg(long, value_name = "KEY")]
     pub api_key: Option<String>,
 
-    /// What Zep leaves unsaid.
+    /// Undocumented behaviour.
     #[command(flatten)]
     pub behavior: BehaviorArgs,
 
-    /// What goes wrong.
+    /// Faults.
     #[command(flatten)]
     pub faults: FaultArgs,
 }
 
-/// How Zep behaves where nothing says so, and how fast it is.
+/// How Zep behaves where its documentation does not say, and how fast it is.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "How Zep behaves (where Zep does not say, either answer)")]
-pub struct BehaviorArgs {
-    /// How long it takes until what was written is processed and facts appear, in milliseconds; a
-    /// batch is in work for as long
+#[command(next_help_heading = "How Zep behaves (where Zep does not document it)")]
+pub(crate) struct BehaviorArgs {
+    /// How long processing takes until facts appear and a batch is done, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 0)]
     processing_delay: u32,
 
-    /// What `cursor` counts when a thread's messages are listed: messages, or pages from 1
+    /// What `cursor` counts in the list of a thread's messages: messages, or pages from 1
     #[arg(long, value_name = "ANSWER", default_value = "offset")]
     #[arg(value_parser = one_of::<CursorMeaning>(["offset", "page"]))]
     cursor: CursorMeaning,
@@ -61,22 +60,22 @@ pub struct BehaviorArgs {
     #[arg(value_parser = one_of::<EpisodeDeletion>(["keeps-message", "removes-message"]))]
     episode_deletion: EpisodeDeletion,
 
-    /// Whether the messages of a draft batch show in their threads before it is processed
+    /// Whether the messages of a draft batch appear in their threads before it is processed
     #[arg(long, value_name = "ANSWER", default_value = "hidden")]
     #[arg(value_parser = one_of::<DraftMessages>(["hidden", "visible"]))]
     draft_messages: DraftMessages,
 
-    /// What changing metadata does to the keys that are not named
+    /// What changing metadata does to keys that the request omits
     #[arg(long, value_name = "ANSWER", default_value = "merges")]
     #[arg(value_parser = one_of::<MetadataPatch>(["merges", "replaces"]))]
     metadata_patch: MetadataPatch,
 
-    /// The status with which a thread that exists is refused
+    /// The status for creating a thread that exists
     #[arg(long, value_name = "ANSWER", default_value = "400")]
     #[arg(value_parser = one_of::<ExistingThread>(["400", "409"]))]
     existing_thread: ExistingThread,
 
-    /// What the limits on texts count
+    /// The unit of the limits on texts
     #[arg(long, value_name = "ANSWER", default_value = "chars")]
     #[arg(value_parser = one_of::<LengthCounts>(["chars", "bytes"]))]
     length_counts: LengthCounts,
@@ -96,30 +95,30 @@ impl From<BehaviorArgs> for Behavior {
     }
 }
 
-/// What goes wrong.
+/// Faults on demand.
 #[derive(Debug, Args)]
 #[command(
-    next_help_heading = "What goes wrong (rates from 0, never, to 1, always; change it while \
-                               it runs at /_emulator/faults)"
+    next_help_heading = "Faults (rates from 0, never, to 1, always; change them at runtime at \
+                               /_emulator/faults)"
 )]
-pub struct FaultArgs {
+pub(crate) struct FaultArgs {
     /// Answer N calls a minute; refuse the rest with 429 and Retry-After
     #[arg(long, value_name = "N")]
     rate_limit: Option<u32>,
 
-    /// Lower the limit to N after so many calls, as for an account that ran over its quota
+    /// Lower the limit to N after CALLS calls, as for an account over its quota
     #[arg(long, value_name = "CALLS:N")]
     rate_limit_drop: Option<RateLimitDrop>,
 
-    /// Let the minute of the limit last so long: for tests that cannot wait
+    /// Shorten the minute of the limit, for tests
     #[arg(long, value_name = "SECONDS")]
     rate_window: Option<NonZeroU32>,
 
-    /// Take so long for each answer: half before the call is carried out, half after it
+    /// Delay each answer: half before the call is carried out, half after it
     #[arg(long, value_name = "MS", default_value_t = 0)]
     latency: u32,
 
-    /// Answer an error and do nothing. May be given several times
+    /// Answer with an error and do nothing. May be repeated
     #[arg(long, value_name = "RATE:STATUS")]
     fail: Vec<Failing>,
 
@@ -127,7 +126,7 @@ pub struct FaultArgs {
     #[arg(long, value_name = "RATE")]
     drop_requests: Option<Rate>,
 
-    /// Close the connection, and write MS later, whether or not anybody still waits
+    /// Close the connection, and write MS later
     #[arg(long, value_name = "RATE:MS")]
     late_writes: Option<Timed>,
 
@@ -135,7 +134,7 @@ pub struct FaultArgs {
     #[arg(long, value_name = "RATE")]
     drop_answers: Option<Rate>,
 
-    /// Write, and answer an error. May be given several times
+    /// Write, and answer with an error. May be repeated
     #[arg(long, value_name = "RATE:STATUS")]
     fail_after: Vec<Failing>,
 
@@ -143,20 +142,20 @@ pub struct FaultArgs {
     #[arg(long, value_name = "RATE")]
     half_answers: Option<Rate>,
 
-    /// Write, and answer 200 with something that is not Zep's
+    /// Write, and answer 200 with a body that Zep would not send
     #[arg(long, value_name = "RATE")]
     garbage_answers: Option<Rate>,
 
-    /// Write, and let the answer trickle over MS
+    /// Write, and send the answer slowly over MS
     #[arg(long, value_name = "RATE:MS")]
     slow_bodies: Option<Timed>,
 
-    /// Cut all connections every so often, and refuse new ones for a while; data stays
+    /// Close all connections periodically, and refuse new ones for a while; data stays
     #[arg(long, value_name = "EVERY_MS:DOWN_MS")]
     restart: Option<Restarts>,
 
-    /// Where the drawing of rates starts, to repeat a run: the same calls in the same order meet
-    /// the same faults. The seed in force is logged at the start
+    /// The seed of random faults, to repeat a run: the same calls in the same order meet the same
+    /// faults. The seed in use is logged at the start
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 }
@@ -184,7 +183,7 @@ impl From<FaultArgs> for Plan {
     }
 }
 
-/// One of two answers, by the name that it has on the control route, too.
+/// Parses one of two values, by the names that the control route uses.
 fn one_of<T>(names: [&'static str; 2]) -> impl TypedValueParser<Value = T>
 where
     T: DeserializeOwned + Clone + Send + Sync + 'static,

@@ -4,28 +4,28 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-/// What both read, and which part of it is meant.
+/// The export, and the part of it to use.
 #[derive(Debug, Args)]
-pub struct MovingArgs {
-    /// The export: JSON or JSON Lines, as mem0 answers it or as an application dumps its users with
+pub(crate) struct ExportArgs {
+    /// The export: JSON or JSON Lines, from mem0 or from an application's dump of its users with
     /// their messages; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Only this user. What names nobody is taken for theirs, if the export names no other user
+    /// Only this user. Records without a user count as theirs, if the export names no other user
     #[arg(long, value_name = "ID")]
     pub user: Option<String>,
 
-    /// Only this session. May be given several times
+    /// Only this session. May be repeated
     #[arg(long, value_name = "ID")]
     pub session: Vec<String>,
 
-    /// Also memories that are expired, or that another one replaced
+    /// Include memories that are expired or replaced by another one
     #[arg(long)]
     pub include_expired: bool,
 
-    /// Which role of a user becomes which, on top of the built-in map: `user=customer,coach=trainer`
-    /// [without it, `user` becomes `patient` and all others stay]
+    /// Maps roles of users, in addition to the built-in map: `user=customer,coach=trainer`
+    /// [default: `user` becomes `patient`, all others stay]
     #[arg(long, value_name = "FROM=TO,…")]
     pub role_map: Option<String>,
 
@@ -34,90 +34,88 @@ pub struct MovingArgs {
     pub json: bool,
 }
 
-/// What `migrate` does with an export.
+/// The options of `migrate`.
 #[derive(Debug, Args)]
-pub struct MigrateArgs {
-    /// What it reads.
+pub(crate) struct MigrateArgs {
+    /// The export.
     #[command(flatten)]
-    pub moving: MovingArgs,
+    pub export: ExportArgs,
 
-    /// Read everything, look what is there already, report what would be done, and write nothing
+    /// Read everything, look up what exists already, report what would be done, and write nothing
     #[arg(long, conflicts_with = "validate")]
     pub dry_run: bool,
 
-    /// When all is written, read it back and compare it with the export, as `validate` does
+    /// Afterwards, read everything back and compare it with the export, as `validate` does
     #[arg(long)]
     pub validate: bool,
 
-    /// Put older turns behind newer ones in sessions that are in use already. Without it, such
-    /// sessions are reported and left as they are
+    /// Append older messages to sessions that have newer ones. Without it, such sessions are reported
+    /// and left unchanged
     #[arg(long)]
     pub append: bool,
 
-    /// Write nothing at all if anything in the export is not as it should be, a mere warning
-    /// included, and stop at the first refusal of the backend. Without it, what is broken is
-    /// reported and the rest goes on
+    /// Write nothing if anything in the export causes an error or warning, and stop at the first
+    /// refusal of the backend. Without it, broken records are reported and the rest is migrated
     #[arg(long)]
     pub strict: bool,
 }
 
-/// What `validate` compares.
+/// The options of `validate`.
 #[derive(Debug, Args)]
-pub struct ValidateArgs {
-    /// What it reads.
+pub(crate) struct ValidateArgs {
+    /// The export.
     #[command(flatten)]
-    pub moving: MovingArgs,
+    pub export: ExportArgs,
 }
 
-/// How to go about a migration.
-pub const MIGRATING: &str = "\
+/// How to migrate.
+pub(super) const MIGRATING: &str = "\
 A migration in four steps:
-  1. Rehearse. Write into a throw-away file instead of Zep Cloud, and look at what arrived:
+  1. Rehearse. Write to a temporary store instead of Zep Cloud, and look at the result:
        zep-mcp-server migrate --file export.json --validate --backend local --data-dir ./rehearsal
-       zep-mcp-server --backend local --data-dir ./rehearsal        (the same, to an agent)
-  2. Look. With your ZEP_API_KEY set, --dry-run reads the export and what Zep holds, and reports
-     what would be written. Now is the time to mend the export: each error names its position.
+       zep-mcp-server --backend local --data-dir ./rehearsal        (serve it to an agent)
+  2. Dry run. With your ZEP_API_KEY set, --dry-run reads the export and what Zep holds, and
+     reports what would be written. Fix the export now: each error names its position.
        zep-mcp-server migrate --file export.json --dry-run
-  3. Migrate, and let every record be compared:
+  3. Migrate, and compare every record:
        zep-mcp-server migrate --file export.json --validate
-  4. Then switch your agents over. In this order: Zep shows turns in the order in which they were
-     written, so history must be there before agents write. If somebody was quicker, their
-     sessions are reported and left alone; --append puts the older turns behind the newer ones.
+  4. Then switch your agents over, in this order: Zep shows messages in the order in which they
+     were written, so history must be there before agents write. Sessions with newer messages are
+     reported and left unchanged; --append adds the older messages after them.
 
-Once more does no harm:
-  What is there already is recognised by its record id and not written again. So after an error, a
-  Ctrl-C or a power cut, run the same command again: it goes on where it stopped, and a run that
-  finds everything reports 0 memories migrated. Users who exist keep what they have.
+Repeating it is safe:
+  Existing records are recognised by their record id and not written again. After an error, a Ctrl-C
+  or a power cut, run the same command again: it continues where it stopped, and a run that finds
+  everything reports 0 memories migrated. Existing users keep their data.
 
 While it runs:
   Progress goes to stderr, the report to stdout. Ctrl-C finishes the requests in flight, reports
-  what was done and skips the validation; a second Ctrl-C ends at once, which loses nothing either.
-  Memory stays flat, whatever the size: the export is read once and kept in a private temporary
+  what was done and skips the validation; a second Ctrl-C ends at once, and loses nothing either.
+  Memory use does not depend on the size: the export is read once and kept in a private temporary
   file (TMPDIR), about as large as the export, until the end.
 
 Exit codes:
-  0  all that was asked for is there (and valid, with --validate); a dry run found nothing wrong
-  1  something failed, did not validate, or was stopped; the report says what
+  0  everything was migrated (and valid, with --validate); a dry run found no errors
+  1  something failed, did not validate, or was stopped; the report has details
   2  wrong usage: a flag, a setting, an export that cannot be opened; nothing was done";
 
 /// How to read a validation.
-pub const VALIDATING: &str = "\
+pub(super) const VALIDATING: &str = "\
 Compares record by record and writes nothing:
-  source_readable   the export could be read whole
-  user_exists       every user is there, with name, address, role and metadata of the export
-  session_loads     every session can be read
-  message_count     every record is there, once, and nothing else is
-  timestamps        to the export's precision; records without a time have none to compare
+  source_readable   the whole export is readable
+  user_exists       every user exists, with name, address, role and metadata of the export
+  session_loads     every session is readable
+  message_count     every record exists exactly once, and there are no others
+  timestamps        to the export's precision; records without a time are not compared
   metadata          with role, name and kind; nested values, too
-  content           word for word; long records are put together again first
+  content           word for word; long records are reassembled first
   order             of the records in each session
 
-  What differs is named by user, session, record id and field, never by what anybody said: the
-  report can be passed on. Give the same --user, --session, --include-expired and --role-map as to
-  `migrate`. What agents wrote since is not in the export, and so is named, too: validate before
-  you switch.
+  Differences are named by user, session, record id and field, without content: the report can be
+  shared. Use the same --user, --session, --include-expired and --role-map as for `migrate`. What
+  agents wrote since is not in the export, so it is reported, too: validate before you switch.
 
 Exit codes:
   0  everything is as in the export
-  1  something is not, could not be compared, or it was stopped
+  1  something differs, could not be compared, or the run was stopped
   2  wrong usage: a flag, a setting, an export that cannot be opened";

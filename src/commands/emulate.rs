@@ -1,16 +1,17 @@
-//! `emulate`: the embedded store behind Zep's own HTTP API.
+//! `emulate`: the embedded store behind Zep's HTTP API.
 
 use std::process::ExitCode;
 
 use zep_mcp_server::emulator::{self, Options};
 
+use super::signals;
 use crate::cli::EmulateArgs;
 
-/// Serves until it is interrupted.
+/// Serves until a signal.
 ///
 /// # Errors
 /// If the address or the file cannot be used.
-pub fn run(args: EmulateArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: EmulateArgs) -> anyhow::Result<ExitCode> {
     let options = Options {
         host: args.host,
         port: args.port,
@@ -19,12 +20,11 @@ pub fn run(args: EmulateArgs) -> anyhow::Result<ExitCode> {
         behavior: args.behavior.into(),
         faults: args.faults.into(),
     };
-    // Many threads: it stands for a service that many clients use at once.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let stop = emulator::stop_on_signals()?;
+        let stop = signals::listen()?.first;
         emulator::serve(options, stop, |address| {
             println!("Zep emulator listening on http://{address}");
         })

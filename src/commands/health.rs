@@ -1,4 +1,4 @@
-//! `health`: whether the server on this machine answers, for container engines and monitors.
+//! `health`: the health check of a running server, for container engines and monitors.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use zep_mcp_server::config::{Config, Flags, HttpConfig, HttpFlags};
 
 use crate::cli::HealthArgs;
 
-/// How long the server may take to answer. Container engines ask every few seconds.
-const WITHIN: Duration = Duration::from_secs(5);
+/// How long the server may take to answer. Container engines repeat the check every few seconds.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Asks, and ends well if the answer is 200.
+/// Sends the request; the command succeeds if the answer is 200.
 ///
 /// # Errors
 /// If there is no answer or a bad one, or a setting is wrong.
-pub fn run(settings: Flags, args: &HealthArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(settings: Flags, args: &HealthArgs) -> anyhow::Result<ExitCode> {
     let base = match &args.url {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => address(settings)?,
@@ -25,19 +25,18 @@ pub fn run(settings: Flags, args: &HealthArgs) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // Fails only if it was done already.
+        // Fails only if a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
-            .timeout(WITHIN)
-            // What answers here is asked for no secret and told none, and its certificate is made
-            // out to the name that others know it by.
+            .timeout(TIMEOUT)
+            // No secret is exchanged, and the certificate names the public host, not 127.0.0.1.
             .tls_danger_accept_invalid_certs(args.url.is_none())
             .no_proxy()
             .build()?;
         let answer = client.get(format!("{base}/{route}")).send().await;
         let answer = answer.with_context(|| format!("nothing answers at {base}"))?;
         let status = answer.status();
-        // A few words, and whoever answers may be anybody.
+        // Bounded, because any program may answer on that port.
         let said = answer.text().await.unwrap_or_default();
         let said: String = said.chars().take(MOST_SHOWN).collect();
         if !status.is_success() {
@@ -48,7 +47,7 @@ pub fn run(settings: Flags, args: &HealthArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The most of an answer that is shown, in characters.
+/// How much of an answer is shown, in characters.
 const MOST_SHOWN: usize = 500;
 
 /// Where the server with these settings listens.
@@ -58,10 +57,10 @@ fn address(settings: Flags) -> anyhow::Result<String> {
         host, port, tls, ..
     }) = config.http
     else {
-        unreachable!("loaded for it");
+        unreachable!("set by load_for_http");
     };
     let scheme = if tls.is_some() { "https" } else { "http" };
-    // Listening everywhere is listening here.
+    // The wildcard addresses cannot be called.
     let host = match host.as_str() {
         "0.0.0.0" => "127.0.0.1",
         "::" | "[::]" => "[::1]",

@@ -1,4 +1,4 @@
-//! `migrate`: an export moves into the backend.
+//! `migrate`: writes an export into the backend.
 
 use std::process::ExitCode;
 
@@ -6,33 +6,33 @@ use serde::Serialize;
 use zep_mcp_server::config::Flags;
 use zep_mcp_server::migration::{Outcome, Report, Request, Validation};
 
-use super::moving::{self, Work, table};
+use super::migration::{self, Run, table};
 use crate::cli::MigrateArgs;
 use crate::output::Page;
 
 /// Migrates and reports. Exit code 1 if anything failed, did not validate or was stopped.
 ///
 /// # Errors
-/// If the command line or the configuration is wrong, the export or the backend cannot be used at
-/// all, or the report cannot be written.
-pub fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCode> {
+/// If the command line or the configuration is wrong, the export or the backend cannot be used, or
+/// the report cannot be written.
+pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let request = Request {
         dry_run: args.dry_run,
         append: args.append,
         strict: args.strict,
         ..Request::default()
     };
-    let outcome = moving::run(settings, &args.moving, request, async |work: Work| {
-        let Work {
+    let outcome = migration::run(settings, &args.export, request, async |run: Run| {
+        let Run {
             migrator, source, ..
-        } = work;
+        } = run;
         migrator
-            .run(source, &work.request, args.validate, work.watch, &work.stop)
+            .run(source, &run.request, args.validate, run.watch, &run.stop)
             .await
     })?;
     let page = Page::stdout();
     let well = is_well(&outcome, args);
-    if args.moving.json {
+    if args.export.json {
         page.line(&serde_json::to_string_pretty(&Answer::from(&outcome))?)?;
     } else {
         table::print_migration(&page, &outcome, well)?;
@@ -44,7 +44,7 @@ pub fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Whether all that was asked for was done: also the validation.
+/// Whether everything was done, including the validation if requested.
 fn is_well(Outcome { report, validation }: &Outcome, args: &MigrateArgs) -> bool {
     let valid = match validation {
         Some(found) => found.valid,
@@ -53,12 +53,12 @@ fn is_well(Outcome { report, validation }: &Outcome, args: &MigrateArgs) -> bool
     report.success && valid
 }
 
-/// What `--json` answers.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Answer<'a> {
     #[serde(flatten)]
     report: &'a Report,
-    /// `null` where none was asked for, or the run was stopped before it.
+    /// `null` if not requested, or if the run was stopped before it.
     validation: Option<&'a Validation>,
 }
 

@@ -1,15 +1,16 @@
-//! One file a subcommand.
+//! One file or folder for each subcommand.
 
-pub mod doctor;
-pub mod emulate;
-pub mod health;
-pub mod install;
-pub mod migrate;
-mod moving;
-pub mod serve;
-pub mod token;
-pub mod try_it;
-pub mod validate;
+pub(crate) mod doctor;
+pub(crate) mod emulate;
+pub(crate) mod health;
+pub(crate) mod install;
+pub(crate) mod migrate;
+mod migration;
+pub(crate) mod serve;
+mod signals;
+pub(crate) mod token;
+pub(crate) mod try_it;
+pub(crate) mod validate;
 
 use std::sync::Arc;
 
@@ -17,14 +18,22 @@ use zep_mcp_server::config::{Backend, Config};
 use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::zep::{Zep, v3::ZepCloud};
 
-/// The backend that the configuration names, ready for calls. Sends nothing yet; the embedded
-/// store's file is opened, and made if it does not exist.
+/// The configured backend. Sends nothing yet; the file of the embedded store is opened, and created
+/// if it does not exist.
 ///
 /// # Errors
-/// If the embedded store's file cannot be used.
-pub fn open_backend(config: &Config) -> anyhow::Result<Arc<dyn Zep>> {
+/// If the file of the embedded store cannot be used.
+pub(crate) fn open_backend(config: &Config) -> anyhow::Result<Arc<dyn Zep>> {
     match &config.backend {
         Backend::Zep(connection) => Ok(Arc::new(ZepCloud::new(connection.clone()))),
         Backend::Local { path } => Ok(Arc::new(LocalZep::open(path, Behavior::default())?)),
     }
+}
+
+/// Logs the warnings of the configuration and the backend.
+fn log_start(config: &Config) {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    tracing::info!("memories are kept by the backend {}", config.backend);
 }

@@ -1,4 +1,4 @@
-//! `token`: makes tokens that let clients in over the network.
+//! `token`: creates tokens for clients on the network.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -11,20 +11,20 @@ use zep_mcp_server::http::access::{self, Entry, Expiry, Name, Reach, TokenHash};
 use crate::cli::{NewTokenArgs, TokenArgs, TokenCommand};
 use crate::output::Misuse;
 
-/// How much of a hash a made-up name repeats, in characters.
+/// How much of its hash the default name of a token contains, in characters.
 const NAME_CHARS: usize = 8;
 
-/// Does it.
+/// Runs the subcommand.
 ///
 /// # Errors
 /// If the options are wrong, or the file cannot be written.
-pub fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: TokenArgs) -> anyhow::Result<ExitCode> {
     match args.command {
         TokenCommand::New(args) => new(args),
     }
 }
 
-/// The token goes to stdout and nowhere else, alone on the first line, so that a shell can take it.
+/// Prints the token only to stdout, alone on the first line, so that a shell can read it.
 fn new(args: NewTokenArgs) -> anyhow::Result<ExitCode> {
     let token = access::fresh()?;
     let token = token.expose_secret();
@@ -44,12 +44,12 @@ fn new(args: NewTokenArgs) -> anyhow::Result<ExitCode> {
     };
     entry.check().map_err(Misuse)?;
     match &args.file {
-        // First the entry: a token that is shown and not known would only be looked for in vain.
+        // The entry first: a token without an entry would be useless.
         Some(file) => {
             access::append(file, &entry)?;
             writeln!(io::stdout(), "{token}")?;
             eprintln!(
-                "This token is not shown again. Its entry stands in {}.{}",
+                "This token is not shown again. Its entry is in {}.{}",
                 file.display(),
                 hint(file)
             );
@@ -57,8 +57,8 @@ fn new(args: NewTokenArgs) -> anyhow::Result<ExitCode> {
         None => {
             writeln!(io::stdout(), "{token}\n{}", entry.line())?;
             eprintln!(
-                "The first line is the token, which is not shown again. Put the second into the \
-                 file of MCP_AUTH_TOKENS_FILE (--file does so)."
+                "The first line is the token, which is not shown again. Add the second line to the \
+                 file of MCP_AUTH_TOKENS_FILE (--file does that)."
             );
         }
     }
@@ -68,7 +68,7 @@ fn new(args: NewTokenArgs) -> anyhow::Result<ExitCode> {
 fn hint(file: &Path) -> String {
     match std::path::absolute(file).context("no path") {
         Ok(path) => format!(
-            " Serve with MCP_AUTH_TOKENS_FILE={}; a server that does already knows it.",
+            " Serve with MCP_AUTH_TOKENS_FILE={}; a running server with this file reads it by itself.",
             path.display()
         ),
         Err(_) => String::new(),
@@ -96,10 +96,10 @@ fn users(args: &NewTokenArgs) -> Result<Reach, Misuse> {
         (true, _) => Ok(Reach::everybody()),
         (false, users) if users.iter().any(|user| user == "*") => Err(misuse(
             "user",
-            "`*` is nobody's id; for everybody use --all-users".into(),
+            "`*` is not a user id; for all users use --all-users".into(),
         )),
         (false, []) if args.agents.is_empty() => Err(Misuse(
-            "say whose memories it is for: --user ID, --all-users, or --agent ID".into(),
+            "name whose memories it gives access to: --user ID, --all-users, or --agent ID".into(),
         )),
         (false, users) => Ok(Reach::These(users.to_vec())),
     }
@@ -110,7 +110,7 @@ fn named(flag: &str, ids: &[String]) -> Result<Reach, Misuse> {
         [all] if all == "*" => Ok(Reach::everybody()),
         ids if ids.iter().any(|id| id == "*") => Err(misuse(
             flag,
-            format!("`*` means all {flag}s, and stands alone"),
+            format!("`*` means all {flag}s, and must be the only value"),
         )),
         ids => Ok(Reach::These(ids.to_vec())),
     }
@@ -122,7 +122,7 @@ fn expiry(given: Option<&str>) -> Result<Option<Expiry>, Misuse> {
     };
     let expiry: Expiry = text.parse().map_err(|problem| misuse("expires", problem))?;
     match expiry.is_past() {
-        true => Err(misuse("expires", "is past: it would never be good".into())),
+        true => Err(misuse("expires", "is in the past".into())),
         false => Ok(Some(expiry)),
     }
 }

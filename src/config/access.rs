@@ -1,4 +1,4 @@
-//! The settings that say who is let in over the network.
+//! The settings of authentication on a network.
 
 use std::path::PathBuf;
 
@@ -6,74 +6,68 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::reader::Reader;
-use super::{Setting, parse_file};
-use crate::zep::is_this_machine;
+use super::{Setting, parse};
 
 /// The shortest token, in characters: shorter ones can be guessed.
 const MIN_TOKEN_CHARS: usize = 16;
-/// The claim that names the user, unless another is configured.
-const USER_CLAIM: &str = "sub";
 
-/// Who is let in over the network, and by what. None of it counts from `.env`, which may be somebody
-/// else's.
+/// How clients authenticate on a network.
 #[derive(Debug, Clone, Default)]
 pub struct AccessSettings {
     /// The one token that may do everything for everybody.
     pub token: Option<SecretString>,
     /// The file of tokens, absolute.
     pub tokens_file: Option<PathBuf>,
-    /// Who signs tokens.
+    /// The issuer of signed tokens.
     pub oauth: Option<OauthSettings>,
 }
 
-/// Who signs tokens, and for whom.
+/// The issuer of signed tokens, and what its tokens must say.
 #[derive(Debug, Clone)]
 pub struct OauthSettings {
-    /// The issuer, to the letter as it stands in its tokens (`iss`).
+    /// The issuer, exactly as in its tokens (`iss`).
     pub issuer: String,
-    /// What its tokens for this server are made out to (`aud`).
+    /// The audience of tokens for this server (`aud`).
     pub audience: String,
     /// The address by which clients know this server.
     pub resource: Url,
-    /// Where its keys are; otherwise its metadata says.
+    /// The address of the issuer's keys; otherwise its metadata names it.
     pub jwks_url: Option<Url>,
-    /// The claim that names the user whom a token acts for.
+    /// The claim that names the user a token acts for.
     pub user_claim: String,
 }
 
-/// Reads them all.
 pub(super) fn read(reader: &mut Reader) -> Option<AccessSettings> {
-    let token = optional(reader, Setting::AuthToken, parse_token, |_| "set".into());
-    let tokens_file = optional(reader, Setting::AuthTokensFile, parse_file, |path| {
+    let token = reader.optional(Setting::AuthToken, parse_token, |_| "set".to_owned());
+    let tokens_file = reader.optional(Setting::AuthTokensFile, parse::file, |path| {
         path.display().to_string()
     });
     let oauth = oauth(reader);
     Some(AccessSettings {
         token: token?,
         tokens_file: tokens_file?,
-        // What is wrong with it was reported.
+        // Absent also where it is wrong, which was reported.
         oauth,
     })
 }
 
 fn oauth(reader: &mut Reader) -> Option<OauthSettings> {
-    let shown = |url: &Url| url.to_string();
-    // To the letter: a slash more or less is another issuer.
-    let issuer = optional(reader, Setting::OauthIssuer, parse_issuer, Clone::clone);
-    let audience = optional(reader, Setting::OauthAudience, parse_word, Clone::clone);
-    let resource = optional(reader, Setting::OauthResource, parse_url, shown);
-    let jwks_url = optional(reader, Setting::OauthJwksUrl, parse_safe_url, shown);
-    let user_claim = optional(reader, Setting::OauthUserClaim, parse_word, Clone::clone);
+    // Kept as it is written: with one slash more it is another issuer.
+    let issuer = reader.optional(Setting::OauthIssuer, parse_issuer, Clone::clone);
+    let audience = reader.optional(Setting::OauthAudience, parse_word, Clone::clone);
+    let resource = reader.optional(Setting::OauthResource, parse::url, Url::to_string);
+    let jwks_url = reader.optional(Setting::OauthJwksUrl, parse::secure_url, Url::to_string);
+    let user_claim = reader.value(Setting::OauthUserClaim, parse_word, Clone::clone);
     let issuer = issuer??;
     let Some(audience) = audience? else {
         reader.missing(
             Setting::OauthAudience,
-            "is needed, since MCP_OAUTH_ISSUER is set: tokens made out to others must not count; \
+            "is needed, since MCP_OAUTH_ISSUER is set: tokens for other servers must not count; \
              set it to what the issuer writes into `aud`, commonly this server's address",
         );
         return None;
     };
-    let Some(resource) = resource?.or_else(|| parse_url(&audience).ok()) else {
+    let Some(resource) = resource?.or_else(|| parse::url(&audience).ok()) else {
         reader.missing(
             Setting::OauthResource,
             "is needed, since MCP_OAUTH_AUDIENCE is no address; set it to the address by which \
@@ -86,27 +80,8 @@ fn oauth(reader: &mut Reader) -> Option<OauthSettings> {
         audience,
         resource,
         jwks_url: jwks_url?,
-        user_claim: user_claim?.unwrap_or_else(|| USER_CLAIM.to_owned()),
+        user_claim: user_claim?,
     })
-}
-
-/// A setting that need not be set, and that does not count from `.env`. `None` if it is wrong, which
-/// is then reported.
-fn optional<T>(
-    reader: &mut Reader,
-    setting: Setting,
-    parse: impl FnOnce(&str) -> Result<T, String>,
-    show: impl FnOnce(&T) -> String,
-) -> Option<Option<T>> {
-    if reader.not_from_dotenv(setting) {
-        return Some(None);
-    }
-    reader.value(
-        setting,
-        |raw| parse(raw).map(Some),
-        || Ok(None),
-        |value| value.as_ref().map_or_else(|| "not set".to_owned(), show),
-    )
 }
 
 /// Never repeats the token.
@@ -119,7 +94,7 @@ fn parse_token(raw: &str) -> Result<SecretString, String> {
     }
     if !raw.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(
-            "has a space or another character in it that cannot be sent; make one with \
+            "contains a space or another character that cannot be sent; make one with \
              `zep-mcp-server token new`"
                 .to_owned(),
         );
@@ -129,47 +104,15 @@ fn parse_token(raw: &str) -> Result<SecretString, String> {
 
 fn parse_word(raw: &str) -> Result<String, String> {
     match raw.contains(char::is_control) {
-        true => Err("has a control character in it".to_owned()),
+        true => Err("contains a control character".to_owned()),
         false => Ok(raw.to_owned()),
     }
 }
 
 fn parse_issuer(raw: &str) -> Result<String, String> {
-    let url = parse_safe_url(raw)?;
+    let url = parse::secure_url(raw)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err("has something behind its path; leave it out".to_owned());
     }
     Ok(raw.to_owned())
-}
-
-/// An address of which nothing on the way can put something else in its place.
-fn parse_safe_url(raw: &str) -> Result<Url, String> {
-    match Url::parse(raw) {
-        Ok(url) if is_safe(&url) => Ok(url),
-        _ => Err(
-            "is not an https address, like https://login.example.com (http may only go to this \
-             machine)"
-                .to_owned(),
-        ),
-    }
-}
-
-fn parse_url(raw: &str) -> Result<Url, String> {
-    match Url::parse(raw) {
-        Ok(url)
-            if matches!(url.scheme(), "http" | "https")
-                && url.has_host()
-                && url.fragment().is_none() =>
-        {
-            Ok(url)
-        }
-        _ => Err("is not an address, like https://memory.example.com/mcp".to_owned()),
-    }
-}
-
-/// Whether nobody on the way to this address can put something else in its place.
-pub(crate) fn is_safe(url: &Url) -> bool {
-    let bare = url.username().is_empty() && url.password().is_none();
-    let kept = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(url));
-    url.has_host() && bare && kept
 }

@@ -11,25 +11,25 @@ use super::Setting;
 /// The largest `.env` that is read, in bytes: more than any real one has.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What `.env` says of our settings. Nothing of it enters the environment of the process.
+/// What `.env` says of our settings. None of it enters the environment of the process.
 #[derive(Default)]
 pub(super) struct DotEnv {
     /// The file, if there is one.
-    pub path: Option<PathBuf>,
+    pub(super) path: Option<PathBuf>,
     /// The values. Of several for one setting the last counts, as in a shell.
-    pub values: HashMap<Setting, SecretString>,
-    /// Settings that stand in it, but on a line that cannot be read.
-    pub broken: Vec<Setting>,
-    /// How many entries cannot be read, whosever they are.
-    pub skipped: usize,
+    pub(super) values: HashMap<Setting, SecretString>,
+    /// Settings on lines that cannot be read.
+    pub(super) broken: Vec<Setting>,
+    /// How many entries cannot be read, including those of other programs.
+    pub(super) skipped: usize,
     /// Why the file as a whole cannot be read.
-    pub unreadable: Option<String>,
+    pub(super) unreadable: Option<String>,
 }
 
 impl DotEnv {
-    /// Reads a file. One that is not there, or is no file (Python environments are often
-    /// directories called `.env`), says nothing.
-    pub fn read(path: &Path) -> Self {
+    /// Reads a file. A missing file and a directory (Python environments are often called `.env`)
+    /// set nothing.
+    pub(super) fn read(path: &Path) -> Self {
         let text = match read_text(path) {
             Ok(Some(text)) => text,
             Ok(None) => return Self::default(),
@@ -47,12 +47,18 @@ impl DotEnv {
         }
     }
 
+    /// Leaves out what it says of a setting.
+    pub(super) fn remove(&mut self, setting: Setting) {
+        self.values.remove(&setting);
+        self.broken.retain(|broken| *broken != setting);
+    }
+
     fn parse(text: &str) -> Self {
         let mut file = Self::default();
         let (text, stand_in) = without_substitution(text);
         let mut read: HashMap<Setting, usize> = HashMap::new();
         for entry in dotenvy::from_read_iter(text.as_bytes()) {
-            // The error repeats the line, and so perhaps a secret: only that there is one is kept.
+            // The error repeats the line, which may hold a secret: only the count is kept.
             let Ok((name, value)) = entry else {
                 file.skipped += 1;
                 continue;
@@ -101,9 +107,9 @@ fn shown(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Puts a character that does not occur in the text in the place of every `$` that the parser would
-/// replace by a variable of the environment. A foreign `.env` could otherwise read any secret of
-/// the environment and, with an address of its own, have it sent there.
+/// Replaces every `$` that the parser would expand from the environment by a character that does not
+/// occur in the text. Otherwise a foreign `.env` could read any secret of the environment and have
+/// it sent to an address of its own.
 fn without_substitution(text: &str) -> (String, char) {
     let stand_in = ('\u{e000}'..='\u{f8ff}')
         .find(|c| !text.contains(*c))
@@ -120,7 +126,7 @@ fn without_substitution(text: &str) -> (String, char) {
     (text, stand_in)
 }
 
-/// The setting that a line sets, going by its beginning alone.
+/// The setting that the beginning of a line names.
 fn name_on(line: &str) -> Option<Setting> {
     let line = line.trim_start();
     let line = line.strip_prefix("export ").unwrap_or(line);

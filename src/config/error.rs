@@ -2,12 +2,11 @@
 
 use super::{Origin, Setting};
 
-/// The longest value that an error repeats, in characters: a key that was put into the wrong
-/// setting is longer.
+/// The longest value that an error repeats, in characters. Keys are longer, should one be in the
+/// wrong setting.
 const QUOTABLE_CHARS: usize = 16;
 
-/// A value that cannot be used: which, where it came from, what is wrong and what it may be. Never
-/// carries a key.
+/// A value that cannot be used, its origin, and what the setting may be. Never holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{setting} ({}) {message}", origin_text(.origin))]
 pub struct Problem {
@@ -30,7 +29,7 @@ fn origin_text(origin: &Origin) -> &'static str {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", lines(.problems))]
 pub struct ConfigError {
-    /// What is wrong; at least one thing.
+    /// At least one.
     pub problems: Vec<Problem>,
 }
 
@@ -39,7 +38,8 @@ fn lines(problems: &[Problem]) -> String {
     lines.join("\n")
 }
 
-/// A wrong value as an error shows it: on one line, and not if it is long enough to be a secret.
+/// A wrong value as an error shows it: on one line, and not at all if it is long enough to be a
+/// secret.
 pub(super) fn quoted(raw: &str) -> String {
     if raw.chars().count() > QUOTABLE_CHARS {
         return "the value".to_owned();

@@ -1,81 +1,120 @@
-//! The settings on the command line.
+//! The settings on the command line and in the help.
+
+use std::collections::HashMap;
+
+use clap::{Arg, ArgMatches, Command};
 
 use super::Setting;
 
-/// The settings on the command line, as they were typed: what they may be is checked together with
-/// those of the environment, so that everything wrong is said at once. The key has no flag: other
-/// users of the machine can read command lines.
-// These texts are also the help on a terminal, where `<…>` around an address would only be noise.
-#[allow(rustdoc::bare_urls)]
-#[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Settings (each flag wins over its environment variable)")]
-pub struct Flags {
-    /// Where memories are kept: `zep` (Zep Cloud) or `local` (one file on this machine)
-    /// [MEMORY_BACKEND; without it: zep if ZEP_API_KEY is set, else local]
-    #[arg(long, global = true, value_name = "BACKEND")]
-    pub backend: Option<String>,
+/// The width of the settings that [`without_flags`] describes, in characters.
+const HELP_WIDTH: usize = 98;
+/// Where their descriptions begin.
+const HELP_INDENT: usize = 24;
 
-    /// Zep's address, without a path; https, or http to this machine only
-    /// [ZEP_API_URL; default: https://api.getzep.com]
-    #[arg(long, global = true, value_name = "URL")]
-    pub api_url: Option<String>,
+/// Defines the flags of one part of the table.
+macro_rules! flags {
+    ($(#[$doc:meta])* $name:ident: $settings:expr, $heading:literal, requires $requires:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default)]
+        pub struct $name(HashMap<Setting, String>);
 
-    /// How long one call to Zep may take, in seconds, from 1 to 600
-    /// [ZEP_TIMEOUT_SECS; default: 30]
-    #[arg(long, global = true, value_name = "SECONDS")]
-    pub timeout_secs: Option<String>,
+        impl $name {
+            /// These flags and this one.
+            #[must_use]
+            pub fn with(mut self, setting: Setting, value: &str) -> Self {
+                self.0.insert(setting, value.to_owned());
+                self
+            }
 
-    /// Whose memory it is where a call names nobody
-    /// [ZEP_DEFAULT_USER_ID, else MEM0_DEFAULT_USER_ID; default: mem0-mcp]
-    #[arg(long, global = true, value_name = "ID")]
-    pub default_user_id: Option<String>,
+            /// The settings that the command line sets.
+            pub fn given(&self) -> impl Iterator<Item = Setting> {
+                $settings.into_iter().filter(|setting| self.0.contains_key(setting))
+            }
 
-    /// The directory of the local backend's file, `memory.db`
-    /// [ZEP_MCP_DATA_DIR; default: zep-mcp-server in your data directory]
-    #[arg(long, global = true, value_name = "DIRECTORY")]
-    pub data_dir: Option<String>,
+            /// What the command line says of a setting.
+            pub(super) fn get(&self, setting: Setting) -> Option<&str> {
+                self.0.get(&setting).map(String::as_str)
+            }
+        }
 
-    /// The only directory from which the tools migrate_user and validate_migration read export
-    /// files [ZEP_MCP_IMPORT_DIR; default: none]
-    #[arg(long, global = true, value_name = "DIRECTORY")]
-    pub import_dir: Option<String>,
+        impl clap::Args for $name {
+            fn augment_args(command: Command) -> Command {
+                let arguments = $settings.into_iter().filter_map(argument);
+                command.args(arguments.map(|argument| {
+                    let argument = argument.help_heading($heading);
+                    match $requires {
+                        Some(other) => argument.requires(other),
+                        None => argument.global(true),
+                    }
+                }))
+            }
 
-    /// Which tools there are: `all`, `core` (add_memory, search_memory, get_session, migrate_user,
-    /// validate_migration) or their names, separated by commas [ZEP_MCP_TOOLS; default: all]
-    #[arg(long, global = true, value_name = "TOOLS")]
-    pub tools: Option<String>,
+            fn augment_args_for_update(command: Command) -> Command {
+                Self::augment_args(command)
+            }
+        }
 
-    /// Whether to ask the person before all memories of somebody are deleted: `elicit` (where the
-    /// host can ask) or `never` [ZEP_MCP_CONFIRM; default: elicit]
-    #[arg(long, global = true, value_name = "HOW")]
-    pub confirm: Option<String>,
+        impl clap::FromArgMatches for $name {
+            fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+                let mut flags = Self::default();
+                flags.update_from_arg_matches(matches)?;
+                Ok(flags)
+            }
 
-    /// How much to log to stderr: `error`, `warn`, `info`, `debug` or `trace`
-    /// [LOG_LEVEL; default: info]
-    #[arg(long, global = true, value_name = "LEVEL")]
-    pub log_level: Option<String>,
-
-    /// How to log: `text` or `json`
-    /// [LOG_FORMAT; default: text]
-    #[arg(long, global = true, value_name = "FORMAT")]
-    pub log_format: Option<String>,
+            fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+                let set = $settings.into_iter().filter(|setting| setting.flag().is_some());
+                self.0.extend(set.filter_map(|setting| {
+                    let value = matches.get_one::<String>(setting.name())?;
+                    Some((setting, value.clone()))
+                }));
+                Ok(())
+            }
+        }
+    };
 }
 
-impl Flags {
-    /// What the command line says of a setting.
-    pub(super) fn get(&self, setting: Setting) -> Option<&str> {
-        match setting {
-            Setting::Backend => self.backend.as_deref(),
-            Setting::ApiUrl => self.api_url.as_deref(),
-            Setting::TimeoutSecs => self.timeout_secs.as_deref(),
-            Setting::DefaultUserId => self.default_user_id.as_deref(),
-            Setting::DataDir => self.data_dir.as_deref(),
-            Setting::ImportDir => self.import_dir.as_deref(),
-            Setting::Tools => self.tools.as_deref(),
-            Setting::Confirm => self.confirm.as_deref(),
-            Setting::LogLevel => self.log_level.as_deref(),
-            Setting::LogFormat => self.log_format.as_deref(),
-            _ => None,
+flags!(
+    /// The settings on the command line, as they were typed: they are checked together with those
+    /// of the environment, so that one error names everything that is wrong.
+    Flags: Setting::GENERAL,
+    "Settings (each flag wins over its environment variable)",
+    requires None::<&str>
+);
+flags!(
+    /// The flags of `serve --http`, as they were typed.
+    HttpFlags: Setting::HTTP,
+    "On a network (each flag wins over its environment variable, and .env sets none)",
+    requires Some("http")
+);
+
+fn argument(setting: Setting) -> Option<Arg> {
+    let (flag, value) = setting.flag_and_value()?;
+    // The name of the variable is the id: no other argument of a command has it.
+    Some(
+        Arg::new(setting.name())
+            .long(flag)
+            .value_name(value)
+            .help(setting.described()),
+    )
+}
+
+/// The help for those of `settings` that have no flag: one indented paragraph each.
+pub fn without_flags(settings: &[Setting]) -> String {
+    let settings = settings.iter().filter(|setting| setting.flag().is_none());
+    let paragraphs = settings.map(|setting| {
+        let mut text = format!("  {:<1$}", setting.name(), HELP_INDENT - 3);
+        let mut width = text.len();
+        for word in setting.described().split(' ') {
+            if width + 1 + word.len() > HELP_WIDTH {
+                text.push_str(&format!("\n{:1$}", "", HELP_INDENT - 1));
+                width = HELP_INDENT - 1;
+            }
+            text.push(' ');
+            text.push_str(word);
+            width += 1 + word.len();
         }
-    }
+        text.push('\n');
+        text
+    });
+    paragraphs.collect()
 }

@@ -1,12 +1,12 @@
-//! Reads settings one by one and collects all that is wrong with them.
+//! Reads settings one by one and collects everything that is wrong with them.
 
 use std::path::PathBuf;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
+use super::setting::Fallback;
 use super::sources::{Sources, Stated};
-use super::{ConfigError, InForce, Origin, Problem, Setting, ZEP_CLOUD};
-use crate::zep::{check_key, check_url};
+use super::{ConfigError, InForce, Origin, Problem, Setting};
 
 /// Reads settings, and remembers what it found.
 pub(super) struct Reader {
@@ -16,44 +16,18 @@ pub(super) struct Reader {
     warnings: Vec<String>,
 }
 
-/// What a reader found where nothing was wrong.
+/// What a reader found if nothing was wrong.
 pub(super) struct Findings {
     /// See [`super::Config::in_force`].
-    pub in_force: Vec<InForce>,
+    pub(super) in_force: Vec<InForce>,
     /// See [`super::Config::warnings`].
-    pub warnings: Vec<String>,
+    pub(super) warnings: Vec<String>,
     /// See [`super::Config::dotenv`].
-    pub dotenv: Option<PathBuf>,
-}
-
-/// What is known of the key.
-pub(super) enum Key {
-    /// Nobody set one.
-    NotSet,
-    /// One that can be used.
-    Usable(SecretString, Origin),
-    /// One that cannot; the problem is reported.
-    Wrong(Origin),
-}
-
-impl Key {
-    /// Whether somebody set one, right or wrong.
-    pub fn is_set(&self) -> bool {
-        !matches!(self, Self::NotSet)
-    }
-
-    /// Where it stands.
-    pub fn origin(&self) -> Option<Origin> {
-        match self {
-            Self::NotSet => None,
-            Self::Usable(_, origin) | Self::Wrong(origin) => Some(*origin),
-        }
-    }
+    pub(super) dotenv: Option<PathBuf>,
 }
 
 impl Reader {
-    /// A reader of these sources.
-    pub fn new(sources: Sources) -> Self {
+    pub(super) fn new(sources: Sources) -> Self {
         let mut warnings = Vec::new();
         if let (Some(path), 1..) = (&sources.dotenv.path, sources.dotenv.skipped) {
             warnings.push(format!(
@@ -70,15 +44,51 @@ impl Reader {
         }
     }
 
-    /// One setting: what `parse` makes of its value, or the default. `None` if either failed, which
-    /// is then reported.
-    pub fn value<T>(
+    /// A setting whose default is a value in the table. `None` if it is wrong, which is then
+    /// reported; the same holds for the other readings.
+    pub(super) fn value<T>(
+        &mut self,
+        setting: Setting,
+        parse: impl Fn(&str) -> Result<T, String>,
+        show: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
+        let default = || match setting.default() {
+            Fallback::Value(default) => parse(default),
+            Fallback::Described(_) => unreachable!("{setting} has no default value"),
+        };
+        self.value_or(setting, &parse, default, show)
+    }
+
+    /// A setting that need not be set.
+    pub(super) fn optional<T>(
+        &mut self,
+        setting: Setting,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+        show: impl FnOnce(&T) -> String,
+    ) -> Option<Option<T>> {
+        self.value_or(
+            setting,
+            |raw| parse(raw).map(Some),
+            || Ok(None),
+            |value| value.as_ref().map_or_else(|| "not set".to_owned(), show),
+        )
+    }
+
+    /// A setting whose default is computed.
+    pub(super) fn value_or<T>(
         &mut self,
         setting: Setting,
         parse: impl FnOnce(&str) -> Result<T, String>,
         default: impl FnOnce() -> Result<T, String>,
         show: impl FnOnce(&T) -> String,
     ) -> Option<T> {
+        if self.origin(setting) == Some(Origin::DotEnv) && !setting.counts_in_dotenv() {
+            self.ignore(
+                setting,
+                "since such a file may be somebody else's; set it in the environment or on the \
+                 command line",
+            );
+        }
         let (origin, value) = match self.sources.stated(setting) {
             Some(Stated { origin, value }) => {
                 (origin, value.and_then(|raw| parse(raw.expose_secret())))
@@ -87,7 +97,11 @@ impl Reader {
         };
         match value {
             Ok(value) => {
-                self.note(setting, show(&value), origin);
+                self.in_force.push(InForce {
+                    setting,
+                    value: show(&value),
+                    origin,
+                });
                 Some(value)
             }
             Err(message) => {
@@ -97,101 +111,37 @@ impl Reader {
         }
     }
 
-    /// The key, of which nothing but its being set is ever shown.
-    pub fn key(&mut self) -> Key {
-        let Some(Stated { origin, value }) = self.sources.stated(Setting::ApiKey) else {
-            self.note(Setting::ApiKey, "not set".to_owned(), Origin::Default);
-            return Key::NotSet;
-        };
-        match value.and_then(|key| check_key(&key).map(|()| key)) {
-            Ok(key) => {
-                self.note(Setting::ApiKey, "set".to_owned(), origin);
-                Key::Usable(key, origin)
-            }
-            Err(message) => {
-                self.problem(Setting::ApiKey, origin, message);
-                Key::Wrong(origin)
-            }
-        }
+    /// The source that sets it; `None` if none does.
+    pub(super) fn origin(&self, setting: Setting) -> Option<Origin> {
+        self.sources.stated(setting).map(|stated| stated.origin)
     }
 
-    /// The key where the backend cannot do without.
-    pub fn required_key(&mut self, key: Key) -> Option<SecretString> {
-        match key {
-            Key::Usable(key, _) => Some(key),
-            Key::Wrong(_) => None,
-            Key::NotSet => {
-                self.problem(
-                    Setting::ApiKey,
-                    Origin::Default,
-                    "is needed, since MEMORY_BACKEND is `zep`; set it in the environment or in \
-                     .env (keys: https://app.getzep.com), or set MEMORY_BACKEND to `local`"
-                        .to_owned(),
-                );
-                None
-            }
-        }
+    /// Leaves out what `.env` says of a setting, with a warning that says why.
+    pub(super) fn ignore(&mut self, setting: Setting, why: &str) {
+        self.warnings
+            .push(format!("{setting} in .env does not count, {why}"));
+        self.sources.dotenv.remove(setting);
     }
 
-    /// Says that a setting is needed that nobody set.
-    pub fn missing(&mut self, setting: Setting, why: &str) {
+    /// Reports a needed setting that is not set.
+    pub(super) fn missing(&mut self, setting: Setting, why: &str) {
         self.problem(setting, Origin::Default, why.to_owned());
     }
 
-    /// Zep's address. One from `.env` counts only if the key stands there too: whoever wrote the
-    /// file could otherwise have somebody else's key sent to a host of theirs.
-    pub fn url(&mut self, key: Option<Origin>) -> Option<String> {
-        let stated = self.sources.stated(Setting::ApiUrl);
-        let foreign = stated.is_some_and(|stated| stated.origin == Origin::DotEnv)
-            && key != Some(Origin::DotEnv);
-        if foreign {
-            self.warnings.push(format!(
-                "{} in .env does not count, since {} does not come from that file; set it in the \
-                 environment or with --api-url",
-                Setting::ApiUrl,
-                Setting::ApiKey
-            ));
-            self.note(Setting::ApiUrl, ZEP_CLOUD.to_owned(), Origin::Default);
-            return Some(ZEP_CLOUD.to_owned());
-        }
-        self.value(
-            Setting::ApiUrl,
-            check_url,
-            || Ok(ZEP_CLOUD.to_owned()),
-            Clone::clone,
-        )
-    }
-
-    /// Whether a setting stands in `.env`, where it does not count: whoever wrote the file could
-    /// otherwise open this machine's files to agents. Warns if so.
-    pub fn not_from_dotenv(&mut self, setting: Setting) -> bool {
-        let stated = self.sources.stated(setting);
-        let foreign = stated.is_some_and(|stated| stated.origin == Origin::DotEnv);
-        if foreign {
-            self.warnings.push(format!(
-                "{setting} in .env does not count, since such a file may be somebody else's; set \
-                 it in the environment or on the command line"
-            ));
-            self.note(setting, "not set".to_owned(), Origin::Default);
-        }
-        foreign
-    }
-
-    /// Says what becomes of a `.env` that cannot be read: an error if it could have said where
-    /// memories go, else a warning.
-    pub fn backend_decided(&mut self, decided: bool) {
+    /// Reports a `.env` that cannot be read: as an error if it could have decided where memories go,
+    /// else as a warning.
+    pub(super) fn report_unreadable_dotenv(&mut self, backend_is_decided: bool) {
         let dotenv = &self.sources.dotenv;
         let (Some(path), Some(reason)) = (&dotenv.path, &dotenv.unreadable) else {
             return;
         };
         let unreadable = format!("{} cannot be read: {reason}", path.display());
-        if decided {
+        if backend_is_decided {
             self.warnings.push(unreadable);
         } else {
-            self.problem(
+            self.missing(
                 Setting::Backend,
-                Origin::Default,
-                format!(
+                &format!(
                     "could be in .env, but {unreadable}; make it readable or remove it, or set \
                      MEMORY_BACKEND in the environment"
                 ),
@@ -199,11 +149,11 @@ impl Reader {
         }
     }
 
-    /// What was found.
+    /// Ends the reading.
     ///
     /// # Errors
     /// [`ConfigError`] if anything was wrong.
-    pub fn finish(self) -> Result<Findings, ConfigError> {
+    pub(super) fn finish(self) -> Result<Findings, ConfigError> {
         if !self.problems.is_empty() {
             return Err(ConfigError {
                 problems: self.problems,
@@ -214,14 +164,6 @@ impl Reader {
             warnings: self.warnings,
             dotenv: self.sources.dotenv.path,
         })
-    }
-
-    fn note(&mut self, setting: Setting, value: String, origin: Origin) {
-        self.in_force.push(InForce {
-            setting,
-            value,
-            origin,
-        });
     }
 
     fn problem(&mut self, setting: Setting, origin: Origin, message: String) {

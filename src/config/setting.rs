@@ -1,148 +1,290 @@
-//! The settings by name, and where a value can come from.
+//! The table of settings: their names, flags, help texts and defaults.
 
 use std::fmt;
 
-/// A setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Setting {
-    /// `MEMORY_BACKEND`
-    Backend,
-    /// `ZEP_API_KEY`
-    ApiKey,
-    /// `ZEP_API_URL`
-    ApiUrl,
-    /// `ZEP_TIMEOUT_SECS`
-    TimeoutSecs,
-    /// `ZEP_DEFAULT_USER_ID`
-    DefaultUserId,
-    /// `MEM0_DEFAULT_USER_ID`
-    Mem0DefaultUserId,
-    /// `ZEP_MCP_DATA_DIR`
-    DataDir,
-    /// `ZEP_MCP_IMPORT_DIR`
-    ImportDir,
-    /// `ZEP_MCP_TOOLS`
-    Tools,
-    /// `ZEP_MCP_CONFIRM`
-    Confirm,
-    /// `MCP_AUTH_TOKEN`
-    AuthToken,
-    /// `MCP_AUTH_TOKENS_FILE`
-    AuthTokensFile,
-    /// `MCP_OAUTH_ISSUER`
-    OauthIssuer,
-    /// `MCP_OAUTH_AUDIENCE`
-    OauthAudience,
-    /// `MCP_OAUTH_RESOURCE`
-    OauthResource,
-    /// `MCP_OAUTH_JWKS_URL`
-    OauthJwksUrl,
-    /// `MCP_OAUTH_USER_CLAIM`
-    OauthUserClaim,
-    /// `LOG_LEVEL`
-    LogLevel,
-    /// `LOG_FORMAT`
-    LogFormat,
-    /// `HOST`, as in mem0-mcp-server
-    Host,
-    /// `PORT`, as in mem0-mcp-server
-    Port,
-    /// `ZEP_MCP_ALLOWED_HOSTS`
-    AllowedHosts,
-    /// `ZEP_MCP_ALLOWED_ORIGINS`
-    AllowedOrigins,
-    /// `ZEP_MCP_TLS_CERT`
-    TlsCert,
-    /// `ZEP_MCP_TLS_KEY`
-    TlsKey,
-    /// `ZEP_MCP_MAX_SESSIONS`
-    MaxSessions,
-    /// `ZEP_MCP_GRACE_SECS`
-    GraceSecs,
+/// What the table says about one setting.
+pub(super) struct Row {
+    /// Its name in the environment and in `.env`.
+    name: &'static str,
+    /// The flag without its dashes, and the name of its value in the help.
+    flag: Option<(&'static str, &'static str)>,
+    /// Whether `.env` may set it.
+    dotenv: bool,
+    /// What it means, for the help.
+    help: &'static str,
+    default: Fallback,
+}
+
+/// What holds where a setting is not set.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fallback {
+    /// This value.
+    Value(&'static str),
+    /// No fixed value: what the help says about it.
+    Described(&'static str),
+}
+
+/// Builds [`Setting`] from the table.
+macro_rules! settings {
+    (
+        general { $($general:ident = $general_name:literal { $($general_row:tt)* })+ }
+        network { $($network:ident = $network_name:literal { $($network_row:tt)* })+ }
+    ) => {
+        /// A setting.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Setting {
+            $(#[doc = concat!("`", $general_name, "`")] $general,)+
+            $(#[doc = concat!("`", $network_name, "`")] $network,)+
+        }
+
+        impl Setting {
+            /// The settings of every command.
+            pub const GENERAL: [Self; [$($general_name),+].len()] = [$(Self::$general),+];
+
+            /// The settings that only `serve --http` reads.
+            pub const HTTP: [Self; [$($network_name),+].len()] = [$(Self::$network),+];
+
+            /// All settings.
+            pub const ALL: [Self; Self::GENERAL.len() + Self::HTTP.len()] =
+                [$(Self::$general,)+ $(Self::$network),+];
+
+            fn row(self) -> &'static Row {
+                match self {
+                    $(Self::$general => &Row { name: $general_name, $($general_row)* },)+
+                    $(Self::$network => &Row { name: $network_name, $($network_row)* },)+
+                }
+            }
+        }
+    };
+}
+
+// The network settings do not count in `.env`: its author may be somebody else, who could open this
+// machine to others. `HOST` and `PORT` are as in mem0-mcp-server.
+settings! {
+    general {
+        Backend = "MEMORY_BACKEND" {
+            flag: Some(("backend", "BACKEND")),
+            dotenv: true,
+            help: "Where memories are kept: `zep` (Zep Cloud) or `local` (one file on this \
+                   machine)",
+            default: Fallback::Described("zep if ZEP_API_KEY is set, else local"),
+        }
+        ApiKey = "ZEP_API_KEY" {
+            flag: None,
+            dotenv: true,
+            help: "Your Zep Cloud key, from https://app.getzep.com. It has no flag, since other \
+                   users of this machine can read command lines",
+            default: Fallback::Described("none"),
+        }
+        ApiUrl = "ZEP_API_URL" {
+            flag: Some(("api-url", "URL")),
+            dotenv: true,
+            help: "Zep's address, without a path; https, or http to this machine only. From .env \
+                   only if ZEP_API_KEY is from there too",
+            default: Fallback::Value("https://api.getzep.com"),
+        }
+        TimeoutSecs = "ZEP_TIMEOUT_SECS" {
+            flag: Some(("timeout-secs", "SECONDS")),
+            dotenv: true,
+            help: "How long one call to Zep may take, in seconds, from 1 to 600",
+            default: Fallback::Value("30"),
+        }
+        DefaultUserId = "ZEP_DEFAULT_USER_ID" {
+            flag: Some(("default-user-id", "ID")),
+            dotenv: true,
+            help: "The user of memories where a call names nobody",
+            default: Fallback::Described("MEM0_DEFAULT_USER_ID"),
+        }
+        Mem0DefaultUserId = "MEM0_DEFAULT_USER_ID" {
+            flag: None,
+            dotenv: true,
+            help: "The same as --default-user-id, if ZEP_DEFAULT_USER_ID is not set, so that a \
+                   configuration made for mem0-mcp-server keeps working",
+            default: Fallback::Value("mem0-mcp"),
+        }
+        DataDir = "ZEP_MCP_DATA_DIR" {
+            flag: Some(("data-dir", "DIRECTORY")),
+            dotenv: true,
+            help: "The directory of the local backend's file, `memory.db`",
+            default: Fallback::Described(
+                "zep-mcp-server in your data directory (Linux: ~/.local/share, macOS: \
+                 ~/Library/Application Support, Windows: %LOCALAPPDATA%)"
+            ),
+        }
+        ImportDir = "ZEP_MCP_IMPORT_DIR" {
+            flag: Some(("import-dir", "DIRECTORY")),
+            dotenv: false,
+            help: "The only directory from which the tools migrate_user and validate_migration \
+                   read export files",
+            default: Fallback::Described("none"),
+        }
+        Tools = "ZEP_MCP_TOOLS" {
+            flag: Some(("tools", "TOOLS")),
+            dotenv: true,
+            help: "Which tools the server has: `all`, `core` (add_memory, search_memory, \
+                   get_session, migrate_user, validate_migration) or their names, separated by \
+                   commas",
+            default: Fallback::Value("all"),
+        }
+        Confirm = "ZEP_MCP_CONFIRM" {
+            flag: Some(("confirm", "HOW")),
+            dotenv: false,
+            help: "Whether to ask the person before all memories of somebody are deleted: \
+                   `elicit` (where the host can ask) or `never`",
+            default: Fallback::Value("elicit"),
+        }
+        LogLevel = "LOG_LEVEL" {
+            flag: Some(("log-level", "LEVEL")),
+            dotenv: true,
+            help: "How much to log to stderr: `error`, `warn`, `info`, `debug` or `trace`; from \
+                   `info` up, logs hold nothing that anybody said",
+            default: Fallback::Value("info"),
+        }
+        LogFormat = "LOG_FORMAT" {
+            flag: Some(("log-format", "FORMAT")),
+            dotenv: true,
+            help: "How to log: `text` or `json`",
+            default: Fallback::Value("text"),
+        }
+    }
+    network {
+        Host = "HOST" {
+            flag: Some(("host", "HOST")),
+            dotenv: false,
+            help: "The address or name to listen on; beyond this machine only with authentication",
+            default: Fallback::Value("127.0.0.1"),
+        }
+        Port = "PORT" {
+            flag: Some(("port", "PORT")),
+            dotenv: false,
+            help: "The port to listen on; 0 for any free one, which is logged",
+            default: Fallback::Value("8081"),
+        }
+        AuthToken = "MCP_AUTH_TOKEN" {
+            flag: None,
+            dotenv: false,
+            help: "The one token that may do everything for everybody, 16 characters at least, \
+                   sent as `Authorization: Bearer <token>`; `zep-mcp-server token new` makes one. \
+                   It has no flag, since other users of this machine can read command lines",
+            default: Fallback::Described("none"),
+        }
+        AuthTokensFile = "MCP_AUTH_TOKENS_FILE" {
+            flag: Some(("auth-tokens-file", "FILE")),
+            dotenv: false,
+            help: "The file of tokens, each for some users and a role, made by `token new`",
+            default: Fallback::Described("none"),
+        }
+        OauthIssuer = "MCP_OAUTH_ISSUER" {
+            flag: Some(("oauth-issuer", "URL")),
+            dotenv: false,
+            help: "The OAuth issuer of signed tokens (JWT), exactly as in their `iss`. Their \
+                   scope (memory:read, memory:write, memory:operate) or `role` says what they \
+                   allow, `sub` for which user, `zep_users` ([\"id\", …] or \"*\") for which \
+                   others, `zep_agents` for which agents",
+            default: Fallback::Described("none"),
+        }
+        OauthAudience = "MCP_OAUTH_AUDIENCE" {
+            flag: Some(("oauth-audience", "AUDIENCE")),
+            dotenv: false,
+            help: "The audience of signed tokens for this server (`aud`); needed with an issuer",
+            default: Fallback::Described("none"),
+        }
+        OauthResource = "MCP_OAUTH_RESOURCE" {
+            flag: Some(("oauth-resource", "URL")),
+            dotenv: false,
+            help: "The address by which clients know this server",
+            default: Fallback::Described("the audience, if that is an address"),
+        }
+        OauthJwksUrl = "MCP_OAUTH_JWKS_URL" {
+            flag: Some(("oauth-jwks-url", "URL")),
+            dotenv: false,
+            help: "The address of the issuer's keys",
+            default: Fallback::Described("the address in the issuer's metadata"),
+        }
+        OauthUserClaim = "MCP_OAUTH_USER_CLAIM" {
+            flag: Some(("oauth-user-claim", "CLAIM")),
+            dotenv: false,
+            help: "The claim of signed tokens that names the user they act for",
+            default: Fallback::Value("sub"),
+        }
+        AllowedHosts = "ZEP_MCP_ALLOWED_HOSTS" {
+            flag: Some(("allowed-hosts", "NAMES")),
+            dotenv: false,
+            help: "Names under which this server is reached, separated by commas, beside \
+                   localhost, its host and addresses: calls to other names are refused",
+            default: Fallback::Described("none"),
+        }
+        AllowedOrigins = "ZEP_MCP_ALLOWED_ORIGINS" {
+            flag: Some(("allowed-origins", "ORIGINS")),
+            dotenv: false,
+            help: "Origins whose web pages may call this server, separated by commas, for \
+                   instance https://app.example.com",
+            default: Fallback::Described("none"),
+        }
+        TlsCert = "ZEP_MCP_TLS_CERT" {
+            flag: Some(("tls-cert", "FILE")),
+            dotenv: false,
+            help: "The certificate and its chain, in PEM: with --tls-key, https instead of http",
+            default: Fallback::Described("none"),
+        }
+        TlsKey = "ZEP_MCP_TLS_KEY" {
+            flag: Some(("tls-key", "FILE")),
+            dotenv: false,
+            help: "The certificate's private key, in PEM",
+            default: Fallback::Described("none"),
+        }
+        MaxSessions = "ZEP_MCP_MAX_SESSIONS" {
+            flag: Some(("max-sessions", "COUNT")),
+            dotenv: false,
+            help: "How many sessions may be open at once; one more replaces the one that was \
+                   unused longest",
+            default: Fallback::Value("2048"),
+        }
+        GraceSecs = "ZEP_MCP_GRACE_SECS" {
+            flag: Some(("grace", "SECONDS")),
+            dotenv: false,
+            help: "How long calls in flight may continue after SIGTERM or Ctrl-C, in seconds",
+            default: Fallback::Value("10"),
+        }
+    }
 }
 
 impl Setting {
-    /// All of them.
-    pub const ALL: [Self; 27] = [
-        Self::Backend,
-        Self::ApiKey,
-        Self::ApiUrl,
-        Self::TimeoutSecs,
-        Self::DefaultUserId,
-        Self::Mem0DefaultUserId,
-        Self::DataDir,
-        Self::ImportDir,
-        Self::Tools,
-        Self::Confirm,
-        Self::LogLevel,
-        Self::LogFormat,
-        Self::Host,
-        Self::Port,
-        Self::AuthToken,
-        Self::AuthTokensFile,
-        Self::OauthIssuer,
-        Self::OauthAudience,
-        Self::OauthResource,
-        Self::OauthJwksUrl,
-        Self::OauthUserClaim,
-        Self::AllowedHosts,
-        Self::AllowedOrigins,
-        Self::TlsCert,
-        Self::TlsKey,
-        Self::MaxSessions,
-        Self::GraceSecs,
-    ];
-
-    /// Those that only `serve --http` reads.
-    pub const HTTP: [Self; 15] = [
-        Self::Host,
-        Self::Port,
-        Self::AuthToken,
-        Self::AuthTokensFile,
-        Self::OauthIssuer,
-        Self::OauthAudience,
-        Self::OauthResource,
-        Self::OauthJwksUrl,
-        Self::OauthUserClaim,
-        Self::AllowedHosts,
-        Self::AllowedOrigins,
-        Self::TlsCert,
-        Self::TlsKey,
-        Self::MaxSessions,
-        Self::GraceSecs,
-    ];
-
     /// Its name in the environment and in `.env`.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Backend => "MEMORY_BACKEND",
-            Self::ApiKey => "ZEP_API_KEY",
-            Self::ApiUrl => "ZEP_API_URL",
-            Self::TimeoutSecs => "ZEP_TIMEOUT_SECS",
-            Self::DefaultUserId => "ZEP_DEFAULT_USER_ID",
-            Self::Mem0DefaultUserId => "MEM0_DEFAULT_USER_ID",
-            Self::DataDir => "ZEP_MCP_DATA_DIR",
-            Self::ImportDir => "ZEP_MCP_IMPORT_DIR",
-            Self::Tools => "ZEP_MCP_TOOLS",
-            Self::Confirm => "ZEP_MCP_CONFIRM",
-            Self::AuthToken => "MCP_AUTH_TOKEN",
-            Self::AuthTokensFile => "MCP_AUTH_TOKENS_FILE",
-            Self::OauthIssuer => "MCP_OAUTH_ISSUER",
-            Self::OauthAudience => "MCP_OAUTH_AUDIENCE",
-            Self::OauthResource => "MCP_OAUTH_RESOURCE",
-            Self::OauthJwksUrl => "MCP_OAUTH_JWKS_URL",
-            Self::OauthUserClaim => "MCP_OAUTH_USER_CLAIM",
-            Self::LogLevel => "LOG_LEVEL",
-            Self::LogFormat => "LOG_FORMAT",
-            Self::Host => "HOST",
-            Self::Port => "PORT",
-            Self::AllowedHosts => "ZEP_MCP_ALLOWED_HOSTS",
-            Self::AllowedOrigins => "ZEP_MCP_ALLOWED_ORIGINS",
-            Self::TlsCert => "ZEP_MCP_TLS_CERT",
-            Self::TlsKey => "ZEP_MCP_TLS_KEY",
-            Self::MaxSessions => "ZEP_MCP_MAX_SESSIONS",
-            Self::GraceSecs => "ZEP_MCP_GRACE_SECS",
-        }
+        self.row().name
+    }
+
+    /// Its flag, dashes included. Secrets have none: other users of the machine can read command
+    /// lines.
+    pub fn flag(self) -> Option<String> {
+        self.row().flag.map(|(flag, _)| format!("--{flag}"))
+    }
+
+    /// Its flag without dashes, and the name of its value in the help.
+    pub(super) fn flag_and_value(self) -> Option<(&'static str, &'static str)> {
+        self.row().flag
+    }
+
+    /// What it means, with its name, and what holds where it is not set.
+    pub(super) fn described(self) -> String {
+        let Row { name, help, .. } = self.row();
+        let not_from_dotenv = match Self::GENERAL.contains(&self) && !self.counts_in_dotenv() {
+            true => ", not from .env",
+            false => "",
+        };
+        let (Fallback::Value(default) | Fallback::Described(default)) = self.row().default;
+        format!("{help} [{name}{not_from_dotenv}; default: {default}]")
+    }
+
+    /// Whether `.env` may set it.
+    pub(super) fn counts_in_dotenv(self) -> bool {
+        self.row().dotenv
+    }
+
+    /// What holds where it is not set.
+    pub(super) fn default(self) -> Fallback {
+        self.row().default
     }
 
     /// The setting of this name.
@@ -154,36 +296,5 @@ impl Setting {
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// Where a value comes from, first come first served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// The command line.
-    Flag,
-    /// The environment of the process.
-    Environment,
-    /// The file `.env` in the working directory.
-    DotEnv,
-    /// Nobody set it.
-    Default,
-}
-
-impl Origin {
-    /// The origin in a word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Flag => "flag",
-            Self::Environment => "environment",
-            Self::DotEnv => ".env",
-            Self::Default => "default",
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -2,12 +2,44 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::dotenv::DotEnv;
-use super::{Flags, HttpFlags, Origin, Setting};
+use super::{Flags, HttpFlags, Setting};
+
+/// Where a value comes from: the first of these that sets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Flag,
+    /// The environment of the process.
+    Environment,
+    /// The file `.env` in the working directory.
+    DotEnv,
+    /// None of them sets it.
+    Default,
+}
+
+impl Origin {
+    /// The origin in a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flag => "flag",
+            Self::Environment => "environment",
+            Self::DotEnv => ".env",
+            Self::Default => "default",
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// What each source says.
 pub(super) struct Sources {
@@ -15,23 +47,22 @@ pub(super) struct Sources {
     http: HttpFlags,
     environment: HashMap<Setting, Result<SecretString, NotText>>,
     /// The `.env` of the working directory.
-    pub dotenv: DotEnv,
+    pub(super) dotenv: DotEnv,
 }
 
-/// A value that is no Unicode text.
+/// A value that is not Unicode text.
 struct NotText;
 
-/// What the sources say of a setting: the first that says anything.
+/// What the first source that sets a setting says.
 pub(super) struct Stated {
-    /// Where it stands.
-    pub origin: Origin,
+    pub(super) origin: Origin,
     /// The value, trimmed and not empty; or what is wrong with it, whatever the setting.
-    pub value: Result<SecretString, String>,
+    pub(super) value: Result<SecretString, String>,
 }
 
 impl Sources {
     /// Reads the environment and the `.env` of the working directory.
-    pub fn read(flags: Flags) -> Self {
+    pub(super) fn read(flags: Flags) -> Self {
         let environment = Setting::ALL
             .into_iter()
             .filter_map(|setting| Some((setting, std::env::var_os(setting.name())?)));
@@ -39,7 +70,7 @@ impl Sources {
     }
 
     /// Sources with these contents.
-    pub fn new(
+    pub(super) fn new(
         flags: Flags,
         environment: impl Iterator<Item = (Setting, OsString)>,
         dotenv: DotEnv,
@@ -58,14 +89,14 @@ impl Sources {
         }
     }
 
-    /// The same with these flags of `serve --http`.
-    pub fn with_http(mut self, http: HttpFlags) -> Self {
+    /// The same with the flags of `serve --http`.
+    pub(super) fn with_http(mut self, http: HttpFlags) -> Self {
         self.http = http;
         self
     }
 
-    /// What is said of a setting; empty values say nothing.
-    pub fn stated(&self, setting: Setting) -> Option<Stated> {
+    /// What the sources say of a setting; an empty value counts as not set.
+    pub(super) fn stated(&self, setting: Setting) -> Option<Stated> {
         self.flag(setting)
             .or_else(|| self.variable(setting))
             .or_else(|| self.line(setting))
@@ -91,7 +122,7 @@ impl Sources {
             return Some(Stated {
                 origin: Origin::DotEnv,
                 value: Err(
-                    "stands on a line that cannot be read; write NAME='value' on a line of its own"
+                    "is on a line that cannot be read; write NAME='value' on a line of its own"
                         .to_owned(),
                 ),
             });
@@ -113,7 +144,7 @@ fn stated(origin: Origin, raw: &str) -> Option<Stated> {
             Origin::DotEnv => {
                 "is a placeholder, but `$` is not replaced in .env; write the value itself"
             }
-            _ => "is a placeholder that nobody replaced; write the value itself",
+            _ => "is a placeholder that was not replaced; write the value itself",
         }
         .to_owned())
     } else {

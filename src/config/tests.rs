@@ -1,11 +1,14 @@
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
 use super::dotenv::DotEnv;
 use super::*;
+use crate::zep::Connection;
 
 /// Loads what a process would that was started so, `.env` included.
 fn load(
@@ -13,11 +16,11 @@ fn load(
     environment: &[(Setting, &str)],
     dotenv: &str,
 ) -> Result<Config, ConfigError> {
-    load_behind(Door::Stdio, flags, environment, dotenv)
+    load_for(Transport::Stdio, flags, environment, dotenv)
 }
 
-fn load_behind(
-    door: Door,
+fn load_for(
+    transport: Transport,
     flags: Flags,
     environment: &[(Setting, &str)],
     dotenv: &str,
@@ -29,7 +32,7 @@ fn load_behind(
         .iter()
         .map(|(setting, value)| (*setting, OsString::from(value)));
     let sources = Sources::new(flags, environment, DotEnv::read(&file));
-    Config::from_sources(sources, door)
+    Config::from_sources(sources, transport)
 }
 
 fn from_environment(environment: &[(Setting, &str)]) -> Result<Config, ConfigError> {
@@ -105,10 +108,7 @@ fn zep_without_a_key_is_refused_and_says_what_to_set() {
 
 #[test]
 fn flags_win_over_the_environment_and_that_over_dotenv() {
-    let flags = Flags {
-        timeout_secs: Some("1".into()),
-        ..Flags::default()
-    };
+    let flags = Flags::default().with(Setting::TimeoutSecs, "1");
     let environment = [
         (Setting::TimeoutSecs, "2"),
         (Setting::DefaultUserId, "from-environment"),
@@ -248,7 +248,7 @@ fn a_dotenv_that_cannot_be_read_is_an_error_only_if_it_could_decide_the_backend(
             environment.into_iter(),
             DotEnv::read(&file),
         );
-        Config::from_sources(sources, Door::Stdio)
+        Config::from_sources(sources, Transport::Stdio)
     };
     let problem = problem(with(&[]));
     assert!(problem.message.contains("not UTF-8"), "{problem}");
@@ -391,7 +391,7 @@ fn a_value_that_is_no_text_is_named() {
     let value = OsString::from_vec(b"z_\xff".to_vec());
     let environment = [(Setting::ApiKey, value)].into_iter();
     let sources = Sources::new(Flags::default(), environment, DotEnv::default());
-    let problem = problem(Config::from_sources(sources, Door::Stdio));
+    let problem = problem(Config::from_sources(sources, Transport::Stdio));
     assert!(
         problem.to_string().starts_with("ZEP_API_KEY (environment)"),
         "{problem}"
@@ -405,7 +405,7 @@ fn the_key_is_in_no_debug_print() {
 }
 
 fn for_http(environment: &[(Setting, &str)]) -> Result<HttpConfig, ConfigError> {
-    let config = load_behind(Door::Http, Flags::default(), environment, "")?;
+    let config = load_for(Transport::Http, Flags::default(), environment, "")?;
     assert_eq!(config.in_force.len(), Setting::ALL.len());
     Ok(config.http.unwrap())
 }
@@ -416,7 +416,7 @@ fn nothing_about_a_network_comes_from_a_foreign_file() {
         .iter()
         .map(|setting| format!("{setting}=https://login.example.com/long-enough"))
         .collect();
-    let config = load_behind(Door::Http, Flags::default(), &[], &lines.join("\n")).unwrap();
+    let config = load_for(Transport::Http, Flags::default(), &[], &lines.join("\n")).unwrap();
     let http = config.http.unwrap();
     let access = http.access;
     assert!(access.token.is_none() && access.tokens_file.is_none() && access.oauth.is_none());

@@ -1,8 +1,55 @@
-//! Which tools the MCP server has.
+//! Which tools the MCP server has, and whether it asks people before it deletes in bulk.
 
 use std::fmt;
 
-use super::Tool;
+use super::words::words;
+
+words!(
+    /// Whether people are asked, by MCP elicitation, before memories are deleted in bulk.
+    pub Confirm {
+        /// Where the client can ask.
+        Elicit = "elicit",
+        /// Never: the agent's call is enough.
+        Never = "never",
+    }
+);
+words!(
+    /// A tool of the MCP server.
+    pub Tool {
+        /// Ours.
+        AddMemory = "add_memory",
+        /// Ours.
+        SearchMemory = "search_memory",
+        /// Ours.
+        GetSession = "get_session",
+        /// Ours.
+        MigrateUser = "migrate_user",
+        /// Ours.
+        ValidateMigration = "validate_migration",
+        /// Ours, outside `core`.
+        ListSessions = "list_sessions",
+        /// mem0's.
+        SearchMemories = "search_memories",
+        /// mem0's.
+        GetMemories = "get_memories",
+        /// mem0's.
+        GetMemory = "get_memory",
+        /// mem0's.
+        UpdateMemory = "update_memory",
+        /// mem0's.
+        DeleteMemory = "delete_memory",
+        /// mem0's.
+        DeleteAllMemories = "delete_all_memories",
+        /// mem0's.
+        DeleteEntities = "delete_entities",
+        /// mem0's.
+        ListEntities = "list_entities",
+        /// Of mem0's hosted server.
+        ListEvents = "list_events",
+        /// Of mem0's hosted server.
+        GetEventStatus = "get_event_status",
+    }
+);
 
 /// A choice of tools, at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +70,12 @@ impl Tools {
         Self(Tool::ALL.to_vec())
     }
 
-    /// Whether this tool is among them.
+    /// Whether this tool is chosen.
     pub fn has(&self, tool: Tool) -> bool {
         self.0.contains(&tool)
     }
 
-    /// Every tool that there is, chosen or not.
+    /// Every tool, chosen or not.
     pub fn known() -> &'static [Tool] {
         Tool::ALL
     }

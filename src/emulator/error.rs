@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::zep;
 
-/// Why the emulator does not run or does not run on.
+/// Why the emulator cannot start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum EmulatorError {
     /// The address is taken or may not be used.
@@ -16,11 +16,11 @@ pub enum EmulatorError {
     Bind {
         /// Host and port.
         address: std::net::SocketAddr,
-        /// What the system says.
+        /// The system's error.
         cause: std::io::Error,
     },
-    /// There is no place for a throw-away store.
-    #[error("cannot make a temporary directory: {0}; name a file with --data")]
+    /// The temporary directory cannot be created.
+    #[error("cannot create a temporary directory: {0}; name a file with --data")]
     Temporary(std::io::Error),
     /// The data file cannot be used.
     #[error(transparent)]
@@ -30,7 +30,7 @@ pub enum EmulatorError {
     Serve(std::io::Error),
 }
 
-/// The answer to a call that did not succeed.
+/// The answer to a failed call.
 #[derive(Debug)]
 pub(super) struct ApiError {
     status: StatusCode,
@@ -38,13 +38,13 @@ pub(super) struct ApiError {
     retry_after_secs: Option<u64>,
 }
 
-/// What Zep sends as the body of an error (zep-cloud 3.30.0, `ApiError`).
+/// The body of an error (zep-cloud 3.30.0, `ApiError`).
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     message: &'a str,
 }
 
-/// What a route gives.
+/// The result of a handler.
 pub(super) type ApiResult<T> = Result<T, ApiError>;
 
 impl ApiError {
@@ -56,22 +56,22 @@ impl ApiError {
         }
     }
 
-    /// 400: what was sent is not acceptable.
+    /// 400.
     pub(super) fn bad_request(problem: impl std::fmt::Display) -> Self {
         Self::new(StatusCode::BAD_REQUEST, problem.to_string())
     }
 
-    /// 401, in the words of Zep.
+    /// 401, with Zep's message.
     pub(super) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized")
     }
 
-    /// 404: there is no such thing.
+    /// 404.
     pub(super) fn not_found(problem: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, problem)
     }
 
-    /// 429: the call was not carried out and may be sent again after this many seconds.
+    /// 429: the call was not carried out, and may be sent again after this many seconds.
     pub(super) fn rate_limited(retry_after_secs: u64) -> Self {
         Self {
             retry_after_secs: Some(retry_after_secs),
@@ -79,7 +79,7 @@ impl ApiError {
         }
     }
 
-    /// An error that has no cause in the call. A 429 may be sent again after a second.
+    /// An error injected by a fault. A 429 may be sent again after a second.
     pub(super) fn failure(status: u16) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -89,7 +89,7 @@ impl ApiError {
         Self::new(status, reason.to_ascii_lowercase())
     }
 
-    /// 500, without a word about what happened inside.
+    /// 500, without the cause.
     pub(super) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal server error")
     }

@@ -1,8 +1,6 @@
-//! How requests come in and answers go out: bodies, queries and ids read as leniently as Zep reads
-//! them, answers written without nulls.
+//! Reads requests as leniently as Zep does, and writes answers without nulls.
 
 use axum::body::Bytes;
-use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -14,15 +12,19 @@ use serde_json::Value;
 
 use super::error::{ApiError, ApiResult};
 use crate::local::CursorPage;
+use crate::zep::{GraphId, Owner, ThreadId, UserId, Uuid};
 
-/// The next page's cursor in an answer's head (zep-cloud 3.30.0, `graph.edge.get_by_user_id`).
+/// The largest request body in bytes: 350 batch items of 10,000 characters are 3.5 MB, and up to
+/// four times that outside ASCII.
+pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// The header with the next page's cursor (zep-cloud 3.30.0, `graph.edge.get_by_user_id`).
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("zep-next-cursor");
 
-/// Fields that an application fills as it likes: a null in them is theirs.
+/// Fields with the application's own content, in which nulls are kept.
 const FREE_FORM: [&str; 2] = ["metadata", "attributes"];
 
-/// A JSON body. Unknown fields pass, and no body at all reads as `{}`, which is what the official
-/// client means by it.
+/// A JSON body. Unknown fields are ignored. An empty body is `{}`: the official client sends it so.
 pub(super) struct Body<T>(pub T);
 
 impl<S, T> FromRequest<S> for Body<T>
@@ -45,7 +47,7 @@ where
     }
 }
 
-/// The query string. Unknown parameters pass.
+/// The query string. Unknown parameters are ignored.
 pub(super) struct Query<T>(pub T);
 
 impl<S, T> FromRequestParts<S> for Query<T>
@@ -62,22 +64,69 @@ where
     }
 }
 
-/// The one id of a path, percent-decoded once.
-pub(super) struct Segment(pub String);
+/// The id in the path, percent-decoded once.
+pub(super) struct PathId<T>(pub T);
 
-impl<S: Send + Sync> FromRequestParts<S> for Segment {
+impl<S: Send + Sync, T: FromPath> FromRequestParts<S> for PathId<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        Path::<String>::from_request_parts(parts, state)
+        let Path(parameters) = Path::<Vec<(String, String)>>::from_request_parts(parts, state)
             .await
-            .map(|Path(segment)| Self(segment))
-            .map_err(|rejection: PathRejection| ApiError::bad_request(rejection.body_text()))
+            .map_err(|rejection| ApiError::bad_request(rejection.body_text()))?;
+        // Every route that reads an id has exactly one parameter.
+        let (name, value) = parameters.into_iter().next().unwrap_or_default();
+        T::from_path(&name, value).map(Self)
     }
 }
 
-/// An answer: 200 and the value as JSON, absent fields left out rather than sent as null, since the
-/// official client refuses a null where it expects a value.
+/// An id that a path can hold.
+pub(super) trait FromPath: Sized {
+    /// The id from the parameter of this name.
+    fn from_path(name: &str, value: String) -> ApiResult<Self>;
+}
+
+impl FromPath for String {
+    fn from_path(_: &str, value: String) -> ApiResult<Self> {
+        Ok(value)
+    }
+}
+
+impl FromPath for Uuid {
+    fn from_path(_: &str, value: String) -> ApiResult<Self> {
+        Ok(Self(value))
+    }
+}
+
+impl FromPath for UserId {
+    fn from_path(_: &str, value: String) -> ApiResult<Self> {
+        Ok(Self::new(&value)?)
+    }
+}
+
+impl FromPath for ThreadId {
+    fn from_path(_: &str, value: String) -> ApiResult<Self> {
+        Ok(Self::new(&value)?)
+    }
+}
+
+impl FromPath for GraphId {
+    fn from_path(_: &str, value: String) -> ApiResult<Self> {
+        Ok(Self::new(&value)?)
+    }
+}
+
+impl FromPath for Owner {
+    fn from_path(name: &str, value: String) -> ApiResult<Self> {
+        match name {
+            "user_id" => UserId::from_path(name, value).map(Self::User),
+            _ => GraphId::from_path(name, value).map(Self::Graph),
+        }
+    }
+}
+
+/// An answer: 200 and the value as JSON. Absent fields are omitted, because the official client
+/// refuses a null where it expects a value.
 pub(super) struct Answer<T>(pub T);
 
 impl<T: Serialize> IntoResponse for Answer<T> {
@@ -95,23 +144,23 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     }
 }
 
-/// 201 and the new thing.
+/// 201 and what was created.
 pub(super) fn created<T: Serialize>(thing: T) -> (StatusCode, Answer<T>) {
     (StatusCode::CREATED, Answer(thing))
 }
 
-/// What Zep answers where there is nothing to show (zep-cloud 3.30.0, `SuccessResponse`).
+/// Zep's answer without a result (zep-cloud 3.30.0, `SuccessResponse`).
 #[derive(Serialize)]
 pub(super) struct Success {
     message: &'static str,
 }
 
-/// 200 and a word.
+/// 200 and a message.
 pub(super) fn success(message: &'static str) -> Answer<Success> {
     Answer(Success { message })
 }
 
-/// A page of a listing: a bare array, with the next page's cursor in the head.
+/// A page of a listing: a bare array, with the next page's cursor in a header.
 pub(super) fn listed<T: Serialize>(page: CursorPage<T>) -> ApiResult<Response> {
     let mut response = Answer(page.items).into_response();
     if let Some(cursor) = page.next_cursor {
@@ -121,7 +170,7 @@ pub(super) fn listed<T: Serialize>(page: CursorPage<T>) -> ApiResult<Response> {
     Ok(response)
 }
 
-/// A time in a request, as Zep takes it: RFC 3339.
+/// A time in a request: RFC 3339, as in Zep.
 pub(super) fn time(field: &str, raw: Option<&str>) -> ApiResult<Option<jiff::Timestamp>> {
     raw.map(|raw| {
         raw.parse().map_err(|_| {

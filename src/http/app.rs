@@ -1,80 +1,97 @@
-//! The routes, and what every call passes on the way to them.
+//! The routes and their layers.
 //!
-//! From the outside in: panics are caught, the call is noted, its host and origin are checked, pages
-//! of other origins are told what they may; then, but for the health routes and the metadata of those
-//! who sign tokens, who asks is established, the body is read, and the session must be theirs.
+//! From the outside in, a request passes the layers that catch panics, log the request, check `Host`
+//! and `Origin`, and handle CORS; then, except at the health checks and the OAuth metadata, the layers
+//! that authenticate it, read its body, and check that it may use its session.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::StatusCode;
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+use tracing::Span;
 
-use super::access::{Access, authenticate, protected_resource};
-use super::bounds::{Bounds, MAX_BODY_BYTES, read_body};
-use super::health::Health;
-use super::hosts::Hosts;
-use super::sessions::Sessions;
-use super::{MCP, MESSAGES, SSE, health, hosts, sse, streamable};
+use super::access::{Access, authenticate};
+use super::body::{BodyMemory, read_body};
+use super::health::{self, Health};
+use super::host_check::{self, Allowlist};
+use super::limits::MAX_BODY_BYTES;
+use super::mcp_sessions::McpSessions;
+use super::sse::{self, MESSAGES, SSE, SseTransport};
+use super::streamable::{self, MCP};
 use crate::mcp::MemoryServer;
 
-/// What the routes share.
-pub(super) struct Parts {
-    /// What agents reach.
-    pub doors: Doors,
-    /// Who may come in.
-    pub access: Arc<Access>,
-    /// Under which names, from which pages.
-    pub hosts: Arc<Hosts>,
-    /// Whether all is well.
-    pub health: Arc<Health>,
+/// The state of all routes.
+pub(super) struct App {
+    pub(super) transports: Transports,
+    pub(super) access: Arc<Access>,
+    pub(super) allowlist: Arc<Allowlist>,
+    pub(super) health: Arc<Health>,
 }
 
-/// What agents reach, once it is known who they are.
-pub(super) struct Doors {
+/// Both transports of MCP, behind authentication.
+pub(super) struct Transports {
     /// The server, as it is on a network.
-    pub server: MemoryServer,
-    /// All sessions, of both doors.
-    pub sessions: Arc<Sessions>,
+    pub(super) server: MemoryServer,
+    /// The sessions of both transports.
+    pub(super) sessions: Arc<McpSessions>,
     /// Ends streams and sessions.
-    pub end: CancellationToken,
+    pub(super) end: CancellationToken,
 }
 
-/// The whole app.
-pub(super) fn router(parts: Parts) -> Router {
-    let Parts {
-        doors,
-        access,
-        hosts,
-        health,
-    } = parts;
-    // The last layer added is the first one passed.
-    let app = doors
-        .routes()
-        .layer(from_fn_with_state(Arc::clone(&access), authenticate))
-        .route("/health", get(health::alive))
-        .route("/ready", get(health::ready))
-        .fallback(no_route)
-        .with_state(health)
-        .merge(protected_resource(access));
-    let app = match hosts.cors() {
-        Some(cors) => app.layer(cors),
-        None => app,
-    };
-    app.layer(from_fn_with_state(hosts, hosts::check))
-        .layer(from_fn(note))
-        .layer(from_fn(catch_panics))
+impl App {
+    pub(super) fn router(self) -> Router {
+        let Self {
+            transports,
+            access,
+            allowlist,
+            health,
+        } = self;
+        let metadata = access.protected_resource();
+        // The layer that is added last runs first.
+        let app = transports
+            .routes()
+            .layer(from_fn_with_state(access, authenticate))
+            .route("/health", get(health::alive))
+            .route("/ready", get(health::ready))
+            .fallback(no_route)
+            .with_state(health)
+            .merge(metadata);
+        let app = match allowlist.cors() {
+            Some(cors) => app.layer(cors),
+            None => app,
+        };
+        // Only the route is logged: paths and queries hold ids of sessions.
+        let log = TraceLayer::new_for_http()
+            .make_span_with(|request: &Request| {
+                let route = request.extensions().get::<MatchedPath>();
+                let route = route.map_or("none", MatchedPath::as_str);
+                tracing::debug_span!("request", method = %request.method(), route)
+            })
+            .on_request(())
+            .on_response(|response: &Response, latency: Duration, _: &Span| {
+                let status = response.status().as_u16();
+                tracing::debug!(status, micros = latency.as_micros(), "answered");
+            })
+            .on_failure(());
+        app.layer(from_fn_with_state(allowlist, host_check::check))
+            .layer(log)
+            // The panic hook logs the panic; tower-http's own handler would log its text.
+            .layer(CatchPanicLayer::custom(|_| {
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }))
+    }
 }
 
-impl Doors {
-    /// Both doors. Each request must say who asks, as a `Caller` and a `Subject`.
+impl Transports {
+    /// The routes of both. Each request must carry a `Caller` and a `Subject` in its extensions.
     fn routes<S: Clone + Send + Sync + 'static>(self) -> Router<S> {
         let Self {
             server,
@@ -88,44 +105,19 @@ impl Doors {
             .fallback(streamable::no_method)
             .layer(from_fn_with_state(Arc::clone(&sessions), streamable::guard))
             .with_state(service);
-        let door = sse::Door::new(server, sessions);
+        let sse = SseTransport::new(server, sessions);
         Router::new()
             .route(MCP, streamable)
-            .route(SSE, get(sse::open).with_state(Arc::clone(&door)))
-            .route(MESSAGES, post(sse::post).with_state(door))
+            .route(SSE, get(sse::open).with_state(Arc::clone(&sse)))
+            .route(MESSAGES, post(sse::post).with_state(sse))
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-            .layer(from_fn_with_state(Arc::<Bounds>::default(), read_body))
+            .layer(from_fn_with_state(Arc::<BodyMemory>::default(), read_body))
     }
 }
 
 async fn no_route() -> Response {
-    let found = format!("nothing is here; agents are served at {MCP} and {SSE}\n");
-    (StatusCode::NOT_FOUND, found).into_response()
-}
-
-/// Notes each call by its route, which holds no ids.
-async fn note(request: Request, next: Next) -> Response {
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let begun = Instant::now();
-    let response = next.run(request).await;
-    tracing::debug!(
-        %method,
-        route = route.as_ref().map_or("none", MatchedPath::as_str),
-        status = response.status().as_u16(),
-        micros = begun.elapsed().as_micros(),
-        "answered"
-    );
-    response
-}
-
-/// Turns a panic into a 500: one broken call must not close the connection on others.
-async fn catch_panics(request: Request, next: Next) -> Response {
-    // Nothing that a panicking call was working on is used again.
-    AssertUnwindSafe(next.run(request))
-        .catch_unwind()
-        .await
-        .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+    let text = format!("there is nothing here; MCP is at {MCP} and {SSE}\n");
+    (StatusCode::NOT_FOUND, text).into_response()
 }
 
 #[cfg(test)]
@@ -133,6 +125,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use axum::http::HeaderMap;
+    use axum::middleware::{Next, from_fn};
     use serde_json::{Value, json};
     use tokio::net::TcpListener;
 
@@ -143,13 +136,13 @@ mod tests {
     use crate::memory::access::Caller;
     use crate::zep::UserId;
 
-    /// Both doors, where everybody is who they say they are.
+    /// Both transports, where the header `who` names the subject.
     async fn serve(store: &std::path::Path) -> SocketAddr {
         let zep = Arc::new(LocalZep::open(store, Behavior::default()).unwrap());
         let memories = MemoryService::new(zep, UserId::new("ann").unwrap());
-        let doors = Doors {
+        let transports = Transports {
             server: MemoryServer::new(memories).on_a_network(),
-            sessions: Sessions::new(10),
+            sessions: McpSessions::new(10),
             end: CancellationToken::new(),
         };
         let named = |headers: &HeaderMap| Subject::named(headers["who"].to_str().unwrap());
@@ -159,7 +152,7 @@ mod tests {
             request.extensions_mut().insert(Caller::Operator);
             next.run(request)
         };
-        let app: Router = doors.routes().layer(from_fn(name));
+        let app: Router = transports.routes().layer(from_fn(name));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -189,7 +182,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_opens_nothing_for_anybody_but_whoever_opened_it() {
+    async fn only_its_opener_can_use_a_session() {
         let directory = tempfile::tempdir().unwrap();
         let address = serve(&directory.path().join("memory.db")).await;
         let url = format!("http://{address}/mcp");

@@ -1,5 +1,5 @@
-//! Counting the calls of a session: what is being answered is waited for at the end, keeps its
-//! session alive, and is bounded.
+//! Counts the calls of a session: calls in flight are bounded, keep their session alive, and are
+//! waited for at shutdown.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,23 +11,20 @@ use rmcp::model::{
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 
-use super::sessions::{Call, Session};
+use super::limits::MAX_CALLS;
+use super::mcp_sessions::{Call, McpSession};
 use crate::mcp::answered;
 
-/// The most calls of one session that are answered at once: more than any agent makes, and less
-/// than would keep others waiting.
-const MOST_CALLS: usize = 256;
-
-/// A transport that counts the calls of its session, and ends with it.
-pub(super) struct Counted<T> {
+/// A transport that counts the calls of its session, and ends with the session.
+pub(super) struct CountedTransport<T> {
     inner: T,
-    session: Session,
+    session: McpSession,
     calls: Arc<Mutex<HashMap<RequestId, Call>>>,
 }
 
-impl<T> Counted<T> {
-    /// Counts what comes through `inner` as calls of this session.
-    pub fn new(inner: T, session: Session) -> Self {
+impl<T> CountedTransport<T> {
+    /// Counts the calls that `inner` receives as calls of this session.
+    pub(super) fn new(inner: T, session: McpSession) -> Self {
         Self {
             inner,
             session,
@@ -36,7 +33,7 @@ impl<T> Counted<T> {
     }
 }
 
-impl<T: Transport<RoleServer>> Transport<RoleServer> for Counted<T> {
+impl<T: Transport<RoleServer>> Transport<RoleServer> for CountedTransport<T> {
     type Error = T::Error;
 
     fn send(
@@ -50,30 +47,30 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Counted<T> {
         let sent = self.inner.send(item);
         async move {
             let sent = sent.await;
-            // Not before: until then it is being answered.
+            // Until its response is sent, the call is in flight.
             drop(call);
             sent
         }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        let over = self.session.over();
+        let ended = self.session.ended();
         loop {
             let message = tokio::select! {
                 biased;
-                () = over.cancelled() => return None,
+                () = ended.cancelled() => return None,
                 message = self.inner.receive() => message?,
             };
             let refused = {
                 let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
                 match &message {
-                    ClientJsonRpcMessage::Request(request) if calls.len() < MOST_CALLS => {
+                    ClientJsonRpcMessage::Request(request) if calls.len() < MAX_CALLS => {
                         calls.insert(request.id.clone(), self.session.call());
                         None
                     }
                     ClientJsonRpcMessage::Request(request) => Some(request.id.clone()),
                     ClientJsonRpcMessage::Notification(notification) => {
-                        // A cancelled call is not answered.
+                        // A cancelled call gets no response.
                         if let ClientNotification::CancelledNotification(cancelled) =
                             &notification.notification
                             && let Some(id) = &cancelled.params.request_id
@@ -89,10 +86,10 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Counted<T> {
                 return Some(message);
             };
             let error = ErrorData::internal_error(
-                "too many calls of this session are being answered; wait for some of them",
+                "too many calls of this session are in flight; wait for some of them",
                 None,
             );
-            // On its own, since this future may be dropped at any time.
+            // In a task of its own, since this future may be dropped at any time.
             tokio::spawn(
                 self.inner
                     .send(ServerJsonRpcMessage::error(error, Some(id))),

@@ -1,34 +1,31 @@
-//! Ending without dropping what is being done.
+//! Graceful shutdown: calls in flight are finished first.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::listen::Door;
-use super::sessions::Sessions;
+use super::connections::Connections;
+use super::mcp_sessions::McpSessions;
 
-/// How long what is written already may take to be read by the other end.
+/// How long clients have to read responses that are already written.
 const SENT_WITHIN: Duration = Duration::from_secs(2);
 
-/// What is to be ended.
+/// What a shutdown ends.
 pub(super) struct Drain {
-    /// Where connections come in.
-    pub door: Arc<Door>,
-    /// Whose calls are waited for.
-    pub sessions: Arc<Sessions>,
+    pub(super) connections: Arc<Connections>,
+    pub(super) sessions: Arc<McpSessions>,
     /// Ends streams.
-    pub end: CancellationToken,
-    /// How long calls may go on.
-    pub grace: Duration,
+    pub(super) end: CancellationToken,
+    /// How long calls may continue.
+    pub(super) grace: Duration,
 }
 
 impl Drain {
-    /// Takes nobody in any more, lets calls in flight be answered for as long as they may take, or
-    /// until `hurry`, then ends streams and connections. A stream that is only open keeps nobody
-    /// waiting.
-    pub async fn run(self, hurry: CancellationToken) {
-        self.door.close();
+    /// Accepts no more connections, waits for calls in flight for at most `grace` or until `hurry`,
+    /// then ends streams and connections. Idle streams are not waited for.
+    pub(super) async fn run(self, hurry: CancellationToken) {
+        self.connections.close();
         let calls = &self.sessions.calls;
         calls.close();
         tracing::info!(
@@ -45,6 +42,6 @@ impl Drain {
         }
         self.sessions.end_all();
         self.end.cancel();
-        self.door.empty(SENT_WITHIN).await;
+        self.connections.ended(SENT_WITHIN).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the server is alive, and whether it can do its work.
+//! Health checks: liveness (`/health`) and readiness (`/ready`).
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,58 +13,58 @@ use crate::zep::Zep;
 
 /// How long the backend may take to answer.
 const WITHIN: Duration = Duration::from_secs(3);
-/// How long an answer counts: whoever asks often does not make us ask the backend often.
-const COUNTS_FOR: Duration = Duration::from_secs(5);
+/// How long a result is reused, so that frequent checks do not load the backend.
+const REUSED_FOR: Duration = Duration::from_secs(5);
 
-/// Looks whether the backend answers.
+/// The state of the health checks.
 #[derive(Debug)]
 pub(super) struct Health {
     zep: Arc<dyn Zep>,
-    /// Held while it is looked, so that it is asked once, however many want to know.
+    /// Locked during a check, so that concurrent requests share one.
     last: Mutex<Option<(Instant, Result<(), &'static str>)>>,
 }
 
 impl Health {
-    pub fn new(zep: Arc<dyn Zep>) -> Arc<Self> {
+    pub(super) fn new(zep: Arc<dyn Zep>) -> Arc<Self> {
         Arc::new(Self {
             zep,
             last: Mutex::new(None),
         })
     }
 
-    async fn look(&self) -> Result<(), &'static str> {
+    async fn check(&self) -> Result<(), &'static str> {
         let mut last = self.last.lock().await;
-        if let Some((at, found)) = &*last
-            && at.elapsed() < COUNTS_FOR
+        if let Some((at, result)) = &*last
+            && at.elapsed() < REUSED_FOR
         {
-            return *found;
+            return *result;
         }
-        // Only what kind of failure it is: whoever asks has shown no token.
-        let found = match tokio::time::timeout(WITHIN, self.zep.project()).await {
+        // Only the kind of failure: these routes need no token.
+        let result = match tokio::time::timeout(WITHIN, self.zep.project()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.code()),
             Err(_) => Err("no_answer"),
         };
-        if let Err(reason) = found {
+        if let Err(reason) = result {
             tracing::warn!(reason, "not ready: the backend cannot be used");
         }
-        *last = Some((Instant::now(), found));
-        found
+        *last = Some((Instant::now(), result));
+        result
     }
 }
 
-/// What is told of the server's state.
+/// The body of a health check's response.
 #[derive(Debug, Serialize)]
-pub(super) struct Condition {
+pub(super) struct HealthStatus {
     status: &'static str,
     backend: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
 }
 
-/// `/health`: it answers, so it is alive.
-pub(super) async fn alive(State(health): State<Arc<Health>>) -> Json<Condition> {
-    Json(Condition {
+/// `/health`: the server is alive if it answers.
+pub(super) async fn alive(State(health): State<Arc<Health>>) -> Json<HealthStatus> {
+    Json(HealthStatus {
         status: "ok",
         backend: health.zep.backend(),
         reason: None,
@@ -72,16 +72,16 @@ pub(super) async fn alive(State(health): State<Arc<Health>>) -> Json<Condition> 
 }
 
 /// `/ready`: 200 if the backend answers too, else 503 with the reason as a short, stable name.
-pub(super) async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, Json<Condition>) {
-    let found = health.look().await;
-    let (code, status) = match found {
+pub(super) async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, Json<HealthStatus>) {
+    let result = health.check().await;
+    let (code, status) = match result {
         Ok(()) => (StatusCode::OK, "ready"),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     };
-    let condition = Condition {
+    let body = HealthStatus {
         status,
         backend: health.zep.backend(),
-        reason: found.err(),
+        reason: result.err(),
     };
-    (code, Json(condition))
+    (code, Json(body))
 }

@@ -1,20 +1,23 @@
-//! The door on a network: MCP over Streamable HTTP (`/mcp`) and over the older HTTP with SSE
-//! (`/sse`, `/messages`), and whether all is well (`/health`, `/ready`).
+//! The server on a network: MCP over Streamable HTTP (`/mcp`) and over the older HTTP with SSE
+//! (`/sse`, `/messages`), and health checks (`/health`, `/ready`).
 //!
-//! A call comes in at `listen`, passes the layers of `app`, and reaches the tools of [`crate::mcp`]
-//! through `streamable` or `sse`, with whoever asks in its extensions. Nothing here decides what
-//! somebody may do with memories: that is [`crate::memory::access`]'s.
+//! A request arrives at `connections`, passes the layers of `app`, and reaches the tools of
+//! [`crate::mcp`] through `streamable` or `sse`, with its caller in its extensions. What a caller may
+//! do with memories is decided in [`crate::memory::access`] alone.
 
 pub mod access;
 mod app;
-mod bounds;
+mod body;
 mod calls;
+mod connections;
 mod drain;
 mod health;
-mod hosts;
+mod host_check;
+mod limits;
 mod listen;
-mod resuming;
-mod sessions;
+mod mcp_sessions;
+mod pending;
+mod replay;
 mod sse;
 mod streamable;
 mod tls;
@@ -22,44 +25,37 @@ mod tls;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-pub use hosts::{HostName, WebOrigin};
 pub use tls::TlsError;
 
 use self::access::{Access, AccessError, OpenToAll};
-use crate::config::HttpConfig;
+use self::app::{App, Transports};
+use self::connections::Connections;
+use self::drain::Drain;
+use self::health::Health;
+use self::host_check::Allowlist;
+use self::mcp_sessions::McpSessions;
+use crate::config::{HostName, HttpConfig};
 use crate::mcp::MemoryServer;
 use crate::zep::Zep;
 
-/// Streamable HTTP.
-const MCP: &str = "/mcp";
-/// The stream of the older transport.
-const SSE: &str = "/sse";
-/// Where its clients post to.
-const MESSAGES: &str = "/messages";
-
-/// How often a silent stream says that it is alive: more often than proxies give up (60 s) and
-/// clients do.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-
-/// Why nothing is served.
+/// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The name to listen on means nothing here.
+    /// The host to listen on does not resolve.
     #[error("HOST cannot be used: `{host}` does not resolve: {cause}")]
     Host {
-        /// The name.
+        /// The configured host.
         host: String,
         /// What went wrong.
         cause: io::Error,
     },
-    /// Others than this machine could come in without a token.
+    /// Other machines could connect without a token.
     #[error(transparent)]
     OpenToAll(#[from] OpenToAll),
-    /// Who is let in cannot be known.
+    /// Authentication cannot be set up.
     #[error(transparent)]
     Access(#[from] AccessError),
     /// The files for TLS cannot be used.
@@ -76,7 +72,7 @@ pub enum HttpError {
 }
 
 impl HttpError {
-    /// Whether a setting is wrong, rather than the world.
+    /// Whether a setting is wrong, rather than the environment.
     pub fn is_misuse(&self) -> bool {
         !matches!(self, Self::Bind { .. })
     }
@@ -87,23 +83,23 @@ impl HttpError {
 pub struct Serving {
     /// The settings.
     pub config: HttpConfig,
-    /// What answers.
+    /// The MCP server.
     pub server: MemoryServer,
-    /// The backend, to tell whether it answers.
+    /// The backend, for the readiness check.
     pub zep: Arc<dyn Zep>,
 }
 
 /// When to stop.
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// Take nobody in any more, and finish what is in flight.
+    /// Accept no more connections, and finish calls in flight.
     pub asked: CancellationToken,
-    /// Do not wait for that.
+    /// Do not wait for calls in flight.
     pub hurry: CancellationToken,
 }
 
-/// Serves until it is asked to stop, then finishes what is in flight. `ready` is told the addresses
-/// once connections are taken in.
+/// Serves until it is asked to stop, then finishes calls in flight. Calls `ready` with its addresses
+/// once it accepts connections.
 ///
 /// # Errors
 /// [`HttpError`], before anything is served.
@@ -123,11 +119,23 @@ pub async fn serve(
             host: config.host.clone(),
             cause,
         })?;
-    let access = Arc::new(Access::new(config.access)?);
-    for address in &addresses {
-        access.check_binding(address)?;
-    }
-    let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+    let is_remote = addresses
+        .iter()
+        .any(|address| !address.ip().to_canonical().is_loopback());
+    let binding = addresses.clone();
+    // Reads the files of tokens and of TLS.
+    let read = tokio::task::spawn_blocking(move || {
+        let access = Access::new(config.access)?;
+        for address in &binding {
+            access.check_binding(address)?;
+        }
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        Ok::<_, HttpError>((Arc::new(access), tls))
+    });
+    let (access, tls) = read
+        .await
+        // It is not cancelled: only a panic ends it early.
+        .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
     let listeners = listen::bind(&addresses)
         .await
         .map_err(|(address, cause)| HttpError::Bind { address, cause })?;
@@ -138,31 +146,28 @@ pub async fn serve(
 
     let mut names = config.allowed_hosts;
     names.extend(config.host.parse::<HostName>());
-    let beyond = addresses
-        .iter()
-        .any(|address| !address.ip().to_canonical().is_loopback());
     let memories = server.memories().clone();
-    let sessions = sessions::Sessions::new(config.max_sessions);
+    let sessions = McpSessions::new(config.max_sessions);
     let end = CancellationToken::new();
-    let app = app::router(app::Parts {
-        doors: app::Doors {
+    let app = App {
+        transports: Transports {
             server: server.on_a_network(),
             sessions: Arc::clone(&sessions),
             end: end.clone(),
         },
         access: Arc::clone(&access),
-        hosts: Arc::new(hosts::Hosts::new(names, beyond, config.allowed_origins)),
-        health: health::Health::new(zep),
-    });
-    let door = listen::Door::new(app, tls);
-    door.listen(listeners);
+        allowlist: Arc::new(Allowlist::new(names, is_remote, config.allowed_origins)),
+        health: Health::new(zep),
+    };
+    let connections = Connections::new(app.router(), tls);
+    connections.listen(listeners);
     ready(&bound);
     tokio::select! {
         () = stop.asked.cancelled() => {}
         () = sessions.sweep(&access) => {}
     }
-    let drain = drain::Drain {
-        door,
+    let drain = Drain {
+        connections,
         sessions,
         end,
         grace: config.grace,

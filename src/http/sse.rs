@@ -1,7 +1,7 @@
-//! `/sse` and `/messages`: the transport of MCP 2024-11-05, which many hosts still speak.
+//! `/sse` and `/messages`: HTTP with SSE, the transport of MCP 2024-11-05, which many hosts still use.
 //!
-//! The client opens a stream, is told in its first event where to post, and gets all answers on the
-//! stream. The session lives as long as the stream.
+//! The client opens a stream. Its first event names the address to post messages to; all responses
+//! arrive on the stream. The session lives as long as the stream.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -26,30 +26,36 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::access::Subject;
-use super::bounds::Holding;
-use super::calls::Counted;
-use super::sessions::Sessions;
-use super::{KEEP_ALIVE, MESSAGES, streamable};
+use super::body::GuardedBody;
+use super::calls::CountedTransport;
+use super::limits::KEEP_ALIVE;
+use super::mcp_sessions::{McpSessions, no_session};
 use crate::mcp::{InitializeFirst, MemoryServer};
 
-/// How many messages of a client wait, before it does.
-const MOST_QUEUED: usize = 16;
-/// How many answers wait to be read. An answer can have a megabyte, and many may not read.
-const MOST_UNREAD: usize = 4;
-/// How long a message may wait to be taken in.
-const TAKEN_WITHIN: Duration = Duration::from_secs(30);
+/// The route of the stream.
+pub(super) const SSE: &str = "/sse";
+/// The route that clients post messages to.
+pub(super) const MESSAGES: &str = "/messages";
 
-/// The older door.
+/// How many messages of a session are queued.
+const MAX_QUEUED: usize = 16;
+/// How many responses of a session may be unread: each can have a megabyte, and many clients may not
+/// read.
+const MAX_UNREAD: usize = 4;
+/// How long a posted message waits for room in the queue.
+const QUEUED_WITHIN: Duration = Duration::from_secs(30);
+
+/// The state of both routes.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct SseTransport {
     server: MemoryServer,
-    sessions: Arc<Sessions>,
-    /// Where what is posted goes, by session.
+    sessions: Arc<McpSessions>,
+    /// The queues of posted messages, by session.
     inboxes: Mutex<HashMap<Arc<str>, mpsc::Sender<ClientJsonRpcMessage>>>,
 }
 
-impl Door {
-    pub fn new(server: MemoryServer, sessions: Arc<Sessions>) -> Arc<Self> {
+impl SseTransport {
+    pub(super) fn new(server: MemoryServer, sessions: Arc<McpSessions>) -> Arc<Self> {
         Arc::new(Self {
             server,
             sessions,
@@ -63,102 +69,107 @@ impl Door {
     }
 }
 
-/// Takes the inbox of a session away and ends it, when its stream is no longer read.
-struct Hanging {
-    door: Arc<Door>,
+/// Ends a session and removes its inbox when its stream is dropped.
+struct OpenStream {
+    transport: Arc<SseTransport>,
     id: Arc<str>,
 }
 
-impl Drop for Hanging {
+impl Drop for OpenStream {
     fn drop(&mut self) {
         let mut inboxes = self
-            .door
+            .transport
             .inboxes
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         inboxes.remove(&self.id);
         drop(inboxes);
-        self.door.sessions.end(&self.id);
+        self.transport.sessions.end(&self.id);
     }
 }
 
-/// `GET /sse`: a new session and its stream.
+/// `GET /sse`: opens a session and its stream.
 pub(super) async fn open(
-    State(door): State<Arc<Door>>,
+    State(transport): State<Arc<SseTransport>>,
     Extension(holder): Extension<Subject>,
 ) -> Response {
     let id = session_id();
-    let Ok(session) = door.sessions.open(Arc::clone(&id), Some(holder.clone())) else {
-        return streamable::no_room();
+    let session = match transport
+        .sessions
+        .open(Arc::clone(&id), Some(holder.clone()))
+    {
+        Ok(session) => session,
+        Err(limit) => return limit.into_response(),
     };
-    // Its own, so that nothing makes room by ending it.
-    let in_use = door.sessions.enter(&id, &holder);
-    let (outbox, answers) = mpsc::channel(MOST_UNREAD);
-    let (inbox, calls) = mpsc::channel(MOST_QUEUED);
-    let over = session.over();
-    door.inboxes
+    // In use as long as its stream: it is not ended to make room.
+    let in_use = transport.sessions.enter(&id, &holder);
+    let (outbox, answers) = mpsc::channel(MAX_UNREAD);
+    let (inbox, calls) = mpsc::channel(MAX_QUEUED);
+    let ended = session.ended();
+    transport
+        .inboxes
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .insert(Arc::clone(&id), inbox);
-    let hanging = Hanging {
-        door: Arc::clone(&door),
+    let stream = OpenStream {
+        transport: Arc::clone(&transport),
         id: Arc::clone(&id),
     };
     let wire = InitializeFirst::new(Wire { outbox, calls }).resumable();
-    let transport = Counted::new(wire, session);
-    let server = door.server.clone();
+    let wire = CountedTransport::new(wire, session);
+    let server = transport.server.clone();
     tokio::spawn(async move {
-        match server.serve(transport).await {
+        match server.serve(wire).await {
             Ok(running) => {
                 if running.waiting().await.is_err() {
-                    tracing::error!("a task of a session died");
+                    tracing::error!("the task of a session panicked");
                 }
             }
-            // Its text can repeat what was sent.
+            // The error's text can repeat the message.
             Err(_) => tracing::debug!("a client left before the handshake"),
         }
     });
     let endpoint = Event::default()
         .event("endpoint")
         .data(format!("{MESSAGES}?sessionId={id}"));
-    let events = stream::once(async { Ok(endpoint) }).chain(events(answers, over));
+    let events = stream::once(async { Ok(endpoint) }).chain(events(answers, ended));
     let response = Sse::new(events)
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
         .into_response();
-    Holding::keep(response, (hanging, in_use))
+    GuardedBody::wrap(response, (stream, in_use))
 }
 
-/// The answers as events, until all are sent that there were when the session was over.
+/// The responses as events, up to the last one that was queued when the session ended.
 fn events(
     answers: mpsc::Receiver<ServerJsonRpcMessage>,
-    over: CancellationToken,
+    ended: CancellationToken,
 ) -> impl Stream<Item = Result<Event, Infallible>> + Send + 'static {
-    stream::unfold((answers, over), |(mut answers, over)| async {
+    stream::unfold((answers, ended), |(mut answers, ended)| async {
         let answer = tokio::select! {
             biased;
             answer = answers.recv() => answer,
-            () = over.cancelled(), if !answers.is_closed() => {
+            () = ended.cancelled(), if !answers.is_closed() => {
                 answers.close();
                 answers.recv().await
             }
         }?;
-        // It is a message because it was made from one; were it none, the stream had to end.
+        // A message always serialises; if one did not, the stream would have to end.
         let event = Event::default().event("message").json_data(answer).ok()?;
-        Some((Ok(event), (answers, over)))
+        Some((Ok(event), (answers, ended)))
     })
 }
 
-/// Where a message belongs.
+/// The query of `/messages`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Address {
-    /// The name that the first event gives it; the one that some clients make of it.
+    /// Under the name in the first event, or the variant that some clients send.
     #[serde(rename = "sessionId", alias = "session_id")]
     session: String,
 }
 
-/// `POST /messages?sessionId=…`: one message of a session. Its answer goes to the stream.
+/// `POST /messages?sessionId=…`: queues one message of a session. Its response goes to the stream.
 pub(super) async fn post(
-    State(door): State<Arc<Door>>,
+    State(transport): State<Arc<SseTransport>>,
     Extension(holder): Extension<Subject>,
     Query(address): Query<Address>,
     parts: Parts,
@@ -167,30 +178,29 @@ pub(super) async fn post(
     if !is_json(&parts.headers) {
         return (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "a message is application/json\n",
+            "a message must be application/json\n",
         )
             .into_response();
     }
-    let session = door
+    let session = transport
         .sessions
         .enter(&address.session, &holder)
-        .zip(door.inbox(&address.session));
+        .zip(transport.inbox(&address.session));
     let Some((_in_use, inbox)) = session else {
-        // Be it over or somebody else's: whoever reconnects gets a new one.
-        return (StatusCode::NOT_FOUND, "there is no such session\n").into_response();
+        return no_session();
     };
     let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
-        return (StatusCode::BAD_REQUEST, "this is no JSON-RPC message\n").into_response();
+        return (StatusCode::BAD_REQUEST, "this is not a JSON-RPC message\n").into_response();
     };
     message.insert_extension(parts);
-    match inbox.send_timeout(message, TAKEN_WITHIN).await {
+    match inbox.send_timeout(message, QUEUED_WITHIN).await {
         Ok(()) => (StatusCode::ACCEPTED, "Accepted").into_response(),
         Err(mpsc::error::SendTimeoutError::Closed(_)) => {
-            (StatusCode::NOT_FOUND, "the session is over\n").into_response()
+            (StatusCode::NOT_FOUND, "the session has ended\n").into_response()
         }
         Err(mpsc::error::SendTimeoutError::Timeout(_)) => (
             StatusCode::SERVICE_UNAVAILABLE,
-            "the session has too much to do; try again\n",
+            "the session has too many messages in its queue; try again\n",
         )
             .into_response(),
     }
@@ -204,7 +214,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// A session's messages, in both directions.
+/// The messages of a session, in both directions.
 struct Wire {
     outbox: mpsc::Sender<ServerJsonRpcMessage>,
     calls: mpsc::Receiver<ClientJsonRpcMessage>,
@@ -222,8 +232,8 @@ impl Transport<RoleServer> for Wire {
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
-        // Whoever does not read is not listened to: each further call would be one more answer that
-        // waits in memory. Places are given in turn, so all answers that wait have theirs before.
+        // Takes no call while responses are unread, since each call adds one to memory. The channel
+        // is fair: responses that wait for room get it first.
         drop(self.outbox.reserve().await.ok()?);
         self.calls.recv().await
     }
@@ -241,7 +251,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn no_call_is_taken_in_before_the_answers_are_read() {
+    async fn no_call_is_taken_before_the_responses_are_read() {
         let (outbox, mut answers) = mpsc::channel(1);
         let (inbox, calls) = mpsc::channel(1);
         let mut wire = Wire { outbox, calls };
@@ -262,6 +272,6 @@ mod tests {
         late.await.unwrap().unwrap();
         assert!(wire.receive().await.is_some());
         drop(answers);
-        assert!(wire.receive().await.is_none(), "nobody is left to read");
+        assert!(wire.receive().await.is_none(), "the client is gone");
     }
 }

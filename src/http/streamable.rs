@@ -1,11 +1,11 @@
-//! `/mcp`: Streamable HTTP, as rmcp speaks it, in every version of the protocol that it knows.
+//! `/mcp`: Streamable HTTP, in every protocol version that rmcp supports.
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Extension, Request, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -22,51 +22,55 @@ use rmcp::transport::streamable_http_server::session::{
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService, WorkerTransport};
 use tokio_util::sync::CancellationToken;
 
-use super::KEEP_ALIVE;
 use super::access::Subject;
-use super::bounds::{Holding, MAX_BODY_BYTES};
-use super::calls::Counted;
-use super::resuming::Answers;
-use super::sessions::{Full, SESSION_ID, Sessions};
+use super::body::GuardedBody;
+use super::calls::CountedTransport;
+use super::limits::{KEEP_ALIVE, MAX_BODY_BYTES};
+use super::mcp_sessions::{McpSessions, SESSION_ID, SessionLimit, no_session};
+use super::replay::ReplayBuffer;
 use crate::mcp::MemoryServer;
 
-/// The header with the version that a client speaks.
+/// The route of Streamable HTTP.
+pub(super) const MCP: &str = "/mcp";
+
+/// The header with the client's protocol version.
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 
 /// rmcp's service with our sessions.
-pub(super) type Service = StreamableHttpService<MemoryServer, Managed>;
+pub(super) type Service = StreamableHttpService<MemoryServer, BoundedSessions>;
 
 /// The service for `/mcp`, until `end`.
 pub(super) fn service(
     server: MemoryServer,
-    sessions: Arc<Sessions>,
+    sessions: Arc<McpSessions>,
     end: CancellationToken,
 ) -> Service {
     let mut inner = LocalSessionManager::default();
-    // A migration is silent for hours, and rmcp would cut it. Ours end when nobody uses them.
+    // rmcp would end a session during a migration, which is silent for hours; `McpSessions` ends
+    // unused sessions.
     inner.session_config.keep_alive = None;
     let config = StreamableHttpServerConfig::default()
         .with_sse_keep_alive(Some(KEEP_ALIVE))
         .with_cancellation_token(end)
         .with_max_request_body_bytes(MAX_BODY_BYTES)
-        // `hosts` has looked at both, for every route.
+        // `host_check` checks both, for every route.
         .disable_allowed_hosts()
         .disable_allowed_origins();
-    let manager = Managed {
+    let manager = BoundedSessions {
         inner,
         sessions,
-        answers: Answers::new(),
+        replay: ReplayBuffer::new(),
     };
     StreamableHttpService::new(move || Ok(server.clone()), Arc::new(manager), config)
 }
 
-/// Answers a call.
+/// Answers a request.
 pub(super) async fn serve(State(service): State<Service>, request: Request) -> Response {
     let method = request.method().clone();
     let answer = async move { service.handle(request).await.map(Body::new) };
     if method != Method::POST {
         let mut answer = answer.await;
-        // rmcp says 202 on the end of a session, which the Python SDK takes for a failure.
+        // rmcp ends a session with 202, which the Python SDK takes for a failure.
         if method == Method::DELETE && answer.status() == StatusCode::ACCEPTED {
             *answer.status_mut() = StatusCode::NO_CONTENT;
         }
@@ -75,32 +79,32 @@ pub(super) async fn serve(State(service): State<Service>, request: Request) -> R
     let mut answer: Answer = Box::pin(answer);
     tokio::select! {
         answer = &mut answer => answer,
-        () = tokio::time::sleep(KEEP_ALIVE) => begun(answer),
+        () = tokio::time::sleep(KEEP_ALIVE) => started(answer),
     }
 }
 
 type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
 
-/// An answer that takes its time. For clients without a session rmcp says nothing, not even a
-/// header, until there is something to say, and whoever stands between would give up: so the stream
-/// is begun, and is kept alive with comments until the answer goes on in it.
-fn begun(answer: Answer) -> Response {
+/// Starts the response to a slow call. For clients without a session rmcp sends nothing, not even
+/// headers, before the first event, so that proxies would give up: comments keep the stream alive
+/// until then.
+fn started(answer: Answer) -> Response {
     enum Stage {
         Waiting(Answer),
-        Going(Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>>),
+        Streaming(Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>>),
     }
     let frames = stream::unfold(Stage::Waiting(answer), |mut stage| async {
         loop {
             stage = match stage {
                 Stage::Waiting(mut answer) => tokio::select! {
-                    answer = &mut answer => Stage::Going(as_events(answer).await),
+                    answer = &mut answer => Stage::Streaming(as_events(answer).await),
                     () = tokio::time::sleep(KEEP_ALIVE) => {
                         return Some((Ok(COMMENT), Stage::Waiting(answer)));
                     }
                 },
-                Stage::Going(mut events) => {
+                Stage::Streaming(mut events) => {
                     let event = events.next().await?;
-                    return Some((event, Stage::Going(events)));
+                    return Some((event, Stage::Streaming(events)));
                 }
             }
         }
@@ -113,10 +117,10 @@ fn begun(answer: Answer) -> Response {
     (headers, Body::from_stream(frames)).into_response()
 }
 
-/// What keeps a stream of events alive (HTML: server-sent events).
+/// A comment keeps a stream of events alive (HTML: server-sent events).
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
-/// An answer as events of a stream that was begun already.
+/// A response as events of a stream that was started already.
 async fn as_events(
     answer: Response,
 ) -> Pin<Box<dyn Stream<Item = Result<Bytes, axum::Error>> + Send>> {
@@ -129,7 +133,7 @@ async fn as_events(
         return Box::pin(body.into_data_stream());
     }
     if !is("application/json") {
-        // The server is stopping: there will be no answer.
+        // The server is stopping: no answer follows.
         return Box::pin(stream::empty());
     }
     match body.collect().await {
@@ -143,9 +147,9 @@ async fn as_events(
     }
 }
 
-/// Lets a session be used only by whoever opened it, and notes who opens one.
+/// Lets only its holder use a session, and sets the holder of a new one.
 pub(super) async fn guard(
-    State(sessions): State<Arc<Sessions>>,
+    State(sessions): State<Arc<McpSessions>>,
     Extension(holder): Extension<Subject>,
     request: Request,
     next: Next,
@@ -154,9 +158,9 @@ pub(super) async fn guard(
     let call = (request.method() == Method::POST).then(|| sessions.calls.token());
     let Some(named) = named else {
         if request.method() == Method::POST && !is_stateless(request.headers()) {
-            // Only an initialization opens a session; everything else is refused anyway.
+            // Only `initialize` opens a session; every other request is refused anyway.
             if !sessions.has_room() {
-                return no_room();
+                return SessionLimit.into_response();
             }
         }
         let response = next.run(request).await;
@@ -172,20 +176,19 @@ pub(super) async fn guard(
         .and_then(|id| sessions.enter(id, &holder));
     match in_use {
         Some(in_use) => keep(next.run(request).await, (in_use, call)),
-        // What MCP tells a client to initialize anew on, be the session over or somebody else's.
-        None => (StatusCode::NOT_FOUND, "there is no such session\n").into_response(),
+        None => no_session(),
     }
 }
 
-/// Keeps `kept` while there is something left to send.
+/// Keeps `kept` until the body is sent.
 fn keep<T: Send + Unpin + 'static>(response: Response, kept: T) -> Response {
     if response.body().is_end_stream() {
         return response;
     }
-    Holding::keep(response, kept)
+    GuardedBody::wrap(response, kept)
 }
 
-/// Whether a client says that it speaks a version without sessions.
+/// Whether the client's protocol version has no sessions.
 fn is_stateless(headers: &HeaderMap) -> bool {
     let version = headers.get(PROTOCOL_VERSION);
     version.is_some_and(|version| {
@@ -193,49 +196,41 @@ fn is_stateless(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The answer to whoever would open one session too many.
-pub(super) fn no_room() -> Response {
-    tracing::warn!("a session was refused: {Full}");
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    (status, [(RETRY_AFTER, "10")], format!("{Full}\n")).into_response()
-}
-
-/// What other methods than ours are answered.
+/// Answers other methods.
 pub(super) async fn no_method() -> Response {
     let allowed = [(ALLOW, "GET, POST, DELETE")];
     (StatusCode::METHOD_NOT_ALLOWED, allowed).into_response()
 }
 
-/// rmcp's sessions, which are ours too: bounded, bound to who opened them, and waited for; answers
-/// wait for clients whose line broke.
-pub(super) struct Managed {
+/// rmcp's sessions, registered in [`McpSessions`] and with responses kept for reconnecting clients.
+pub(super) struct BoundedSessions {
     inner: LocalSessionManager,
-    sessions: Arc<Sessions>,
-    answers: Arc<Answers>,
+    sessions: Arc<McpSessions>,
+    replay: Arc<ReplayBuffer>,
 }
 
-/// What goes wrong with sessions.
+/// Errors of sessions.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ManagedError {
+pub(super) enum SessionError {
     /// There are too many.
     #[error(transparent)]
-    Full(#[from] Full),
+    Limit(#[from] SessionLimit),
     /// rmcp's own.
     #[error(transparent)]
     Local(#[from] LocalSessionManagerError),
 }
 
-impl SessionManager for Managed {
-    type Error = ManagedError;
-    type Transport = Counted<WorkerTransport<LocalSessionWorker>>;
+impl SessionManager for BoundedSessions {
+    type Error = SessionError;
+    type Transport = CountedTransport<WorkerTransport<LocalSessionWorker>>;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
         let (id, transport) = self.inner.create_session().await?;
         match self.sessions.open(Arc::clone(&id), None) {
-            Ok(session) => Ok((id, Counted::new(transport, session))),
-            Err(full) => {
+            Ok(session) => Ok((id, CountedTransport::new(transport, session))),
+            Err(limit) => {
                 self.inner.close_session(&id).await?;
-                Err(full.into())
+                Err(limit.into())
             }
         }
     }
@@ -263,7 +258,7 @@ impl SessionManager for Managed {
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
         let events = self.inner.create_stream(id, message).await?;
-        Ok(self.answers.keeping(Arc::clone(id), events))
+        Ok(self.replay.record(Arc::clone(id), events))
     }
 
     async fn accept_message(
@@ -286,7 +281,7 @@ impl SessionManager for Managed {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        Ok(match self.answers.resume(id, &last_event_id) {
+        Ok(match self.replay.resume(id, &last_event_id) {
             Some(events) => Either::Left(events),
             None => Either::Right(self.inner.resume(id, last_event_id).await?),
         })

@@ -10,7 +10,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Setting, Tls};
 
-/// Why TLS cannot be spoken with these files.
+/// Why TLS cannot be served with the configured files.
 #[derive(Debug, thiserror::Error)]
 #[error("{setting} cannot be used: {problem}")]
 pub struct TlsError {
@@ -27,15 +27,15 @@ impl TlsError {
     }
 }
 
-/// What speaks TLS with these files.
+/// Reads the certificate and the key. Blocks.
 ///
 /// # Errors
-/// [`TlsError`], which names the setting of the file that is wrong.
+/// [`TlsError`], which names the setting of the wrong file.
 pub(super) fn acceptor(files: &Tls) -> Result<TlsAcceptor, TlsError> {
     let chain = certificates(&files.certificate)
         .map_err(|problem| TlsError::new(Setting::TlsCert, problem))?;
     let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|problem| TlsError::new(Setting::TlsKey, in_words(&files.key, problem)))?;
+        .map_err(|problem| TlsError::new(Setting::TlsKey, describe(&files.key, problem)))?;
     let mut config =
         ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -45,7 +45,7 @@ pub(super) fn acceptor(files: &Tls) -> Result<TlsAcceptor, TlsError> {
             .map_err(|problem| match problem {
                 rustls::Error::InconsistentKeys(_) => TlsError::new(
                     Setting::TlsKey,
-                    "it is not the key of the certificate in ZEP_MCP_TLS_CERT",
+                    "the key does not belong to the certificate in ZEP_MCP_TLS_CERT",
                 ),
                 problem => TlsError::new(Setting::TlsCert, problem),
             })?;
@@ -56,18 +56,18 @@ pub(super) fn acceptor(files: &Tls) -> Result<TlsAcceptor, TlsError> {
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain: Vec<_> = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect)
-        .map_err(|problem| in_words(file, problem))?;
+        .map_err(|problem| describe(file, problem))?;
     if chain.is_empty() {
-        return Err(format!("{} holds no PEM certificate", file.display()));
+        return Err(format!("{} contains no PEM certificate", file.display()));
     }
     Ok(chain)
 }
 
-fn in_words(file: &Path, problem: rustls::pki_types::pem::Error) -> String {
+fn describe(file: &Path, problem: rustls::pki_types::pem::Error) -> String {
     use rustls::pki_types::pem::Error;
     let what = match problem {
         Error::Io(error) => error.to_string(),
-        Error::NoItemsFound => "holds nothing of the kind, in PEM".to_owned(),
+        Error::NoItemsFound => "contains no private key in PEM".to_owned(),
         // Its text can repeat the file.
         _ => "is not in PEM".to_owned(),
     };

@@ -1,79 +1,79 @@
-//! What Zep leaves unsaid, as switches with both answers.
+//! Switches for what Zep does not document.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How the embedded Zep behaves where Zep Cloud's behaviour is not documented, and how fast it is.
+/// How the embedded Zep behaves where Zep Cloud's behaviour is not documented, and how fast it
+/// processes.
 ///
-/// The default is what serves best as a memory of its own; the emulator sets each one, by the names
-/// that serde gives them here.
+/// The defaults serve the local backend best. The emulator sets each switch by its serde name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Behavior {
-    /// What `cursor` of a thread's messages means.
+    /// The meaning of `cursor` for a thread's messages.
     pub cursor: CursorMeaning,
-    /// What deleting the episode of a message does to the message.
+    /// What deleting a message's episode does to the message.
     pub episode_deletion: EpisodeDeletion,
-    /// Whether the messages of a draft batch already show in their threads.
+    /// Whether the messages of a draft batch show in their threads.
     pub draft_messages: DraftMessages,
-    /// What PATCH does to the metadata that is already there.
+    /// What PATCH does to existing metadata.
     pub metadata_patch: MetadataPatch,
-    /// The status with which a thread that exists is refused.
+    /// The status for creating a thread that exists.
     pub existing_thread: ExistingThread,
-    /// What the limits on texts count.
+    /// The unit of length limits.
     pub length_counts: LengthCounts,
-    /// How long after their arrival facts, entities and search results appear, and how long a
-    /// batch is in work. Zero: at once.
+    /// The delay from arrival until facts, entities and search results appear, and the duration of
+    /// a batch. Zero: none.
     #[serde(rename = "processing_delay_ms", with = "millis")]
     pub processing_delay: Duration,
 }
 
-/// What `cursor` of a thread's messages means.
+/// The meaning of `cursor` for a thread's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CursorMeaning {
-    /// How many messages stand before the answer.
+    /// How many messages are skipped.
     #[default]
     Offset,
-    /// The number of the page, from 1, each of `limit` messages.
+    /// The page number from 1, for pages of `limit` messages.
     Page,
 }
 
-/// What deleting the episode of a message does to the message.
+/// What deleting a message's episode does to the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EpisodeDeletion {
-    /// It is gone from its thread, too.
+    /// The message is deleted, too.
     #[default]
     RemovesMessage,
-    /// It stays in its thread; only the graph forgets it.
+    /// The message stays in its thread; it is only removed from the graph.
     KeepsMessage,
 }
 
-/// Whether the messages of a draft batch already show in their threads.
+/// Whether the messages of a draft batch show in their threads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DraftMessages {
-    /// They come into their threads when the batch is processed.
+    /// They appear when the batch is processed.
     #[default]
     Hidden,
-    /// They stand in their threads from the moment of adding, unprocessed.
+    /// They appear when they are added, unprocessed.
     Visible,
 }
 
-/// What PATCH does to the metadata that is already there. A key set to null is removed either way.
+/// What PATCH does to existing metadata. Either way, a key set to null is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MetadataPatch {
-    /// Keys that are not named stay (so zep-cloud 3.30.0 says of episodes).
+    /// Keys that are not named stay, as zep-cloud 3.30.0 says of episodes.
     #[default]
     Merges,
-    /// Keys that are not named go.
+    /// Keys that are not named are removed.
     Replaces,
 }
 
-/// The status with which a thread that exists is refused.
+/// The status for creating a thread that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExistingThread {
@@ -96,7 +96,7 @@ impl ExistingThread {
     }
 }
 
-/// What the limits on texts count: Zep says "characters" and not what one is.
+/// The unit of length limits: Zep says "characters" without defining them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LengthCounts {
@@ -108,7 +108,7 @@ pub enum LengthCounts {
 }
 
 impl LengthCounts {
-    /// How long a text is.
+    /// The length of a text in this unit.
     pub fn length(self, text: &str) -> usize {
         match self {
             Self::Chars => text.chars().count(),
@@ -117,20 +117,20 @@ impl LengthCounts {
     }
 }
 
-/// A duration as whole milliseconds.
+/// Serialises a duration as whole milliseconds.
 mod millis {
     use std::time::Duration;
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
         u64::try_from(time.as_millis())
             .unwrap_or(u64::MAX)
             .serialize(to)
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-        // 32 bits are 49 days: longer ones would only overflow times that they are added to.
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        // 32 bits are 49 days: longer delays would overflow timestamps.
         u32::deserialize(from).map(|millis| Duration::from_millis(millis.into()))
     }
 }

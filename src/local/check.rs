@@ -1,44 +1,43 @@
-//! Zep's limits, refused as Zep refuses them. Texts name the field and what it may be, never what
-//! it held.
+//! Zep's limits, and its refusals. Messages name the field and its limit, never the value.
 
 use serde_json::Value;
 
 use super::behavior::LengthCounts;
 use crate::zep::{Error, Metadata, NewEpisode, NewMessage, Owner, Search, limits};
 
-/// 400 with this explanation.
-pub(super) fn invalid(message: impl Into<String>) -> Error {
+/// 400 with this message.
+pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::Invalid {
         status: 400,
         message: message.into(),
     }
 }
 
-/// 404 with this explanation.
-pub(super) fn not_found(what: &str) -> Error {
+/// 404 for this kind of thing.
+pub(crate) fn not_found(what: &str) -> Error {
     Error::NotFound {
         message: format!("{what} not found"),
     }
 }
 
 /// 404 for an owner.
-pub(super) fn no_owner(owner: &Owner) -> Error {
+pub(crate) fn no_owner(owner: &Owner) -> Error {
     not_found(match owner {
         Owner::User(_) => "user",
         Owner::Graph(_) => "graph",
     })
 }
 
-/// It exists, or its state does not allow this.
-pub(super) fn conflict(status: u16, message: impl Into<String>) -> Error {
+/// It exists already, or its state does not allow the call.
+pub(crate) fn conflict(status: u16, message: impl Into<String>) -> Error {
     Error::Conflict {
         status,
         message: message.into(),
     }
 }
 
-/// 1 to 30 messages, each acceptable.
-pub(super) fn messages(messages: &[NewMessage], counts: LengthCounts) -> Result<(), Error> {
+/// Checks 1 to 30 messages.
+pub(crate) fn messages(messages: &[NewMessage], counts: LengthCounts) -> Result<(), Error> {
     if messages.is_empty() {
         return Err(invalid("messages: at least one message is required"));
     }
@@ -55,8 +54,8 @@ pub(super) fn messages(messages: &[NewMessage], counts: LengthCounts) -> Result<
         .try_for_each(|(index, one)| message(&format!("messages[{index}]"), one, counts))
 }
 
-/// A message, under the name it came in.
-pub(super) fn message(
+/// Checks a message; `field` is its place in the request.
+pub(crate) fn message(
     field: &str,
     message: &NewMessage,
     counts: LengthCounts,
@@ -73,14 +72,14 @@ pub(super) fn message(
     metadata(&format!("{field}.metadata"), &message.metadata)
 }
 
-/// An episode.
-pub(super) fn episode(episode: &NewEpisode, counts: LengthCounts) -> Result<(), Error> {
+/// Checks an episode.
+pub(crate) fn episode(episode: &NewEpisode, counts: LengthCounts) -> Result<(), Error> {
     text("data", &episode.data, limits::EPISODE_CHARS, counts)?;
     metadata("metadata", &episode.metadata)
 }
 
-/// At most 10 flat keys.
-pub(super) fn metadata(field: &str, metadata: &Metadata) -> Result<(), Error> {
+/// Checks metadata: at most 10 keys, with flat values.
+pub(crate) fn metadata(field: &str, metadata: &Metadata) -> Result<(), Error> {
     if metadata.len() > limits::METADATA_KEYS {
         return Err(invalid(format!(
             "{field}: at most {} keys are allowed, got {}",
@@ -110,8 +109,8 @@ fn is_scalar(value: &Value) -> bool {
     matches!(value, Value::String(_) | Value::Number(_) | Value::Bool(_))
 }
 
-/// A search's query and limit.
-pub(super) fn search(search: &Search, counts: LengthCounts) -> Result<(), Error> {
+/// Checks a search's query and limit.
+pub(crate) fn search(search: &Search, counts: LengthCounts) -> Result<(), Error> {
     text("query", &search.query, limits::QUERY_CHARS, counts)?;
     match search.limit {
         Some(limit) if limit == 0 || limit > limits::SEARCH_RESULTS => Err(invalid(format!(
@@ -122,8 +121,19 @@ pub(super) fn search(search: &Search, counts: LengthCounts) -> Result<(), Error>
     }
 }
 
-/// Neither blank nor too long.
-pub(super) fn text(
+/// Checks the length of a list in a filter: at most 256 entries.
+pub(crate) fn filter_entries(field: &str, entries: usize) -> Result<(), Error> {
+    if entries > limits::FILTER_UUIDS {
+        return Err(invalid(format!(
+            "{field}: at most {} entries are allowed, got {entries}",
+            limits::FILTER_UUIDS
+        )));
+    }
+    Ok(())
+}
+
+/// Checks that a text is neither blank nor too long.
+pub(crate) fn text(
     field: &str,
     value: &str,
     max: usize,

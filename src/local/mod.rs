@@ -1,42 +1,42 @@
 //! The embedded Zep: the port over one SQLite file, without a network.
 //!
-//! It keeps the port's contract as Zep Cloud does: owners, limits, order, cascades, counts, and
-//! the same refusals. What Zep's extraction does, it does plainly: each episode is its own fact, at
-//! once. Where Zep's behaviour is not documented, [`Behavior`] has both answers.
+//! It keeps the port's contract as Zep Cloud does: owners, limits, order, cascades, counts, and the
+//! same refusals. It extracts nothing: each episode is its own fact, at once. Where Zep's behaviour
+//! is not documented, [`Behavior`] has a switch.
 //!
-//! The file is opened on first use and may be used by several processes at once. A write is there
-//! whole or not at all, and what was answered survives the death of the process and of the power.
+//! The file is opened on first use and may be used by several processes at once. A write is stored
+//! whole or not at all, and what was confirmed survives a crash and a power cut.
+//!
+//! Arrows only point down this list:
+//!
+//! - `port`: implements the port; each call is one transaction. `http_api`: the calls of Zep's HTTP
+//!   API that the port does not have.
+//! - `search`, `listing`, `batches`: operations over several tables; `row_filter` and
+//!   `metadata_filter` serve the first two.
+//! - `tables`: one file per table.
+//! - `sqlite`: the file, its layout, and transactions on a blocking thread.
+//! - `query`, `check`, `words`, `uuids`, `timestamps`, `behavior`: parameters, limits, values.
 
 mod batches;
 mod behavior;
 mod check;
-mod draft;
-mod entities;
-mod episodes;
-mod facts;
-mod filter;
-mod graphs;
-mod ids;
-mod index;
+mod http_api;
 mod listing;
-mod owners;
+mod metadata_filter;
 mod port;
-mod progress;
 mod query;
-mod ranking;
-mod rows;
-mod schema;
+mod row_filter;
 mod search;
-mod store;
-mod threads;
-mod time;
-mod users;
+mod sqlite;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod timestamps;
+mod uuids;
 mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use jiff::Timestamp;
 
 pub use behavior::{
     Behavior, CursorMeaning, DraftMessages, EpisodeDeletion, ExistingThread, LengthCounts,
@@ -44,322 +44,47 @@ pub use behavior::{
 };
 pub use query::{
     CursorPage, DateFilter, Direction, Filters, Listing, MetadataCondition, MetadataFilter,
-    OrderBy, PageNumber,
+    NumberedPage, OrderBy, PageNumber,
 };
-pub use threads::{DEFAULT_MESSAGES, ThreadOrder};
-pub use users::UserOrder;
+pub use tables::messages::DEFAULT_MESSAGES;
+pub use tables::threads::ThreadOrder;
+pub use tables::users::UserOrder;
 
-use crate::zep::{
-    AddedMessages, Batch, BatchItemPage, BatchItemStatus, BatchPage, BatchStatus, Entity, Episode,
-    Error, Fact, Found, GraphPage, Message, MessagePage, Metadata, NewMessage, Owner, Result, Role,
-    Search, ThreadId, ThreadPage, UserId, UserPage, Uuid,
-};
-use store::Store;
+use crate::zep::{Error, Result};
+use sqlite::Store;
 
 /// The embedded Zep over one file. Cheap to clone; clones share its connections.
 ///
-/// Beside the port it has what Zep's HTTP API has and the port does not need.
+/// Besides the port it has the calls of Zep's HTTP API that the port does not need.
 #[derive(Debug, Clone)]
 pub struct LocalZep {
     store: Arc<Store>,
 }
 
 impl LocalZep {
-    /// The embedded Zep over this file, which is opened, and made if there is none, on first use.
+    /// The embedded Zep over this file, which is opened, or created, on first use.
     ///
     /// # Errors
-    /// [`Error::Storage`] if the path cannot be one. Whether the file can be used is seen on first
-    /// use, for instance by [`project`](crate::zep::Accounts::project).
+    /// [`Error::Storage`] if the path is not valid. A file that cannot be used fails the first call,
+    /// for instance [`project`](crate::zep::Accounts::project).
     pub fn open(path: &Path, behavior: Behavior) -> Result<Self> {
-        // A later change of the working directory must not lead to another file.
+        // A later change of the working directory must not select another file.
         let path: PathBuf = std::path::absolute(path).map_err(|error| Error::Storage {
             path: path.display().to_string(),
             message: format!("it is not a path ({error})"),
         })?;
         Ok(Self {
-            store: Arc::new(Store::new(path, behavior)),
+            store: Arc::new(Store::new(path, behavior, batches::settle_due)),
         })
     }
 
-    /// How it behaves now.
+    /// The current behaviour.
     pub fn behavior(&self) -> Behavior {
         self.store.behavior()
     }
 
-    /// Behaves so from the next call on.
+    /// Sets the behaviour from the next call on.
     pub fn set_behavior(&self, behavior: Behavior) {
         self.store.set_behavior(behavior);
-    }
-
-    /// A page of users, in this order.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub async fn list_users_by(
-        &self,
-        page: PageNumber,
-        order: UserOrder,
-        direction: Direction,
-    ) -> Result<UserPage> {
-        self.store
-            .read(move |w| users::list(w, page, order, direction))
-            .await
-    }
-
-    /// A page of threads, in this order.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub async fn list_threads_by(
-        &self,
-        page: PageNumber,
-        order: ThreadOrder,
-        direction: Direction,
-    ) -> Result<ThreadPage> {
-        self.store
-            .read(move |w| threads::list(w, page, order, direction))
-            .await
-    }
-
-    /// A page of graphs.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub async fn list_graphs(&self, page: PageNumber) -> Result<GraphPage> {
-        self.store.read(move |w| graphs::list(w, page)).await
-    }
-
-    /// A page of an owner's episodes, messages included.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such an owner, [`Error::Invalid`] for a cursor of another listing
-    /// or filters that cannot be understood, [`Error::Storage`].
-    pub async fn list_episodes(
-        &self,
-        owner: &Owner,
-        listing: &Listing,
-    ) -> Result<CursorPage<Episode>> {
-        let (owner, listing) = (owner.clone(), listing.clone());
-        self.store
-            .read(move |w| listing::episodes(w, &owner, &listing))
-            .await
-    }
-
-    /// A page of an owner's facts.
-    ///
-    /// # Errors
-    /// As [`list_episodes`](Self::list_episodes).
-    pub async fn list_facts(&self, owner: &Owner, listing: &Listing) -> Result<CursorPage<Fact>> {
-        let (owner, listing) = (owner.clone(), listing.clone());
-        self.store
-            .read(move |w| listing::facts(w, &owner, &listing))
-            .await
-    }
-
-    /// Searches a graph with filters, instead of [`Search::from_episodes`].
-    ///
-    /// # Errors
-    /// As [`search`](crate::zep::Graphs::search), [`Error::Invalid`] for filters that cannot be
-    /// understood.
-    pub async fn search_filtered(
-        &self,
-        owner: &Owner,
-        search: &Search,
-        filters: &Filters,
-    ) -> Result<Found> {
-        let (owner, search, filters) = (owner.clone(), search.clone(), filters.clone());
-        self.store
-            .read(move |w| search::search(w, &owner, &search, &filters))
-            .await
-    }
-
-    /// A page of batches, newest first, of one status or of all.
-    ///
-    /// # Errors
-    /// [`Error::Storage`].
-    pub async fn list_batches(
-        &self,
-        status: Option<BatchStatus>,
-        limit: Option<u32>,
-        cursor: Option<u64>,
-    ) -> Result<BatchPage> {
-        self.store
-            .read(move |w| batches::list(w, status, limit, cursor))
-            .await
-    }
-
-    /// A page of a batch's items, of one status or of all, in the order added.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such a batch, [`Error::Storage`].
-    pub async fn list_batch_items(
-        &self,
-        batch: &str,
-        status: Option<BatchItemStatus>,
-        limit: Option<u32>,
-        cursor: Option<u64>,
-    ) -> Result<BatchItemPage> {
-        let batch = batch.to_owned();
-        self.store
-            .read(move |w| batches::items(w, &batch, status, limit, cursor))
-            .await
-    }
-
-    /// Messages of a thread as Zep's HTTP API asks for them: `limit` ([`DEFAULT_MESSAGES`] if
-    /// absent) messages behind `cursor` (see [`CursorMeaning`]), or the `lastn` newest, which
-    /// overrides both. Oldest first either way.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such a thread, [`Error::Storage`].
-    pub async fn messages_raw(
-        &self,
-        thread: &ThreadId,
-        limit: Option<u32>,
-        cursor: Option<u64>,
-        lastn: Option<u32>,
-    ) -> Result<MessagePage> {
-        let thread = thread.clone();
-        self.store
-            .read(move |w| threads::messages_raw(w, &thread, limit, cursor, lastn))
-            .await
-    }
-
-    /// Adds messages and draws no facts from those of these roles (zep-cloud 3.30.0,
-    /// `thread.add_messages`, `ignore_roles`). Otherwise as
-    /// [`add_messages`](crate::zep::Threads::add_messages).
-    ///
-    /// # Errors
-    /// As [`add_messages`](crate::zep::Threads::add_messages).
-    pub async fn add_messages_ignoring(
-        &self,
-        thread: &ThreadId,
-        messages: &[NewMessage],
-        ignored: &[Role],
-    ) -> Result<AddedMessages> {
-        let (thread, ignored) = (thread.clone(), ignored.to_vec());
-        let messages: Vec<NewMessage> = messages
-            .iter()
-            .map(NewMessage::with_mark_in_metadata)
-            .collect();
-        self.store
-            .write(move |w| threads::add_messages(w, &thread, &messages, &ignored))
-            .await
-    }
-
-    /// Opens a draft from whose messages of these roles no facts will be drawn (zep-cloud 3.30.0,
-    /// `batch.create`, `ignore_roles`). Otherwise as
-    /// [`create_batch`](crate::zep::Batches::create_batch).
-    ///
-    /// # Errors
-    /// As [`create_batch`](crate::zep::Batches::create_batch).
-    pub async fn create_batch_ignoring(
-        &self,
-        metadata: &Metadata,
-        ignored: &[Role],
-    ) -> Result<Batch> {
-        let (metadata, ignored) = (metadata.clone(), ignored.to_vec());
-        self.store
-            .write(move |w| batches::create(w, &metadata, &ignored))
-            .await
-    }
-
-    /// Changes a message's metadata as PATCH does: by [`MetadataPatch`], a key set to null goes.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such a message, [`Error::Invalid`] if the result has more than
-    /// 10 keys or a value that is not flat, [`Error::Storage`].
-    pub async fn patch_message_metadata(
-        &self,
-        message: &Uuid,
-        patch: &Metadata,
-    ) -> Result<Message> {
-        let (message, patch) = (message.clone(), patch.clone());
-        self.store
-            .write(move |w| threads::patch_metadata(w, &message, &patch))
-            .await
-    }
-
-    /// Changes an episode's metadata as PATCH does: by [`MetadataPatch`], a key set to null goes.
-    ///
-    /// # Errors
-    /// As [`patch_message_metadata`](Self::patch_message_metadata).
-    pub async fn patch_episode_metadata(
-        &self,
-        episode: &Uuid,
-        patch: &Metadata,
-    ) -> Result<Episode> {
-        let (episode, patch) = (episode.clone(), patch.clone());
-        self.store
-            .write(move |w| episodes::patch_metadata(w, &episode, &patch))
-            .await
-    }
-
-    /// The last `lastn` episodes to arrive in a graph, in the order of their arrival.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such an owner, [`Error::Storage`].
-    pub async fn last_episodes(&self, owner: &Owner, lastn: u32) -> Result<Vec<Episode>> {
-        let owner = owner.clone();
-        self.store
-            .read(move |w| episodes::last(w, &owner, lastn))
-            .await
-    }
-
-    /// The episodes of a thread, in the order of their arrival.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such a thread, [`Error::Storage`].
-    pub async fn thread_episodes(&self, thread: &ThreadId) -> Result<Vec<Episode>> {
-        let thread = thread.clone();
-        self.store
-            .read(move |w| episodes::of_thread(w, &thread))
-            .await
-    }
-
-    /// A page of the entities of a graph: the owner, and who speaks in it. Filters are not used.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such an owner, [`Error::Invalid`] for a cursor of another
-    /// listing, [`Error::Storage`].
-    pub async fn list_nodes(&self, owner: &Owner, listing: &Listing) -> Result<CursorPage<Entity>> {
-        let (owner, listing) = (owner.clone(), listing.clone());
-        self.store
-            .read(move |w| entities::list(w, &owner, &listing))
-            .await
-    }
-
-    /// An entity.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Storage`].
-    pub async fn node(&self, node: &Uuid) -> Result<Entity> {
-        let node = node.clone();
-        self.store.read(move |w| entities::get(w, &node)).await
-    }
-
-    /// A user's own entity.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such a user, [`Error::Storage`].
-    pub async fn user_node(&self, user: &UserId) -> Result<Entity> {
-        let user = user.clone();
-        self.store.read(move |w| entities::of_user(w, &user)).await
-    }
-
-    /// Says since when a fact is no longer true, and when that was learned, to the microsecond.
-    /// `None` leaves either as it is.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] without such a fact, [`Error::Storage`].
-    pub async fn set_fact_validity(
-        &self,
-        fact: &Uuid,
-        invalid_at: Option<Timestamp>,
-        expired_at: Option<Timestamp>,
-    ) -> Result<Fact> {
-        let fact = fact.clone();
-        self.store
-            .write(move |w| facts::set_validity(w, &fact, invalid_at, expired_at))
-            .await
     }
 }

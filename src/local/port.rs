@@ -3,15 +3,10 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use uuid::Uuid as Raw;
 
 use super::query::{Direction, Filters, Listing, OrderBy, PageNumber};
-use super::rows::uuid;
-use super::store::{Step, Work};
-use super::{
-    LocalZep, ThreadOrder, UserOrder, batches, check, episodes, facts, graphs, ids, listing,
-    search, threads, time, users,
-};
+use super::tables::{episodes, facts, graphs, messages, project, threads, users};
+use super::{LocalZep, ThreadOrder, UserOrder, batches, check, listing, search};
 use crate::zep::{
     Accounts, AddedMessages, Batch, BatchItem, BatchItemState, BatchItemStatus, BatchStatus,
     Batches, Episode, Fact, FactPatch, Found, Graph, GraphId, Graphs, Message, MessagePage,
@@ -32,7 +27,7 @@ impl Zep for LocalZep {
 #[async_trait]
 impl Accounts for LocalZep {
     async fn project(&self) -> Result<Project> {
-        self.store.read(project).await
+        self.store.read(project::get).await
     }
 
     async fn add_user(&self, user: &NewUser) -> Result<User> {
@@ -58,7 +53,7 @@ impl Accounts for LocalZep {
             let page = self
                 .list_users_by(page, UserOrder::CreatedAt, Direction::Asc)
                 .await?;
-            Ok((page.users, page.total_count))
+            Ok((page.items, Some(page.total_count)))
         })
     }
 
@@ -88,7 +83,7 @@ impl Threads for LocalZep {
             let page = self
                 .list_threads_by(page, ThreadOrder::CreatedAt, Direction::Asc)
                 .await?;
-            Ok((page.threads, page.total_count))
+            Ok((page.items, Some(page.total_count)))
         })
     }
 
@@ -100,7 +95,7 @@ impl Threads for LocalZep {
     async fn messages(&self, thread: &ThreadId, window: &Window) -> Result<MessagePage> {
         let (thread, window) = (thread.clone(), window.clone());
         self.store
-            .read(move |w| threads::messages(w, &thread, &window))
+            .read(move |w| messages::list(w, &thread, &window))
             .await
     }
 
@@ -121,7 +116,7 @@ impl Threads for LocalZep {
         let message = message.clone();
         let metadata = RecordMark::encode(mark, metadata);
         self.store
-            .write(move |w| threads::set_metadata(w, &message, &metadata))
+            .write(move |w| messages::set_metadata(w, &message, &metadata))
             .await
     }
 
@@ -134,9 +129,7 @@ impl Threads for LocalZep {
 
     async fn all_messages(&self, thread: &ThreadId) -> Result<MessagePage> {
         let thread = thread.clone();
-        self.store
-            .read(move |w| threads::all_messages(w, &thread))
-            .await
+        self.store.read(move |w| messages::all(w, &thread)).await
     }
 
     async fn find_messages(
@@ -146,7 +139,7 @@ impl Threads for LocalZep {
     ) -> Result<Vec<Message>> {
         let (thread, records) = (thread.clone(), records.clone());
         self.store
-            .read(move |w| threads::find_records(w, &thread, &records))
+            .read(move |w| messages::find_records(w, &thread, &records))
             .await
     }
 }
@@ -168,7 +161,7 @@ impl Graphs for LocalZep {
     fn graphs(&self) -> Pages<'_, Graph> {
         Pages::by_number(PAGE, move |number| async move {
             let page = self.list_graphs(PageNumber { number, size: PAGE }).await?;
-            Ok((page.graphs, page.total_count))
+            Ok((page.items, Some(page.total_count)))
         })
     }
 
@@ -287,7 +280,7 @@ impl Batches for LocalZep {
     fn batches(&self, status: Option<BatchStatus>) -> Pages<'_, Batch> {
         Pages::by_cursor(move |cursor| async move {
             let page = self.list_batches(status, None, cursor).await?;
-            Ok((page.batches, page.next_cursor))
+            Ok((page.items, page.next_cursor))
         })
     }
 
@@ -359,17 +352,4 @@ fn with_mark_in_metadata(item: &BatchItem) -> BatchItem {
             BatchItem::Episode(owner.clone(), episode.with_mark_in_metadata())
         }
     }
-}
-
-/// The file itself is the project.
-fn project(w: &Work<'_>) -> Step<Project> {
-    let (id, created_at): (Raw, i64) =
-        w.tx.query_row("SELECT uuid, created_at FROM store", [], |row| {
-            Ok((uuid(row, 0)?, row.get(1)?))
-        })?;
-    Ok(Project {
-        uuid: Some(ids::shown(id)),
-        name: Some("local".into()),
-        created_at: time::at(created_at),
-    })
 }

@@ -1,5 +1,5 @@
-//! What Zep's HTTP API lets a client ask of lists and searches beyond the port: numbered pages,
-//! orders, cursors and filters (generation 3).
+//! Parameters of Zep's HTTP API (generation 3) that the port does not have: numbered pages, orders,
+//! cursors and filters.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -11,15 +11,15 @@ use crate::zep::Uuid;
 pub struct PageNumber {
     /// From 1.
     pub number: u32,
-    /// Items on it.
+    /// Items per page.
     pub size: u32,
 }
 
-/// By what a listing of facts or episodes is ordered.
+/// The order of a listing of facts or episodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderBy {
-    /// By Zep's id.
+    /// By UUID.
     Uuid,
     /// By the time of the event, not of receipt.
     CreatedAt,
@@ -35,16 +35,25 @@ pub enum Direction {
     Desc,
 }
 
-/// One page of a listing.
+/// One page of a numbered listing.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CursorPage<T> {
+pub struct NumberedPage<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Asks for the next page; `None` on the last one.
-    pub next_cursor: Option<String>,
+    /// How many items the whole listing has.
+    pub total_count: u64,
 }
 
-/// Which page of which facts or episodes to list, as Zep takes it in the body.
+/// One page of a listing whose pages are linked by cursors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CursorPage<T, C = String> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The cursor of the next page; `None` on the last one.
+    pub next_cursor: Option<C>,
+}
+
+/// The body of a listing of facts or episodes.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Listing {
@@ -52,29 +61,29 @@ pub struct Listing {
     pub limit: Option<u32>,
     /// The previous page's [`CursorPage::next_cursor`].
     pub cursor: Option<String>,
-    /// Left out, Zep orders by uuid.
+    /// By UUID, if absent.
     pub order_by: Option<OrderBy>,
-    /// Left out, Zep lists downwards.
+    /// Descending, if absent.
     pub direction: Option<Direction>,
-    /// Facts only: which ones.
+    /// Facts only.
     pub filters: Option<Filters>,
     /// Episodes only: these episodes, and those that mention these entities. At most 256.
     pub mentioned_node_uuids: Option<Vec<Uuid>>,
-    /// Episodes only: those with such metadata. Experimental in Zep.
+    /// Episodes only: those with matching metadata. Experimental in Zep.
     pub episode_metadata_filters: Option<MetadataFilter>,
 }
 
-/// Restrictions on facts and entities (zep-cloud 3.30.0, `SearchFilters`). Lists hold at most 256.
+/// Filters of facts and entities (zep-cloud 3.30.0, `SearchFilters`). Lists hold at most 256.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Filters {
     /// Only these facts.
     pub edge_uuids: Option<Vec<Uuid>>,
-    /// Only what was drawn from these episodes.
+    /// Only facts and entities of these episodes.
     pub episode_uuids: Option<Vec<Uuid>>,
-    /// By time of creation: any of the lists, all conditions of a list.
+    /// By creation time: any of the lists, with all its conditions.
     pub created_at: Option<Vec<Vec<DateFilter>>>,
-    /// Only what was drawn from episodes with such metadata. Experimental in Zep.
+    /// Only facts and entities of episodes with matching metadata. Experimental in Zep.
     pub episode_metadata_filters: Option<MetadataFilter>,
 }
 
@@ -83,12 +92,12 @@ pub struct Filters {
 pub struct DateFilter {
     /// `=`, `<>`, `>`, `<`, `>=`, `<=`, `IS NULL`, `IS NOT NULL`.
     pub comparison_operator: String,
-    /// What to compare with.
+    /// The time to compare with.
     #[serde(default)]
     pub date: Option<String>,
 }
 
-/// A condition on episodes' metadata, made of conditions on single keys.
+/// A filter of episodes by metadata.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct MetadataFilter {
     /// `and` or `or`.
@@ -97,7 +106,7 @@ pub struct MetadataFilter {
     /// Conditions on single keys.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub filters: Vec<MetadataCondition>,
-    /// Conditions within the condition.
+    /// Nested filters.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub groups: Vec<MetadataFilter>,
 }
@@ -109,7 +118,7 @@ pub struct MetadataCondition {
     pub comparison_operator: String,
     /// The key.
     pub property_name: String,
-    /// What to compare with; absent for the two `NULL` operators.
+    /// The value to compare with; absent for the two `NULL` operators.
     #[serde(default)]
     pub property_value: Value,
 }

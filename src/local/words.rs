@@ -1,9 +1,9 @@
-//! Text as words, for the index and for questions.
+//! Splits text into words, for the index and for questions.
 
 use unicode_segmentation::UnicodeSegmentation;
 
-/// English words that say nothing about what is asked. They are indexed all the same: a question of
-/// nothing else still finds something.
+/// English stop words. They are indexed all the same, so that a question of stop words alone finds
+/// something.
 const STOP_WORDS: [&str; 127] = [
     "a", "about", "above", "after", "again", "against", "all", "am", "an", "and", "any", "are",
     "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but",
@@ -18,22 +18,22 @@ const STOP_WORDS: [&str; 127] = [
     "who", "why", "will", "with", "would", "you", "your",
 ];
 
-/// The most words of one question that are looked up: more than fit into 400 characters of prose.
+/// How many words of a question are looked up at most: more than fit into 400 characters of prose.
 const QUESTION_WORDS: usize = 64;
 
 /// The words of a text in lower case.
 ///
-/// Split as Unicode says (UAX #29), so that Chinese and Japanese come apart without spaces, and
-/// then wherever SQLite's `unicode61` would split, so that it never sees two words in one.
-pub(super) fn words(text: &str) -> impl Iterator<Item = String> {
+/// Split by UAX #29, which also splits Chinese and Japanese, and then wherever SQLite's `unicode61`
+/// splits, so that it never finds two words in one.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {
     text.unicode_words()
         .flat_map(|piece| piece.split(|c| !is_word_char(c)))
         .filter(|word| !word.is_empty())
         .map(str::to_lowercase)
 }
 
-/// Letters, digits and combining accents. Circled and squared letters count as letters in Unicode,
-/// but not for `unicode61`.
+/// Letters, digits and combining accents. Circled and squared letters are letters for Unicode, but
+/// not for `unicode61`.
 fn is_word_char(c: char) -> bool {
     match c {
         '\u{300}'..='\u{36f}' => true,
@@ -46,8 +46,8 @@ fn is_stop_word(word: &str) -> bool {
     STOP_WORDS.binary_search(&word).is_ok()
 }
 
-/// The different words of a question, without those that say nothing unless there are no others.
-pub(super) fn question(text: &str) -> Vec<String> {
+/// The distinct words of a question without its stop words, unless it has no others.
+pub(crate) fn question(text: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for word in words(text) {
         if !all.contains(&word) {
@@ -57,8 +57,8 @@ pub(super) fn question(text: &str) -> Vec<String> {
             break;
         }
     }
-    let telling: Vec<String> = all.iter().filter(|w| !is_stop_word(w)).cloned().collect();
-    let mut chosen = if telling.is_empty() { all } else { telling };
+    let content: Vec<String> = all.iter().filter(|w| !is_stop_word(w)).cloned().collect();
+    let mut chosen = if content.is_empty() { all } else { content };
     chosen.truncate(QUESTION_WORDS);
     chosen
 }
@@ -68,12 +68,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_stop_words_can_be_looked_up_by_halving() {
+    fn the_stop_words_are_sorted_for_binary_search() {
         assert!(STOP_WORDS.is_sorted());
     }
 
     #[test]
-    fn text_comes_apart_into_words_in_any_script() {
+    fn text_of_any_script_is_split_into_words() {
         let split = |text: &str| words(text).collect::<Vec<_>>();
         assert_eq!(
             split("Don't e-mail me_at 3.14!"),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_question_keeps_its_telling_words_and_one_of_each() {
+    fn a_question_keeps_each_content_word_once() {
         assert_eq!(
             question("What is the tea that the TEA lover likes?"),
             ["tea", "lover", "likes"]

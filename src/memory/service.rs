@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use moka::sync::Cache;
 use tokio_util::task::TaskTracker;
 
+use crate::cache::Cache;
 use crate::memory::{
     Result,
     access::{Caller, Right},
@@ -66,14 +66,8 @@ impl MemoryService {
                 imports: Locks::default(),
                 changes: Locks::default(),
                 shown: Cache::new(KEPT_OWNERS),
-                replaced: Cache::builder()
-                    .max_capacity(KEPT_OWNERS)
-                    .time_to_live(REPLACED_FOR)
-                    .build(),
-                lists: Cache::builder()
-                    .max_capacity(KEPT_LISTS)
-                    .time_to_live(LIST_KEPT_FOR)
-                    .build(),
+                replaced: Cache::new(KEPT_OWNERS).expiring(REPLACED_FOR),
+                lists: Cache::new(KEPT_LISTS).expiring(LIST_KEPT_FOR),
                 told: Cache::new(KEPT_OWNERS),
                 writes: TaskTracker::new(),
                 default_user,

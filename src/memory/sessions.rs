@@ -2,8 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use moka::sync::Cache;
-
+use crate::cache::Cache;
 use crate::memory::{
     Error, Result,
     model::{SessionId, UserId},
@@ -67,14 +66,8 @@ enum Thread {
 impl Sessions {
     pub(crate) fn new() -> Self {
         Self {
-            resolved: Cache::builder()
-                .max_capacity(KEPT_SESSIONS)
-                .time_to_live(BELIEVED_FOR)
-                .build(),
-            owners: Cache::builder()
-                .max_capacity(KEPT_SESSIONS)
-                .time_to_live(BELIEVED_FOR)
-                .build(),
+            resolved: Cache::new(KEPT_SESSIONS).expiring(BELIEVED_FOR),
+            owners: Cache::new(KEPT_SESSIONS).expiring(BELIEVED_FOR),
             writers: Locks::default(),
         }
     }
@@ -175,12 +168,12 @@ impl Sessions {
 
     /// Forgets the thread of a session.
     pub(crate) fn forget(&self, user: &UserId, session: &SessionId) {
-        self.resolved.invalidate(&(user.clone(), session.clone()));
+        self.resolved.remove(&(user.clone(), session.clone()));
     }
 
     /// Forgets the threads of all sessions.
     pub(crate) fn forget_all(&self) {
-        self.resolved.invalidate_all();
+        self.resolved.clear();
     }
 
     /// The lock that writers to this thread hold, so that records do not interleave.

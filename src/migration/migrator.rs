@@ -14,12 +14,10 @@ use super::report::{Report, Trouble};
 use super::validate::{CheckName, Comparison, Stopped, Validation};
 use super::write::Run;
 use super::{MAX_LISTED, Request, Selection, lock};
+use crate::memory::access::Caller;
 use crate::memory::mapping::RoleMap;
+use crate::memory::model::{SessionId, UserId};
 use crate::memory::{self, MemoryService};
-use crate::memory::{
-    access::Caller,
-    model::{SessionId, UserId},
-};
 use crate::sources::{Export, MEM0, Nothing, SNAPSHOTS, Source, SourceUser};
 use crate::zep;
 

@@ -12,55 +12,9 @@
 //! - [`Report`], [`Validation`]: what happened, in ids, fields and counts, never in content.
 //!
 //! The plan and the comparison block, and so run on threads that may block.
-//!
-//! # Example
-//!
-//! What the guide calls programmatic migration:
-//!
-//! ```
-//! use std::sync::Arc;
-//! use serde_json::json;
-//! use zep_mcp_server::local::{Behavior, LocalZep};
-//! use zep_mcp_server::memory::{MemoryService, model::{SessionId, UserId}};
-//! use zep_mcp_server::migration::{Migrator, Request, Selection};
-//! use zep_mcp_server::sources::{Export, SourceUser};
-//!
-//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-//! # runtime.block_on(async {
-//! # let directory = tempfile::tempdir()?;
-//! # let path = directory.path().join("memory.db");
-//! let zep = Arc::new(LocalZep::open(&path, Behavior::default())?);
-//! let migrator = Migrator::new(MemoryService::new(zep, UserId::new("nobody")?));
-//!
-//! let jane = UserId::new("user-123")?;
-//! migrator.migrate_user(SourceUser {
-//!     id: "user-123".into(),
-//!     name: Some("Jane Doe".into()),
-//!     email: Some("jane@example.com".into()),
-//!     role: Some("user".into()), // the guide's table makes it `patient`
-//!     ..SourceUser::default()
-//! }).await?;
-//!
-//! let session = SessionId::new("session-456")?;
-//! let turns = json!([
-//!     {"role": "user", "content": "I've been feeling anxious", "timestamp": "2024-05-01T10:00:00Z"},
-//!     {"role": "therapist", "content": "Tell me more about that..."},
-//! ]);
-//! let moved = migrator.migrate_conversation_history(&jane, &session, &turns).await?;
-//! assert!(moved.success && moved.messages == 2);
-//! migrator.migrate_memory_snapshot(&jane, &session, "insights", &json!({"emotions": ["calm"]})).await?;
-//!
-//! let source = json!({"id": "user-123", "sessions": [{"id": "session-456", "messages": turns,
-//!                     "insights": {"emotions": ["calm"]}}]});
-//! let request = Request { selection: Selection::of_user(jane), ..Request::default() };
-//! let verdict = migrator.validate_migration(Export::value(&source), &request).await?;
-//! assert!(verdict.valid, "{:?}", verdict.issues);
-//!
-//! let report = migrator.migration_report();
-//! println!("Users: {}, memories: {}", report.users_migrated, report.memories_migrated);
-//! # Ok::<_, Box<dyn std::error::Error>>(()) }).unwrap();
-//! # Ok::<_, Box<dyn std::error::Error>>(())
-//! ```
+
+// The example of the library, tested as part of the documentation.
+#![cfg_attr(any(doc, doctest), doc = include_str!("../../docs/library.md"))]
 
 mod context;
 mod migrator;

@@ -44,7 +44,7 @@ pub struct Report {
     pub undated: u64,
     /// Memories that are expired or were replaced, and were left out.
     pub expired: u64,
-    /// Records that were left out: they stand in the source twice, or are not what was asked for.
+    /// Records that were left out: they are in the source twice, or not selected.
     pub skipped: u64,
     /// Records that could not be migrated.
     pub failed: u64,
@@ -77,7 +77,7 @@ pub struct Report {
 /// One thing that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Trouble {
-    /// Where it stands in the source.
+    /// Its position in the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,
     /// The record's id.

@@ -1,4 +1,4 @@
-//! What can go wrong on the way to Zep, and what is known afterwards.
+//! Errors of calls to a backend, and what each says about the outcome of a write.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use std::time::Duration;
 pub enum Outcome {
     /// Zep did not process it: it is safe to send again.
     NotSent,
-    /// Zep processed it and said no: sending it again changes nothing.
+    /// Zep processed and refused it: sending it again changes nothing.
     Refused,
-    /// Zep may or may not have done it: look before sending it again.
+    /// Zep may or may not have carried it out: look before sending it again.
     Unknown,
 }
 
-/// An answer other than success, from Zep Cloud or the embedded Zep.
+/// A failed call to Zep Cloud or the embedded Zep.
 ///
-/// Texts are for the agent or person that reads them: what went wrong and what to change. They
-/// carry Zep's own explanation, shortened, and never a key.
+/// The texts say what went wrong and what to change. They include Zep's own explanation, shortened,
+/// and never a key.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// 401 or 403: the key is missing, wrong, or may not do this.
@@ -59,7 +59,7 @@ pub enum Error {
         /// Zep's explanation.
         message: String,
     },
-    /// No connection came about, so nothing was sent.
+    /// The connection failed, so nothing was sent.
     #[error("Failed to connect to Zep at {host}: {message}; check ZEP_API_URL and your network")]
     Connect {
         /// Scheme and host that were tried.
@@ -67,10 +67,10 @@ pub enum Error {
         /// The cause.
         message: String,
     },
-    /// The caller gave up before this was sent.
+    /// The caller cancelled before this was sent.
     #[error("The call was cancelled before this was sent")]
     Cancelled,
-    /// Others that write to the same place did not end in time, so this was not begun.
+    /// Earlier writes to the same place did not finish in time, so this one was not started.
     #[error(
         "Earlier writes to this session still wait for Zep, and nothing of this call was sent; try \
          again later"
@@ -90,10 +90,10 @@ pub enum Error {
         /// Zep's explanation.
         message: String,
     },
-    /// A success whose body is not what Zep documents.
+    /// A success with a body that Zep does not document.
     #[error("Zep's answer could not be read: {message}")]
     BadAnswer {
-        /// What was wrong with it, without its content.
+        /// What is wrong, without the content.
         message: String,
     },
     /// The embedded store's file could not be read or written.
@@ -107,7 +107,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What is known about a write that ended so.
+    /// What is known about a write that failed with this error.
     pub fn outcome(&self) -> Outcome {
         match self {
             Self::RateLimited { .. } | Self::Connect { .. } | Self::Cancelled | Self::Busy => {
@@ -161,12 +161,12 @@ impl Error {
         }
     }
 
-    /// Whether this says that the thing asked for does not exist.
+    /// Whether the resource does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
     }
 
-    /// Whether this says that the thing exists already.
+    /// Whether the resource exists already.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. })
     }
@@ -178,5 +178,5 @@ fn in_seconds(wait: &Option<Duration>) -> String {
     })
 }
 
-/// What a call to Zep gives.
+/// The result of a call to a backend.
 pub type Result<T> = std::result::Result<T, Error>;

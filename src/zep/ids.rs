@@ -1,22 +1,22 @@
-//! The ids by which an application addresses things in Zep.
+//! The ids of users, threads, graphs, and of what Zep creates.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An id that cannot be used, and why. Names the field, never repeats the value: ids can be names.
+/// Why an id cannot be used. Names the field, never the value: ids can be names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct InvalidId {
-    /// The field the id came in, as the caller knows it (`user_id`, `session_id` …).
+    /// The field, as the caller knows it (`user_id`, `session_id` …).
     pub field: &'static str,
-    /// What is wrong with it and what it may be.
+    /// What is wrong, and what is allowed.
     pub problem: String,
 }
 
-/// Checks what every id must be and returns it trimmed: 1 to `max` characters, no control
-/// characters, and not `.` or `..`, which no URL can carry as a path segment, escaped or not
-/// (WHATWG URL Standard, "double-dot URL path segment").
+/// Checks an id and returns it trimmed: 1 to `max` characters, no control characters, and not `.` or
+/// `..`, which no URL can carry as a path segment, escaped or not (WHATWG URL Standard, "double-dot
+/// URL path segment").
 ///
 /// # Errors
 /// [`InvalidId`] that names `field`.
@@ -76,7 +76,7 @@ pub(crate) use id_type;
 /// The longest id an application may choose, in characters. Ours: Zep documents none.
 pub const MAX_ID_CHARS: usize = 500;
 
-/// Thread and graph ids are made of up to two of an application's ids and a separator.
+/// Thread and graph ids consist of up to two application ids and a separator.
 const MAX_DERIVED_ID_CHARS: usize = 2 * MAX_ID_CHARS + 64;
 
 id_type!(
@@ -92,12 +92,12 @@ id_type!(
     GraphId, "graph_id", MAX_DERIVED_ID_CHARS
 );
 
-/// Whose graph something is in.
+/// The owner of a graph and of everything in it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Owner {
     /// A user's own graph.
     User(UserId),
-    /// A graph beside the users.
+    /// A graph that belongs to no user.
     Graph(GraphId),
 }
 
@@ -110,7 +110,7 @@ impl fmt::Display for Owner {
     }
 }
 
-/// The id of something that Zep made: a message, an episode, a fact, an entity.
+/// An id that Zep assigned: of a message, an episode, a fact, an entity.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Uuid(pub String);

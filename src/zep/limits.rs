@@ -1,4 +1,4 @@
-//! Zep's limits, each with where it is written, and the lower marks that we stay under.
+//! Zep's limits, each with its source, and the lower bounds that we keep to.
 
 /// Messages in one call to `threads/{id}/messages` (Zep: adding messages).
 pub const MESSAGES_PER_CALL: usize = 30;
@@ -23,8 +23,8 @@ pub const BATCH_ITEMS_PER_CALL: usize = 350;
 /// Items of one batch (Zep: batch API).
 pub const BATCH_ITEMS: usize = 50_000;
 
-/// Where we split a message: Zep does not say what it counts as a character, and its own loader
-/// (zep-ingest 0.3.0) stays at this length.
+/// The longest part of a split message: Zep does not document what counts as a character, and its
+/// own loader (zep-ingest 0.3.0) keeps to this length.
 pub const SAFE_MESSAGE_CHARS: usize = 4_000;
-/// Where we split an episode, for the same reason (zep-ingest 0.3.0).
+/// The longest part of a split episode, for the same reason (zep-ingest 0.3.0).
 pub const SAFE_EPISODE_CHARS: usize = 9_500;

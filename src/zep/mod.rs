@@ -33,9 +33,9 @@
 //!
 //! A decorator (a write queue, a cache, metrics) holds an `Arc<dyn Zep>`, implements the four parts and
 //! [`Zep`], and passes on what it does not change; lists are passed on as they are. One that delays
-//! writes keeps each [`NewMessage`] or [`NewEpisode`] with its mark: sent again after a crash, the
-//! mark makes the adapter find what is stored already. It must show in reads what it has accepted, or
-//! answer writes with an error that says they are not stored yet.
+//! writes keeps each [`NewMessage`] or [`NewEpisode`] with its mark: after a crash it looks for the
+//! record ([`Threads::find_messages`], [`Graphs::find_episodes`]) before it sends again. Reads must
+//! show what it has accepted, or its answer must say that the write is not stored yet.
 
 mod error;
 mod ids;

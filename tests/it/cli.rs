@@ -1,4 +1,4 @@
-//! The program as a person or an agent host starts it.
+//! The command line of the program.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -94,7 +94,7 @@ fn help_names_every_setting_and_every_command() {
     }
     assert!(
         !help.stdout.contains("--api-key"),
-        "command lines can be read by others"
+        "other users can read command lines"
     );
 }
 
@@ -108,7 +108,7 @@ fn the_version_is_the_packages() {
 }
 
 #[test]
-fn everything_that_is_wrong_is_said_at_once() {
+fn all_wrong_settings_are_reported_at_once() {
     let wrong = program(&["serve", "--timeout-secs", "never"])
         .env("MEMORY_BACKEND", "zap")
         .env("ZEP_API_KEY", "z_a key")
@@ -160,12 +160,12 @@ fn everything_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
-fn a_flag_that_does_not_exist_ends_with_code_2() {
+fn an_unknown_flag_exits_with_code_2() {
     assert_eq!(program(&["--nonsense"]).run().code, 2);
 }
 
 #[test]
-fn zep_without_a_key_ends_at_once_with_one_line_that_says_what_to_set() {
+fn zep_without_a_key_exits_with_one_line_that_names_the_setting() {
     for arguments in [&[][..], &["serve"], &["doctor"]] {
         let refused = program(arguments).env("MEMORY_BACKEND", "zep").run();
         assert_eq!(refused.code, 2);
@@ -177,7 +177,7 @@ fn zep_without_a_key_ends_at_once_with_one_line_that_says_what_to_set() {
 
 #[cfg(unix)]
 #[test]
-fn a_value_that_is_no_text_is_named() {
+fn a_value_that_is_not_unicode_is_named() {
     use std::os::unix::ffi::OsStringExt;
 
     let mut program = program(&["serve"]);
@@ -196,7 +196,7 @@ fn a_value_that_is_no_text_is_named() {
     );
 }
 
-/// What `doctor --json` says of a backend that cannot be reached.
+/// Runs `doctor --json`.
 fn diagnosed(program: Program) -> (Outcome, Value) {
     let found = program.run();
     let report = serde_json::from_str(&found.stdout)
@@ -215,7 +215,7 @@ fn setting(report: &Value, name: &str) -> (String, String) {
 }
 
 #[test]
-fn doctor_says_what_failed_and_what_to_do_and_never_the_key() {
+fn doctor_reports_failures_with_advice_and_never_the_key() {
     let found = program(&["doctor"])
         .env("ZEP_API_KEY", "z_very_secret")
         .env("ZEP_API_URL", &closed_port())
@@ -242,7 +242,7 @@ fn doctor_says_what_failed_and_what_to_do_and_never_the_key() {
 }
 
 #[test]
-fn doctor_tells_where_each_value_came_from() {
+fn doctor_shows_the_source_of_each_value() {
     let address = closed_port();
     let (found, report) = diagnosed(
         program(&["doctor", "--json", "--timeout-secs", "1"])
@@ -275,8 +275,8 @@ fn doctor_tells_where_each_value_came_from() {
 }
 
 #[test]
-fn an_address_in_dotenv_does_not_get_a_key_of_the_environment() {
-    // `local`, so that the test sends nothing to Zep Cloud.
+fn an_address_from_dotenv_is_not_used_with_a_key_from_the_environment() {
+    // The local backend, so that nothing is sent to Zep Cloud.
     let (_, report) = diagnosed(
         program(&["doctor", "--json", "--backend", "local"])
             .env("ZEP_API_KEY", "z_mine")
@@ -295,7 +295,7 @@ fn an_address_in_dotenv_does_not_get_a_key_of_the_environment() {
 }
 
 #[test]
-fn empty_values_are_as_good_as_none() {
+fn empty_values_count_as_unset() {
     let (_, report) = diagnosed(
         program(&["doctor", "--json"])
             .env("ZEP_API_KEY", "")
@@ -309,7 +309,7 @@ fn empty_values_are_as_good_as_none() {
 }
 
 #[test]
-fn only_the_working_directorys_dotenv_is_read() {
+fn dotenv_is_read_from_the_working_directory_only() {
     let program =
         program(&["doctor", "--json"]).dotenv("MEMORY_BACKEND=zep\nZEP_API_KEY=z_above\n");
     let below = program.dir.path().join("below");

@@ -1,4 +1,4 @@
-//! Whatever is put in comes out again, and Zep takes every part of it.
+//! A packed record is read back whole, and Zep accepts each of its parts.
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -10,8 +10,7 @@ use zep_mcp_server::memory::fit::{
 use zep_mcp_server::memory::model::{AgentId, AppId, MemoryKind, RecordId, TimeOrigin};
 use zep_mcp_server::zep::{Metadata, PartNo, RecordMark, limits};
 
-/// What Zep refuses, as its documentation and zep-ingest 0.3.0 have it; lengths as the level has
-/// them.
+/// What Zep refuses by its documentation and zep-ingest 0.3.0; lengths as the level sets them.
 fn check_as_zep(content: &str, metadata: &Metadata, carrier: Carrier, level: Level) {
     assert!(!content.trim().is_empty(), "blank content");
     let (hard, safe) = match carrier {
@@ -38,7 +37,7 @@ fn check_as_zep(content: &str, metadata: &Metadata, carrier: Carrier, level: Lev
     }
 }
 
-/// As metadata travels: to JSON text and back, its keys in an order of the store's own.
+/// Metadata sent as JSON text and read back, its keys in the store's own order.
 fn over_the_wire(metadata: &Metadata) -> Metadata {
     let text = serde_json::to_string(metadata).unwrap();
     let mut back: Metadata = serde_json::from_str(&text).unwrap();

@@ -6,6 +6,7 @@ mod common;
 mod access;
 mod changing;
 mod cli;
+mod docs;
 mod drop_in;
 mod emulator;
 mod export;

@@ -1,4 +1,4 @@
-//! What the transport and the adapter promise when the network, Zep or its limits are unkind.
+//! What the transport and the adapter promise when the network or Zep fails, or a limit is reached.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ async fn a_used_up_limit_is_waited_for_as_long_as_zep_asks() {
         .await;
         let zep = cloud(&url, TIMEOUT);
         let start = Instant::now();
-        // A write: what was refused for the limit was not processed.
+        // A write: a request refused by the rate limit was not processed.
         let user = NewUser {
             user_id: UserId::new("u-1").expect("an id"),
             fields: UserFields::default(),
@@ -116,7 +116,7 @@ async fn a_wait_longer_than_the_call_may_last_is_not_begun() {
             .contains("slow down; try again in 600 seconds"),
         "{error}"
     );
-    // Nor does the next call ask before that time.
+    // The next call sends nothing before that time either.
     let error = zep.project().await.expect_err("the limit is still used up");
     assert_eq!(error.status(), Some(429));
     assert_eq!(count.load(Ordering::SeqCst), 1);
@@ -221,7 +221,7 @@ async fn every_status_means_what_it_should() {
         })
         .await;
         let zep = cloud(&url, TIMEOUT);
-        // A write that is not harmless twice, and cannot be settled: one request, whatever comes.
+        // A write that is not harmless twice and cannot be settled: always one request.
         let error = zep
             .create_batch(&metadata(json!({})))
             .await
@@ -372,7 +372,7 @@ async fn a_lost_answer_is_looked_up_before_it_is_sent_again() {
         fake.fill(150);
         fake.state().fates.push_back(fate);
         let zep = cloud(&fake.url, TIMEOUT);
-        // The same words, twice: only the record ids tell them apart.
+        // The same text twice: only the record ids differ.
         let batch = [
             message("r-1", "ok"),
             message("r-2", "ok"),
@@ -446,12 +446,12 @@ async fn a_record_that_reaches_out_of_the_newest_messages_is_found_whole() {
 #[tokio::test]
 async fn what_cannot_be_settled_is_reported_as_not_known() {
     let cases = [
-        // Nothing tells them apart from others.
+        // Without a mark.
         vec![NewMessage {
             mark: None,
             ..message("", "ok")
         }],
-        // Nothing tells them apart from each other.
+        // With the same mark.
         vec![message("r-1", "ok"), message("r-1", "ok")],
     ];
     for batch in cases {
@@ -493,7 +493,7 @@ async fn a_lost_episode_is_stored_once() {
         (Fate::DoneLater(Duration::from_millis(300)), 1),
     ];
     for (fate, writes) in fates {
-        // The metadata filter is experimental: that it finds nothing must not make a double.
+        // The metadata filter is experimental: what it misses must not be stored twice.
         for filter_is_blind in [false, true] {
             let fake = FakeZep::start().await;
             fake.state().fates.push_back(fate);
@@ -586,7 +586,7 @@ async fn a_whole_thread_is_read_exactly_whatever_cursor_counts() {
             (2_357, usize::MAX),
             (457, 50),
         ] {
-            // What ignores the cursor and gives only a part cannot be read whole.
+            // A server that ignores the cursor and answers only a part cannot be read whole.
             let readable =
                 most == usize::MAX || !matches!(cursor, Cursor::Ignored | Cursor::Refused);
             let fake = FakeZep::start().await;

@@ -1,7 +1,7 @@
-//! The wire: what we send is what Zep's own client sends, and what Zep may answer can be read.
+//! Requests equal those of Zep's own client, and every answer that Zep documents can be read.
 //!
-//! `fixtures/zep/v3-requests.jsonl` was recorded from `zep-cloud` 3.30.0, `v3-types.json` made from
-//! its models.
+//! `fixtures/zep/v3-requests.jsonl` was recorded from `zep-cloud` 3.30.0, `v3-types.json` generated
+//! from its models.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,9 @@ use proptest::test_runner::{Config, TestRunner};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use zep_mcp_server::zep::v3::ZepCloud;
+use zep_mcp_server::zep::v3::{
+    BatchItemPage, BatchPage, GraphPage, ThreadPage, UserPage, ZepCloud,
+};
 use zep_mcp_server::zep::{self, *};
 
 use crate::common::{Call, KEY, cloud, json, metadata, record, thread};
@@ -32,7 +34,7 @@ struct Recorded {
     body: Value,
 }
 
-/// How our call stands to the recorded one.
+/// How our call compares with the recorded one.
 enum Ours {
     /// Field for field.
     Same,
@@ -62,7 +64,7 @@ fn minimal(call: &Call) -> Response {
         ("GET", ["users", _, "threads"]) | ("POST", ["batches", _, "items"]) => json!([]),
         ("POST", ["graph", "episodes" | "edge", ..]) => json!([]),
         ("GET", ["graph", "episodes", "user" | "graph", _]) => json!({ "episodes": [episode] }),
-        // The message whose metadata is set has nothing yet that would have to be removed.
+        // The message has no metadata yet that must be removed.
         ("GET", ["graph", "episodes", "m-uuid"]) => json!({ "uuid": "m-uuid", "content": "" }),
         ("POST", ["graph"]) | (_, ["graph", "episodes", _]) => episode,
         (_, ["graph", "edge", _]) => fact,
@@ -80,7 +82,7 @@ fn cursor_of(recorded: &Recorded) -> Option<String> {
         .or_else(query)
 }
 
-/// The least that Zep may answer; the first page of a list goes on at this cursor.
+/// The least that Zep may answer; the first page of a list names this cursor.
 fn first_page(call: &Call, cursor: Option<&str>) -> Response {
     let is_first = call.body["cursor"].is_null() && !call.query.contains_key("cursor");
     match cursor.filter(|_| is_first) {
@@ -305,7 +307,7 @@ async fn make(zep: &ZepCloud, call: &str) -> zep::Result<Ours> {
                 .await?;
         }
         "graph.search auto" => {
-            // Zep ignores a limit here, and so none is sent.
+            // Zep ignores a limit here, so none is sent.
             zep.search(&owner, &search(SearchScope::Auto, Some(5), None))
                 .await?;
             return Ok(Ours::Body(
@@ -816,7 +818,7 @@ fn every_answer_that_zep_may_give_can_be_read() {
     reads::<Task>(&types, "/GetTaskResponse");
 }
 
-/// What wraps a type, or says nothing, is read through the door.
+/// Wrapped and empty answers are read through the adapter.
 #[test]
 fn wrapped_and_empty_answers_can_be_read() {
     let types: Value =

@@ -122,7 +122,7 @@ with check("the registry finds the server's name in the packages"):
         assert server["name"] == f"io.github.{owner[1]}/{PACKAGE['name']}", server["name"]
 with check("hadolint finds nothing in the Dockerfile"):
     runs(TOOLS / "hadolint", "Dockerfile")
-with check("the image runs as nobody, asks whether it is alive, and listens where README says"):
+with check("the image runs as nobody, asks whether it is alive, and listens where the documentation says"):
     final = (ROOT / "Dockerfile").read_text().rsplit("\nFROM ", 1)[1]
     assert re.search(r"^USER 65532:65532$", final, re.M)
     assert re.search(r"^EXPOSE 8081$", final, re.M)
@@ -160,7 +160,8 @@ with check("the configuration of each host reaches a server elsewhere, with a to
         assert "Authorization" in entry or "bearer_token_env_var" in entry, name
         if isinstance(host["url"], list):
             tomllib.loads("\n".join(host["url"]))
-with check("README names every setting"):
-    missing = {name for name in SETTINGS if f"`{name}`" not in README}
+with check("the documentation names every setting"):
+    configuration = (ROOT / "docs" / "configuration.md").read_text()
+    missing = {name for name in SETTINGS if f"`{name}`" not in configuration}
     assert not missing, missing
 finish()

@@ -1,4 +1,4 @@
-//! What can be checked from outside, one function a check.
+//! The checks, one function each.
 
 use std::path::Path;
 
@@ -6,32 +6,32 @@ use serde::Serialize;
 use zep_mcp_server::config::Backend;
 use zep_mcp_server::zep::{Accounts, Error, NewUser, Outcome, UserFields, UserId, Zep};
 
-/// From how many seconds on a wrong clock counts as failed: memories carry its time, and Zep dates
+/// A larger difference of the clocks fails: memories carry the time of this machine, and Zep dates
 /// facts by it.
 const MAX_SKEW_SECS: i64 = 60;
 
 /// How a check went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
-    /// All is well.
+pub(crate) enum State {
+    /// Passed.
     Ok,
-    /// It could not be measured, or it does not matter here.
+    /// Not measurable, or not applicable.
     NotMeasured,
-    /// Something must be done.
+    /// Needs action.
     Failed,
 }
 
 /// One line of the report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What was checked.
+pub(crate) struct Check {
+    /// The name of the check.
     pub name: &'static str,
-    /// How it went.
+    /// The result.
     pub state: State,
-    /// What was found.
+    /// What it found.
     pub detail: String,
-    /// What to do about it, where it failed.
+    /// What to do about a failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
@@ -61,8 +61,8 @@ impl Check {
     }
 }
 
-/// All checks of an opened backend.
-pub async fn all(backend: &Backend, zep: &dyn Zep) -> Vec<Check> {
+/// Runs all checks on an opened backend.
+pub(crate) async fn all(backend: &Backend, zep: &dyn Zep) -> Vec<Check> {
     let mut checks = accounts(backend, zep).await;
     checks.push(match backend {
         Backend::Zep(_) => clock(zep.clock_ahead_secs()),
@@ -78,24 +78,27 @@ async fn accounts(backend: &Backend, accounts: &dyn Accounts) -> Vec<Check> {
     checks.push(if reached {
         write_access(accounts).await
     } else {
-        Check::not_measured("write access", "not tried, since the line above failed")
+        Check::not_measured(
+            "write access",
+            "not checked, because the check above failed",
+        )
     });
     checks
 }
 
-/// The line for a backend that could not even be opened.
-pub fn unopened(backend: &Backend, error: &anyhow::Error) -> Check {
+/// The check of a backend that could not be opened.
+pub(crate) fn unopened(backend: &Backend, error: &anyhow::Error) -> Check {
     let advice = match backend {
         Backend::Zep(_) => "check ZEP_API_URL and ZEP_API_KEY".to_owned(),
         Backend::Local { path } => format!(
-            "see that you may write to {}, or set ZEP_MCP_DATA_DIR to another directory",
+            "make sure that you can write to {}, or set ZEP_MCP_DATA_DIR to another directory",
             path.parent().unwrap_or(path).display()
         ),
     };
     Check::failed("backend", format!("{backend}: {error:#}"), advice)
 }
 
-/// Whether the backend answers, and to this key.
+/// Whether the backend answers and accepts the key.
 async fn access(backend: &Backend, accounts: &dyn Accounts) -> Check {
     let name = match backend {
         Backend::Zep(_) => "API key",
@@ -108,15 +111,14 @@ async fn access(backend: &Backend, accounts: &dyn Accounts) -> Check {
                 Some(project) if matches!(backend, Backend::Zep(_)) => {
                     format!("valid for the project {project}")
                 }
-                _ => "can be read".to_owned(),
+                _ => "readable".to_owned(),
             },
         ),
         Err(error) => Check::failed(name, error.to_string(), advice(&error)),
     }
 }
 
-/// Makes a user and deletes it. It is deleted whatever happens in between, an interruption by the
-/// keyboard included.
+/// Creates a user and deletes it, even after an error or Ctrl-C.
 async fn write_access(accounts: &dyn Accounts) -> Check {
     const NAME: &str = "write access";
     let id = format!("zep-mcp-doctor-{}", uuid::Uuid::new_v4());
@@ -133,7 +135,7 @@ async fn write_access(accounts: &dyn Accounts) -> Check {
     };
     let removed = match &added {
         Some(Err(error)) if error.outcome() != Outcome::Unknown => Ok(()),
-        // Whether it was made is known only if the answer came.
+        // Without an answer, the user may exist.
         Some(Err(_)) | None => match accounts.delete_user(&user.user_id).await {
             Err(error) if error.is_not_found() => Ok(()),
             other => other,
@@ -141,19 +143,19 @@ async fn write_access(accounts: &dyn Accounts) -> Check {
         Some(Ok(_)) => accounts.delete_user(&user.user_id).await,
     };
     match (added, removed) {
-        (Some(Ok(_)), Ok(())) => Check::ok(NAME, "made a throw-away user and deleted it"),
+        (Some(Ok(_)), Ok(())) => Check::ok(NAME, "created a temporary user and deleted it"),
         (_, Err(error)) => Check::failed(
             NAME,
-            format!("the throw-away user {id} could not be deleted: {error}"),
+            format!("the temporary user {id} could not be deleted: {error}"),
             format!("delete the user {id} yourself; {}", advice(&error)),
         ),
         (Some(Err(error)), Ok(())) => Check::failed(
             NAME,
-            format!("no user could be made: {error}"),
+            format!("no user could be created: {error}"),
             match error.outcome() {
                 Outcome::Unknown => {
                     format!(
-                        "{}; should a user {id} appear later, delete it",
+                        "{}; if a user {id} appears later, delete it",
                         advice(&error)
                     )
                 }
@@ -168,10 +170,10 @@ async fn write_access(accounts: &dyn Accounts) -> Check {
 fn clock(ahead_secs: Option<i64>) -> Check {
     const NAME: &str = "clock";
     let Some(skew) = ahead_secs else {
-        return Check::not_measured(NAME, "the backend did not tell its time");
+        return Check::not_measured(NAME, "the backend did not send its time");
     };
     let detail = match skew {
-        0 => "as Zep's".to_owned(),
+        0 => "same as Zep's".to_owned(),
         1.. => format!("{skew} s ahead of Zep's"),
         _ => format!("{} s behind Zep's", -skew),
     };
@@ -181,11 +183,11 @@ fn clock(ahead_secs: Option<i64>) -> Check {
     Check::failed(
         NAME,
         detail,
-        "set this machine's clock (turn on NTP): memories are dated by it",
+        "set the clock of this machine (enable NTP): it dates the memories",
     )
 }
 
-/// Whether only their owner can read the memories, and nobody else can replace them.
+/// Whether only the owner can read and replace the memories.
 #[cfg(unix)]
 fn data_dir(file: &Path) -> Check {
     use std::os::unix::fs::PermissionsExt;
@@ -207,7 +209,7 @@ fn data_dir(file: &Path) -> Check {
                 return Check::failed(
                     NAME,
                     format!(
-                        "other users can get at {shown} (mode {:o})",
+                        "other users can access {shown} (mode {:o})",
                         found.permissions().mode() & 0o7777
                     ),
                     format!("{remedy} '{shown}'"),
@@ -217,22 +219,22 @@ fn data_dir(file: &Path) -> Check {
             Err(error) => {
                 return Check::failed(
                     NAME,
-                    format!("{shown} cannot be looked at: {error}"),
-                    "see that it exists and is yours, or set ZEP_MCP_DATA_DIR to another directory",
+                    format!("{shown} cannot be read: {error}"),
+                    "make sure that it exists and is yours, or set ZEP_MCP_DATA_DIR to another directory",
                 );
             }
         }
     }
-    Check::ok(NAME, format!("{} is yours alone", dir.display()))
+    Check::ok(NAME, format!("only you can access {}", dir.display()))
 }
 
-/// What others may do is not a matter of a file's mode here.
+/// File modes do not exist on this system.
 #[cfg(not(unix))]
 fn data_dir(file: &Path) -> Check {
     Check::not_measured(
         "data directory",
         format!(
-            "{}: see its security settings",
+            "{}: check its security settings",
             file.parent().unwrap_or(file).display()
         ),
     )
@@ -242,21 +244,21 @@ fn data_dir(file: &Path) -> Check {
 fn advice(error: &Error) -> String {
     match error {
         Error::Unauthorized { .. } => {
-            "copy the key again from https://app.getzep.com into ZEP_API_KEY"
+            "copy the key from https://app.getzep.com into ZEP_API_KEY again"
         }
         Error::Connect { .. } => {
             "check ZEP_API_URL and your network; behind a proxy, set HTTPS_PROXY"
         }
-        Error::NoAnswer { .. } => "try again; if it stays so, raise ZEP_TIMEOUT_SECS",
+        Error::NoAnswer { .. } => "try again; if it persists, raise ZEP_TIMEOUT_SECS",
         Error::RateLimited { .. } => {
-            "wait a minute and try again; a free Zep account over its quota is held to very few calls"
+            "wait a minute and try again; Zep allows a free account over its quota very few calls"
         }
         Error::Upstream { .. } | Error::Cancelled | Error::Busy => "try again later",
         Error::NotFound { .. } | Error::BadAnswer { .. } => {
             "check that ZEP_API_URL is Zep's address"
         }
         Error::Storage { .. } => {
-            "see that the file is yours and the disk has room, or set ZEP_MCP_DATA_DIR"
+            "make sure that the file is yours and the disk is not full, or set ZEP_MCP_DATA_DIR"
         }
         Error::Conflict { .. } | Error::Invalid { .. } => "run doctor again",
     }

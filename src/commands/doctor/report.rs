@@ -1,4 +1,4 @@
-//! The report: as text for people, as JSON for programs.
+//! The report, as text or JSON.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,9 +9,9 @@ use zep_mcp_server::config::{Config, Setting};
 use super::checks::{Check, State};
 use crate::output::{Page, Style};
 
-/// All that `doctor` found.
+/// The results of `doctor`.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// Whether nothing failed.
     pub ok: bool,
     version: &'static str,
@@ -22,7 +22,7 @@ pub struct Report {
     checks: Vec<Check>,
 }
 
-/// A setting in force.
+/// An effective setting.
 #[derive(Debug, Serialize)]
 struct Line {
     name: &'static str,
@@ -31,8 +31,8 @@ struct Line {
 }
 
 impl Report {
-    /// The report of these checks.
-    pub fn new(config: &Config, checks: Vec<Check>) -> Self {
+    /// A report of the configuration and these checks.
+    pub(crate) fn new(config: &Config, checks: Vec<Check>) -> Self {
         let settings = Setting::ALL
             .iter()
             .filter_map(|setting| {
@@ -58,8 +58,8 @@ impl Report {
         }
     }
 
-    /// Writes it for people.
-    pub fn print(&self, page: &Page) -> io::Result<()> {
+    /// Prints it as text.
+    pub(crate) fn print(&self, page: &Page) -> io::Result<()> {
         page.line(&page.styled(Style::Bold, &format!("zep-mcp-server {}", self.version)))?;
         page.line(&match &self.dotenv {
             Some(path) => format!(".env: {}", path.display()),
@@ -84,7 +84,7 @@ impl Report {
         for warning in &self.warnings {
             page.line(&format!(
                 "  {} {warning}",
-                page.styled(Style::Doubtful, "note:")
+                page.styled(Style::Warning, "note:")
             ))?;
         }
         page.line(&format!("\n{}", page.styled(Style::Bold, "Checks")))?;

@@ -1,4 +1,4 @@
-//! What a person is asked, on the terminal: on stderr, since stdout is for results.
+//! Questions on the terminal: on stderr, since stdout is for results.
 
 use std::io::{self, IsTerminal};
 
@@ -7,19 +7,19 @@ use secrecy::SecretString;
 
 use crate::output::Misuse;
 
-/// Whether there is somebody to ask.
-pub fn is_possible() -> bool {
+/// Whether there is a terminal to ask on.
+pub(super) fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks; anything but a yes is a no.
+/// Asks a question. Any answer but yes is no.
 ///
 /// # Errors
-/// [`Misuse`] if there is nobody to ask, or if the terminal fails.
-pub fn yes(question: &str) -> anyhow::Result<bool> {
+/// [`Misuse`] if there is no terminal, or an I/O error.
+pub(super) fn yes(question: &str) -> anyhow::Result<bool> {
     if !is_possible() {
         return Err(Misuse(
-            "there is no terminal to ask on: say --yes to change it, or --dry-run to look only"
+            "there is no terminal to ask on: use --yes to make the change, or --dry-run to see it"
                 .to_owned(),
         )
         .into());
@@ -33,11 +33,11 @@ pub fn yes(question: &str) -> anyhow::Result<bool> {
     ))
 }
 
-/// Asks for something that is not echoed.
+/// Asks for a text that is not echoed.
 ///
 /// # Errors
 /// If the terminal fails.
-pub fn secretly(question: &str) -> io::Result<SecretString> {
+pub(super) fn secretly(question: &str) -> io::Result<SecretString> {
     let terminal = Term::stderr();
     terminal.write_str(question)?;
     terminal.read_secure_line().map(SecretString::from)

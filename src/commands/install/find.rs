@@ -1,63 +1,43 @@
-//! The files that there are, and the entries in them that run mem0.
+//! The configuration files on this machine, and the entries in them that run mem0.
 
 use anyhow::Context;
 use serde_json::{Map, Value};
-use zep_mcp_server::hosts::document::{self, Listed};
-use zep_mcp_server::hosts::entry::{self, By, Runs};
-use zep_mcp_server::hosts::file::Snapshot;
-use zep_mcp_server::hosts::places::{Place, Scope, Surroundings};
-use zep_mcp_server::hosts::plan::{self, How, Planned};
+use zep_mcp_server::agent_hosts::document::{self, ListedServer};
+use zep_mcp_server::agent_hosts::entry::{self, Launcher, Runs};
+use zep_mcp_server::agent_hosts::file::Snapshot;
+use zep_mcp_server::agent_hosts::locations::{ConfigScope, HostDirs, Location};
+use zep_mcp_server::agent_hosts::plan::{self, LaunchSpec, Planned};
 
-use super::show;
 use crate::cli::InstallArgs;
+use crate::output::{on_one_line, shown_path};
 
-/// A file as it was read.
-pub struct Source {
-    /// Which.
-    pub place: Place,
-    /// Its text.
-    pub snapshot: Snapshot,
-    /// What it says.
+/// A configuration file as it was read.
+pub(super) struct ConfigFile {
+    pub(super) location: Location,
+    pub(super) snapshot: Snapshot,
     document: Map<String, Value>,
+    /// The entries that will run this server.
+    pub(super) targets: Vec<Target>,
 }
 
-/// An entry that is to run this server.
-pub struct Target {
-    /// The index of its file.
-    pub source: usize,
-    /// Its file's place.
-    pub place: Place,
-    /// Where it stands in it.
-    pub path: Vec<String>,
-    /// What it says; null where there is none yet.
-    pub entry: Value,
-    /// What runs mem0 there.
-    pub by: Option<By>,
-    document: Map<String, Value>,
+/// An entry that will run this server.
+pub(super) struct Target {
+    /// Names from the outside in, its own last.
+    pub(super) path: Vec<String>,
+    /// Its value; null for a new entry.
+    pub(super) entry: Value,
+    /// What starts mem0 in it; `None` for a new entry.
+    pub(super) launcher: Option<Launcher>,
 }
 
 impl Target {
-    /// Its file.
-    pub fn source<'a>(&self, sources: &'a [Source]) -> &'a Source {
-        &sources[self.source]
-    }
-
     /// Its own name.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         self.path.last().map_or("", String::as_str)
     }
 
-    /// What takes its place.
-    ///
-    /// # Errors
-    /// If something in it is not what it must be.
-    pub fn planned(&self, how: &How) -> anyhow::Result<Planned> {
-        plan::planned(&self.place, &self.document, &self.path, how)
-            .with_context(|| show::path(&self.place.path))
-    }
-
-    /// Whether nothing in it says whose memory it is where a call does not.
-    pub fn names_nobody(&self) -> bool {
+    /// Whether it sets a default user.
+    pub(super) fn has_default_user(&self) -> bool {
         let is_set = |name: &str| {
             self.entry
                 .get("env")
@@ -66,156 +46,168 @@ impl Target {
                 .is_some_and(|value| !value.trim().is_empty())
         };
         let carried = self.entry.as_object().map(entry::carried);
-        !is_set("MEM0_DEFAULT_USER_ID")
-            && !is_set("ZEP_DEFAULT_USER_ID")
-            && !carried.is_some_and(|it| it.contains_key("MEM0_DEFAULT_USER_ID"))
+        is_set("MEM0_DEFAULT_USER_ID")
+            || is_set("ZEP_DEFAULT_USER_ID")
+            || carried.is_some_and(|it| it.contains_key("MEM0_DEFAULT_USER_ID"))
     }
 }
 
-/// Reads every file that there is. Where they were named, all must be there.
-///
-/// # Errors
-/// If one cannot be read or is broken: a file that is not understood may be the one that matters.
-pub fn sources(places: &[Place], must_exist: bool) -> anyhow::Result<Vec<Source>> {
-    let mut sources = Vec::new();
-    for place in places {
-        let source = source(place)?;
-        if source.snapshot.exists() {
-            sources.push(source);
-        } else if must_exist {
-            anyhow::bail!("there is no file {}", show::path(&place.path));
-        }
+impl ConfigFile {
+    /// Reads a file, which need not exist. Selects no targets.
+    ///
+    /// # Errors
+    /// If it cannot be read or parsed.
+    fn read(location: &Location) -> anyhow::Result<Self> {
+        let snapshot = Snapshot::read(&location.path)?;
+        let document = location
+            .syntax
+            .read(snapshot.text())
+            .with_context(|| shown_path(&location.path))?;
+        Ok(Self {
+            location: location.clone(),
+            snapshot,
+            document,
+            targets: Vec::new(),
+        })
     }
-    Ok(sources)
-}
 
-fn source(place: &Place) -> anyhow::Result<Source> {
-    let snapshot = Snapshot::read(&place.path)?;
-    let document = place
-        .syntax
-        .read(snapshot.text())
-        .with_context(|| show::path(&place.path))?;
-    Ok(Source {
-        place: place.clone(),
-        snapshot,
-        document,
-    })
-}
+    /// Its path, for messages.
+    pub(super) fn shown_path(&self) -> String {
+        shown_path(&self.location.path)
+    }
 
-/// Every entry that runs mem0; of these names, if there are any.
-///
-/// # Errors
-/// If a list of servers is none.
-pub fn targets(sources: &[Source], names: &[String]) -> anyhow::Result<Vec<Target>> {
-    let mut targets = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
-        for listed in listed(source, names)? {
-            if let Runs::Mem0(by) = entry::runs(&listed.entry) {
-                targets.push(Target {
-                    source: index,
-                    place: source.place.clone(),
-                    path: listed.path,
-                    entry: listed.entry,
-                    by: Some(by),
-                    document: source.document.clone(),
+    /// Selects the entries that run mem0, among `names` if there are any.
+    fn select_mem0(&mut self, names: &[String]) -> anyhow::Result<()> {
+        for ListedServer { path, entry } in self.listed(names)? {
+            if let Runs::Mem0(launcher) = entry::runs(&entry) {
+                self.targets.push(Target {
+                    path,
+                    entry,
+                    launcher: Some(launcher),
                 });
             }
         }
+        Ok(())
     }
-    Ok(targets)
-}
 
-/// Every entry that runs this server already.
-///
-/// # Errors
-/// If a list of servers is none.
-pub fn ours<'a>(
-    sources: &'a [Source],
-    names: &[String],
-) -> anyhow::Result<Vec<(&'a Source, String)>> {
-    let mut ours = Vec::new();
-    for source in sources {
-        for listed in listed(source, names)? {
-            if entry::runs(&listed.entry) == Runs::Ours {
-                ours.push((source, listed.name().to_owned()));
+    /// The names of the entries that run this server already.
+    ///
+    /// # Errors
+    /// If a list of servers is not an object.
+    pub(super) fn ours(&self, names: &[String]) -> anyhow::Result<Vec<String>> {
+        let listed = self.listed(names)?.into_iter();
+        Ok(listed
+            .filter(|it| entry::runs(&it.entry) == Runs::Ours)
+            .map(|it| it.name().to_owned())
+            .collect())
+    }
+
+    /// Selects a new entry: in the first list that exists, else in the first one of this host.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub(super) fn select_new(&mut self, name: &str) -> anyhow::Result<()> {
+        let sections = self.location.sections;
+        let existing = sections
+            .iter()
+            .find(|section| document::at(&self.document, section).is_some());
+        let Some(section) = existing.or(sections.first()) else {
+            return Ok(());
+        };
+        let outer = section.iter().copied();
+        let path: Vec<_> = outer.chain([name]).map(str::to_owned).collect();
+        anyhow::ensure!(
+            document::at(&self.document, &path).is_none(),
+            "{}: another entry is named `{}`; choose a different name with --name",
+            self.shown_path(),
+            on_one_line(&name)
+        );
+        self.targets.push(Target {
+            path,
+            entry: Value::Null,
+            launcher: None,
+        });
+        Ok(())
+    }
+
+    /// A target after the switch.
+    ///
+    /// # Errors
+    /// If a member of it has the wrong type.
+    pub(super) fn planned(&self, target: &Target, launch: &LaunchSpec) -> anyhow::Result<Planned> {
+        plan::planned(&self.location, &self.document, &target.path, launch)
+            .with_context(|| self.shown_path())
+    }
+
+    /// The text with all targets switched.
+    ///
+    /// # Errors
+    /// If an entry cannot be changed.
+    pub(super) fn switched(&self, launch: &LaunchSpec) -> anyhow::Result<String> {
+        let mut text = self.snapshot.text().to_owned();
+        for target in &self.targets {
+            let Planned { entry, beside } = self.planned(target, launch)?;
+            let changes = [(target.path.clone(), entry)].into_iter().chain(beside);
+            for (path, value) in changes {
+                text = self
+                    .location
+                    .syntax
+                    .set(&text, &path, &value)
+                    .with_context(|| self.shown_path())?;
             }
         }
+        Ok(text)
     }
-    Ok(ours)
+
+    fn listed(&self, names: &[String]) -> anyhow::Result<Vec<ListedServer>> {
+        let mut listed = document::listed(&self.document, self.location.sections)
+            .with_context(|| self.shown_path())?;
+        listed.retain(|it| names.is_empty() || names.iter().any(|name| name == it.name()));
+        Ok(listed)
+    }
 }
 
-fn listed(source: &Source, names: &[String]) -> anyhow::Result<Vec<Listed>> {
-    let mut listed = document::listed(&source.document, source.place.sections)
-        .with_context(|| show::path(&source.place.path))?;
-    listed.retain(|it| names.is_empty() || names.iter().any(|name| name == it.name()));
-    Ok(listed)
+/// Reads all files that exist and selects their mem0 entries. Files named with `--config` must
+/// exist.
+///
+/// # Errors
+/// If one cannot be read or parsed: a file that is not understood may be the one that matters.
+pub(super) fn files(locations: &[Location], args: &InstallArgs) -> anyhow::Result<Vec<ConfigFile>> {
+    let mut files = Vec::new();
+    for location in locations {
+        let mut file = ConfigFile::read(location)?;
+        if file.snapshot.exists() {
+            file.select_mem0(&args.entry)?;
+            files.push(file);
+        } else if !args.config.is_empty() {
+            anyhow::bail!("there is no file {}", file.shown_path());
+        }
+    }
+    Ok(files)
 }
 
-/// The files into which a new entry would go: the named ones, or each host's own.
+/// The files for new entries: those of `--config`, or the main file of each installed host.
 ///
 /// # Errors
 /// If one cannot be read.
-pub fn for_new_entries(
-    surroundings: &Surroundings,
-    sources: &[Source],
+pub(super) fn files_for_new_entries(
+    dirs: &HostDirs,
+    files: Vec<ConfigFile>,
     args: &InstallArgs,
-) -> anyhow::Result<Vec<Source>> {
+) -> anyhow::Result<Vec<ConfigFile>> {
     if !args.config.is_empty() {
-        return sources.iter().map(|it| source(&it.place)).collect();
+        return Ok(files);
     }
     let mut hosts = Vec::new();
     let mut chosen = Vec::new();
-    for place in surroundings.places() {
-        let Some(host) = place.host else { continue };
+    for location in dirs.locations() {
+        let Some(host) = location.host else { continue };
         let wanted = args.host.is_empty() || args.host.contains(&host);
-        if wanted && place.scope == Scope::User && surroundings.has(host) && !hosts.contains(&host)
-        {
+        let is_main = location.scope == ConfigScope::User && !hosts.contains(&host);
+        if wanted && is_main && dirs.has(host) {
             hosts.push(host);
-            chosen.push(source(&place)?);
+            chosen.push(ConfigFile::read(&location)?);
         }
     }
     Ok(chosen)
-}
-
-/// A new entry in each file.
-///
-/// # Errors
-/// If its name is taken.
-pub fn new_targets(sources: &[Source], name: &str) -> anyhow::Result<Vec<Target>> {
-    let mut targets = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
-        let Some(section) = section(source) else {
-            continue;
-        };
-        let mut path: Vec<String> = section.iter().map(|it| (*it).to_owned()).collect();
-        path.push(name.to_owned());
-        anyhow::ensure!(
-            document::at(&source.document, &path).is_none(),
-            "{}: `{}` is the name of another entry; choose one with --name",
-            show::path(&source.place.path),
-            crate::output::on_one_line(&name)
-        );
-        targets.push(Target {
-            source: index,
-            place: source.place.clone(),
-            path,
-            entry: Value::Null,
-            by: None,
-            document: source.document.clone(),
-        });
-    }
-    Ok(targets)
-}
-
-/// The list for a new entry: one that is there, or the first.
-fn section(source: &Source) -> Option<&'static [&'static str]> {
-    let sections = source.place.sections;
-    sections
-        .iter()
-        .find(|section| {
-            let path: Vec<String> = section.iter().map(|it| (*it).to_owned()).collect();
-            document::at(&source.document, &path).is_some()
-        })
-        .or(sections.first())
-        .copied()
 }

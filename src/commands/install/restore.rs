@@ -1,73 +1,68 @@
-//! `install --restore`: what was there before.
+//! `install --restore`: restores the latest backups.
 
 use std::process::ExitCode;
 
-use zep_mcp_server::hosts::Host;
-use zep_mcp_server::hosts::file::{self, FileError, Over, Restoration, Restored};
-use zep_mcp_server::hosts::places::Place;
+use zep_mcp_server::agent_hosts::file::{self, FileError, Overwrite, Restoration, Restored};
+use zep_mcp_server::agent_hosts::locations::Location;
 
-use super::{ask, show};
+use super::{ask, notes};
 use crate::cli::InstallArgs;
-use crate::output::{Page, Style};
+use crate::output::{Page, Style, shown_path};
 
-/// Puts the latest backup of each file back.
+/// Restores the latest backup of each file.
 ///
 /// # Errors
 /// If there is none, if a file was changed since, or if it cannot be written.
-pub fn run(page: &Page, places: &[Place], args: &InstallArgs) -> anyhow::Result<ExitCode> {
-    let kept: Vec<_> = places
+pub(super) fn run(
+    page: &Page,
+    locations: &[Location],
+    args: &InstallArgs,
+) -> anyhow::Result<ExitCode> {
+    let with_backup: Vec<_> = locations
         .iter()
-        .filter(|place| file::has_backup(&place.path))
+        .filter(|location| file::has_backup(&location.path))
         .collect();
     anyhow::ensure!(
-        !kept.is_empty(),
-        "there is no backup beside any of the files that were looked at; name the file with --config"
+        !with_backup.is_empty(),
+        "no backup was found beside the searched files; name the file with --config"
     );
-    for place in &kept {
+    for location in &with_backup {
         page.line(&format!(
-            "{}: {} goes back to what it was before the last change.",
-            place.owner(),
-            show::path(&place.path)
+            "{}: {} will be restored to its content before the last change.",
+            location.title(),
+            shown_path(&location.path)
         ))?;
     }
     if args.dry_run {
         page.line("Nothing was changed: this is a dry run.")?;
         return Ok(ExitCode::SUCCESS);
     }
-    if !args.yes && !ask::yes("Put it back?")? {
+    if !args.yes && !ask::yes("Restore it?")? {
         page.line("Nothing was changed.")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let over = if args.force {
-        Over::Anything
+    let overwrite = if args.force {
+        Overwrite::AnyChanges
     } else {
-        Over::OurOwn
+        Overwrite::OwnChanges
     };
-    let mut hosts: Vec<Host> = Vec::new();
-    // All of them first: if one cannot be put back, none is.
-    let ready = kept
-        .into_iter()
-        .map(|place| Ok((place, Restoration::of(&place.path, over)?)))
+    // All are prepared first: if one cannot be restored, none is.
+    let prepared = with_backup
+        .iter()
+        .map(|location| Ok((location, Restoration::of(&location.path, overwrite)?)))
         .collect::<Result<Vec<_>, FileError>>()?;
-    for (place, restoration) in ready {
-        let path = show::path(&place.path);
+    for (location, restoration) in prepared {
+        let path = shown_path(&location.path);
         match restoration.carry_out()? {
-            Restored::AsBefore => page.line(&format!("{path} was so already."))?,
+            Restored::AlreadyThere => page.line(&format!("{path} had this content already."))?,
             Restored::Done { kept } => {
-                page.line(&format!("{} {path}", page.styled(Style::Good, "put back:")))?;
+                page.line(&format!("{} {path}", page.styled(Style::Good, "restored:")))?;
                 if let Some(kept) = kept {
-                    page.line(&format!("  what was there is in {}", show::path(&kept)))?;
+                    page.line(&format!("  its changes are kept in {}", shown_path(&kept)))?;
                 }
             }
         }
-        if let Some(host) = place.host
-            && !hosts.contains(&host)
-        {
-            hosts.push(host);
-        }
     }
-    for host in hosts {
-        page.line(&format!("{host}: {}.", host.restart()))?;
-    }
+    notes::restarts(page, with_backup.iter().filter_map(|it| it.host))?;
     Ok(ExitCode::SUCCESS)
 }

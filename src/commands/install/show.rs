@@ -1,31 +1,26 @@
-//! A change as a person sees it before they say yes.
+//! Shows a change before the user confirms it.
 
-use std::path::Path;
-
+use diff::Result::{Both, Left, Right};
 use serde_json::{Value, json};
-use similar::{ChangeTag, TextDiff};
-use zep_mcp_server::hosts::document::Syntax;
-use zep_mcp_server::hosts::mask;
-use zep_mcp_server::hosts::plan::Planned;
+use zep_mcp_server::agent_hosts::document::Syntax;
+use zep_mcp_server::agent_hosts::mask;
+use zep_mcp_server::agent_hosts::plan::Planned;
 
-use super::find::{Source, Target};
+use super::find::{ConfigFile, Target};
 use crate::output::{Page, Style, on_one_line};
 
-/// Shows the file, and the entry line by line: what goes, what comes, what stays.
+/// Shows the file, and the entry as a line diff.
 ///
 /// # Errors
 /// If stdout is closed.
-pub fn change(
+pub(super) fn change(
     page: &Page,
-    source: &Source,
+    file: &ConfigFile,
     target: &Target,
     planned: &Planned,
 ) -> anyhow::Result<()> {
-    page.heading(&format!(
-        "{}: {}",
-        source.place.owner(),
-        path(&source.place.path)
-    ))?;
+    let title = file.location.title();
+    page.heading(&format!("{title}: {}", file.shown_path()))?;
     if target.path.len() > 2 {
         let outer = &target.path[..target.path.len() - 1];
         page.line(&page.styled(
@@ -33,7 +28,7 @@ pub fn change(
             &format!("  in {}", on_one_line(&outer.join(" › "))),
         ))?;
     }
-    let syntax = source.place.syntax;
+    let syntax = file.location.syntax;
     let before = written(syntax, target.name(), &mask::masked(&target.entry))?;
     let after = written(syntax, target.name(), &mask::masked(&planned.entry))?;
     lines(page, &before, &after)?;
@@ -45,21 +40,28 @@ pub fn change(
     Ok(())
 }
 
-/// A comma at the end of a line is there for the line after it, and no difference.
+/// A line diff that ignores trailing commas, which depend on the next line.
 fn lines(page: &Page, before: &str, after: &str) -> std::io::Result<()> {
     let old: Vec<&str> = before.lines().collect();
     let new: Vec<&str> = after.lines().collect();
     let (old_bare, new_bare) = (without_commas(&old), without_commas(&new));
-    for change in TextDiff::from_slices(&old_bare, &new_bare).iter_all_changes() {
-        let shown = match (change.tag(), change.old_index(), change.new_index()) {
-            (ChangeTag::Insert, _, Some(index)) => {
-                page.styled(Style::Good, &format!("  + {}", new[index]))
+    let (mut old, mut new) = (old.iter(), new.iter());
+    for line in diff::slice(&old_bare, &new_bare) {
+        let shown = match line {
+            Left(_) => old
+                .next()
+                .map(|line| page.styled(Style::Bad, &format!("  - {line}"))),
+            Right(_) => new
+                .next()
+                .map(|line| page.styled(Style::Good, &format!("  + {line}"))),
+            Both(..) => {
+                old.next();
+                new.next().map(|line| format!("    {line}"))
             }
-            (ChangeTag::Equal, _, Some(index)) => format!("    {}", new[index]),
-            (_, Some(index), _) => page.styled(Style::Bad, &format!("  - {}", old[index])),
-            _ => continue,
         };
-        page.line(&shown)?;
+        if let Some(shown) = shown {
+            page.line(&shown)?;
+        }
     }
     Ok(())
 }
@@ -71,7 +73,7 @@ fn without_commas<'a>(lines: &[&'a str]) -> Vec<&'a str> {
         .collect()
 }
 
-/// The entry in the manner of its file.
+/// The entry in the language of its file.
 fn written(syntax: Syntax, name: &str, entry: &Value) -> anyhow::Result<String> {
     let Value::Object(members) = entry else {
         return Ok(String::new());
@@ -80,9 +82,4 @@ fn written(syntax: Syntax, name: &str, entry: &Value) -> anyhow::Result<String> 
         Syntax::Json => serde_json::to_string_pretty(&json!({ name: entry }))?,
         Syntax::Toml => Syntax::toml_entry(name, members),
     })
-}
-
-/// A path as people read it.
-pub fn path(path: &Path) -> String {
-    on_one_line(&path.display())
 }

@@ -1,10 +1,9 @@
-//! The scenes of an agent's day: what happens, the call, and what its answer must be.
+//! The scenes of `try`: what happens, the call, and the check of its answer.
 
 use anyhow::{Context, ensure};
+use rmcp::model::{ServerPeerInfo, Tool};
 use serde_json::{Value, json};
 
-/// The version of MCP that the host speaks (MCP specification, "Lifecycle").
-const MCP_VERSION: &str = "2025-06-18";
 const USER: &str = "mara";
 const SESSION: &str = "trip-to-lisbon";
 const FACT: &str = "Mara is allergic to peanuts and always carries an adrenaline pen.";
@@ -24,12 +23,12 @@ const TURNS: [(&str, &str); 4] = [
     ),
 ];
 
-/// A friend of Mara's, as the system knew him that they come from (in the guide's shape).
+/// A user as the application that migrates exports it.
 fn friend() -> Value {
     json!({ "id": "jonas", "name": "Jonas Berg", "role": "user" })
 }
 
-/// What that system kept of him: two turns, an insight, a preference.
+/// His memories in that export: two messages, an insight, a preference.
 fn friends_memories() -> Value {
     json!({
         "messages": [
@@ -49,101 +48,55 @@ fn friends_memories() -> Value {
     })
 }
 
-/// How many records that is.
+/// The number of records in it.
 const FRIENDS_RECORDS: u64 = 3;
 
-/// One thing that happens.
-pub struct Scene {
+/// A call of a tool.
+pub(super) struct Scene {
     /// What happens, in a sentence.
-    pub says: &'static str,
-    /// The call.
-    pub call: Call,
-    /// Sees whether the answer is what it must be, and says in a few words what it was.
-    pub check: fn(&Value, &Past) -> anyhow::Result<String>,
+    pub(super) says: &'static str,
+    pub(super) tool: &'static str,
+    pub(super) arguments: fn() -> Value,
+    /// Checks the answer, and describes it in a few words.
+    pub(super) check: fn(&Value) -> anyhow::Result<String>,
 }
 
-/// A call to the server.
-pub enum Call {
-    /// A method of MCP itself, and its parameters.
-    Method(&'static str, fn() -> Value),
-    /// A tool, and its arguments, which may be made of earlier answers.
-    Tool(&'static str, fn(&Past) -> Value),
+/// The first scene: the handshake.
+pub(super) const START: &str = "Your agent host starts the server";
+/// The second scene: the list of tools.
+pub(super) const LIST: &str = "It lists the tools";
+
+/// Checks what the server said of itself.
+pub(super) fn check_start(server: &ServerPeerInfo) -> anyhow::Result<String> {
+    let program = server.server_info.as_ref();
+    let program = program.context("the server does not give its name")?;
+    let instructions = server.instructions.as_deref().unwrap_or_default();
+    ensure!(
+        instructions.contains("local"),
+        "the instructions do not name the backend"
+    );
+    Ok(format!(
+        "{} {}, MCP {}, with instructions for the agent",
+        program.name, program.version, server.protocol_version
+    ))
 }
 
-impl Scene {
-    /// The method or the tool.
-    pub fn name(&self) -> &'static str {
-        match self.call {
-            Call::Method(name, _) | Call::Tool(name, _) => name,
-        }
+/// Checks that all tools of the scenes are listed.
+pub(super) fn check_tools(tools: &[Tool]) -> anyhow::Result<String> {
+    let names: Vec<_> = tools.iter().map(|tool| tool.name.as_ref()).collect();
+    for Scene { tool, .. } in SCENES {
+        ensure!(names.contains(tool), "there is no tool {tool}");
     }
+    Ok(format!("{} tools: {}", names.len(), names.join(", ")))
 }
 
-/// What was answered so far.
-#[derive(Default)]
-pub struct Past {
-    answers: Vec<(&'static str, Value)>,
-}
-
-impl Past {
-    /// Keeps an answer of this method or tool.
-    pub fn keep(&mut self, name: &'static str, answer: Value) {
-        self.answers.push((name, answer));
-    }
-
-    /// The latest answer of this method or tool; null if there is none.
-    fn last(&self, name: &str) -> &Value {
-        let of_it = |(called, _): &&(&str, Value)| *called == name;
-        let found = self.answers.iter().rev().find(of_it);
-        found.map_or(&Value::Null, |(_, answer)| answer)
-    }
-}
-
-/// The day, in order.
-pub const SCENES: &[Scene] = &[
+/// The other scenes, in order.
+pub(super) const SCENES: &[Scene] = &[
     Scene {
-        says: "Your agent host starts the server",
-        call: Call::Method("initialize", || {
-            json!({
-                "protocolVersion": MCP_VERSION,
-                "capabilities": {},
-                "clientInfo": { "name": "zep-mcp-server try", "version": env!("CARGO_PKG_VERSION") },
-            })
-        }),
-        check: |answer, _| {
-            let server = text(answer, "/serverInfo/name")?;
-            let version = text(answer, "/serverInfo/version")?;
-            let mcp = text(answer, "/protocolVersion")?;
-            let instructions = text(answer, "/instructions")?;
-            ensure!(
-                instructions.contains("local"),
-                "the instructions do not name the backend"
-            );
-            Ok(format!(
-                "{server} {version}, MCP {mcp}, with instructions for the agent"
-            ))
-        },
-    },
-    Scene {
-        says: "It asks what the server can do",
-        call: Call::Method("tools/list", || json!({})),
-        check: |answer, _| {
-            let names: Vec<_> = list(answer, "tools")?
-                .iter()
-                .filter_map(|tool| tool["name"].as_str())
-                .collect();
-            for scene in SCENES {
-                if let Call::Tool(tool, _) = scene.call {
-                    ensure!(names.contains(&tool), "there is no tool {tool}");
-                }
-            }
-            Ok(format!("{} tools: {}", names.len(), names.join(", ")))
-        },
-    },
-    Scene {
-        says: "Mara says something worth keeping",
-        call: Call::Tool("add_memory", |_| json!({ "text": FACT, "user_id": USER })),
-        check: |answer, _| {
+        says: "Mara tells the agent something to remember",
+        tool: "add_memory",
+        arguments: || json!({ "text": FACT, "user_id": USER }),
+        check: |answer| {
             ensure!(
                 text(answer, "/backend")? == "local",
                 "it was not stored in the local backend"
@@ -151,7 +104,7 @@ pub const SCENES: &[Scene] = &[
             let stored = list(answer, "results")?;
             ensure!(
                 stored.len() == 1,
-                "one memory was sent, {} are reported",
+                "one memory was sent, {} were stored",
                 stored.len()
             );
             Ok(format!(
@@ -161,8 +114,9 @@ pub const SCENES: &[Scene] = &[
         },
     },
     Scene {
-        says: "They plan a journey, and the agent keeps the conversation",
-        call: Call::Tool("add_memory", |_| {
+        says: "They plan a trip, and the agent stores the conversation",
+        tool: "add_memory",
+        arguments: || {
             let messages: Vec<_> = TURNS
                 .iter()
                 .map(|(role, content)| json!({ "role": role, "content": content }))
@@ -173,12 +127,12 @@ pub const SCENES: &[Scene] = &[
                 "session_id": SESSION,
                 "metadata": { "topic": "travel" },
             })
-        }),
-        check: |answer, _| {
+        },
+        check: |answer| {
             let stored = list(answer, "results")?.len();
             ensure!(
                 stored == TURNS.len(),
-                "{} messages were sent, {stored} are reported",
+                "{} messages were sent, {stored} were stored",
                 TURNS.len()
             );
             let session = text(answer, "/session_id")?;
@@ -187,22 +141,17 @@ pub const SCENES: &[Scene] = &[
         },
     },
     Scene {
-        says: "Later, in a new window, it reads the conversation again",
-        call: Call::Tool("get_session", |past| {
-            let session = &past.last("add_memory")["session_id"];
-            json!({ "session_id": session, "user_id": USER })
-        }),
-        check: |answer, _| {
+        says: "Later, in a new chat, it reads the conversation again",
+        tool: "get_session",
+        arguments: || json!({ "session_id": SESSION, "user_id": USER }),
+        check: |answer| {
             let messages = list(answer, "messages")?;
             let read: Vec<_> = messages
                 .iter()
                 .map(|message| (text(message, "/role"), text(message, "/content")))
                 .map(|(role, content)| Ok((role?, content?)))
                 .collect::<anyhow::Result<_>>()?;
-            ensure!(
-                read == TURNS,
-                "the session was not read back as it was stored"
-            );
+            ensure!(read == TURNS, "the session differs from what was stored");
             Ok(format!(
                 "{} messages, word for word and in order",
                 read.len()
@@ -210,41 +159,32 @@ pub const SCENES: &[Scene] = &[
         },
     },
     Scene {
-        says: "Mara wants to cook, and the agent makes sure",
-        call: Call::Tool(
-            "search_memory",
-            |_| json!({ "query": "What is Mara allergic to?", "user_id": USER }),
-        ),
-        check: |answer, _| {
+        says: "Mara wants to cook, and the agent checks her allergies",
+        tool: "search_memory",
+        arguments: || json!({ "query": "What is Mara allergic to?", "user_id": USER }),
+        check: |answer| {
             let found = list(answer, "results")?;
             let first = found.first().context("nothing was found")?;
             let memory = text(first, "/memory")?;
-            ensure!(
-                memory == FACT,
-                "what was found first is not what was stored"
-            );
+            ensure!(memory == FACT, "the first result is not the stored memory");
             Ok(format!("“{memory}”"))
         },
     },
     Scene {
-        says: "A stranger asks the same",
-        call: Call::Tool(
-            "search_memory",
-            |_| json!({ "query": "What is Mara allergic to?", "user_id": "somebody-else" }),
-        ),
-        check: |answer, _| {
+        says: "Another user asks the same",
+        tool: "search_memory",
+        arguments: || json!({ "query": "What is Mara allergic to?", "user_id": "somebody-else" }),
+        check: |answer| {
             let found = list(answer, "results")?.len();
-            ensure!(
-                found == 0,
-                "somebody else was told {found} of Mara's memories"
-            );
+            ensure!(found == 0, "another user found {found} of Mara's memories");
             Ok("nothing: memories belong to their user".to_owned())
         },
     },
     Scene {
-        says: "What have we talked about?",
-        call: Call::Tool("list_sessions", |_| json!({ "user_id": USER })),
-        check: |answer, _| {
+        says: "It lists Mara's conversations",
+        tool: "list_sessions",
+        arguments: || json!({ "user_id": USER }),
+        check: |answer| {
             let sessions = list(answer, "sessions")?;
             let ids: Vec<_> = sessions
                 .iter()
@@ -258,16 +198,14 @@ pub const SCENES: &[Scene] = &[
         },
     },
     Scene {
-        says: "Before it answers, the agent takes in all that matters",
-        call: Call::Tool(
-            "search_memory",
-            |_| json!({ "query": "hotel in Lisbon", "user_id": USER, "scope": "context" }),
-        ),
-        check: |answer, _| {
+        says: "Before it answers, it fetches what is relevant",
+        tool: "search_memory",
+        arguments: || json!({ "query": "hotel in Lisbon", "user_id": USER, "scope": "context" }),
+        check: |answer| {
             let context = text(answer, "/context")?;
             ensure!(
                 context.contains("quiet hotel"),
-                "the context lacks what was said about hotels"
+                "the context does not mention the hotel"
             );
             Ok(format!(
                 "a context block of {} characters",
@@ -276,20 +214,15 @@ pub const SCENES: &[Scene] = &[
         },
     },
     Scene {
-        says: "Jonas joins, and brings his memories from the old system",
-        call: Call::Tool(
-            "migrate_user",
-            |_| json!({ "user": friend(), "data": friends_memories() }),
-        ),
-        check: |answer, _| {
-            ensure!(
-                answer["success"] == true,
-                "something of him was not migrated"
-            );
+        says: "Jonas joins, and his memories are migrated",
+        tool: "migrate_user",
+        arguments: || json!({ "user": friend(), "data": friends_memories() }),
+        check: |answer| {
+            ensure!(answer["success"] == true, "not everything was migrated");
             let migrated = number(answer, "/memories_migrated")?;
             ensure!(
                 migrated == FRIENDS_RECORDS,
-                "{FRIENDS_RECORDS} memories were brought, {migrated} are reported"
+                "{FRIENDS_RECORDS} memories were sent, {migrated} were migrated"
             );
             Ok(format!(
                 "{migrated} memories from {} to {}, with their times",
@@ -299,13 +232,14 @@ pub const SCENES: &[Scene] = &[
         },
     },
     Scene {
-        says: "Did all of it arrive, and as it was?",
-        call: Call::Tool(
-            "validate_migration",
-            |_| json!({ "user": friend(), "data": friends_memories() }),
-        ),
-        check: |answer, _| {
-            ensure!(answer["valid"] == true, "what arrived is not what he had");
+        says: "The migration is validated",
+        tool: "validate_migration",
+        arguments: || json!({ "user": friend(), "data": friends_memories() }),
+        check: |answer| {
+            ensure!(
+                answer["valid"] == true,
+                "the stored memories differ from the export"
+            );
             let stored = number(answer, "/memory_count")?;
             ensure!(
                 stored == FRIENDS_RECORDS,
@@ -345,15 +279,15 @@ fn list<'a>(answer: &'a Value, key: &str) -> anyhow::Result<&'a Vec<Value>> {
 mod tests {
     use super::*;
 
-    /// The first scene that calls this, and what it makes of an answer.
+    /// The result of a scene's check for an answer.
     fn check(says: &str, answer: Value) -> anyhow::Result<String> {
         let scene = SCENES.iter().find(|scene| scene.says == says).unwrap();
-        (scene.check)(&answer, &Past::default())
+        (scene.check)(&answer)
     }
 
     #[test]
-    fn only_the_fact_that_was_stored_is_taken_as_found() {
-        let says = "Mara wants to cook, and the agent makes sure";
+    fn only_the_stored_memory_counts_as_found() {
+        let says = "Mara wants to cook, and the agent checks her allergies";
         check(says, json!({ "results": [{ "memory": FACT }] })).unwrap();
         check(says, json!({ "results": [] })).unwrap_err();
         check(
@@ -364,15 +298,15 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_hit_is_a_failure() {
-        let says = "A stranger asks the same";
+    fn a_result_for_another_user_is_a_failure() {
+        let says = "Another user asks the same";
         check(says, json!({ "results": [] })).unwrap();
         check(says, json!({ "results": [{ "memory": FACT }] })).unwrap_err();
     }
 
     #[test]
     fn a_session_in_another_order_or_with_a_message_missing_is_a_failure() {
-        let says = "Later, in a new window, it reads the conversation again";
+        let says = "Later, in a new chat, it reads the conversation again";
         let mut messages: Vec<_> = TURNS
             .iter()
             .map(|(role, content)| json!({ "role": role, "content": content }))
@@ -387,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_migration_that_lost_something_is_a_failure() {
-        let says = "Jonas joins, and brings his memories from the old system";
+        let says = "Jonas joins, and his memories are migrated";
         let report = |success: bool, migrated: u64| {
             json!({
                 "success": success,
@@ -403,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_validation_that_found_a_difference_is_a_failure() {
-        let says = "Did all of it arrive, and as it was?";
+        let says = "The migration is validated";
         let verdict = |valid: bool, stored: u64| json!({ "valid": valid, "memory_count": stored, "checks": [{ "name": "content" }] });
         check(says, verdict(true, FRIENDS_RECORDS)).unwrap();
         check(says, verdict(false, FRIENDS_RECORDS)).unwrap_err();
@@ -411,18 +345,21 @@ mod tests {
     }
 
     #[test]
-    fn every_tool_of_the_day_must_be_listed() {
-        let says = "It asks what the server can do";
-        let all = [
+    fn every_tool_of_the_scenes_must_be_listed() {
+        let tool = |name: &&'static str| Tool::new(*name, "", rmcp::model::JsonObject::new());
+        let mut listed: Vec<_> = [
             "add_memory",
             "search_memory",
             "get_session",
             "list_sessions",
             "migrate_user",
             "validate_migration",
-        ];
-        let listed = |names: &[&str]| json!({ "tools": names.iter().map(|name| json!({ "name": name })).collect::<Vec<_>>() });
-        check(says, listed(&all)).unwrap();
-        check(says, listed(&all[1..])).unwrap_err();
+        ]
+        .iter()
+        .map(tool)
+        .collect();
+        check_tools(&listed).unwrap();
+        listed.remove(0);
+        check_tools(&listed).unwrap_err();
     }
 }

@@ -1,6 +1,6 @@
-//! `/_emulator`: the plan, the switches and the counts, for the tests that an emulator serves.
+//! `/_emulator`: the plan, the switches and the counts, for tests.
 //!
-//! It is answered on this machine only, needs no key, is not counted, and nothing goes wrong in it.
+//! It is only served to this machine, needs no key, is not counted, and has no faults.
 
 use std::sync::Arc;
 
@@ -14,34 +14,37 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::Stats;
-use super::line::Peer;
+use super::connections::Peer;
 use super::plan::{OneShot, Plan};
-use crate::emulator::Emulator;
+use super::state::{Faults, Stats};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::Body;
-use crate::local::Behavior;
+use crate::local::{Behavior, LocalZep};
 
-/// How long a restart takes unless told otherwise, in milliseconds.
+/// The default duration of a restart, in milliseconds.
 const DEFAULT_DOWN_MS: u32 = 100;
 
-/// Everything under `/_emulator`.
-pub(in crate::emulator) fn routes() -> Router<Arc<Emulator>> {
-    Router::new()
-        .route("/faults", get(plan).put(set_plan).patch(change_plan))
-        .route("/faults/next", post(order))
+/// The routes of `/_emulator`.
+pub(in crate::emulator) fn routes(faults: Arc<Faults>, zep: Arc<LocalZep>) -> Router {
+    let switches = Router::new()
         .route(
             "/behavior",
             get(behavior).put(set_behavior).patch(change_behavior),
         )
+        .with_state(zep);
+    Router::new()
+        .route("/faults", get(plan).put(set_plan).patch(change_plan))
+        .route("/faults/next", post(order))
         .route("/restart", post(restart))
         .route("/stats", get(stats))
         .route("/reset-stats", post(reset_stats))
-        .layer(from_fn(only_here))
+        .with_state(faults)
+        .merge(switches)
+        .layer(from_fn(only_local))
 }
 
-/// For everybody else there is no such route.
-async fn only_here(request: Request, next: Next) -> Response {
+/// 404 for other machines.
+async fn only_local(request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<Peer>>();
     if peer.is_some_and(|ConnectInfo(peer)| peer.is_loopback()) {
         next.run(request).await
@@ -50,31 +53,31 @@ async fn only_here(request: Request, next: Next) -> Response {
     }
 }
 
-async fn plan(State(emulator): State<Arc<Emulator>>) -> Json<Plan> {
-    Json(emulator.faults.plan())
+async fn plan(State(faults): State<Arc<Faults>>) -> Json<Plan> {
+    Json(faults.plan())
 }
 
-/// The whole plan; what is not named is as it is by default.
+/// Replaces the plan; fields that are not named get their defaults.
 async fn set_plan(
-    State(emulator): State<Arc<Emulator>>,
+    State(faults): State<Arc<Faults>>,
     Body(body): Body<Value>,
 ) -> ApiResult<Json<Plan>> {
-    emulator.faults.set_plan(read(body)?);
-    Ok(Json(emulator.faults.plan()))
+    faults.set_plan(read(body)?);
+    Ok(Json(faults.plan()))
 }
 
-/// Parts of the plan; what is not named stays, and null is the default.
+/// Changes fields of the plan; null sets the default.
 async fn change_plan(
-    State(emulator): State<Arc<Emulator>>,
+    State(faults): State<Arc<Faults>>,
     Body(patch): Body<Map<String, Value>>,
 ) -> ApiResult<Json<Plan>> {
     let now = Plan {
-        // Only a seed that is named starts the drawing anew.
+        // Only a seed in the patch restarts the random draws.
         seed: None,
-        ..emulator.faults.plan()
+        ..faults.plan()
     };
-    emulator.faults.set_plan(changed(&now, patch)?);
-    Ok(Json(emulator.faults.plan()))
+    faults.set_plan(changed(&now, patch)?);
+    Ok(Json(faults.plan()))
 }
 
 #[derive(Deserialize)]
@@ -84,9 +87,9 @@ enum Orders {
     One(Value),
 }
 
-/// Faults for the next calls that match.
+/// Orders faults for the next matching calls.
 async fn order(
-    State(emulator): State<Arc<Emulator>>,
+    State(faults): State<Arc<Faults>>,
     Body(orders): Body<Orders>,
 ) -> ApiResult<Json<Plan>> {
     let orders = match orders {
@@ -97,30 +100,30 @@ async fn order(
         .into_iter()
         .map(read)
         .collect::<ApiResult<Vec<OneShot>>>()?;
-    emulator.faults.order(orders);
-    Ok(Json(emulator.faults.plan()))
+    faults.order(orders);
+    Ok(Json(faults.plan()))
 }
 
-async fn behavior(State(emulator): State<Arc<Emulator>>) -> Json<Behavior> {
-    Json(emulator.zep.behavior())
+async fn behavior(State(zep): State<Arc<LocalZep>>) -> Json<Behavior> {
+    Json(zep.behavior())
 }
 
-/// All switches; those that are not named are as they are by default.
+/// Sets all switches; those that are not named get their defaults.
 async fn set_behavior(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): State<Arc<LocalZep>>,
     Body(body): Body<Value>,
 ) -> ApiResult<Json<Behavior>> {
-    emulator.zep.set_behavior(read(body)?);
-    Ok(Json(emulator.zep.behavior()))
+    zep.set_behavior(read(body)?);
+    Ok(Json(zep.behavior()))
 }
 
-/// Some switches.
+/// Changes the named switches.
 async fn change_behavior(
-    State(emulator): State<Arc<Emulator>>,
+    State(zep): State<Arc<LocalZep>>,
     Body(patch): Body<Map<String, Value>>,
 ) -> ApiResult<Json<Behavior>> {
-    let behavior = changed(&emulator.zep.behavior(), patch)?;
-    emulator.zep.set_behavior(behavior);
+    let behavior = changed(&zep.behavior(), patch)?;
+    zep.set_behavior(behavior);
     Ok(Json(behavior))
 }
 
@@ -138,43 +141,39 @@ impl Default for RestartNow {
     }
 }
 
-/// Is gone for a while, as a service that restarts; its data stays. Answered once all other
-/// connections are cut and new ones refused.
+/// Restarts, keeping the data. Answered once all other connections are closed and new ones refused.
 async fn restart(
-    State(emulator): State<Arc<Emulator>>,
+    State(faults): State<Arc<Faults>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     Body(body): Body<Value>,
 ) -> ApiResult<impl IntoResponse> {
     let RestartNow { down_ms } = read(body)?;
-    emulator
-        .faults
-        .restart(&emulator.lines, down_ms, Some(&peer))
-        .await;
-    // This connection is spared only for the answer.
+    faults.restart(down_ms, Some(&peer)).await;
+    // This connection is kept open for the answer only.
     let close = [(CONNECTION, HeaderValue::from_static("close"))];
-    Ok((close, Json(Gone { down_ms })))
+    Ok((close, Json(Restarted { down_ms })))
 }
 
 #[derive(Serialize)]
-struct Gone {
+struct Restarted {
     down_ms: u32,
 }
 
-async fn stats(State(emulator): State<Arc<Emulator>>) -> Json<Stats> {
-    Json(emulator.faults.stats())
+async fn stats(State(faults): State<Arc<Faults>>) -> Json<Stats> {
+    Json(faults.stats())
 }
 
-async fn reset_stats(State(emulator): State<Arc<Emulator>>) -> Json<Stats> {
-    emulator.faults.reset_stats();
-    Json(emulator.faults.stats())
+async fn reset_stats(State(faults): State<Arc<Faults>>) -> Json<Stats> {
+    faults.reset_stats();
+    Json(faults.stats())
 }
 
-/// What was sent, or which part of it is wrong and why.
+/// Reads a body; an error names the wrong field.
 fn read<T: DeserializeOwned>(value: Value) -> ApiResult<T> {
     serde_path_to_error::deserialize(value).map_err(ApiError::bad_request)
 }
 
-/// A thing with some of its fields changed; null is the default.
+/// A value with some of its fields changed; null sets the default.
 fn changed<T: Serialize + DeserializeOwned>(now: &T, patch: Map<String, Value>) -> ApiResult<T> {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(now) else {
         return Err(ApiError::internal());

@@ -1,53 +1,53 @@
-//! What is to go wrong: by rate, drawn for each call, or once, for the calls that are named.
+//! The plan of faults: by rate, drawn for each call, or ordered for the next matching calls.
 
 use std::num::NonZeroU32;
 
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
 
-use super::values::{Failing, Rate, RateLimitDrop, Restarts, Status, Timed};
+use super::parameters::{Failing, Rate, RateLimitDrop, Restarts, Status, Timed};
 
-/// Calls a window unless told otherwise: so many that nobody who paces by the headers is slowed.
+/// The default rate limit: high enough not to slow a client that paces itself by the headers.
 const DEFAULT_RATE_LIMIT: u32 = 1_000_000;
-/// Seconds of a window: Zep counts an account's calls by the minute.
+/// The default window in seconds: Zep counts an account's calls by the minute.
 const DEFAULT_RATE_WINDOW: NonZeroU32 = NonZeroU32::new(60).unwrap();
 
-/// Everything that is to go wrong. Nothing, by default.
+/// The faults of an emulator; none by default.
 ///
-/// Rates are drawn for each call that showed its key and is within the rate limit. Where several
-/// hit one call, the first in the order of these fields happens; latency is added to any.
+/// Rates are drawn for each authenticated call within the rate limit. If several hit one call, the
+/// first in the order of these fields happens. Latency is added to any of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Plan {
-    /// Where the drawing of rates starts, so that a run can be repeated; `None` for anywhere.
+    /// The seed of the random draws, for repeatable runs; `None` for a random one.
     pub seed: Option<u64>,
-    /// Calls in a window before 429 is answered.
+    /// Calls per window; further ones are answered with 429.
     pub rate_limit: u32,
-    /// A limit that takes the place of the first in the middle of a run.
+    /// A limit that replaces `rate_limit` during a run.
     pub rate_limit_drop: Option<RateLimitDrop>,
-    /// The seconds of a window.
+    /// The length of a window in seconds.
     pub rate_window_secs: NonZeroU32,
-    /// How long each answer takes at least: half before the call is carried out, half after it.
+    /// The least time of each answer: half before the call is carried out, half after it.
     pub latency_ms: u32,
     /// Answer an error instead of carrying the call out.
     pub fail: Vec<Failing>,
     /// Close the connection instead of carrying the call out.
     pub drop_requests: Rate,
-    /// Close the connection, and write later. Reads are spared.
+    /// Close the connection, and carry the call out later. Only for writes.
     pub late_writes: Option<Timed>,
     /// Carry the call out, and close the connection instead of answering.
     pub drop_answers: Rate,
     /// Carry the call out, and answer an error.
     pub fail_after: Vec<Failing>,
-    /// Carry the call out, and close the connection after the head and half of the body.
+    /// Carry the call out, and close the connection after the headers and half of the body.
     pub half_answers: Rate,
-    /// Carry the call out, and answer 200 with a body that is none of Zep's.
+    /// Carry the call out, and answer 200 with a body that Zep would not send.
     pub garbage_answers: Rate,
-    /// Carry the call out, and answer slowly, bit by bit.
+    /// Carry the call out, and send the body slowly, in parts.
     pub slow_bodies: Option<Timed>,
-    /// Be gone now and then, like a service that restarts.
+    /// Refuse connections periodically, like a service that restarts.
     pub restarts: Option<Restarts>,
-    /// Faults for the next calls that match, before anything is drawn.
+    /// Faults for the next matching calls. They take precedence over drawn ones.
     pub next: Vec<OneShot>,
 }
 
@@ -74,10 +74,10 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// The fault that is drawn for one call, if any.
+    /// Draws the fault of one call.
     pub(super) fn draw(&self, rng: &mut fastrand::Rng, is_write: bool) -> Option<Fault> {
-        // Everything is drawn for every call, whether or not it has a rate, and each list from a
-        // generator of its own: changing one rate must not change what the others do.
+        // Every rate is drawn for every call, even a rate of 0, and each list has a generator of
+        // its own: changing one rate must not change the draws of the others.
         let mut lists = [rng.fork(), rng.fork()];
         let rate_of = |timed: Option<Timed>| timed.map_or_else(Rate::default, |timed| timed.rate);
         let [
@@ -112,7 +112,7 @@ impl Plan {
             .or(slow.map(|Timed { ms, .. }| Fault::SlowBody { ms }))
     }
 
-    /// The fault that was ordered for a call like this one, if any; it is used up.
+    /// Takes the fault that was ordered for a call like this one.
     pub(super) fn take_next(
         &mut self,
         method: &Method,
@@ -136,7 +136,7 @@ impl Plan {
         Some(fault)
     }
 
-    /// The limit after this many calls.
+    /// The rate limit after this many calls.
     pub(super) fn rate_limit_after(&self, calls: u64) -> u32 {
         match self.rate_limit_drop {
             Some(drop) if calls >= drop.after_calls => drop.to,
@@ -150,26 +150,26 @@ fn first_hit(all: &[Failing], rng: &mut fastrand::Rng) -> Option<Status> {
     all.find(|one| one.rate.hits(rng)).map(|one| one.status)
 }
 
-/// One way in which a call can go wrong.
+/// A fault of one call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
-    /// The answer takes so long: half before the call is carried out, half after it.
+    /// The answer is delayed: half before the call is carried out, half after it.
     Latency {
         /// Milliseconds.
         ms: u32,
     },
-    /// An error is answered; nothing is done.
+    /// An error is answered; the call is not carried out.
     Fail {
-        /// Its status.
+        /// The error's status.
         status: Status,
     },
-    /// 429 is answered; nothing is done.
+    /// 429 is answered; the call is not carried out.
     RateLimit {
-        /// What `Retry-After` says.
+        /// The value of `Retry-After`.
         retry_after_secs: u32,
     },
-    /// The connection is closed; nothing is done.
+    /// The connection is closed; the call is not carried out.
     DropRequest,
     /// The connection is closed, and the call is carried out later.
     LateWrite {
@@ -180,26 +180,26 @@ pub enum Fault {
     DropAnswer,
     /// The call is carried out, and an error answered.
     FailAfter {
-        /// Its status.
+        /// The error's status.
         status: Status,
     },
-    /// The call is carried out, and the connection closed after the head and half of the body.
+    /// The call is carried out, and the connection closed after the headers and half of the body.
     HalfAnswer,
-    /// The call is carried out, and 200 answered with something else.
+    /// The call is carried out, and 200 answered with another body.
     GarbageAnswer {
-        /// What is answered; `None` for one of several bodies that are none of Zep's.
+        /// The body; `None` for a random one that Zep would not send.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<String>,
     },
-    /// The call is carried out, and the body is answered bit by bit.
+    /// The call is carried out, and the body is sent in parts.
     SlowBody {
-        /// Milliseconds from its first to its last bit.
+        /// Milliseconds from its first to its last part.
         ms: u32,
     },
 }
 
 impl Fault {
-    /// What it is called in the statistics.
+    /// Its name in the statistics.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Latency { .. } => "latency",
@@ -223,19 +223,19 @@ pub struct OneShot {
     /// The method, such as `POST`; any, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// How the path begins, as it was sent, such as `/api/v2/threads/s-1/`; any, if absent.
+    /// A prefix of the path as sent, such as `/api/v2/threads/s-1/`; any, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The whole route, such as `/api/v2/threads/{thread_id}/messages`; any, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
-    /// How many calls that match are spared first.
+    /// How many matching calls are skipped first.
     #[serde(default)]
     pub after: u32,
-    /// How many calls it is for; one, if absent.
+    /// How many calls it hits; one, if absent.
     #[serde(default = "once")]
     pub times: u32,
-    /// What happens to them.
+    /// The fault.
     pub fault: Fault,
 }
 
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_come_as_often_as_their_rate_says() {
+    fn faults_are_as_frequent_as_their_rate() {
         let plan = Plan {
             drop_answers: rate(0.25),
             ..Plan::default()

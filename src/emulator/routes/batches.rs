@@ -1,7 +1,5 @@
 //! Batches.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -9,14 +7,13 @@ use axum::routing::{get, post};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Routes;
 use super::content::{EpisodeBody, MessageBody, roles};
-use crate::emulator::Emulator;
+use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
+use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::zep::{
-    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchPage, BatchStatus, Batches, Metadata,
-    ThreadId, Uuid,
+    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchStatus, Batches, Metadata, ThreadId,
+    Uuid,
 };
 
 pub(super) fn routes() -> Routes {
@@ -30,69 +27,59 @@ pub(super) fn routes() -> Routes {
 #[derive(Deserialize)]
 struct CreateBatch {
     metadata: Option<Metadata>,
-    /// From whose messages no facts are drawn.
+    /// No facts are extracted from messages of these roles.
     ignore_roles: Option<Vec<String>>,
 }
 
 /// `batch.create`
-async fn create(
-    State(emulator): State<Arc<Emulator>>,
-    Body(body): Body<CreateBatch>,
-) -> ApiResult<impl IntoResponse> {
+async fn create(State(zep): Store, Body(body): Body<CreateBatch>) -> ApiResult<impl IntoResponse> {
     let ignored = roles(body.ignore_roles.as_deref())?;
     let metadata = body.metadata.unwrap_or_default();
-    let zep = &emulator.zep;
     Ok(created(
         zep.create_batch_ignoring(&metadata, &ignored).await?,
     ))
 }
 
 #[derive(Deserialize)]
-struct Part {
+struct ListPage {
     limit: Option<u32>,
     cursor: Option<u64>,
     status: Option<String>,
 }
 
+#[derive(Serialize)]
+struct BatchList {
+    batches: Vec<Batch>,
+    next_cursor: Option<u64>,
+}
+
 /// `batch.list`
-async fn list(
-    State(emulator): State<Arc<Emulator>>,
-    Query(query): Query<Part>,
-) -> ApiResult<Answer<BatchPage>> {
+async fn list(State(zep): Store, Query(query): Query<ListPage>) -> ApiResult<Answer<BatchList>> {
     let status = status(query.status, BatchStatus::Unknown)?;
-    let page = emulator
-        .zep
-        .list_batches(status, query.limit, query.cursor)
-        .await?;
-    Ok(Answer(page))
+    let page = zep.list_batches(status, query.limit, query.cursor).await?;
+    Ok(Answer(BatchList {
+        batches: page.items,
+        next_cursor: page.next_cursor,
+    }))
 }
 
 /// `batch.get`
-async fn show(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(batch): Segment,
-) -> ApiResult<Answer<Batch>> {
-    Ok(Answer(emulator.zep.batch(&batch).await?))
+async fn show(State(zep): Store, PathId(batch): PathId<String>) -> ApiResult<Answer<Batch>> {
+    Ok(Answer(zep.batch(&batch).await?))
 }
 
 /// `batch.delete`
-async fn delete(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(batch): Segment,
-) -> ApiResult<Answer<Success>> {
-    emulator.zep.delete_batch(&batch).await?;
+async fn delete(State(zep): Store, PathId(batch): PathId<String>) -> ApiResult<Answer<Success>> {
+    zep.delete_batch(&batch).await?;
     Ok(success("batch deleted"))
 }
 
 /// `batch.process`
-async fn process(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(batch): Segment,
-) -> ApiResult<Answer<Batch>> {
-    Ok(Answer(emulator.zep.process_batch(&batch).await?))
+async fn process(State(zep): Store, PathId(batch): PathId<String>) -> ApiResult<Answer<Batch>> {
+    Ok(Answer(zep.process_batch(&batch).await?))
 }
 
-/// One thing to be stored (zep-cloud 3.30.0, `BatchAddItem`).
+/// An item to be stored (zep-cloud 3.30.0, `BatchAddItem`).
 #[derive(Deserialize)]
 struct ItemBody {
     #[serde(rename = "type")]
@@ -155,7 +142,7 @@ struct AddItems {
 struct Item {
     #[serde(flatten)]
     state: BatchItemState,
-    /// Always the same as the episode's.
+    /// Always equal to `episode_uuid`.
     source_uuid: Option<Uuid>,
 }
 
@@ -170,8 +157,8 @@ impl From<BatchItemState> for Item {
 
 /// `batch.add`
 async fn add(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(batch): Segment,
+    State(zep): Store,
+    PathId(batch): PathId<String>,
     Body(body): Body<AddItems>,
 ) -> ApiResult<Answer<Vec<Item>>> {
     let items = body
@@ -179,7 +166,7 @@ async fn add(
         .into_iter()
         .map(ItemBody::into_item)
         .collect::<ApiResult<Vec<_>>>()?;
-    let states = emulator.zep.add_batch_items(&batch, &items).await?;
+    let states = zep.add_batch_items(&batch, &items).await?;
     Ok(Answer(states.into_iter().map(Item::from).collect()))
 }
 
@@ -191,13 +178,12 @@ struct Items {
 
 /// `batch.list_items`
 async fn items(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(batch): Segment,
-    Query(query): Query<Part>,
+    State(zep): Store,
+    PathId(batch): PathId<String>,
+    Query(query): Query<ListPage>,
 ) -> ApiResult<Answer<Items>> {
     let status = status(query.status, BatchItemStatus::Unknown)?;
-    let page = emulator
-        .zep
+    let page = zep
         .list_batch_items(&batch, status, query.limit, query.cursor)
         .await?;
     Ok(Answer(Items {
@@ -206,7 +192,8 @@ async fn items(
     }))
 }
 
-/// A status to filter by; the port reads one that Zep does not have as `unknown`.
+/// A status to filter by. A status that Zep does not have is refused; the port reads it as
+/// `unknown`.
 fn status<S: DeserializeOwned + PartialEq>(
     name: Option<String>,
     unknown: S,

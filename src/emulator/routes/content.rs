@@ -1,5 +1,4 @@
-//! Messages and episodes as a client sends them, checked where the port's types say more than the
-//! wire does.
+//! Messages and episodes of a request, checked where the port's types are stricter than the wire.
 
 use serde::Deserialize;
 
@@ -31,7 +30,7 @@ impl MessageBody {
     }
 }
 
-/// The data of an episode (zep-cloud 3.30.0, `graph.add`).
+/// An episode (zep-cloud 3.30.0, `graph.add`).
 pub(super) struct EpisodeBody {
     pub data: String,
     pub data_type: String,
@@ -54,7 +53,7 @@ impl EpisodeBody {
     }
 }
 
-/// One of the six roles; the port reads any other as `norole`, Zep refuses it.
+/// One of the six roles. Zep refuses others, which the port would read as `norole`.
 pub(super) fn role(name: &str) -> ApiResult<Role> {
     use Role::{Assistant, Function, NoRole, System, Tool, User};
     [User, Assistant, System, Function, Tool, NoRole]
@@ -67,7 +66,7 @@ pub(super) fn role(name: &str) -> ApiResult<Role> {
         })
 }
 
-/// A list of roles, each one of the six; none, if absent.
+/// A list of roles; empty if absent.
 pub(super) fn roles(names: Option<&[String]>) -> ApiResult<Vec<Role>> {
     names
         .unwrap_or_default()

@@ -1,6 +1,4 @@
-//! Facts, which Zep calls edges.
-
-use std::sync::Arc;
+//! Facts (Zep: edges).
 
 use axum::Router;
 use axum::extract::State;
@@ -9,26 +7,22 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::filters::{self, ListBody};
-use super::{Routes, graph_owner, user_owner};
-use crate::emulator::Emulator;
+use super::cursor_pages::{self, ListBody};
+use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::emulator::wire::{Answer, Body, Segment, Success, listed, success};
+use crate::emulator::wire::{Answer, Body, PathId, Success, listed, success};
 use crate::zep::{Fact, FactPatch, Graphs, Owner, Uuid};
 
 pub(super) fn routes() -> Routes {
     Router::new()
         .route("/graph/edge/{uuid}", get(show).patch(update).delete(delete))
-        .route("/graph/edge/user/{user_id}", post(list_of_user))
-        .route("/graph/edge/graph/{graph_id}", post(list_of_graph))
+        .route("/graph/edge/user/{user_id}", post(list))
+        .route("/graph/edge/graph/{graph_id}", post(list))
 }
 
 /// `graph.edge.get`
-async fn show(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(fact): Segment,
-) -> ApiResult<Answer<Fact>> {
-    Ok(Answer(emulator.zep.fact(&Uuid(fact)).await?))
+async fn show(State(zep): Store, PathId(fact): PathId<Uuid>) -> ApiResult<Answer<Fact>> {
+    Ok(Answer(zep.fact(&fact).await?))
 }
 
 #[derive(Deserialize)]
@@ -41,11 +35,11 @@ struct UpdateFact {
     expired_at: Option<Value>,
 }
 
-/// `graph.edge.update`, for its words and attributes. What the embedded Zep does not change is
-/// refused, not passed over.
+/// `graph.edge.update`, for text and attributes. Other fields are refused, because the embedded Zep
+/// cannot change them.
 async fn update(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(fact): Segment,
+    State(zep): Store,
+    PathId(fact): PathId<Uuid>,
     Body(body): Body<UpdateFact>,
 ) -> ApiResult<Answer<Fact>> {
     let fixed = [
@@ -59,42 +53,25 @@ async fn update(
             "the embedded Zep does not change a fact's {name}"
         )));
     }
-    let fact = Uuid(fact);
-    Ok(Answer(emulator.zep.update_fact(&fact, &body.patch).await?))
+    Ok(Answer(zep.update_fact(&fact, &body.patch).await?))
 }
 
 /// `graph.edge.delete`
-async fn delete(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(fact): Segment,
-) -> ApiResult<Answer<Success>> {
-    emulator.zep.delete_fact(&Uuid(fact)).await?;
+async fn delete(State(zep): Store, PathId(fact): PathId<Uuid>) -> ApiResult<Answer<Success>> {
+    zep.delete_fact(&fact).await?;
     Ok(success("edge deleted"))
 }
 
-/// `graph.edge.get_by_user_id`
-async fn list_of_user(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(user): Segment,
+/// `graph.edge.get_by_user_id` and `graph.edge.get_by_graph_id`
+async fn list(
+    State(zep): Store,
+    PathId(owner): PathId<Owner>,
     Body(body): Body<ListBody>,
 ) -> ApiResult<Response> {
-    list(&emulator, user_owner(&user)?, body).await
-}
-
-/// `graph.edge.get_by_graph_id`
-async fn list_of_graph(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(graph): Segment,
-    Body(body): Body<ListBody>,
-) -> ApiResult<Response> {
-    list(&emulator, graph_owner(&graph)?, body).await
-}
-
-async fn list(emulator: &Emulator, owner: Owner, body: ListBody) -> ApiResult<Response> {
-    let page = filters::page(
+    let page = cursor_pages::page(
         body,
         |fact: &Fact| &fact.uuid,
-        async |listing| emulator.zep.list_facts(&owner, &listing).await,
+        async |listing| zep.list_facts(&owner, &listing).await,
     )
     .await?;
     listed(page)

@@ -1,14 +1,18 @@
-//! The routes, by what they are about. Their docs name the call of the official Python client
-//! (zep-cloud 3.30.0) that each serves.
+//! The routes of `/api/v2`. The docs of a handler name the calls of the official Python client
+//! (zep-cloud 3.30.0) that it serves.
+//!
+//! A handler reads the request, makes one call to the store and shapes the answer. What requests
+//! share: `content` (messages and episodes), `filters`, `cursor_pages` and `numbered_pages`.
 
 mod batches;
 mod content;
+mod cursor_pages;
 mod episodes;
 mod facts;
 mod filters;
-mod graph;
-mod listing;
+mod graphs;
 mod nodes;
+mod numbered_pages;
 mod project;
 mod search;
 mod threads;
@@ -17,13 +21,17 @@ mod users;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
 
-use super::Emulator;
 use super::error::{ApiError, ApiResult};
+use crate::local::LocalZep;
 use crate::zep::{GraphId, Owner, UserId};
 
-/// The routes of a running emulator.
-type Routes = Router<Arc<Emulator>>;
+/// Routes over a store.
+type Routes = Router<Arc<LocalZep>>;
+
+/// The store, as handlers take it.
+type Store = State<Arc<LocalZep>>;
 
 /// Everything under `/api/v2`.
 pub(super) fn v3() -> Routes {
@@ -31,26 +39,19 @@ pub(super) fn v3() -> Routes {
         .merge(project::routes())
         .merge(users::routes())
         .merge(threads::routes())
-        .merge(graph::routes())
+        .merge(graphs::routes())
+        .merge(search::routes())
         .merge(episodes::routes())
         .merge(facts::routes())
         .merge(nodes::routes())
         .merge(batches::routes())
 }
 
-fn user_owner(id: &str) -> ApiResult<Owner> {
-    Ok(Owner::User(UserId::new(id)?))
-}
-
-fn graph_owner(id: &str) -> ApiResult<Owner> {
-    Ok(Owner::Graph(GraphId::new(id)?))
-}
-
-/// The one graph that a body names, by its user or by itself.
+/// The owner that a body names.
 fn owner(user_id: Option<&str>, graph_id: Option<&str>) -> ApiResult<Owner> {
     match (user_id, graph_id) {
-        (Some(user), None) => user_owner(user),
-        (None, Some(graph)) => graph_owner(graph),
+        (Some(user), None) => Ok(Owner::User(UserId::new(user)?)),
+        (None, Some(graph)) => Ok(Owner::Graph(GraphId::new(graph)?)),
         (None, None) => Err(ApiError::bad_request(
             "either user_id or graph_id is required",
         )),

@@ -1,16 +1,13 @@
 //! The project and background tasks.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use serde::Serialize;
 
-use super::Routes;
-use crate::emulator::Emulator;
+use super::{Routes, Store};
 use crate::emulator::error::ApiResult;
-use crate::emulator::wire::{Answer, Segment};
+use crate::emulator::wire::{Answer, PathId};
 use crate::zep::{Accounts, Batches, Project, Task};
 
 pub(super) fn routes() -> Routes {
@@ -25,15 +22,12 @@ struct ProjectInfo {
 }
 
 /// `project.get`
-async fn project(State(emulator): State<Arc<Emulator>>) -> ApiResult<Answer<ProjectInfo>> {
-    let project = emulator.zep.project().await?;
+async fn project(State(zep): Store) -> ApiResult<Answer<ProjectInfo>> {
+    let project = zep.project().await?;
     Ok(Answer(ProjectInfo { project }))
 }
 
 /// `task.get`
-async fn task(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(task): Segment,
-) -> ApiResult<Answer<Task>> {
-    Ok(Answer(emulator.zep.task(&task).await?))
+async fn task(State(zep): Store, PathId(task): PathId<String>) -> ApiResult<Answer<Task>> {
+    Ok(Answer(zep.task(&task).await?))
 }

@@ -1,24 +1,28 @@
-//! The search in a graph.
+//! Search in a graph.
 
-use std::sync::Arc;
-
+use axum::Router;
 use axum::extract::State;
+use axum::routing::post;
 use serde::{Deserialize, Serialize};
 
 use super::filters::FilterBody;
-use crate::emulator::Emulator;
+use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
 use crate::emulator::wire::{Answer, Body};
 use crate::local::Filters;
 use crate::zep::{Entity, Episode, Fact, Reranker, Search, SearchScope};
 
-/// Characters of a context block if the client does not say, and at most (zep-cloud 3.30.0,
+/// The default and the largest size of a context block, in characters (zep-cloud 3.30.0,
 /// `graph.search`).
 const DEFAULT_CONTEXT_CHARS: usize = 2_500;
 const MAX_CONTEXT_CHARS: usize = 50_000;
 
+pub(super) fn routes() -> Routes {
+    Router::new().route("/graph/search", post(search))
+}
+
 #[derive(Deserialize)]
-pub(super) struct SearchBody {
+struct SearchBody {
     query: String,
     user_id: Option<String>,
     graph_id: Option<String>,
@@ -30,9 +34,9 @@ pub(super) struct SearchBody {
     return_raw_results: Option<bool>,
 }
 
-/// What was found, only under the names of what was looked for.
+/// The results, only in the fields of the requested scope.
 #[derive(Default, Serialize)]
-pub(super) struct Results {
+struct Results {
     edges: Option<Vec<Fact>>,
     nodes: Option<Vec<Entity>>,
     episodes: Option<Vec<Episode>>,
@@ -42,20 +46,17 @@ pub(super) struct Results {
 }
 
 /// `graph.search`
-pub(super) async fn search(
-    State(emulator): State<Arc<Emulator>>,
-    Body(body): Body<SearchBody>,
-) -> ApiResult<Answer<Results>> {
+async fn search(State(zep): Store, Body(body): Body<SearchBody>) -> ApiResult<Answer<Results>> {
     let owner = super::owner(body.user_id.as_deref(), body.graph_id.as_deref())?;
     let asked = scope(body.scope.as_deref())?;
     let search = Search {
         query: body.query,
         scope: match asked {
             Scope::Stored(scope) => scope,
-            // Looked for all the same, so that a wrong query or owner is refused as ever.
+            // Searched all the same, so that a wrong query or owner is refused.
             Scope::Observations | Scope::ThreadSummaries => SearchScope::Nodes,
         },
-        // Zep ignores it where it chooses by itself (zep-cloud 3.30.0, `graph.search`).
+        // Zep ignores it with scope auto (zep-cloud 3.30.0, `graph.search`).
         limit: match asked {
             Scope::Stored(SearchScope::Auto) => None,
             _ => body.limit,
@@ -74,10 +75,7 @@ pub(super) async fn search(
         )));
     }
 
-    let found = emulator
-        .zep
-        .search_filtered(&owner, &search, &filters)
-        .await?;
+    let found = zep.search_filtered(&owner, &search, &filters).await?;
     Ok(Answer(match asked {
         Scope::Stored(SearchScope::Edges) => Results {
             edges: Some(found.edges),
@@ -94,7 +92,7 @@ pub(super) async fn search(
         Scope::Stored(SearchScope::Auto) => {
             let raw = body.return_raw_results == Some(true);
             let context = found.context.map(|text| shortened(text, context_chars));
-            // Only what made it into the block.
+            // Only the facts in the block.
             let mut edges = found.edges;
             edges.retain(|edge| context.iter().any(|text| text.contains(&edge.fact)));
             Results {
@@ -116,7 +114,7 @@ pub(super) async fn search(
     }))
 }
 
-/// What Zep searches in; of the last two the embedded Zep makes none.
+/// The scopes of Zep. The embedded Zep has no observations and no summaries.
 #[derive(Clone, Copy)]
 enum Scope {
     Stored(SearchScope),
@@ -141,8 +139,8 @@ fn scope(name: Option<&str>) -> ApiResult<Scope> {
     })
 }
 
-/// The order asked for. The three that need a graph's shape fall back on ranks, as Zep's
-/// `episode_mentions` does where it has nothing to count.
+/// The requested order. The three that need a graph's structure fall back to ranks, as Zep's
+/// `episode_mentions` does without anything to count.
 fn reranker(name: Option<&str>, scope: Scope) -> ApiResult<Option<Reranker>> {
     match name {
         None => Ok(None),
@@ -163,7 +161,7 @@ fn reranker(name: Option<&str>, scope: Scope) -> ApiResult<Option<Reranker>> {
     }
 }
 
-/// The lines of a context block that fit whole.
+/// The lines of a context block that fit completely.
 fn shortened(text: String, chars: usize) -> String {
     if text.chars().count() <= chars {
         return text;

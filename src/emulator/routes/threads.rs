@@ -1,24 +1,21 @@
 //! Threads and their messages.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::{get, patch, post};
 use serde::{Deserialize, Serialize};
 
-use super::Routes;
 use super::content::{MessageBody, roles};
 use super::episodes::Episodes;
-use super::listing;
-use crate::emulator::Emulator;
+use super::numbered_pages;
+use super::{Routes, Store};
 use crate::emulator::error::{ApiError, ApiResult};
-use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
+use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
 use crate::local::ThreadOrder;
 use crate::zep::{
-    AddedMessages, Message, MessagePage, Metadata, ThreadContext, ThreadId, ThreadPage,
-    Threads as _, UserId, Uuid,
+    AddedMessages, Message, MessagePage, Metadata, Thread, ThreadContext, ThreadId, Threads as _,
+    UserId, Uuid,
 };
 
 pub(super) fn routes() -> Routes {
@@ -42,13 +39,10 @@ struct CreateThread {
 }
 
 /// `thread.create`
-async fn create(
-    State(emulator): State<Arc<Emulator>>,
-    Body(body): Body<CreateThread>,
-) -> ApiResult<impl IntoResponse> {
+async fn create(State(zep): Store, Body(body): Body<CreateThread>) -> ApiResult<impl IntoResponse> {
     let thread = ThreadId::new(&body.thread_id)?;
     let user = UserId::new(&body.user_id)?;
-    Ok(created(emulator.zep.create_thread(&thread, &user).await?))
+    Ok(created(zep.create_thread(&thread, &user).await?))
 }
 
 #[derive(Deserialize)]
@@ -61,38 +55,33 @@ struct ListThreads {
 
 #[derive(Serialize)]
 struct Threads {
-    #[serde(flatten)]
-    page: ThreadPage,
+    threads: Vec<Thread>,
+    total_count: u64,
     response_count: usize,
 }
 
 /// `thread.list_all`
-async fn list(
-    State(emulator): State<Arc<Emulator>>,
-    Query(query): Query<ListThreads>,
-) -> ApiResult<Answer<Threads>> {
-    let page = listing::page_number(query.page_number, query.page_size)?;
+async fn list(State(zep): Store, Query(query): Query<ListThreads>) -> ApiResult<Answer<Threads>> {
+    let page = numbered_pages::page_number(query.page_number, query.page_size)?;
     let order = match query.order_by.as_deref() {
         None | Some("created_at") => ThreadOrder::CreatedAt,
         Some("updated_at") => ThreadOrder::UpdatedAt,
         Some("user_id") => ThreadOrder::UserId,
         Some("thread_id") => ThreadOrder::ThreadId,
-        Some(column) => return Err(listing::no_column(column)),
+        Some(column) => return Err(numbered_pages::no_column(column)),
     };
-    let direction = listing::direction(query.asc);
-    let page = emulator.zep.list_threads_by(page, order, direction).await?;
+    let direction = numbered_pages::direction(query.asc);
+    let page = zep.list_threads_by(page, order, direction).await?;
     Ok(Answer(Threads {
-        response_count: page.threads.len(),
-        page,
+        response_count: page.items.len(),
+        threads: page.items,
+        total_count: page.total_count,
     }))
 }
 
 /// `thread.delete`
-async fn delete(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
-) -> ApiResult<Answer<Success>> {
-    emulator.zep.delete_thread(&ThreadId::new(&thread)?).await?;
+async fn delete(State(zep): Store, PathId(thread): PathId<ThreadId>) -> ApiResult<Answer<Success>> {
+    zep.delete_thread(&thread).await?;
     Ok(success("thread deleted"))
 }
 
@@ -112,13 +101,11 @@ struct Messages {
 
 /// `thread.get`
 async fn messages(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
+    State(zep): Store,
+    PathId(thread): PathId<ThreadId>,
     Query(query): Query<ListMessages>,
 ) -> ApiResult<Answer<Messages>> {
-    let thread = ThreadId::new(&thread)?;
-    let page = emulator
-        .zep
+    let page = zep
         .messages_raw(&thread, query.limit, query.cursor, query.lastn)
         .await?;
     Ok(Answer(Messages {
@@ -130,31 +117,29 @@ async fn messages(
 #[derive(Deserialize)]
 struct AddMessages {
     messages: Vec<MessageBody>,
-    /// From whose messages no facts are drawn.
+    /// No facts are extracted from messages of these roles.
     ignore_roles: Option<Vec<String>>,
     return_context: Option<bool>,
 }
 
 /// `thread.add_messages`
 async fn add_messages(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
+    State(zep): Store,
+    PathId(thread): PathId<ThreadId>,
     Body(body): Body<AddMessages>,
 ) -> ApiResult<Answer<AddedMessages>> {
-    let thread = ThreadId::new(&thread)?;
     let ignored = roles(body.ignore_roles.as_deref())?;
     let messages = body
         .messages
         .into_iter()
         .map(MessageBody::into_message)
         .collect::<ApiResult<Vec<_>>>()?;
-    let mut added = emulator
-        .zep
+    let mut added = zep
         .add_messages_ignoring(&thread, &messages, &ignored)
         .await?;
     if body.return_context == Some(true) {
-        // The messages are stored: an error now would say that they are not.
-        added.context = match emulator.zep.thread_context(&thread).await {
+        // The messages are stored: an error would deny that.
+        added.context = match zep.thread_context(&thread).await {
             Ok(context) => context.context,
             Err(error) => {
                 tracing::warn!(error = error.code(), "no context after adding messages");
@@ -166,53 +151,40 @@ async fn add_messages(
 }
 
 #[derive(Deserialize)]
-struct Changed {
+struct UpdateMessage {
     metadata: Metadata,
 }
 
 /// `thread.message.update`
 async fn update_message(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(message): Segment,
-    Body(body): Body<Changed>,
+    State(zep): Store,
+    PathId(message): PathId<Uuid>,
+    Body(body): Body<UpdateMessage>,
 ) -> ApiResult<Answer<Message>> {
-    let message = emulator
-        .zep
-        .patch_message_metadata(&Uuid(message), &body.metadata)
-        .await?;
+    let message = zep.patch_message_metadata(&message, &body.metadata).await?;
     Ok(Answer(message))
 }
 
-/// `thread.get_user_context`. Templates are accepted and change nothing: the embedded Zep has one
-/// form of context.
+/// `thread.get_user_context`. Templates are accepted and ignored: the embedded Zep has one form of
+/// context.
 async fn context(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
+    State(zep): Store,
+    PathId(thread): PathId<ThreadId>,
 ) -> ApiResult<Answer<ThreadContext>> {
-    let thread = ThreadId::new(&thread)?;
-    Ok(Answer(emulator.zep.thread_context(&thread).await?))
+    Ok(Answer(zep.thread_context(&thread).await?))
 }
 
 /// `thread.get_episodes`
 async fn episodes(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
+    State(zep): Store,
+    PathId(thread): PathId<ThreadId>,
 ) -> ApiResult<Answer<Episodes>> {
-    let thread = ThreadId::new(&thread)?;
-    let episodes = emulator.zep.thread_episodes(&thread).await?;
+    let episodes = zep.thread_episodes(&thread).await?;
     Ok(Answer(Episodes { episodes }))
 }
 
-/// `thread.get_summary`. The embedded Zep writes no summaries, and Zep answers 404 where there is
-/// none.
-async fn summary(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(thread): Segment,
-) -> ApiResult<Answer<()>> {
-    let thread = ThreadId::new(&thread)?;
-    emulator
-        .zep
-        .messages_raw(&thread, None, None, Some(1))
-        .await?;
+/// `thread.get_summary`. The embedded Zep writes no summaries, and Zep answers 404 without one.
+async fn summary(State(zep): Store, PathId(thread): PathId<ThreadId>) -> ApiResult<Answer<()>> {
+    zep.messages_raw(&thread, None, None, Some(1)).await?;
     Err(ApiError::not_found("no summary exists for the thread"))
 }

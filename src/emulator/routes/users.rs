@@ -1,20 +1,17 @@
 //! Users.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 
-use super::Routes;
-use super::listing;
-use crate::emulator::Emulator;
+use super::numbered_pages::{self, ListQuery};
+use super::{Routes, Store};
 use crate::emulator::error::ApiResult;
-use crate::emulator::wire::{Answer, Body, Query, Segment, Success, created, success};
-use crate::local::UserOrder;
-use crate::zep::{Accounts, Entity, NewUser, Thread, User, UserFields, UserId, UserPage};
+use crate::emulator::wire::{Answer, Body, PathId, Query, Success, created, success};
+use crate::local::{NumberedPage, UserOrder};
+use crate::zep::{Accounts, Entity, NewUser, Thread, User, UserFields, UserId};
 
 pub(super) fn routes() -> Routes {
     Router::new()
@@ -33,82 +30,57 @@ struct AddUser {
 }
 
 /// `user.add`
-async fn add(
-    State(emulator): State<Arc<Emulator>>,
-    Body(body): Body<AddUser>,
-) -> ApiResult<impl IntoResponse> {
+async fn add(State(zep): Store, Body(body): Body<AddUser>) -> ApiResult<impl IntoResponse> {
     let user = NewUser {
         user_id: UserId::new(&body.user_id)?,
         fields: body.fields,
     };
-    Ok(created(emulator.zep.add_user(&user).await?))
+    Ok(created(zep.add_user(&user).await?))
 }
 
 /// `user.get`
-async fn show(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(user): Segment,
-) -> ApiResult<Answer<User>> {
-    Ok(Answer(emulator.zep.user(&UserId::new(&user)?).await?))
+async fn show(State(zep): Store, PathId(user): PathId<UserId>) -> ApiResult<Answer<User>> {
+    Ok(Answer(zep.user(&user).await?))
 }
 
 /// `user.update`
 async fn update(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(user): Segment,
+    State(zep): Store,
+    PathId(user): PathId<UserId>,
     Body(fields): Body<UserFields>,
 ) -> ApiResult<Answer<User>> {
-    let user = UserId::new(&user)?;
-    Ok(Answer(emulator.zep.update_user(&user, &fields).await?))
+    Ok(Answer(zep.update_user(&user, &fields).await?))
 }
 
 /// `user.delete`
-async fn delete(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(user): Segment,
-) -> ApiResult<Answer<Success>> {
-    emulator.zep.delete_user(&UserId::new(&user)?).await?;
+async fn delete(State(zep): Store, PathId(user): PathId<UserId>) -> ApiResult<Answer<Success>> {
+    zep.delete_user(&user).await?;
     Ok(success("user deleted"))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListUsers {
-    page_number: Option<u32>,
-    page_size: Option<u32>,
-    search: Option<String>,
-    #[serde(rename = "order_by")]
-    order_by: Option<String>,
-    asc: Option<bool>,
 }
 
 #[derive(Serialize)]
 struct Users {
-    #[serde(flatten)]
-    page: UserPage,
+    users: Vec<User>,
+    total_count: u64,
     row_count: usize,
 }
 
 /// `user.list_ordered`
-async fn list(
-    State(emulator): State<Arc<Emulator>>,
-    Query(query): Query<ListUsers>,
-) -> ApiResult<Answer<Users>> {
-    let page = listing::page_number(query.page_number, query.page_size)?;
-    let direction = listing::direction(query.asc);
+async fn list(State(zep): Store, Query(query): Query<ListQuery>) -> ApiResult<Answer<Users>> {
+    let page = numbered_pages::page_number(query.page_number, query.page_size)?;
+    let direction = numbered_pages::direction(query.asc);
     let order = match query.order_by.as_deref() {
         None | Some("created_at") => UserOrder::CreatedAt,
         Some("user_id") => UserOrder::UserId,
         Some("email") => UserOrder::Email,
-        Some(column) => return Err(listing::no_column(column)),
+        Some(column) => return Err(numbered_pages::no_column(column)),
     };
-    let zep = &emulator.zep;
-    let page = match listing::search_term(query.search.as_deref()) {
+    let page = match numbered_pages::search_term(query.search.as_deref()) {
         None => zep.list_users_by(page, order, direction).await?,
         Some(term) => {
-            let mut users = listing::everything(async |page| {
+            let mut users = numbered_pages::everything(async |page| {
                 let page = zep.list_users_by(page, order, direction).await?;
-                Ok(page.users)
+                Ok(page.items)
             })
             .await?;
             users.retain(|user| {
@@ -118,27 +90,27 @@ async fn list(
                     &user.first_name,
                     &user.last_name,
                 ];
-                listing::contains(&texts, &term)
+                numbered_pages::contains(&texts, &term)
             });
-            UserPage {
-                total_count: Some(users.len() as u64),
-                users: listing::cut(users, page),
+            NumberedPage {
+                total_count: users.len() as u64,
+                items: numbered_pages::cut(users, page),
             }
         }
     };
     Ok(Answer(Users {
-        row_count: page.users.len(),
-        page,
+        row_count: page.items.len(),
+        users: page.items,
+        total_count: page.total_count,
     }))
 }
 
 /// `user.get_threads`
 async fn threads(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(user): Segment,
+    State(zep): Store,
+    PathId(user): PathId<UserId>,
 ) -> ApiResult<Answer<Vec<Thread>>> {
-    let user = UserId::new(&user)?;
-    Ok(Answer(emulator.zep.user_threads(&user).await?))
+    Ok(Answer(zep.user_threads(&user).await?))
 }
 
 #[derive(Serialize)]
@@ -147,10 +119,7 @@ struct UserNode {
 }
 
 /// `user.get_node`
-async fn node(
-    State(emulator): State<Arc<Emulator>>,
-    Segment(user): Segment,
-) -> ApiResult<Answer<UserNode>> {
-    let node = emulator.zep.user_node(&UserId::new(&user)?).await?;
+async fn node(State(zep): Store, PathId(user): PathId<UserId>) -> ApiResult<Answer<UserNode>> {
+    let node = zep.user_node(&user).await?;
     Ok(Answer(UserNode { node }))
 }

@@ -1,4 +1,4 @@
-//! What the claims of a signed token allow.
+//! What the claims of a signed token grant.
 
 use std::collections::BTreeSet;
 
@@ -9,39 +9,39 @@ use crate::memory::{
     model::{AgentId, AppId, InvalidId, UserId},
 };
 
-/// The scopes that are known, and the role that each gives.
+/// The known scopes, and the role that each grants.
 pub(super) const SCOPES: [(&str, Role); 3] = [
     ("memory:read", Role::Reader),
     ("memory:write", Role::Writer),
     ("memory:operate", Role::Operator),
 ];
 
-/// The claim that lists further users whom a token may act for.
+/// The claim that lists further users that a token may act for.
 const USERS_CLAIM: &str = "zep_users";
-/// The claim that lists agents whose own memories a token may reach.
+/// The claim that lists agents whose memories a token may access.
 const AGENTS_CLAIM: &str = "zep_agents";
 /// The claim that lists apps that a token may list and delete.
 const APPS_CLAIM: &str = "zep_apps";
-/// Stands for everybody.
+/// In a list's place: everybody.
 const EVERYBODY: &str = "*";
 
-/// What a token allows; `None` if it gives no role here, or says of nobody whose memories it is for.
+/// What a token grants; `None` if it grants no role here, or no user's and no agent's memories.
 ///
-/// The role is that of the claim `role`, or of the widest known scope (`scope`, `scp`); where there
-/// are both, the narrower of them. The users are the one whom `user_claim` names and those whom
-/// `zep_users` lists, or everybody if that is `"*"`; agents are those that `zep_agents` lists, and apps those that `zep_apps` lists.
+/// The role is that of the claim `role`, or of the widest known scope (`scope`, `scp`); with both, the
+/// narrower of the two. The users are the one that `user_claim` names and those that `zep_users`
+/// lists, or everybody if that is `"*"`; `zep_agents` lists the agents and `zep_apps` the apps.
 pub(super) fn grant(claims: &Map<String, Value>, user_claim: &str) -> Option<Grant> {
     let role = role(claims)?;
     let mut users = listed(claims.get(USERS_CLAIM), UserId::new)?;
     if let (Allowed::These(users), Some(user)) = (&mut users, claims.get(user_claim)) {
-        // One that cannot be read must not become nobody in silence.
+        // A user that cannot be parsed must not be dropped silently.
         users.insert(UserId::new(user.as_str()?).ok()?);
     }
     let agents = listed(claims.get(AGENTS_CLAIM), AgentId::new)?;
     let apps = listed(claims.get(APPS_CLAIM), AppId::new)?;
-    let reaches_nobody = matches!(&users, Allowed::These(users) if users.is_empty())
+    let grants_nobody = matches!(&users, Allowed::These(users) if users.is_empty())
         && matches!(&agents, Allowed::These(agents) if agents.is_empty());
-    (!reaches_nobody).then_some(Grant {
+    (!grants_nobody).then_some(Grant {
         role,
         users,
         agents,
@@ -52,7 +52,7 @@ pub(super) fn grant(claims: &Map<String, Value>, user_claim: &str) -> Option<Gra
 fn role(claims: &Map<String, Value>) -> Option<Role> {
     let claimed = match claims.get("role") {
         None | Some(Value::Null) => None,
-        // A role of another program is none here.
+        // Roles of other programs grant nothing here.
         Some(role) => Some(role.as_str()?.parse::<Role>().ok()?),
     };
     let scopes = ["scope", "scp"]
@@ -69,7 +69,7 @@ fn role(claims: &Map<String, Value>) -> Option<Role> {
     }
 }
 
-/// The words of a text, or the texts of a list.
+/// The words of a string, or the strings of a list.
 fn words(claim: &Value) -> Vec<&str> {
     match claim {
         Value::String(text) => text.split_ascii_whitespace().collect(),
@@ -78,7 +78,7 @@ fn words(claim: &Value) -> Vec<&str> {
     }
 }
 
-/// The ids that a claim lists; `None` if it is no list of ids.
+/// The ids that a claim lists; `None` if it is not a list of ids.
 fn listed<T: Ord>(
     claim: Option<&Value>,
     id: impl Fn(&str) -> Result<T, InvalidId>,
@@ -130,7 +130,7 @@ mod tests {
                 json!({"role": "reader", "scope": "memory:operate"}),
                 Some(Role::Reader),
             ),
-            // Scopes of other programs say nothing of a role that is claimed.
+            // Scopes of other programs do not restrict a claimed role.
             (
                 json!({"role": "writer", "scope": "openid"}),
                 Some(Role::Writer),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn further_users_are_listed_and_what_is_no_list_of_ids_allows_nothing() {
+    fn further_users_are_listed_and_anything_but_a_list_of_ids_grants_nothing() {
         let with = |users: Value| of(json!({"role": "reader", "sub": "alice", "zep_users": users}));
         assert_eq!(
             with(json!(["bob"])).unwrap().users,

@@ -1,12 +1,14 @@
-//! Who is let in at the door, and as whom.
+//! Authentication.
 //!
-//! A request shows a bearer token: the one of `MCP_AUTH_TOKEN`, one of a file (`tokens.rs`,
-//! `table.rs`, `file.rs`), or one that a configured issuer signed (`oauth.rs`, `keys.rs`, `claims.rs`). It
-//! becomes a [`Caller`] for the memory layer, which decides what that one may do, and a [`Subject`],
-//! to whom a session belongs. Whoever shows wrong ones is slowed down (`throttle.rs`).
+//! A request has a bearer token: the one of `MCP_AUTH_TOKEN`, one of a file (`tokens.rs`, `table.rs`,
+//! `file.rs`), or one that a configured issuer signed (`oauth.rs`, `keys.rs`, `jwks.rs`,
+//! `signatures.rs`, `claims.rs`). The token becomes a [`Caller`] for the memory layer, which decides
+//! what the caller may do, and a [`Subject`], to whom sessions belong. Addresses that send wrong
+//! tokens are slowed down (`throttle.rs`).
 
 mod claims;
 mod file;
+mod jwks;
 mod keys;
 mod metadata;
 mod oauth;
@@ -23,6 +25,7 @@ use std::{
 };
 
 use axum::{
+    Router,
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, header},
     middleware::Next,
@@ -37,7 +40,6 @@ use crate::{
 };
 
 pub use file::{TokensFileError, append};
-pub use metadata::protected_resource;
 pub use subject::Subject;
 pub use throttle::Failures;
 pub use tokens::{Entry, Expiry, Name, NoRandomness, Reach, TokenHash, fresh};
@@ -45,25 +47,26 @@ pub use tokens::{Entry, Expiry, Name, NoRandomness, Reach, TokenHash, fresh};
 use file::TokensFile;
 use oauth::Issuer;
 use refusal::Refusal;
-use table::Known;
+use subject::Proof;
+use table::KnownToken;
 use throttle::Throttle;
-use tokens::is_of_our_making;
+use tokens::is_generated;
 
-/// Where a request comes from whose connection is not known: all such are one.
-const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+/// The address that all requests without a known connection count for.
+const UNKNOWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
-/// Why nobody could be let in rightly.
+/// Why authentication cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// The file of tokens cannot be used.
     #[error("MCP_AUTH_TOKENS_FILE {0}")]
     TokensFile(#[from] TokensFileError),
-    /// Nothing can be fetched from the issuer of tokens.
+    /// The client that fetches the issuer's keys cannot be made.
     #[error("the keys of MCP_OAUTH_ISSUER could not be fetched: {0}")]
     Client(#[from] reqwest::Error),
 }
 
-/// An address that other machines reach, and no authentication.
+/// An address that other machines reach, without authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "other machines can reach {0}, and everybody there could read and delete all memories, since no \
@@ -73,24 +76,24 @@ pub enum AccessError {
 )]
 pub struct OpenToAll(pub SocketAddr);
 
-/// Who is let in.
+/// Authenticates requests.
 #[derive(Debug)]
 pub struct Access {
-    token: Option<Known>,
+    token: Option<KnownToken>,
     file: Option<TokensFile>,
     issuer: Option<Issuer>,
     throttle: Throttle,
 }
 
 impl Access {
-    /// Reads the file of tokens, if there is one. Contacts nobody.
+    /// Reads the file of tokens, if one is configured. Blocks, and sends nothing.
     ///
     /// # Errors
     /// [`AccessError`] if the file cannot be used.
     pub fn new(settings: AccessSettings) -> Result<Self, AccessError> {
         let token = settings.token.as_ref();
         Ok(Self {
-            token: token.map(|token| Known::everything(token.expose_secret())),
+            token: token.map(|token| KnownToken::unrestricted(token.expose_secret())),
             file: settings
                 .tokens_file
                 .as_deref()
@@ -101,9 +104,9 @@ impl Access {
         })
     }
 
-    /// Whether a token is needed. Without any authentication configured everybody who can connect
-    /// may do everything, as over stdio, which is why only this machine may connect then.
-    pub fn wants_tokens(&self) -> bool {
+    /// Whether requests need a token. Without any authentication configured, everybody who can connect
+    /// may do everything, as over stdio; therefore only this machine may connect then.
+    pub fn needs_token(&self) -> bool {
         self.token.is_some() || self.file.is_some() || self.issuer.is_some()
     }
 
@@ -112,86 +115,90 @@ impl Access {
     /// # Errors
     /// [`OpenToAll`] if other machines can reach it and no authentication is configured.
     pub fn check_binding(&self, address: &SocketAddr) -> Result<(), OpenToAll> {
-        match self.wants_tokens() || address.ip().to_canonical().is_loopback() {
+        match self.needs_token() || address.ip().to_canonical().is_loopback() {
             true => Ok(()),
             false => Err(OpenToAll(*address)),
         }
     }
 
-    /// How often somebody was not let in.
+    /// How many requests were refused.
     pub fn failures(&self) -> Failures {
         self.throttle.failures()
     }
 
-    /// Whether this subject would still be let in: their token is neither taken back nor expired. A
-    /// stream that stays open asks now and then.
+    /// Whether this subject's token is neither revoked nor expired. For streams that stay open.
     pub async fn still_admits(&self, subject: &Subject) -> bool {
-        match subject.by {
-            subject::By::Nothing => !self.wants_tokens(),
-            subject::By::Signed(until) => Timestamp::now() < until,
-            subject::By::Token(hash) => matches!(self.known(&hash).await, Ok(Some(_))),
+        match subject.proof {
+            Proof::None => !self.needs_token(),
+            Proof::Signed(until) => Timestamp::now() < until,
+            Proof::Token(hash) => matches!(self.known(&hash).await, Ok(Some(_))),
         }
     }
 
-    pub(super) fn issuer(&self) -> Option<&OauthSettings> {
+    /// The route of the OAuth metadata (RFC 9728), which needs no token. None without an issuer.
+    pub fn protected_resource(&self) -> Router {
+        self.issuer().map_or_else(Router::new, metadata::router)
+    }
+
+    fn issuer(&self) -> Option<&OauthSettings> {
         self.issuer.as_ref().map(|issuer| &issuer.settings)
     }
 
-    /// Who shows this token, if it was given out here and is good.
+    /// The caller of this token, if it is a valid one of this server.
     async fn known(&self, hash: &TokenHash) -> Result<Option<Caller>, Refusal> {
         let table = match &self.file {
-            Some(file) => file.table().await.ok_or(Refusal::Unknowable),
+            Some(file) => file.table().await.ok_or(Refusal::Unavailable),
             None => Ok(Arc::default()),
         };
         if let Some(token) = &self.token
-            && token.is(hash)
+            && token.has(hash)
         {
             return Ok(Some(token.caller.clone()));
         }
         let table = table?;
-        let found = table.find(hash).filter(|known| known.is_good());
-        Ok(found.map(|known| known.caller.clone()))
+        let found = table.find(hash).filter(|token| token.is_valid());
+        Ok(found.map(|token| token.caller.clone()))
     }
 
-    /// Who makes this request.
-    async fn admit(
+    /// The caller and the subject of a request.
+    async fn authenticate(
         &self,
         headers: &HeaderMap,
         peer: Option<IpAddr>,
     ) -> Result<(Caller, Subject), Refusal> {
-        if !self.wants_tokens() {
-            // Should a door have forgotten to ask where it may listen.
+        if !self.needs_token() {
+            // In case a server did not call `check_binding`.
             return match peer {
-                Some(peer) if !peer.to_canonical().is_loopback() => Err(Refusal::Foreign),
+                Some(peer) if !peer.to_canonical().is_loopback() => Err(Refusal::RemoteWithoutAuth),
                 _ => Ok((Caller::Operator, Subject::local())),
             };
         }
         let token = bearer(headers)?;
-        let peer = peer.unwrap_or(NOWHERE);
+        let peer = peer.unwrap_or(UNKNOWN_ADDRESS);
         let signed = self.issuer.as_ref().filter(|_| Issuer::looks_signed(token));
         let wait = self.throttle.wait(peer);
-        // What can be guessed is not even looked at while its address has to wait. What nobody can
-        // guess is: else one who guesses would lock out everybody behind the same proxy.
-        let guessable = signed.is_none() && !is_of_our_making(token);
+        // Tokens that can be guessed are not checked while their address has to wait. Others are:
+        // otherwise one guesser would lock out everybody behind the same proxy.
+        let guessable = signed.is_none() && !is_generated(token);
         if let Some(wait) = wait
             && guessable
         {
-            self.throttle.held_back();
-            return Err(Refusal::HeldBack(wait));
+            self.throttle.throttled();
+            return Err(Refusal::Throttled(wait));
         }
-        let admitted = self.look_up(token, signed).await;
-        match admitted {
-            Err(Refusal::Invalid) => {
+        let authenticated = self.look_up(token, signed).await;
+        match authenticated {
+            Err(Refusal::InvalidToken) => {
                 self.throttle.failed(peer);
                 match wait {
                     Some(wait) => {
-                        self.throttle.held_back();
-                        Err(Refusal::HeldBack(wait))
+                        self.throttle.throttled();
+                        Err(Refusal::Throttled(wait))
                     }
-                    None => Err(Refusal::Invalid),
+                    None => Err(Refusal::InvalidToken),
                 }
             }
-            admitted => admitted,
+            authenticated => authenticated,
         }
     }
 
@@ -204,10 +211,10 @@ impl Access {
         match (self.known(&hash).await, issuer) {
             (Ok(Some(caller)), _) => Ok((caller, Subject::of_token(hash))),
             (_, Some(issuer)) => {
-                let (grant, subject) = issuer.admit(token).await?;
+                let (grant, subject) = issuer.verify(token).await?;
                 Ok((Caller::Granted(Arc::new(grant)), subject))
             }
-            (Ok(None), None) => Err(Refusal::Invalid),
+            (Ok(None), None) => Err(Refusal::InvalidToken),
             (Err(refusal), None) => Err(refusal),
         }
     }
@@ -220,11 +227,11 @@ impl Access {
     }
 }
 
-/// Lets a request in, with its [`Caller`] and its [`Subject`] in its extensions and without its
-/// token, or answers why not: 401 with a challenge (RFC 6750, RFC 9728), 400, 403, 429, or 503 where
-/// it cannot be found out.
+/// Middleware that passes on a request with its [`Caller`] and its [`Subject`] in its extensions and
+/// without its token, or refuses it: 401 with a challenge (RFC 6750, RFC 9728), 400, 403, 429, or 503
+/// if its token cannot be verified.
 ///
-/// Where it comes from is taken from its [`ConnectInfo`]; behind a proxy that is the proxy.
+/// Its address is that of its [`ConnectInfo`]; behind a proxy that is the proxy's.
 pub async fn authenticate(
     State(access): State<Arc<Access>>,
     mut request: Request,
@@ -232,16 +239,16 @@ pub async fn authenticate(
 ) -> Response {
     let connection = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = connection.map(|connection| connection.0.ip());
-    match access.admit(request.headers(), peer).await {
+    match access.authenticate(request.headers(), peer).await {
         Ok((caller, subject)) => {
-            // Nothing behind this needs it, or can then let it out.
+            // Nothing after this needs the token, or could leak it.
             request.headers_mut().remove(header::AUTHORIZATION);
             request.extensions_mut().insert(caller);
             request.extensions_mut().insert(subject);
             next.run(request).await
         }
         Err(refusal) => {
-            tracing::debug!(reason = refusal.name(), "not let in");
+            tracing::debug!(reason = refusal.name(), "refused a request");
             access.refuse(refusal)
         }
     }
@@ -249,14 +256,14 @@ pub async fn authenticate(
 
 /// The bearer token of a request.
 fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let mut shown = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(shown_first) = shown.next() else {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
         return Err(Refusal::Missing);
     };
-    if shown.next().is_some() {
+    if values.next().is_some() {
         return Err(Refusal::Malformed);
     }
-    let text = shown_first.to_str().map_err(|_| Refusal::Malformed)?;
+    let text = value.to_str().map_err(|_| Refusal::Malformed)?;
     let Some((scheme, token)) = text.trim().split_once(' ') else {
         return Err(Refusal::Malformed);
     };
@@ -264,6 +271,6 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
         return Err(Refusal::Missing);
     }
     let token = token.trim();
-    let is_one = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-    is_one.then_some(token).ok_or(Refusal::Malformed)
+    let is_valid = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    is_valid.then_some(token).ok_or(Refusal::Malformed)
 }

@@ -1,4 +1,4 @@
-//! Tokens that somebody else signs: JWTs of a configured issuer (RFC 9068, MCP's authorization).
+//! Tokens that a configured issuer signs: JWTs (RFC 9068, MCP's authorization).
 
 use std::sync::Arc;
 
@@ -8,18 +8,19 @@ use serde_json::{Map, Value};
 
 use super::{
     claims,
-    keys::{Keys, NoKey},
+    jwks::KeyFetcher,
+    keys::{KeyCache, KeyError, Pace},
     refusal::Refusal,
     signatures,
     subject::Subject,
 };
 use crate::{config::OauthSettings, memory::access::Grant};
 
-/// How far the issuer's clock and ours may be apart, in seconds.
+/// How far the issuer's clock and ours may differ, in seconds.
 const LEEWAY: u64 = 60;
-/// The longest signed token that is looked at, in bytes. Ours: more than headers commonly hold.
+/// The longest signed token that is verified, in bytes. Ours: more than headers commonly hold.
 const MAX_BYTES: usize = 16 * 1024;
-/// How tokens may be signed: by a private key of the issuer's. Never `none`, nor with a secret.
+/// The accepted algorithms: signatures by a private key, never `none` or a shared secret.
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
     Algorithm::RS384,
@@ -32,40 +33,40 @@ const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::EdDSA,
 ];
 
-/// Whoever signs tokens for this server.
+/// The issuer of signed tokens.
 #[derive(Debug)]
 pub(super) struct Issuer {
     pub(super) settings: OauthSettings,
-    keys: Arc<Keys>,
+    keys: Arc<KeyCache>,
 }
 
 impl Issuer {
-    /// Contacts nobody yet.
+    /// Sends nothing yet.
     pub(super) fn new(settings: OauthSettings) -> Result<Self, reqwest::Error> {
         signatures::install();
-        let keys = Keys::new(&settings.issuer, settings.jwks_url.clone())?;
+        let fetcher = KeyFetcher::new(&settings.issuer, settings.jwks_url.clone())?;
         Ok(Self {
             settings,
-            keys: Arc::new(keys),
+            keys: Arc::new(KeyCache::new(fetcher, Pace::default())),
         })
     }
 
-    /// Whether a text can be a signed token.
+    /// Whether a token has the form of a signed one.
     pub(super) fn looks_signed(token: &str) -> bool {
         token.len() <= MAX_BYTES && token.split('.').count() == 3
     }
 
-    /// What a token allows, and whose it is.
-    pub(super) async fn admit(&self, token: &str) -> Result<(Grant, Subject), Refusal> {
-        let header = decode_header(token).map_err(|_| Refusal::Invalid)?;
-        // What must be understood is not (RFC 7515, 4.1.11).
+    /// Verifies a token: what it allows, and its subject.
+    pub(super) async fn verify(&self, token: &str) -> Result<(Grant, Subject), Refusal> {
+        let header = decode_header(token).map_err(|_| Refusal::InvalidToken)?;
+        // Critical extensions must be understood (RFC 7515, 4.1.11), and none is.
         if header.crit.is_some() || !ALGORITHMS.contains(&header.alg) {
-            return Err(Refusal::Invalid);
+            return Err(Refusal::InvalidToken);
         }
         let key = self.keys.find(header.kid.as_deref(), header.alg).await;
-        let key = key.map_err(|none| match none {
-            NoKey::Unknown => Refusal::Invalid,
-            NoKey::Unavailable => Refusal::Unknowable,
+        let key = key.map_err(|error| match error {
+            KeyError::Unknown => Refusal::InvalidToken,
+            KeyError::Unavailable => Refusal::Unavailable,
         })?;
         let mut validation = Validation::new(header.alg);
         validation.leeway = LEEWAY;
@@ -74,8 +75,9 @@ impl Issuer {
         validation.set_audience(&[&self.settings.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let decoded = decode::<Map<String, Value>>(token, &key, &validation);
-        let claims = decoded.map_err(|_| Refusal::Invalid)?.claims;
-        let grant = claims::grant(&claims, &self.settings.user_claim).ok_or(Refusal::Nothing)?;
+        let claims = decoded.map_err(|_| Refusal::InvalidToken)?.claims;
+        let grant =
+            claims::grant(&claims, &self.settings.user_claim).ok_or(Refusal::InsufficientScope)?;
         let subject = claims.get("sub").and_then(Value::as_str);
         let until = claims.get("exp").and_then(Value::as_f64);
         let until = until.and_then(|until| {
@@ -83,7 +85,7 @@ impl Issuer {
             Timestamp::from_second(end).ok()
         });
         let (Some(subject), Some(until)) = (subject, until) else {
-            return Err(Refusal::Invalid);
+            return Err(Refusal::InvalidToken);
         };
         Ok((
             grant,

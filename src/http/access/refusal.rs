@@ -1,4 +1,4 @@
-//! Why a request is not let in, as HTTP says it (RFC 6750).
+//! The HTTP responses to requests that are not authenticated (RFC 6750).
 
 use std::time::Duration;
 
@@ -9,98 +9,98 @@ use axum::{
 };
 use serde_json::json;
 
-/// Why a request is not let in. Says nothing of what would have been right.
+/// Why a request is refused. Reveals nothing about valid tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It shows no token.
+    /// It has no token.
     Missing,
-    /// What it shows is no bearer token.
+    /// Its `Authorization` header is not a bearer token.
     Malformed,
-    /// Its token is none of ours, or no longer.
-    Invalid,
-    /// Its token is good, and says of nothing here that its holder may do it.
-    Nothing,
-    /// Too many wrong tokens came from its address: to be tried again after this.
-    HeldBack(Duration),
-    /// Whether its token is good cannot be found out now.
-    Unknowable,
+    /// Its token is unknown, expired or revoked.
+    InvalidToken,
+    /// Its token is valid, but grants nothing here.
+    InsufficientScope,
+    /// Too many wrong tokens came from its address; it may be retried after this time.
+    Throttled(Duration),
+    /// Its token cannot be verified now.
+    Unavailable,
     /// It comes from another machine, and no authentication is configured.
-    Foreign,
+    RemoteWithoutAuth,
 }
 
-/// When to come back where it cannot be found out whether a token is good. Ours.
-const UNKNOWABLE_FOR: Duration = Duration::from_secs(5);
+/// When to retry if a token cannot be verified. Ours.
+const UNAVAILABLE_FOR: Duration = Duration::from_secs(5);
 
 impl Refusal {
     fn status(self) -> StatusCode {
         match self {
-            Self::Missing | Self::Invalid => StatusCode::UNAUTHORIZED,
+            Self::Missing | Self::InvalidToken => StatusCode::UNAUTHORIZED,
             Self::Malformed => StatusCode::BAD_REQUEST,
-            Self::Nothing | Self::Foreign => StatusCode::FORBIDDEN,
-            Self::HeldBack(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unknowable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::InsufficientScope | Self::RemoteWithoutAuth => StatusCode::FORBIDDEN,
+            Self::Throttled(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
-    /// RFC 6750's word for it. A request that shows no token is told none (RFC 6750, 3.1).
+    /// The error code of RFC 6750; none for a request without a token (RFC 6750, 3.1).
     fn code(self) -> Option<&'static str> {
         match self {
             Self::Malformed => Some("invalid_request"),
-            Self::Invalid => Some("invalid_token"),
-            Self::Nothing => Some("insufficient_scope"),
-            Self::Missing | Self::HeldBack(_) | Self::Unknowable | Self::Foreign => None,
+            Self::InvalidToken => Some("invalid_token"),
+            Self::InsufficientScope => Some("insufficient_scope"),
+            Self::Missing | Self::Throttled(_) | Self::Unavailable | Self::RemoteWithoutAuth => {
+                None
+            }
         }
     }
 
-    /// Our word for it, in answers and logs.
+    /// Our name for it, in responses and logs.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Missing => "unauthenticated",
-            Self::Foreign => "forbidden",
-            Self::HeldBack(_) => "too_many_attempts",
-            Self::Unknowable => "unavailable",
+            Self::RemoteWithoutAuth => "forbidden",
+            Self::Throttled(_) => "too_many_attempts",
+            Self::Unavailable => "unavailable",
             Self::Malformed => "invalid_request",
-            Self::Invalid => "invalid_token",
-            Self::Nothing => "insufficient_scope",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
         }
     }
 
     fn detail(self) -> &'static str {
         match self {
             Self::Missing => {
-                "this server wants a token: send `Authorization: Bearer <token>`; whoever runs it \
-                 gives them out"
+                "this server needs a token: send `Authorization: Bearer <token>`; its operator \
+                 issues them"
             }
             Self::Malformed => {
-                "send one `Authorization` header: `Bearer`, a space, and the token as it was given \
-                 out"
+                "send one `Authorization` header: `Bearer`, a space, and the token as it was \
+                 issued"
             }
-            Self::Invalid => "this token is not known here, expired, or was taken back",
-            Self::Nothing => {
-                "this token does not say whose memories its holder may reach, or as what"
+            Self::InvalidToken => "this token is unknown, expired or revoked",
+            Self::InsufficientScope => {
+                "this token grants no role here, or no user's or agent's memories"
             }
-            Self::HeldBack(_) => {
-                "too many wrong tokens came from this address; wait, and try again"
+            Self::Throttled(_) => {
+                "too many wrong tokens came from this address; wait and try again"
             }
-            Self::Unknowable => {
-                "whether this token is good cannot be found out at the moment; try again soon"
-            }
-            Self::Foreign => {
-                "this server has no authentication configured, and so serves its own machine only"
+            Self::Unavailable => "this token cannot be verified at the moment; try again soon",
+            Self::RemoteWithoutAuth => {
+                "this server has no authentication configured, so it serves its own machine only"
             }
         }
     }
 
     fn retry_after(self) -> Option<Duration> {
         match self {
-            Self::HeldBack(wait) => Some(wait),
-            Self::Unknowable => Some(UNKNOWABLE_FOR),
+            Self::Throttled(wait) => Some(wait),
+            Self::Unavailable => Some(UNAVAILABLE_FOR),
             _ => None,
         }
     }
 
-    /// The answer. `metadata` is where clients learn who signs tokens, `scope` what they must ask
-    /// for.
+    /// The response. `metadata` is the address of the OAuth metadata, `scope` what clients must
+    /// request.
     pub(super) fn into_response(self, metadata: Option<&str>, scope: &str) -> Response {
         let body = Json(json!({ "error": self.name(), "detail": self.detail() }));
         let mut response = (self.status(), body).into_response();
@@ -108,7 +108,7 @@ impl Refusal {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let challenges = matches!(
             self,
-            Self::Missing | Self::Malformed | Self::Invalid | Self::Nothing
+            Self::Missing | Self::Malformed | Self::InvalidToken | Self::InsufficientScope
         );
         if challenges {
             let mut parameters = Vec::new();
@@ -120,7 +120,7 @@ impl Refusal {
                 parameters.push(format!("resource_metadata=\"{metadata}\""));
             }
             let challenge = format!("Bearer {}", parameters.join(", "));
-            // Made of words of ours and an address, which has no other characters.
+            // Our words and an address are valid header text.
             if let Ok(challenge) = HeaderValue::from_str(challenge.trim_end()) {
                 headers.insert(header::WWW_AUTHENTICATE, challenge);
             }

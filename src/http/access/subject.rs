@@ -1,4 +1,4 @@
-//! Who a session belongs to.
+//! The subject of a request, to whom its session belongs.
 
 use std::{fmt, hash, sync::LazyLock};
 
@@ -10,76 +10,76 @@ use ring::{
 
 use super::tokens::{Hex, TokenHash};
 
-/// How much of a label is shown, in bytes.
+/// The length of a label, in bytes.
 const LABEL_BYTES: usize = 4;
 
-/// Made anew by each process, so that nobody can look up in a log whose label it is.
+/// Random for each process, so that labels in a log cannot be traced back to subjects.
 static SALT: LazyLock<[u8; 16]> = LazyLock::new(|| {
     let mut salt = [0; 16];
-    // Without randomness labels are only easier to look up.
+    // Without randomness labels are only easier to trace back.
     let _ = SystemRandom::new().fill(&mut salt);
     salt
 });
 
-/// Who showed a token: the same for every request of the same holder, whatever their token allows
-/// by now. A session belongs to the subject that opened it. Shows nothing of the token; its debug
-/// print and [`Subject::label`] are good for the log of one process only.
+/// The holder of a token: equal for all requests of the same holder, also when the token's rights
+/// change. A session belongs to the subject that opened it. Reveals nothing about the token; its
+/// debug print and [`Subject::label`] are meaningful in the log of one process only.
 #[derive(Clone)]
 pub struct Subject {
     id: [u8; 32],
-    pub(super) by: By,
+    pub(super) proof: Proof,
 }
 
-/// By what somebody was let in.
+/// How a subject was authenticated.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum By {
-    /// Nothing: no authentication is configured.
-    Nothing,
-    /// A token that was given out here.
+pub(super) enum Proof {
+    /// Not at all: no authentication is configured.
+    None,
+    /// By a token of this server.
     Token(TokenHash),
-    /// A signed token, until it expires.
+    /// By a signed token, until it expires.
     Signed(Timestamp),
 }
 
 impl Subject {
-    /// Whoever is on this machine.
+    /// Everybody on this machine.
     pub(super) fn local() -> Self {
-        Self::new(&[b"local"], By::Nothing)
+        Self::new(&[b"local"], Proof::None)
     }
 
-    /// The holder of a token that was given out here.
+    /// The holder of a token of this server.
     pub(super) fn of_token(hash: TokenHash) -> Self {
-        Self::new(&[b"token", hash.bytes()], By::Token(hash))
+        Self::new(&[b"token", hash.bytes()], Proof::Token(hash))
     }
 
-    /// Somebody whom an issuer names. Their tokens change, they do not.
+    /// A subject that an issuer names. Stays the same when its token is renewed.
     pub(super) fn signed(issuer: &str, subject: &str, until: Timestamp) -> Self {
         Self::new(
             &[b"signed", issuer.as_bytes(), subject.as_bytes()],
-            By::Signed(until),
+            Proof::Signed(until),
         )
     }
 
-    /// Somebody of this name, whom nobody vouches for.
+    /// A subject with this name, not authenticated.
     #[cfg(test)]
     pub(in crate::http) fn named(name: &str) -> Self {
-        Self::new(&[b"named", name.as_bytes()], By::Nothing)
+        Self::new(&[b"named", name.as_bytes()], Proof::None)
     }
 
-    fn new(parts: &[&[u8]], by: By) -> Self {
+    fn new(parts: &[&[u8]], proof: Proof) -> Self {
         let mut context = Context::new(&digest::SHA256);
         for part in parts {
-            // The length keeps parts apart.
+            // The lengths separate the parts.
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
         let mut id = [0; 32];
         id.copy_from_slice(context.finish().as_ref());
-        Self { id, by }
+        Self { id, proof }
     }
 
-    /// A few characters for logs, by which requests of the same holder are recognised while this
-    /// process lives, and nobody is.
+    /// A few characters for logs: equal for requests of the same holder in this process, and
+    /// meaningless elsewhere.
     pub fn label(&self) -> String {
         let mut context = Context::new(&digest::SHA256);
         context.update(&*SALT);

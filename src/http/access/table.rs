@@ -1,4 +1,4 @@
-//! All tokens that are known, and finding the one that is shown.
+//! The tokens of a file, and the search for the one that a request shows.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -11,17 +11,17 @@ use crate::memory::{
 /// The most entries of a file. Ours: each request is compared with all of them.
 const MAX_ENTRIES: usize = 10_000;
 
-/// A token that is known, by its hash.
+/// A known token, by its hash.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownToken {
     hash: TokenHash,
     pub(super) caller: Caller,
     expires: Option<Expiry>,
 }
 
-impl Known {
+impl KnownToken {
     /// A token that may do everything for everybody.
-    pub(super) fn everything(token: &str) -> Self {
+    pub(super) fn unrestricted(token: &str) -> Self {
         Self {
             hash: TokenHash::of(token),
             caller: Caller::Granted(Arc::new(Grant {
@@ -34,68 +34,69 @@ impl Known {
         }
     }
 
-    /// Whether a token of this hash is this one.
-    pub(super) fn is(&self, hash: &TokenHash) -> bool {
+    /// Whether this is the hash of the token.
+    pub(super) fn has(&self, hash: &TokenHash) -> bool {
         self.hash.is(hash)
     }
 
-    /// Whether it is good now.
-    pub(super) fn is_good(&self) -> bool {
+    /// Whether the token has not expired.
+    pub(super) fn is_valid(&self) -> bool {
         self.expires.is_none_or(|end| !end.is_past())
     }
 }
 
 /// All tokens of a file.
 #[derive(Debug, Default)]
-pub(super) struct Table(pub(super) Vec<Known>);
+pub(super) struct TokenTable(pub(super) Vec<KnownToken>);
 
-impl Table {
-    /// The token of this hash. Looks at all of them, so that the time it takes tells nothing.
-    pub(super) fn find(&self, hash: &TokenHash) -> Option<&Known> {
+impl TokenTable {
+    /// The token of this hash. Compares with all of them, so that the time reveals nothing.
+    pub(super) fn find(&self, hash: &TokenHash) -> Option<&KnownToken> {
         let mut found = None;
-        for known in &self.0 {
-            if known.is(hash) {
-                found = Some(known);
+        for token in &self.0 {
+            if token.has(hash) {
+                found = Some(token);
             }
         }
         found
     }
 
-    /// Reads a file's text: one JSON object a line; blank lines and lines that begin with `#` say
-    /// nothing.
-    pub(super) fn parse(text: &str) -> Result<Self, Wrong> {
-        let mut known = Vec::new();
+    /// Parses a file: one JSON object a line; blank lines and lines that begin with `#` are skipped.
+    pub(super) fn parse(text: &str) -> Result<Self, InvalidLine> {
+        let mut tokens = Vec::new();
         let (mut names, mut hashes) = (HashSet::new(), HashSet::new());
         let text = text.trim_start_matches('\u{feff}');
         for (line, text) in (1..).zip(text.lines().map(str::trim)) {
             if text.is_empty() || text.starts_with('#') {
                 continue;
             }
-            let wrong = |problem| Wrong { line, problem };
-            let entry = parse_entry(text).map_err(wrong)?;
-            let grant = entry.grant().map_err(wrong)?;
+            let invalid = |problem| InvalidLine { line, problem };
+            let entry = parse_entry(text).map_err(invalid)?;
+            let grant = entry.grant().map_err(invalid)?;
             if !names.insert(entry.name) {
-                return Err(wrong("`name` stands in an earlier entry, too".into()));
+                return Err(invalid("`name` is that of an earlier entry".into()));
             }
             if !hashes.insert(entry.hash) {
-                return Err(wrong("`hash` stands in an earlier entry, too".into()));
+                return Err(invalid("`hash` is that of an earlier entry".into()));
             }
-            if known.len() == MAX_ENTRIES {
-                return Err(wrong(format!("there are more than {MAX_ENTRIES} entries")));
+            if tokens.len() == MAX_ENTRIES {
+                return Err(invalid(format!(
+                    "there are more than {MAX_ENTRIES} entries"
+                )));
             }
-            known.push(Known {
+            tokens.push(KnownToken {
                 hash: entry.hash,
                 caller: Caller::Granted(Arc::new(grant)),
                 expires: entry.expires,
             });
         }
-        Ok(Self(known))
+        Ok(Self(tokens))
     }
 }
 
-/// An entry that cannot be used. Names no one and repeats no token.
+/// An entry that cannot be used. Names no person and repeats no token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
+pub(super) struct InvalidLine {
     /// From 1.
     pub(super) line: usize,
     /// The field, and what is wrong with it.
@@ -111,16 +112,16 @@ fn parse_entry(text: &str) -> Result<Entry, String> {
             (_, serde_json::error::Category::Syntax | serde_json::error::Category::Eof) => {
                 "is not one JSON object".to_owned()
             }
-            (".", _) => without_place(&cause),
-            (field, _) => format!("`{field}` {}", without_place(&cause)),
+            (".", _) => without_position(&cause),
+            (field, _) => format!("`{field}` {}", without_position(&cause)),
         }
     })?;
     json.end().map_err(|_| "is more than one JSON object")?;
     Ok(entry)
 }
 
-/// The message without serde_json's line and column, which are those of the one line.
-fn without_place(error: &serde_json::Error) -> String {
+/// The message without serde_json's position, which is relative to the one line.
+fn without_position(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(" at line ") {
         Some((message, _)) => message.to_owned(),

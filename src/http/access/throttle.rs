@@ -1,4 +1,4 @@
-//! Slowing down whoever guesses, and counting.
+//! Slows down addresses that send wrong tokens, and counts refusals.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -9,46 +9,45 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moka::sync::Cache;
+use crate::cache::Cache;
 
-/// How many wrong tokens an address may show before it has to wait. Ours: enough for somebody who
+/// How many wrong tokens an address may send before it has to wait. Ours: enough for a person who
 /// pastes the wrong one a few times.
 const FREE_FAILURES: u32 = 5;
-/// The longest wait. Each wrong token doubles it, from one second.
+/// The longest wait. Each wrong token doubles the wait, from one second.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// For how long wrong tokens count.
+/// How long wrong tokens count.
 const REMEMBERED_FOR: Duration = Duration::from_secs(10 * 60);
-/// How many addresses are remembered: some 200 bytes each.
+/// The most addresses that are remembered: some 200 bytes each.
 const MAX_ADDRESSES: u64 = 50_000;
 /// How often failures are logged at most.
 const LOGGED_EVERY: Duration = Duration::from_secs(60);
 
-/// How often somebody was not let in, since the program started.
+/// How many requests were refused since the program started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failures {
-    /// Requests with a token that is not known here, expired, or was taken back.
+    /// Requests with a token that is unknown, expired or revoked.
     pub refused: u64,
-    /// Requests whose token was not even looked at, or that were told to wait, since too many wrong
-    /// ones had come from their address.
-    pub held_back: u64,
+    /// Requests that had to wait, since too many wrong tokens came from their address.
+    pub throttled: u64,
 }
 
-/// Wrong tokens by the address that they came from.
+/// Wrong tokens by address.
 #[derive(Debug)]
 pub(super) struct Throttle {
     addresses: Cache<IpAddr, Attempts>,
     refused: AtomicU64,
-    held_back: AtomicU64,
+    throttled: AtomicU64,
     logged: Mutex<Logged>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Attempts {
     failures: u32,
-    held_until: Option<Instant>,
+    wait_until: Option<Instant>,
 }
 
-/// What the log was told last.
+/// What was logged last.
 #[derive(Debug)]
 struct Logged {
     at: Option<Instant>,
@@ -58,12 +57,9 @@ struct Logged {
 impl Throttle {
     pub(super) fn new() -> Self {
         Self {
-            addresses: Cache::builder()
-                .max_capacity(MAX_ADDRESSES)
-                .time_to_live(REMEMBERED_FOR)
-                .build(),
+            addresses: Cache::new(MAX_ADDRESSES).expiring(REMEMBERED_FOR),
             refused: AtomicU64::new(0),
-            held_back: AtomicU64::new(0),
+            throttled: AtomicU64::new(0),
             logged: Mutex::new(Logged {
                 at: None,
                 failures: Failures::default(),
@@ -73,9 +69,9 @@ impl Throttle {
 
     /// How long this address still has to wait.
     pub(super) fn wait(&self, address: IpAddr) -> Option<Duration> {
-        let attempts = self.addresses.get(&source(address))?;
+        let attempts = self.addresses.get(&network_of(address))?;
         let left = attempts
-            .held_until?
+            .wait_until?
             .saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
@@ -83,38 +79,36 @@ impl Throttle {
     /// Notes a wrong token.
     pub(super) fn failed(&self, address: IpAddr) {
         self.refused.fetch_add(1, Ordering::Relaxed);
-        self.addresses
-            .entry(source(address))
-            .and_upsert_with(|there| {
-                let failures = there.map_or(0, |there| there.into_value().failures);
-                let failures = failures.saturating_add(1);
-                let beyond = failures.checked_sub(FREE_FAILURES + 1);
-                let wait = beyond.map(|beyond| {
-                    let seconds = 1_u64.checked_shl(beyond).unwrap_or(u64::MAX);
-                    Duration::from_secs(seconds).min(LONGEST_WAIT)
-                });
-                Attempts {
-                    failures,
-                    held_until: wait.map(|wait| Instant::now() + wait),
-                }
+        self.addresses.update(network_of(address), |there| {
+            let failures = there.map_or(0, |there| there.failures);
+            let failures = failures.saturating_add(1);
+            let beyond = failures.checked_sub(FREE_FAILURES + 1);
+            let wait = beyond.map(|beyond| {
+                let seconds = 1_u64.checked_shl(beyond).unwrap_or(u64::MAX);
+                Duration::from_secs(seconds).min(LONGEST_WAIT)
             });
+            Attempts {
+                failures,
+                wait_until: wait.map(|wait| Instant::now() + wait),
+            }
+        });
         self.log();
     }
 
-    /// Notes a request that was told to wait.
-    pub(super) fn held_back(&self) {
-        self.held_back.fetch_add(1, Ordering::Relaxed);
+    /// Notes a request that has to wait.
+    pub(super) fn throttled(&self) {
+        self.throttled.fetch_add(1, Ordering::Relaxed);
         self.log();
     }
 
     pub(super) fn failures(&self) -> Failures {
         Failures {
             refused: self.refused.load(Ordering::Relaxed),
-            held_back: self.held_back.load(Ordering::Relaxed),
+            throttled: self.throttled.load(Ordering::Relaxed),
         }
     }
 
-    /// Tells the log, now and then. Never which addresses: they can be people's.
+    /// Logs the counts at intervals, never the addresses: they may belong to people.
     fn log(&self) {
         let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
         if logged.at.is_some_and(|at| at.elapsed() < LOGGED_EVERY) {
@@ -123,9 +117,9 @@ impl Throttle {
         let now = self.failures();
         tracing::warn!(
             refused = now.refused - logged.failures.refused,
-            held_back = now.held_back - logged.failures.held_back,
-            refused_in_all = now.refused,
-            addresses = self.addresses.entry_count(),
+            throttled = now.throttled - logged.failures.throttled,
+            total_refused = now.refused,
+            addresses = self.addresses.len(),
             "requests with wrong tokens"
         );
         *logged = Logged {
@@ -135,8 +129,8 @@ impl Throttle {
     }
 }
 
-/// What counts as one address: of IPv6 the network, since whoever has one has all 2^64 of it.
-fn source(address: IpAddr) -> IpAddr {
+/// What counts as one address: for IPv6 its /64 network, which one client has as a whole.
+fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
             address.to_bits() & !u128::from(u64::MAX),
@@ -154,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_grows_with_each_wrong_token_and_only_for_its_address() {
+    fn the_wait_grows_with_each_wrong_token_for_its_address_only() {
         let throttle = Throttle::new();
         let (theirs, other) = (address("192.0.2.1"), address("192.0.2.2"));
         for _ in 0..FREE_FAILURES {
@@ -177,8 +171,8 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_is_one_address_and_mapped_ones_are_what_they_stand_for() {
-        let same = |a: &str, b: &str| source(address(a)) == source(address(b));
+    fn an_ipv6_network_is_one_address_and_a_mapped_ipv4_address_is_that_address() {
+        let same = |a: &str, b: &str| network_of(address(a)) == network_of(address(b));
         assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff:ffff:ffff:ffff"));
         assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
         assert!(same("::ffff:192.0.2.1", "192.0.2.1"));

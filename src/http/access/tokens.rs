@@ -1,4 +1,4 @@
-//! Tokens that are given out here: how they are made, and how they stand in a file.
+//! Tokens of this server: how they are made, and their entries in a file.
 
 use std::{fmt, str::FromStr};
 
@@ -17,15 +17,15 @@ use crate::memory::{
     model::{AgentId, AppId, UserId},
 };
 
-/// How our tokens begin, so that people and scanners for leaked secrets see what they are.
+/// The prefix of our tokens, by which people and scanners for leaked secrets recognise them.
 const PREFIX: &str = "zmcp_";
-/// How much chance is in a token, in bytes: too much to be guessed, ever.
+/// The random bytes of a token: too many to be guessed.
 const RANDOM_BYTES: usize = 32;
 /// The length of a SHA-256, in bytes.
 const HASH_BYTES: usize = 32;
-/// How a hash begins in a file.
+/// The prefix of a hash in a file.
 const HASH_PREFIX: &str = "sha256:";
-/// Stands for everybody.
+/// In a list's place: everybody.
 const EVERYBODY: &str = "*";
 /// The longest name of an entry, in characters. Ours.
 const MAX_NAME_CHARS: usize = 100;
@@ -33,7 +33,7 @@ const MAX_NAME_CHARS: usize = 100;
 /// A new token: 256 random bits.
 ///
 /// # Errors
-/// If the operating system gives no randomness.
+/// If the operating system provides no random numbers.
 pub fn fresh() -> Result<SecretString, NoRandomness> {
     let mut bytes = [0; RANDOM_BYTES];
     SystemRandom::new()
@@ -42,20 +42,20 @@ pub fn fresh() -> Result<SecretString, NoRandomness> {
     Ok(format!("{PREFIX}{}", Hex(&bytes)).into())
 }
 
-/// The operating system gives no randomness.
+/// The operating system provides no random numbers.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("the operating system gives no random numbers, so no token can be made")]
+#[error("the operating system provides no random numbers, so no token can be made")]
 pub struct NoRandomness;
 
-/// Whether a text looks like a token of our own making, which nobody can guess.
-pub(super) fn is_of_our_making(token: &str) -> bool {
+/// Whether a token has the form of a generated one, which cannot be guessed.
+pub(super) fn is_generated(token: &str) -> bool {
     token
         .strip_prefix(PREFIX)
         .is_some_and(|rest| rest.len() == 2 * RANDOM_BYTES && unhex(rest).is_some())
 }
 
-/// The SHA-256 of a token. Quick to compute, unlike what passwords are hashed with: nobody can try
-/// out 256 random bits, however quickly.
+/// The SHA-256 of a token. A fast hash, unlike those for passwords, is enough: 256 random bits cannot
+/// be tried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenHash([u8; HASH_BYTES]);
 
@@ -86,15 +86,15 @@ impl fmt::Display for TokenHash {
 impl FromStr for TokenHash {
     type Err = String;
 
-    /// Never repeats the text, which may be a token that was put into the wrong place.
+    /// The error never repeats the text, which may be a token in the wrong place.
     fn from_str(text: &str) -> Result<Self, String> {
         text.strip_prefix(HASH_PREFIX)
             .and_then(unhex)
             .map(Self)
             .ok_or_else(|| {
                 format!(
-                    "is not `{HASH_PREFIX}` and 64 hexadecimal digits; `zep-mcp-server token new` \
-                     makes it"
+                    "is not `{HASH_PREFIX}` and 64 hexadecimal digits, as `zep-mcp-server token \
+                     new` prints"
                 )
             })
     }
@@ -121,41 +121,41 @@ fn unhex(text: &str) -> Option<[u8; HASH_BYTES]> {
     Some(bytes)
 }
 
-/// One entry of a file of tokens: one line of JSON.
+/// An entry of a file of tokens: one line of JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// What its holder is called, for whoever keeps the file: 1–100 characters.
+    /// The holder's name, for the person who maintains the file: 1–100 characters.
     pub name: Name,
     /// The token's hash.
     #[serde(with = "as_text")]
     pub hash: TokenHash,
-    /// What its holder may do.
+    /// What the holder may do.
     #[serde(with = "as_text")]
     pub role: Role,
-    /// For whom.
+    /// The users whose memories it may access.
     pub users: Reach,
-    /// With which agents' own memories; left out, with none.
+    /// The agents whose memories it may access; absent: none.
     #[serde(default, skip_serializing_if = "Reach::is_nobody")]
     pub agents: Reach,
-    /// Which apps it may list and delete; left out, none.
+    /// The apps it may list and delete; absent: none.
     #[serde(default, skip_serializing_if = "Reach::is_nobody")]
     pub apps: Reach,
-    /// Until when: a moment, or a day, the last on which it is good (in UTC). Left out, for ever.
+    /// The moment it expires, or the last day (in UTC) on which it is valid. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Expiry>,
 }
 
 impl Entry {
-    /// Checks the ids in it.
+    /// Checks its ids.
     ///
     /// # Errors
-    /// Names the field that is wrong.
+    /// Names the wrong field.
     pub fn check(&self) -> Result<(), String> {
         self.grant().map(drop)
     }
 
-    /// What the token allows.
+    /// What the token grants.
     pub(super) fn grant(&self) -> Result<Grant, String> {
         let grant = Grant {
             role: self.role,
@@ -164,12 +164,12 @@ impl Entry {
             apps: self.apps.allowed(AppId::new, "apps")?,
         };
         if self.users.is_nobody() && self.agents.is_nobody() {
-            return Err("`users` names nobody, and neither does `agents`".into());
+            return Err("`users` and `agents` are both empty".into());
         }
         Ok(grant)
     }
 
-    /// The entry as a line of a file, without its end.
+    /// The entry as a line of a file, without the line break.
     pub fn line(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| unreachable!("texts and lists of texts"))
     }
@@ -211,7 +211,7 @@ impl Default for Reach {
 }
 
 impl Reach {
-    /// Everybody, those to come included.
+    /// Everybody, future ids included.
     pub fn everybody() -> Self {
         Self::Everybody(EVERYBODY.to_owned())
     }
@@ -245,7 +245,7 @@ impl TryFrom<Value> for Reach {
             Value::Array(ids) => ids
                 .into_iter()
                 .map(|id| match id {
-                    // Meant as everybody, it would reach nobody.
+                    // Meant as everybody, it would be an id that nobody has.
                     Value::String(id) if id == EVERYBODY => None,
                     Value::String(id) => Some(id),
                     _ => None,
@@ -254,17 +254,19 @@ impl TryFrom<Value> for Reach {
                 .map(Self::These),
             _ => None,
         }
-        .ok_or_else(|| "must be a list of ids in quotes, or \"*\" alone for everybody".to_owned())
+        .ok_or_else(|| {
+            "must be a list of ids in quotes, or \"*\" instead of it for everybody".to_owned()
+        })
     }
 }
 
-/// Until when a token is good.
+/// The moment a token expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Expiry(pub Timestamp);
 
 impl Expiry {
-    /// Whether it was before now.
+    /// Whether it is past.
     pub fn is_past(&self) -> bool {
         self.0 <= Timestamp::now()
     }
@@ -296,7 +298,7 @@ impl TryFrom<String> for Expiry {
     }
 }
 
-/// What stands in a file as text.
+/// (De)serialises a value as its text.
 mod as_text {
     use std::{fmt::Display, str::FromStr};
 

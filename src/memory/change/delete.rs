@@ -70,7 +70,7 @@ impl MemoryService {
                 (form, removed)
             }
         };
-        self.inner.shown.invalidate(&id);
+        self.inner.shown.remove(&id);
         Ok(Deleted {
             id,
             form,

@@ -239,9 +239,9 @@ impl MemoryService {
     /// Clears the caches of threads and owners.
     fn forget_all(&self) {
         self.inner.sessions.forget_all();
-        self.inner.shown.invalidate_all();
-        self.inner.lists.invalidate_all();
-        self.inner.told.invalidate_all();
+        self.inner.shown.clear();
+        self.inner.lists.clear();
+        self.inner.told.clear();
     }
 }
 

@@ -77,7 +77,7 @@ impl Replaced {
     ) -> bool {
         let is_hidden = |id: &Uuid| match sources.get(id) {
             Some(source) => self.hides(source),
-            None => service.inner.replaced.contains_key(id),
+            None => service.inner.replaced.contains(id),
         };
         !fact.episodes.is_empty() && fact.episodes.iter().all(is_hidden)
     }

@@ -310,7 +310,7 @@ impl MemoryService {
         for part in chain.iter().rev().flat_map(|parts| parts.iter().rev()) {
             if_deleted(self.zep().delete_episode(&part.uuid).await)?;
         }
-        self.inner.shown.invalidate(first);
+        self.inner.shown.remove(first);
         Ok(())
     }
 

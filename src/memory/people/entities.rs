@@ -219,7 +219,7 @@ impl MemoryService {
     /// the background, once for each. A failure does not affect the stored memory.
     pub(crate) fn tell_of(&self, named: BTreeSet<GraphId>) {
         for graph in named {
-            if self.inner.told.contains_key(&graph) {
+            if self.inner.told.contains(&graph) {
                 continue;
             }
             self.inner.told.insert(graph.clone(), ());
@@ -243,7 +243,7 @@ impl MemoryService {
                     Ok(Err(error)) => error.code(),
                     Err(_) => "no_answer",
                 };
-                service.inner.told.invalidate(&graph);
+                service.inner.told.remove(&graph);
                 tracing::warn!(code, "an agent or app is not listed yet");
             });
         }

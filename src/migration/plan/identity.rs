@@ -113,13 +113,13 @@ pub(super) fn user_id(raw: &str) -> Result<UserId, Defect> {
     id("user_id", Some(raw), UserId::new)?.ok_or_else(|| Defect::of("user_id", "is missing"))
 }
 
-/// What tells a record from all others of its owner: the source's own id where there is one, else a
+/// What identifies a record among those of its owner: the source's own id where there is one, else a
 /// hash of the content, which equal records share until they are numbered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
     /// The id, without the number that equal records get.
     pub(super) base: String,
-    /// Whether only a number tells it from equal records.
+    /// Whether equal records share the id until they are numbered.
     pub(super) by_content: bool,
     /// Differs if anything differs that would be written.
     pub(super) digest: Uuid,

@@ -77,8 +77,8 @@ pub(super) struct Counts {
     pub(super) nameless: u64,
 }
 
-/// Whether a source names other users than the selected one. A record that names no user is theirs
-/// only if it does not.
+/// Whether a source names other users than the selected one. Only if it does not, records without a
+/// user count as the selected user's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Others {
     /// The source was not read to its end yet.
@@ -143,7 +143,7 @@ impl Plan {
     /// Reads a source to its end and plans what it yields. Blocks.
     ///
     /// # Errors
-    /// [`PlanError`]. What is wrong with the data is no error: see [`Plan::problems`].
+    /// [`PlanError`]. Broken records are no error: see [`Plan::problems`].
     pub(super) fn read(
         source: Box<dyn Source>,
         request: &Request,

@@ -9,7 +9,7 @@ use super::{Plan, State};
 use crate::sources::{Defect, Entry, Severity};
 
 impl Plan {
-    /// Numbers the records that nothing else tells from equal ones.
+    /// Numbers equal records that have no ids of their own.
     pub(super) fn number_equal_ones(&self) -> spool::Result<()> {
         let db = self.spool.db();
         db.execute_batch("CREATE INDEX record_id ON record (owner, id)")?;

@@ -43,7 +43,7 @@ pub(in crate::migration) struct PlannedPlace {
 #[derive(Debug, Clone)]
 pub(in crate::migration) struct PlannedRecord {
     pub(in crate::migration) n: i64,
-    /// Where it stands in its session.
+    /// Its place in the order of its session.
     pub(in crate::migration) order: Order,
     /// How many messages or episodes it takes.
     pub(in crate::migration) parts: usize,
@@ -61,7 +61,7 @@ impl Order {
     /// Before all records.
     pub(in crate::migration) const START: Self = Self(i64::MIN, i64::MIN);
 
-    /// Whether a dated record stands before it, or it is dated itself.
+    /// Whether the record or one before it has a time.
     pub(in crate::migration) fn is_dated(self) -> bool {
         self.0 != i64::MIN
     }

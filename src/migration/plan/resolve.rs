@@ -23,7 +23,7 @@ use crate::sources::{
 };
 use crate::zep::Role;
 
-/// Progress is reported once in so many items.
+/// Progress is reported once per this number of items.
 const PROGRESS_EVERY: u64 = 256;
 
 /// Every memory made from a conversation lists its turns. Equal conversations that are no further
@@ -128,7 +128,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Notes a conversation, to tell it from equal ones once all are known.
+    /// Keeps a conversation until all are known and equal ones can be merged.
     fn conversation(&mut self, item: i64, conversation: &Conversation) -> rusqlite::Result<()> {
         let Some(first) = conversation.turns.first() else {
             return Ok(());

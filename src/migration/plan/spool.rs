@@ -121,7 +121,8 @@ impl Spool {
     pub(super) fn new() -> Result<Self> {
         // SQLite's name for a private file that is deleted as soon as it is open.
         let db = Connection::open("")?;
-        // One transaction for good: nobody else reads the file, and none of it outlives the run.
+        // One transaction that is never committed: no other connection reads the file, and it is
+        // deleted with the run.
         db.execute_batch(&format!(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = FILE;
              PRAGMA cache_size = -{CACHE_KIB}; PRAGMA locking_mode = EXCLUSIVE; BEGIN;"

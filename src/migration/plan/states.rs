@@ -12,14 +12,14 @@ use crate::zep::PartNo;
 /// What was recognised among stored parts.
 #[derive(Debug, Default)]
 pub(in crate::migration) struct Recognised {
-    /// How many planned records turned out to be there.
+    /// How many planned records are stored.
     pub(in crate::migration) records: u64,
     /// The parts that are of planned records, by the number of the record.
     pub(in crate::migration) parts: Vec<(i64, PartNo)>,
 }
 
 impl Plan {
-    /// Recognises stored parts of planned records by record id, and notes what is there.
+    /// Recognises stored parts of planned records by record id, and notes which are stored.
     pub(in crate::migration) fn recognise(
         &self,
         place: &PlannedPlace,

@@ -31,7 +31,7 @@ impl Findings {
         lock(&self.validation)
     }
 
-    /// Reports so many more records as compared.
+    /// Reports that this many more records are compared.
     pub(super) fn progress(&self, records: u64) {
         let done = self.done.fetch_add(records, Ordering::Relaxed) + records;
         self.watch.at(Progress {

@@ -19,7 +19,7 @@ const PAGE: usize = 256;
 pub(super) struct PlaceComparison {
     findings: Arc<Findings>,
     place: PlannedPlace,
-    /// Records of which not all parts were read yet.
+    /// Records with parts that were not read yet.
     pending: HashMap<String, Vec<(PartNo, StoredPart)>>,
     /// The last record in the source's order that was read; `None` where order does not matter.
     last: Option<Order>,
@@ -144,7 +144,7 @@ impl PlaceComparison {
                 validation.differs(differs(
                     CheckName::Order,
                     "order",
-                    "stands behind a record that comes after it in the source",
+                    "is stored after a record that follows it in the source",
                 ));
             }
         }

@@ -24,7 +24,7 @@ pub enum CheckName {
     Metadata,
     /// Every record has the source's words.
     Content,
-    /// The records of each session stand in the source's order.
+    /// The records of each session are in the source's order.
     Order,
 }
 
@@ -83,7 +83,7 @@ pub struct Difference {
     /// The record's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
-    /// Where the record stands in the source.
+    /// The record's position in the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<String>,
     /// The field that differs.
@@ -115,7 +115,7 @@ pub struct Validation {
     pub issues_not_listed: u64,
     /// What in the source cannot be read, and so was not compared.
     pub source_problems: Vec<Trouble>,
-    /// How many more such things there are than are listed.
+    /// How many more are not listed.
     pub source_problems_not_listed: u64,
     /// How many memories are stored in the places that were compared.
     pub memory_count: u64,

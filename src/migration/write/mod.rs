@@ -44,7 +44,7 @@ pub(super) struct Run<'a> {
     done: AtomicU64,
 }
 
-/// An owner that is ready to be written for.
+/// An owner whose places can be written.
 struct Ready {
     /// Whether the owner was there before.
     existed: bool,
@@ -285,7 +285,7 @@ impl<'a> Run<'a> {
         self.report().note(note);
     }
 
-    /// Reports so many more records as done.
+    /// Reports that this many more records are done.
     fn progress(&self, records: u64) {
         let done = self.done.fetch_add(records, Ordering::Relaxed) + records;
         self.context.watch.at(Progress {

@@ -15,7 +15,7 @@ use super::input::Input;
 use super::output::Output;
 use crate::sources::{MEM0, ReadError, Sink, Source, SourceItem};
 
-/// Progress is reported once in so many items.
+/// Progress is reported once per this number of items.
 const PROGRESS_EVERY: u64 = 256;
 
 /// One JSON document, several one after the other, or JSON Lines, whichever it is.
@@ -64,7 +64,7 @@ impl Export {
         })
     }
 
-    /// An export file of so many bytes.
+    /// An export file of this length.
     pub(super) fn of_length(file: File, bytes: u64) -> Self {
         Self {
             reader: Box::new(file),

@@ -139,7 +139,7 @@ impl Fields {
         })
     }
 
-    /// The only text of a snapshot, if its other fields are small enough to be metadata.
+    /// The text of a snapshot with one text field, if its other fields are small enough for metadata.
     pub(super) fn only_text(&mut self) -> Option<String> {
         let mut texts = SNAPSHOT_TEXT.into_iter().filter(|name| self.has(name));
         let name = texts.next().filter(|name| self.is_given(name))?;

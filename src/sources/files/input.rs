@@ -137,7 +137,7 @@ impl<'r> Input<'r> {
         std::mem::take(&mut self.cut)
     }
 
-    /// Whether the parser got an end of input because a text was too long to be skipped.
+    /// Whether the parser saw the end of the input because a text could not be skipped.
     pub(super) fn gave_up(&mut self) -> bool {
         std::mem::take(&mut self.gave_up)
     }

@@ -2,8 +2,8 @@
 //!
 //! [`Export`] is the source, [`ImportDir`] the one directory from which agents may have files read.
 //!
-//! Reading, from the bytes up: `input` feeds the JSON parser and knows line and column; `detect` tells
-//! what a file is by its beginning; `documents` goes from value to value. Within a value `objects` reads
+//! Reading, from the bytes up: `input` feeds the JSON parser and knows line and column; `detect` knows
+//! a file by its beginning; `documents` goes from value to value. Within a value `objects` reads
 //! what holds items, one item at a time, `value` reads a value as a whole within the bounds of `budget`,
 //! and `parser` is the state of both. `shape` says what an object is, `recognise` makes an item or a
 //! container of it, `interpret` says what the item means. `output` hands it on.

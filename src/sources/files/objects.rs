@@ -8,7 +8,7 @@ use super::interpret::ItemKind;
 use super::output::Suspicion;
 use super::parser::{Parser, Segment};
 use super::recognise::Object;
-use super::shape::{Context, Shape, container_fields, is_field, is_settled};
+use super::shape::{Group, Shape, container_fields, is_field, is_settled};
 use super::value::WholeValue;
 use super::visitor::{Seed, Visit, skip_list, skip_object};
 use crate::sources::Defect;
@@ -22,14 +22,14 @@ const MAX_WAITING: usize = 1024 * 1024;
 /// A value by itself or in a list.
 struct Element<'p, 'a, 's, 'r> {
     parser: &'p mut Parser<'a, 's, 'r>,
-    context: Context,
+    group: Group,
 }
 
 impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
     type Out = ();
 
     fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
-        let Self { parser, context } = self;
+        let Self { parser, group } = self;
         parser.budget = Budget::new();
         let value = WholeValue(parser).scalar(value)?;
         if let Some(exceeded) = parser.budget.exceeded {
@@ -37,7 +37,7 @@ impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
         }
         match value {
             Value::Null => Ok(()),
-            sentence @ Value::String(_) if context == Context::Memories => {
+            sentence @ Value::String(_) if group == Group::Memories => {
                 let memory = [("memory".to_owned(), sentence)].into_iter().collect();
                 parser.item(&ItemKind::Memory, Value::Object(memory))
             }
@@ -50,7 +50,7 @@ impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
     }
 
     fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self { parser, context } = self;
+        let Self { parser, group } = self;
         if !parser.enter() {
             skip_list(list)?;
             return parser.report(
@@ -62,7 +62,7 @@ impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
         parser.path.push(Segment::Index(0));
         loop {
             parser.boundary();
-            let element = Element { parser, context };
+            let element = Element { parser, group };
             if list.next_element_seed(Seed(element))?.is_none() {
                 break;
             }
@@ -76,7 +76,7 @@ impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
     }
 
     fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
-        self.parser.object(self.context, None, None, object)
+        self.parser.object(self.group, None, None, object)
     }
 }
 
@@ -85,7 +85,7 @@ struct Inside<'p, 'o, 'a, 's, 'r> {
     parser: &'p mut Parser<'a, 's, 'r>,
     object: &'o mut Object,
     name: String,
-    context: Context,
+    group: Group,
 }
 
 impl<'de> Visit<'de> for Inside<'_, '_, '_, '_, '_> {
@@ -93,7 +93,7 @@ impl<'de> Visit<'de> for Inside<'_, '_, '_, '_, '_> {
 
     fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
         if value.is_null() {
-            self.object.held.add(self.context);
+            self.object.held.add(self.group);
             return Ok(());
         }
         let before = self.parser.budget;
@@ -107,12 +107,12 @@ impl<'de> Visit<'de> for Inside<'_, '_, '_, '_, '_> {
             parser,
             object,
             name,
-            context,
+            group,
         } = self;
-        parser.hold(object, context)?;
+        parser.hold(object, group)?;
         parser.path.push(Segment::Field(name));
         let budget = parser.budget;
-        Element { parser, context }.list(list)?;
+        Element { parser, group }.list(list)?;
         parser.budget = budget;
         parser.path.pop();
         Ok(())
@@ -123,22 +123,22 @@ impl<'de> Visit<'de> for Inside<'_, '_, '_, '_, '_> {
             parser,
             object,
             name,
-            context,
+            group,
         } = self;
-        parser.hold(object, context)?;
+        parser.hold(object, group)?;
         parser.path.push(Segment::Field(name));
-        if matches!(context, Context::Users | Context::Sessions) {
+        if matches!(group, Group::Users | Group::Sessions) {
             match parser.key(&mut from)? {
-                Some(first) if !is_field(&first) => parser.listed_by_id(context, first, from)?,
-                first @ Some(_) => parser.object(context, None, first, from)?,
+                Some(first) if !is_field(&first) => parser.listed_by_id(group, first, from)?,
+                first @ Some(_) => parser.object(group, None, first, from)?,
                 None => {}
             }
         } else {
-            let context = match context {
-                Context::Memories => Context::Anywhere,
-                context => context,
+            let group = match group {
+                Group::Memories => Group::Anywhere,
+                group => group,
             };
-            parser.object(context, None, None, from)?;
+            parser.object(group, None, None, from)?;
         }
         parser.path.pop();
         Ok(())
@@ -148,10 +148,10 @@ impl<'de> Visit<'de> for Inside<'_, '_, '_, '_, '_> {
 impl Parser<'_, '_, '_> {
     /// Reads a value of the input.
     pub(super) fn value<'de, D: Deserializer<'de>>(&mut self, from: D) -> Result<(), D::Error> {
-        let context = Context::Anywhere;
+        let group = Group::Anywhere;
         Seed(Element {
             parser: self,
-            context,
+            group,
         })
         .deserialize(from)
     }
@@ -161,7 +161,7 @@ impl Parser<'_, '_, '_> {
     /// `id` is what it is listed by; `first` is a field name that was read already.
     fn object<'de, A: MapAccess<'de>>(
         &mut self,
-        context: Context,
+        group: Group,
         id: Option<String>,
         first: Option<String>,
         mut from: A,
@@ -185,7 +185,7 @@ impl Parser<'_, '_, '_> {
             None => self.key(&mut from)?,
         };
         while let Some(name) = key {
-            self.field(context, &mut object, name, &mut from)?;
+            self.field(group, &mut object, name, &mut from)?;
             key = self.key(&mut from)?;
         }
         self.leave();
@@ -199,20 +199,20 @@ impl Parser<'_, '_, '_> {
         {
             object.own.insert("id".to_owned(), Value::String(id));
         }
-        self.object_ended(context, object)
+        self.object_ended(group, object)
     }
 
     fn field<'de, A: MapAccess<'de>>(
         &mut self,
-        context: Context,
+        group: Group,
         object: &mut Object,
         name: String,
         from: &mut A,
     ) -> Result<(), A::Error> {
-        let holds = Context::of(&name).filter(|holds| match holds {
-            _ if context.is_leaf() => false,
+        let holds = Group::of(&name).filter(|holds| match holds {
+            _ if group.is_leaf() => false,
             // A memory may come with its history.
-            Context::History if object.own.contains_key("memory") => true,
+            Group::History if object.own.contains_key("memory") => true,
             _ => !is_settled(&object.own),
         });
         match holds {
@@ -222,16 +222,16 @@ impl Parser<'_, '_, '_> {
                 self.keep(object, name, value, before);
                 Ok(())
             }
-            Some(Context::Snapshots) => from.next_value_seed(Seed(Snapshots {
+            Some(Group::Snapshots) => from.next_value_seed(Seed(Snapshots {
                 parser: self,
                 object,
                 name,
             })),
-            Some(context) => from.next_value_seed(Seed(Inside {
+            Some(group) => from.next_value_seed(Seed(Inside {
                 parser: self,
                 object,
                 name,
-                context,
+                group,
             })),
         }
     }
@@ -252,7 +252,7 @@ impl Parser<'_, '_, '_> {
 
     fn listed_by_id<'de, A: MapAccess<'de>>(
         &mut self,
-        context: Context,
+        group: Group,
         first: String,
         mut from: A,
     ) -> Result<(), A::Error> {
@@ -261,7 +261,7 @@ impl Parser<'_, '_, '_> {
             self.path.push(Segment::Id(id.clone()));
             from.next_value_seed(Seed(Listed {
                 parser: self,
-                context,
+                group,
                 id,
             }))?;
             self.path.pop();
@@ -274,7 +274,7 @@ impl Parser<'_, '_, '_> {
 /// A user or session listed by its id.
 struct Listed<'p, 'a, 's, 'r> {
     parser: &'p mut Parser<'a, 's, 'r>,
-    context: Context,
+    group: Group,
     id: String,
 }
 
@@ -282,37 +282,31 @@ impl<'de> Visit<'de> for Listed<'_, '_, '_, '_> {
     type Out = ();
 
     fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
-        let Self {
-            parser, context, ..
-        } = self;
-        Element { parser, context }.scalar(value)
+        let Self { parser, group, .. } = self;
+        Element { parser, group }.scalar(value)
     }
 
     /// Only the items in it: it has no fields of its own.
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
-        let Self {
-            parser,
-            context,
-            id,
-        } = self;
+        let Self { parser, group, id } = self;
         let outer = parser.container;
         let container = parser.next_container();
         parser.container = Some(container);
-        let inner = match context {
-            Context::Sessions => Context::Messages,
-            _ => Context::Anywhere,
+        let inner = match group {
+            Group::Sessions => Group::Messages,
+            _ => Group::Anywhere,
         };
         let budget = parser.budget;
         Element {
             parser,
-            context: inner,
+            group: inner,
         }
         .list(list)?;
         parser.budget = budget;
         parser.container = outer;
         let own: Map<_, _> = [("id".to_owned(), Value::String(id))].into_iter().collect();
-        let shape = match context {
-            Context::Sessions => Shape::Session,
+        let shape = match group {
+            Group::Sessions => Shape::Session,
             _ => Shape::User,
         };
         let fields = container_fields(shape, &own);
@@ -323,8 +317,7 @@ impl<'de> Visit<'de> for Listed<'_, '_, '_, '_> {
     }
 
     fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
-        self.parser
-            .object(self.context, Some(self.id), None, object)
+        self.parser.object(self.group, Some(self.id), None, object)
     }
 }
 
@@ -352,7 +345,7 @@ impl Snapshots<'_, '_, '_, '_, '_> {
             return parser.snapshots(&name, value);
         }
         if value.is_null() {
-            object.held.add(Context::Snapshots);
+            object.held.add(Group::Snapshots);
         } else {
             object.waiting.push((name, value));
         }
@@ -412,7 +405,7 @@ impl<'de> Visit<'de> for Snapshots<'_, '_, '_, '_, '_> {
                 object
                     .waiting
                     .push((name.clone(), Value::Array(std::mem::take(&mut waiting))));
-                parser.hold(object, Context::Snapshots)?;
+                parser.hold(object, Group::Snapshots)?;
                 parser.path.push(Segment::Field(name.clone()));
             }
         }

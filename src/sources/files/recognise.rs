@@ -8,7 +8,7 @@ use super::fields::{id_text, is_empty};
 use super::interpret::ItemKind;
 use super::output::Suspicion;
 use super::parser::{Parser, Segment, shown};
-use super::shape::{Context, Held, Shape, container_fields, shape, without_export_date};
+use super::shape::{Group, Held, Shape, container_fields, shape, without_export_date};
 use crate::sources::{ContainerId, Defect};
 
 /// The kind of snapshot that keeps a session's own fields.
@@ -29,12 +29,8 @@ pub(super) struct Object {
 
 impl Parser<'_, '_, '_> {
     /// The object holds items, so it is a container, and what waited is a snapshot.
-    pub(super) fn hold<E: Error>(
-        &mut self,
-        object: &mut Object,
-        context: Context,
-    ) -> Result<(), E> {
-        object.held.add(context);
+    pub(super) fn hold<E: Error>(&mut self, object: &mut Object, group: Group) -> Result<(), E> {
+        object.held.add(group);
         if object.container.is_none() {
             object.container = Some(self.next_container());
             self.container = object.container;
@@ -72,13 +68,13 @@ impl Parser<'_, '_, '_> {
     /// The object has been read: recognises it and hands it on.
     pub(super) fn object_ended<E: Error>(
         &mut self,
-        context: Context,
+        group: Group,
         mut object: Object,
     ) -> Result<(), E> {
         if !object.waiting.is_empty() {
-            object.held.add(Context::Snapshots);
+            object.held.add(Group::Snapshots);
         }
-        let shape = shape(context, &object.own, object.held);
+        let shape = shape(group, &object.own, object.held);
         let record = object.own.get("id").and_then(id_text);
         let holds = matches!(shape, Shape::User | Shape::Session | Shape::Document { .. });
         for (name, exceeded) in std::mem::take(&mut object.lost) {
@@ -119,21 +115,21 @@ impl Parser<'_, '_, '_> {
         let parent = self.container;
         self.container = object.container.or(parent);
         if !object.waiting.is_empty() || shape == Shape::Session {
-            self.hold(&mut object, Context::Snapshots)?;
+            self.hold(&mut object, Group::Snapshots)?;
         }
         // The preferences of a user stay with the user.
         let of_a_person = Shape::Document { of_a_person: true };
         if (shape == Shape::Session || shape == of_a_person)
             && let Some(preferences) = object.own.remove("preferences")
         {
-            self.hold(&mut object, Context::Snapshots)?;
+            self.hold(&mut object, Group::Snapshots)?;
             self.snapshots("preferences", preferences)?;
         }
         self.container = parent;
 
         let mut fields = container_fields(shape, &object.own);
         for field in std::mem::take(&mut fields.unreadable) {
-            let reason = "is neither text nor a number, and so names nobody";
+            let reason = "is neither text nor a number";
             self.report(Suspicion::None, None, Defect::of(field, reason))?;
         }
         if shape == Shape::Session && !fields.unplaced.is_empty() {
@@ -147,7 +143,7 @@ impl Parser<'_, '_, '_> {
                 .into_iter()
                 .filter_map(|field| object.own.remove_entry(&field))
                 .collect();
-            self.hold(&mut object, Context::Snapshots)?;
+            self.hold(&mut object, Group::Snapshots)?;
             self.container = object.container;
             self.snapshot(SESSION_FIELDS, Value::Object(own))?;
             self.container = parent;

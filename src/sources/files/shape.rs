@@ -1,4 +1,4 @@
-//! What an object of an export is, judged by its fields and its context.
+//! What an object of an export is, judged by its fields and its group.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use crate::sources::{Names, SNAPSHOTS};
 
 /// What surrounds an object: the kind of list that it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Context {
+pub(super) enum Group {
     /// Nothing is known.
     Anywhere,
     Users,
@@ -22,8 +22,8 @@ pub(super) enum Context {
     Snapshots,
 }
 
-impl Context {
-    /// The context that a field gives to the objects in it, if it holds any.
+impl Group {
+    /// The group that a field gives to the objects in it, if it holds any.
     pub(super) fn of(field: &str) -> Option<Self> {
         Some(match field {
             "users" => Self::Users,
@@ -38,7 +38,7 @@ impl Context {
         })
     }
 
-    /// Whether objects in this context hold no other items.
+    /// Whether objects in this group hold no other items.
     pub(super) fn is_leaf(self) -> bool {
         matches!(self, Self::Messages | Self::History | Self::Entities)
     }
@@ -49,28 +49,26 @@ impl Context {
 pub(super) struct Held(u8);
 
 impl Held {
-    pub(super) fn add(&mut self, context: Context) {
-        self.0 |= 1 << context as u8;
+    pub(super) fn add(&mut self, group: Group) {
+        self.0 |= 1 << group as u8;
     }
 
-    fn any(self, contexts: &[Context]) -> bool {
-        contexts
-            .iter()
-            .any(|context| self.0 & (1 << *context as u8) != 0)
+    fn any(self, groups: &[Group]) -> bool {
+        groups.iter().any(|group| self.0 & (1 << *group as u8) != 0)
     }
 
     /// Whether it holds what a person or a conversation has, unlike a page of an answer.
     fn of_a_person(self) -> bool {
         self.any(&[
-            Context::Messages,
-            Context::Sessions,
-            Context::Memories,
-            Context::Snapshots,
+            Group::Messages,
+            Group::Sessions,
+            Group::Memories,
+            Group::Snapshots,
         ])
     }
 
     fn lists(self) -> bool {
-        self.0 & !(1 << Context::Snapshots as u8) != 0
+        self.0 & !(1 << Group::Snapshots as u8) != 0
     }
 }
 
@@ -83,7 +81,7 @@ pub(super) enum Shape {
     Entity,
     User,
     Session,
-    /// Holds items and is none itself: a page, an export, or a person's data without the person.
+    /// Only holds items: a page, an export, or a person's data without the person.
     Document {
         of_a_person: bool,
     },
@@ -144,16 +142,16 @@ fn entity(own: &Map<String, Value>) -> Shape {
     }
 }
 
-/// What an object is: by its context where that decides, else by its fields.
-pub(super) fn shape(context: Context, own: &Map<String, Value>, held: Held) -> Shape {
+/// What an object is: by its group where that decides, else by its fields.
+pub(super) fn shape(group: Group, own: &Map<String, Value>, held: Held) -> Shape {
     let is_turn = has(own, "role") && has(own, "content");
-    match context {
-        Context::Messages => return Shape::Turn,
-        Context::Users => return Shape::User,
-        Context::Sessions if !is_turn || held.lists() => return Shape::Session,
-        Context::Entities if is_entity(own) => return entity(own),
-        Context::Entities if !own.is_empty() => return Shape::Entity,
-        Context::History if !is_turn && has_any(own, &["input", "new_memory", "old_memory"]) => {
+    match group {
+        Group::Messages => return Shape::Turn,
+        Group::Users => return Shape::User,
+        Group::Sessions if !is_turn || held.lists() => return Shape::Session,
+        Group::Entities if is_entity(own) => return entity(own),
+        Group::Entities if !own.is_empty() => return Shape::Entity,
+        Group::History if !is_turn && has_any(own, &["input", "new_memory", "old_memory"]) => {
             return Shape::History;
         }
         _ => {}
@@ -167,15 +165,15 @@ pub(super) fn shape(context: Context, own: &Map<String, Value>, held: Held) -> S
     if is_turn && !held.lists() {
         return Shape::Turn;
     }
-    if held.any(&[Context::Users]) {
+    if held.any(&[Group::Users]) {
         return Shape::Document { of_a_person: false };
     }
 
     let names_session = has_any(own, &SESSION_IDS);
     let names_user = has_any(own, &["id", "user_id"]);
-    if held.any(&[Context::Messages, Context::Snapshots])
+    if held.any(&[Group::Messages, Group::Snapshots])
         && (names_session || (has(own, "id") && has(own, "user_id")))
-        && !held.any(&[Context::Sessions])
+        && !held.any(&[Group::Sessions])
     {
         return Shape::Session;
     }
@@ -205,7 +203,7 @@ pub(super) fn shape(context: Context, own: &Map<String, Value>, held: Held) -> S
     if held.of_a_person() {
         return Shape::Document { of_a_person: true };
     }
-    if context == Context::Memories && !own.is_empty() {
+    if group == Group::Memories && !own.is_empty() {
         return Shape::Memory;
     }
     Shape::Unknown
@@ -289,7 +287,7 @@ pub(super) fn container_fields(shape: Shape, own: &Map<String, Value>) -> Contai
 
 /// Whether a name is a field of a user or session, and not the id that one is listed by.
 pub(super) fn is_field(name: &str) -> bool {
-    Context::of(name).is_some()
+    Group::of(name).is_some()
         || SESSION_IDS.contains(&name)
         || ENVELOPE.contains(&name)
         || EXPORTED.contains(&name)

@@ -4,7 +4,6 @@ mod accounts;
 mod batches;
 mod graphs;
 mod pages;
-mod thread_pages;
 mod threads;
 
 use std::time::Duration;
@@ -13,8 +12,7 @@ pub use accounts::Accounts;
 pub use batches::Batches;
 pub use graphs::Graphs;
 pub use pages::{Page, Pages, TimeOrder};
-pub use thread_pages::ThreadPages;
-pub use threads::Threads;
+pub use threads::{ThreadPages, Threads};
 
 use super::transport::TransportStats;
 

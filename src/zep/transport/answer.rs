@@ -1,4 +1,4 @@
-//! What an answer, or the lack of one, means.
+//! Answers, and the errors that failed exchanges become.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,21 +9,21 @@ use serde_json::Value;
 use super::Connection;
 use crate::zep::error::{Error, Outcome};
 
-/// The largest answer that is read, in bytes. Ours: a thousand messages of full length, each
-/// character escaped, are less.
+/// The largest answer that is read, in bytes. Ours: a thousand messages of full length are less,
+/// even with each character escaped.
 pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// The largest explanation of an error that is read, in bytes. Ours.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
 /// Characters of Zep's explanation that an error repeats. Ours.
 const MAX_EXPLANATION_CHARS: usize = 300;
 
-/// One try that failed.
+/// A failed attempt.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) error: Error,
     /// How long Zep asks to wait before the next one.
     pub(super) retry_after: Option<Duration>,
-    /// Trying again cannot help.
+    /// A retry cannot help.
     pub(super) hopeless: bool,
 }
 
@@ -43,7 +43,7 @@ impl Attempt {
     }
 }
 
-/// What a broken exchange means: a connection that never came about carried nothing.
+/// The error of a broken exchange: if the connection failed, nothing was sent.
 pub(super) fn broken(error: &reqwest::Error, connection: &Connection) -> Error {
     if error.is_builder() {
         return Error::Invalid {
@@ -76,7 +76,7 @@ fn seconds(time: Duration) -> String {
         .to_owned()
 }
 
-/// The innermost reason: the outer ones only say that a request failed, and repeat its address.
+/// The innermost cause: the outer ones only say that a request failed, and repeat its address.
 pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
@@ -113,14 +113,14 @@ pub(super) async fn body(
     Ok(body)
 }
 
-/// What a status other than success means.
+/// The error of a status other than success.
 pub(super) async fn refused(response: Response, connection: &Connection) -> Attempt {
     let status = response.status();
     let retry_after = wait_asked_for(response.headers());
     let explained = explanation(response, status).await;
     let code = status.as_u16();
     let Ok(message) = explained else {
-        // A 400 may be a conflict or a refusal, and only its words say which.
+        // A 400 is a conflict or a refusal: only its text says which.
         return Error::NoAnswer {
             message: format!("it broke off after its status, {code}"),
         }
@@ -173,7 +173,7 @@ pub(super) async fn refused(response: Response, connection: &Connection) -> Atte
     }
 }
 
-/// What `Retry-After` asks for, in seconds or as a date (RFC 9110, 10.2.3).
+/// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3).
 fn wait_asked_for(headers: &HeaderMap) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse() {
@@ -183,8 +183,8 @@ fn wait_asked_for(headers: &HeaderMap) -> Option<Duration> {
     Some(date.duration_since(SystemTime::now()).unwrap_or_default())
 }
 
-/// Zep's own words (`{"message": …}`, in generation 4 `{"error": {"message": …}}`). Bodies of
-/// another kind come from something in between and are not repeated.
+/// Zep's explanation (`{"message": …}`, in generation 4 `{"error": {"message": …}}`). Other bodies
+/// come from a gateway or proxy and are not repeated.
 ///
 /// # Errors
 /// If it breaks off and the status means nothing without it.
@@ -194,7 +194,7 @@ async fn explanation(mut response: Response, status: StatusCode) -> Result<Strin
         match response.chunk().await {
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Err(_) if status == StatusCode::BAD_REQUEST => return Err(BrokenOff),
-            // An explanation that breaks off is no explanation; the status stands all the same.
+            // The status counts even if the explanation breaks off.
             Ok(None) | Err(_) => break,
         }
         if body.len() > MAX_ERROR_BYTES {
@@ -222,7 +222,7 @@ async fn explanation(mut response: Response, status: StatusCode) -> Result<Strin
         ))
 }
 
-/// An explanation that did not come whole.
+/// A truncated explanation.
 struct BrokenOff;
 
 fn shortened(text: &str) -> String {

@@ -1,4 +1,4 @@
-//! What time it is where Zep is.
+//! Zep's clock.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +10,7 @@ use reqwest::header::{DATE, HeaderMap};
 pub(super) struct Clock(Mutex<Option<i64>>);
 
 impl Clock {
-    /// Takes note of the time that an answer tells.
+    /// Records the time of an answer.
     pub(super) fn learn(&self, headers: &HeaderMap) {
         let Some(there) = time_there(headers) else {
             return;
@@ -25,7 +25,7 @@ impl Clock {
     }
 }
 
-/// The time that an answer tells (RFC 9110, section 6.6.1), in whole seconds.
+/// The `Date` of an answer (RFC 9110, section 6.6.1), in whole seconds.
 pub(super) fn time_there(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }

@@ -1,4 +1,4 @@
-//! Where Zep is, with which key, and how long a call may last.
+//! The address, the key and the time-out of a connection to Zep.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,30 +8,29 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Url, redirect};
 use secrecy::{ExposeSecret, SecretString};
 
-/// How long a connection may take to come about. A third of the whole time-out where that is less,
-/// so that a second try fits in.
+/// How long connecting may take: this, or a third of the time-out if that is less, so that a second
+/// attempt fits in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long an unused connection is kept. Ours: less than the 60 seconds after which load balancers
 /// commonly close it, since a write on a connection that is just being closed is in doubt.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The shortest key that is looked for in texts, in bytes: a shorter one is a stand-in for tests,
-/// and would be found in any word.
+/// The shortest key that is removed from texts, in bytes: a shorter one is a test key and would match
+/// ordinary words.
 const SECRET_LENGTH: usize = 8;
 /// Unused connections kept. Ours.
 const IDLE_CONNECTIONS: usize = 8;
 
-/// What is wrong with a [`Connection`]. Names the setting, never repeats its value: a URL may hold a
-/// password.
+/// Why a [`Connection`] is invalid. Names the setting, never its value: a URL may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct InvalidConnection {
     /// The setting: `ZEP_API_URL`, `ZEP_API_KEY` or `ZEP_TIMEOUT_SECS`.
     pub field: &'static str,
-    /// What is wrong with it and what it may be.
+    /// What is wrong, and what is allowed.
     pub problem: String,
 }
 
-/// Where Zep is, with which key, and how long a call may last. Its debug print hides the key.
+/// The address, the key and the time-out. Its debug output hides the key.
 #[derive(Clone)]
 pub struct Connection {
     url: Url,
@@ -42,9 +41,9 @@ pub struct Connection {
 impl Connection {
     /// A checked connection. Does no work on the network.
     ///
-    /// `url` is scheme and host, with a port if need be, and without a path: `https`, or plain
-    /// `http` to this machine only, since the key travels with every request. `timeout` is that of
-    /// a whole call: retries, pauses and pacing included.
+    /// `url` is scheme, host and optional port, without a path: `https`, or plain `http` to this
+    /// machine only, since every request carries the key. `timeout` is for a whole call with its
+    /// retries, pauses and pacing.
     ///
     /// # Errors
     /// [`InvalidConnection`] that names the setting.
@@ -82,7 +81,7 @@ impl Connection {
         &self.api_key
     }
 
-    /// How long a connection may take to come about.
+    /// How long connecting may take.
     pub(super) fn connect_timeout(&self) -> Duration {
         CONNECT_TIMEOUT.min(self.timeout / 3)
     }
@@ -91,7 +90,7 @@ impl Connection {
         &self.url
     }
 
-    /// The text without the key, should somebody have put it there.
+    /// The text without the key, in case it contains it.
     pub(super) fn without_key(&self, text: &str) -> String {
         let key = self.api_key.expose_secret();
         if key.len() < SECRET_LENGTH {
@@ -102,7 +101,7 @@ impl Connection {
 
     /// The pooled client. Loads the system's certificates, which takes milliseconds.
     pub(super) fn client(&self) -> Result<Client, String> {
-        // Fails only where somebody installed one before, which serves as well.
+        // Fails only if one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let headers = authorization(&self.api_key)?;
         let mut client = Client::builder()
@@ -112,14 +111,13 @@ impl Connection {
                 "/",
                 env!("CARGO_PKG_VERSION")
             ))
-            // A key must not travel to wherever an answer points.
+            // A redirect must not receive the key.
             .redirect(redirect::Policy::none())
             .connect_timeout(self.connect_timeout())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS);
         if self.url.scheme() == "http" {
-            // To this machine: no proxy may see the key in plain text, and no certificates are
-            // needed.
+            // On this machine no proxy may see the key in plain text, and no certificates are needed.
             client = client.no_proxy().tls_certs_only([]);
         }
         client
@@ -137,9 +135,9 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// Checks Zep's address and gives it without a slash at its end. Plain http is for this machine
-/// only: elsewhere the key would be readable on the way. What is wrong is said without the address,
-/// which may hold a password.
+/// Checks Zep's address and returns it without a trailing slash. Plain http is allowed to this
+/// machine only: elsewhere the key would be readable on the network. The error does not repeat the
+/// address, which may contain a password.
 pub(crate) fn check_url(raw: &str) -> Result<String, String> {
     let refuse = |what: &str| Err(what.to_owned());
     let Ok(url) = Url::parse(raw.trim()) else {
@@ -178,7 +176,7 @@ pub(crate) fn is_this_machine(url: &Url) -> bool {
     host == "localhost" || address.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Checks that a key can be sent at all. Never repeats it.
+/// Checks that a key can be sent. The error does not repeat it.
 pub(crate) fn check_key(key: &SecretString) -> Result<(), String> {
     let raw = key.expose_secret();
     if raw.is_empty() {

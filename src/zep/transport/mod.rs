@@ -1,9 +1,9 @@
-//! How requests get to Zep Cloud and answers back: authentication, time-outs, retries of what is
-//! safe, and pacing. Shared by the generations of Zep's API.
+//! Requests to Zep Cloud: authentication, time-outs, safe retries, and pacing. Shared by the
+//! generations of Zep's API.
 //!
-//! A failed call says what is known about it ([`crate::zep::Outcome`]). What was not processed is
-//! sent again here, and so is everything that is harmless twice; anything else is left to the
-//! adapter, which can look. Nothing outlives the call: dropping its future ends every wait.
+//! A failed call says what is known about its outcome ([`crate::zep::Outcome`]). Requests that were
+//! not processed, or are harmless twice, are retried here; all others are left to the adapter, which
+//! can look first. Dropping a call's future ends every wait.
 
 mod answer;
 mod clock;
@@ -13,6 +13,7 @@ mod request;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
@@ -31,23 +32,23 @@ use self::request::Repeat;
 use crate::zep::error::{Error, Outcome};
 use clock::Clock;
 
-/// How often a request is sent again. Ours.
+/// The most retries of a request. Ours.
 const RETRIES: usize = 4;
-/// The first wait before a request is sent again; each further one doubles, and up to as much again
-/// is added by chance, so that many clients do not come back at once. Ours.
+/// The wait before the first retry. It doubles with each retry, and up to as much is added at random,
+/// so that many clients do not come back at once. Ours.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest such wait, unless Zep asks for more. Ours.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
-/// What the transport did since the start of the program.
+/// What the transport did since the program started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TransportStats {
     /// Requests sent, retries included.
     pub requests: u64,
-    /// How many of them were sent again.
+    /// How many of them were retries.
     pub retries: u64,
-    /// Writes in doubt that were looked for, not found, and sent again: if the first of them lands
-    /// after all, it is there twice.
+    /// Writes in doubt that were looked for, not found, and sent again: should the first one arrive
+    /// after all, it is stored twice.
     pub resent: u64,
     /// Time spent waiting: before retries, and to keep within the rate limit.
     pub waited: Duration,
@@ -68,7 +69,10 @@ impl Counters {
     }
 }
 
-/// An answer of success.
+/// Reads the body of an answer.
+type Read<'a> = &'a (dyn Fn(&[u8]) -> Result<(), Error> + Sync);
+
+/// A successful answer.
 #[derive(Debug)]
 pub(crate) struct Answer<T> {
     pub(crate) value: T,
@@ -76,12 +80,12 @@ pub(crate) struct Answer<T> {
     pub(crate) next_cursor: Option<String>,
 }
 
-/// A call that did not succeed.
+/// A failed call.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: Error,
-    /// An earlier try of this call may have been carried out: that something exists already, or
-    /// does not exist any more, may be this call's own doing.
+    /// An earlier attempt of this call may have been carried out, so that a conflict or "not found"
+    /// may be its own effect.
     pub(crate) after_doubt: bool,
 }
 
@@ -91,7 +95,7 @@ impl From<Failure> for Error {
     }
 }
 
-/// One pooled client, made when it is first needed, and what it learned about the rate limit.
+/// One pooled client, created on first use, and what it knows about the rate limit.
 pub(crate) struct Transport {
     connection: Connection,
     prefix: &'static str,
@@ -111,7 +115,7 @@ impl fmt::Debug for Transport {
 }
 
 impl Transport {
-    /// Does no work. `prefix` is the path of a generation: `/api/v2`.
+    /// Sends nothing. `prefix` is the path of a generation: `/api/v2`.
     pub(crate) fn new(connection: Connection, prefix: &'static str) -> Self {
         Self {
             connection,
@@ -142,7 +146,7 @@ impl Transport {
         self.clock.ahead_secs()
     }
 
-    /// How long a whole call may last.
+    /// How long a whole call may take.
     pub(crate) fn timeout(&self) -> Duration {
         self.connection.timeout()
     }
@@ -153,38 +157,53 @@ impl Transport {
     }
 
     /// Sends a request and reads its answer as JSON.
-    pub(crate) async fn ask<T: DeserializeOwned>(
+    pub(crate) async fn ask<T: DeserializeOwned + Send>(
         &self,
         request: &Request,
         deadline: Instant,
     ) -> Result<Answer<T>, Failure> {
-        self.send(request, deadline, |body| {
-            serde_json::from_slice(body).map_err(|error| Error::BadAnswer {
-                // The parser's own words may repeat what somebody said.
+        let parsed = Mutex::new(None);
+        let read = |body: &[u8]| {
+            let value: T = serde_json::from_slice(body).map_err(|error| Error::BadAnswer {
+                // The parser's own text may repeat content.
                 message: format!(
                     "it is not the JSON that Zep documents (line {}, column {})",
                     error.line(),
                     error.column()
                 ),
-            })
-        })
-        .await
+            })?;
+            *parsed.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            Ok(())
+        };
+        let next_cursor = self.send(request, deadline, &read).await?;
+        let parsed = parsed.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match parsed {
+            Some(value) => Ok(Answer { value, next_cursor }),
+            None => Err(Failure {
+                error: Error::BadAnswer {
+                    message: "it was not read".into(),
+                },
+                after_doubt: false,
+            }),
+        }
     }
 
-    /// Sends a request whose answer says nothing but success.
+    /// Sends a request that is answered without content.
     pub(crate) async fn tell(&self, request: &Request, deadline: Instant) -> Result<(), Failure> {
-        self.send(request, deadline, |_| Ok(())).await?;
+        self.send(request, deadline, &|_| Ok(())).await?;
         Ok(())
     }
 
-    async fn send<T>(
+    /// Sends until an answer is read, and returns the next page's cursor. Not generic, so that it is
+    /// compiled once and not for each kind of answer.
+    async fn send(
         &self,
         request: &Request,
         deadline: Instant,
-        read: impl Fn(&[u8]) -> Result<T, Error>,
-    ) -> Result<Answer<T>, Failure> {
+        read: Read<'_>,
+    ) -> Result<Option<String>, Failure> {
         let doubt = AtomicBool::new(false);
-        let result = (|| self.attempt(request, deadline, &read))
+        let result = (|| self.attempt(request, deadline, read))
             .retry(
                 ExponentialBuilder::default()
                     .with_min_delay(FIRST_WAIT)
@@ -202,8 +221,8 @@ impl Transport {
             })
             .adjust(|attempt: &Attempt, wait: Option<Duration>| {
                 let wait = wait?.max(attempt.retry_after.unwrap_or_default());
-                // A try that could not even connect in the time left would turn "not sent" into
-                // "not known".
+                // An attempt that cannot even connect in the time left would turn "not sent" into
+                // "unknown".
                 let needed = match attempt.error {
                     Error::Connect { .. } => wait.saturating_add(self.connection.connect_timeout()),
                     _ => wait,
@@ -228,7 +247,7 @@ impl Transport {
         let after_doubt = doubt.into_inner();
         result.map_err(|attempt| Failure {
             error: match attempt.error {
-                // Only the last try was certainly not processed.
+                // Only the last attempt was certainly not processed.
                 error if after_doubt && error.outcome() == Outcome::NotSent => Error::NoAnswer {
                     message: format!("an earlier try got none, and the last one failed: {error}"),
                 },
@@ -238,12 +257,12 @@ impl Transport {
         })
     }
 
-    async fn attempt<T>(
+    async fn attempt(
         &self,
         request: &Request,
         deadline: Instant,
-        read: impl Fn(&[u8]) -> Result<T, Error>,
-    ) -> Result<Answer<T>, Attempt> {
+        read: Read<'_>,
+    ) -> Result<Option<String>, Attempt> {
         let url = request.url(self.connection.base(), self.prefix)?;
         let client = self.client().await?;
         let slot = self
@@ -294,10 +313,8 @@ impl Transport {
             .filter(|cursor| !cursor.is_empty())
             .map(str::to_owned);
         let body = answer::body(response, &self.connection).await?;
-        Ok(Answer {
-            value: read(&body)?,
-            next_cursor,
-        })
+        read(&body)?;
+        Ok(next_cursor)
     }
 
     async fn client(&self) -> Result<&reqwest::Client, Error> {

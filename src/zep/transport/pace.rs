@@ -1,8 +1,8 @@
 //! Slows a burst down before Zep refuses it.
 //!
-//! Zep counts requests per account and minute and tells with every answer how many are left
-//! (`X-RateLimit-*`). While plenty are left, nobody waits. When few are left, each call reserves a
-//! moment for itself so that the rest are spread evenly until the count starts anew.
+//! Zep counts requests per account and minute, and every answer says how many are left
+//! (`X-RateLimit-*`). While many are left, no call waits. When few are left, each call reserves a
+//! moment, so that the rest are spread evenly until the next window.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,24 +14,24 @@ use super::clock::{time_there, unix_secs};
 
 /// Zep's limits are per minute.
 const WINDOW: Duration = Duration::from_secs(60);
-/// The longest time that a header can hold every call back. Ours: two windows; a longer time is a
-/// mistake of clocks or units, and must not stop the program for good.
+/// The longest time that a header can delay all calls. Ours: two windows; a longer time is an error of
+/// clocks or units and must not stop the program.
 const LONGEST_HOLD: Duration = Duration::from_secs(120);
-/// Ends of a window that differ by less are the same: resets are told in whole seconds.
+/// Window ends that differ by less are the same: resets are given in whole seconds.
 const SAME_WINDOW: Duration = Duration::from_millis(1_500);
 /// Spreading begins when this part of the limit is left. Ours.
 const SPREAD_BELOW: u64 = 4;
 
-/// What is known of the rate limit, shared by all calls.
+/// The state of the rate limit, shared by all calls.
 #[derive(Debug, Default)]
 pub(super) struct Pace(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     window: Option<Window>,
-    /// A refusal said that nothing will be accepted before.
+    /// A refusal said that nothing is accepted before.
     held_until: Option<Instant>,
-    /// Calls that have a slot and no answer yet: Zep does not count them in what it says is left.
+    /// Calls with a slot and no answer yet: Zep's number of requests left does not include them.
     unanswered: u64,
 }
 
@@ -45,7 +45,7 @@ struct Window {
     next_slot: Instant,
 }
 
-/// A reserved moment. Dropped when the answer is there, or the call was given up.
+/// A reserved moment. Dropped when the call ends.
 #[derive(Debug)]
 pub(super) struct Slot<'a> {
     pace: &'a Pace,
@@ -62,14 +62,14 @@ impl Drop for Slot<'_> {
 
 impl Pace {
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change is a whole one, so a panic elsewhere leaves nothing half done.
+        // Every change is complete in itself, so a panic elsewhere leaves no partial state.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reserves the moment of the next request.
     ///
     /// # Errors
-    /// How long the wait would be, if that passes `deadline`: then nothing is reserved.
+    /// The necessary wait, if it exceeds `deadline`: then nothing is reserved.
     pub(super) fn reserve(&self, deadline: Instant) -> Result<Slot<'_>, Duration> {
         let now = Instant::now();
         let mut state = self.state();
@@ -94,7 +94,7 @@ impl Pace {
         Ok(Slot { pace: self, at })
     }
 
-    /// Takes note of what an answer says about the limit.
+    /// Records what an answer says about the limit.
     pub(super) fn learn(&self, headers: &HeaderMap) {
         let number =
             |name| -> Option<u64> { headers.get(name)?.to_str().ok()?.trim().parse().ok() };
@@ -113,12 +113,12 @@ impl Pace {
         let now = Instant::now();
         let ends = now + rest;
         let mut state = self.state();
-        // The call that this answers still holds its slot.
+        // The call of this answer still holds its slot.
         let mut left = remaining.saturating_sub(state.unanswered.saturating_sub(1));
         let mut next_slot = now;
         if let Some(known) = &state.window {
             next_slot = known.next_slot.max(now);
-            // Within one window answers may overtake each other.
+            // Answers within one window may arrive out of order.
             if abs_difference(known.ends, ends) <= SAME_WINDOW {
                 left = left.min(known.left);
             }
@@ -131,7 +131,7 @@ impl Pace {
         });
     }
 
-    /// Zep refused a request and asks to wait: nobody sends before that.
+    /// Zep refused a request and asks to wait: no call sends before that.
     pub(super) fn hold(&self, wait: Duration) {
         let until = Instant::now() + wait.min(LONGEST_HOLD);
         let mut state = self.state();
@@ -150,7 +150,7 @@ impl Window {
         let gap = if self.left > 0 && at < self.ends {
             self.ends.duration_since(at) / u32::try_from(self.left).unwrap_or(u32::MAX)
         } else {
-            // Nothing is left in this window: the next one is shared out evenly.
+            // Nothing is left in this window: the next one is spread evenly.
             at = at.max(self.ends);
             WINDOW / u32::try_from(self.limit).unwrap_or(u32::MAX)
         };
@@ -164,7 +164,7 @@ impl Window {
     }
 }
 
-/// Zep's own clock where it tells it, so that a wrong clock here does not matter.
+/// Zep's own clock if known, so that a wrong local clock does not matter.
 fn unix_time_there(headers: &HeaderMap) -> u64 {
     let there = time_there(headers).unwrap_or_else(SystemTime::now);
     u64::try_from(unix_secs(there)).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! A request, before it knows where Zep is.
+//! A request, independent of Zep's address.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Url};
@@ -14,17 +14,16 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// Whether a request may be sent again when its outcome is not known.
+/// Whether a request may be sent again when its outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// It reads, or doing it twice leaves the same as doing it once.
+    /// It reads, or twice has the same effect as once.
     Freely,
-    /// Doing it twice would store something twice: only what was certainly not processed is sent
-    /// again.
+    /// Twice would store something twice: sent again only if it was certainly not processed.
     IfNotSent,
 }
 
-/// A request, before it knows where Zep is.
+/// A request, independent of Zep's address.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(super) method: Method,
@@ -50,7 +49,7 @@ impl Request {
         Self::new(Method::GET, segments, Repeat::Freely)
     }
 
-    /// Makes or does something; [`Request::repeatable`] if that is harmless twice.
+    /// Creates or does something; [`Request::repeatable`] if that is harmless twice.
     pub(crate) fn post(segments: &[&str]) -> Self {
         Self::new(Method::POST, segments, Repeat::IfNotSent)
     }
@@ -65,7 +64,7 @@ impl Request {
         Self::new(Method::DELETE, segments, Repeat::Freely)
     }
 
-    /// Says that sending it twice leaves the same as sending it once.
+    /// Declares that sending it twice has the same effect as once.
     pub(crate) fn repeatable(mut self) -> Self {
         self.repeat = Repeat::Freely;
         self
@@ -77,7 +76,7 @@ impl Request {
         self
     }
 
-    /// A query parameter that may be left out.
+    /// An optional query parameter.
     pub(crate) fn query_opt(self, name: &'static str, value: Option<impl ToString>) -> Self {
         match value {
             Some(value) => self.query(name, value),
@@ -110,7 +109,7 @@ impl Request {
         }
         let mut url = base.clone();
         url.set_path(&path);
-        // The parser resolves empty and dot segments: what it changed is another address.
+        // The parser resolves empty and dot segments: a changed path is another address.
         if self.segments.iter().any(String::is_empty) || url.path() != path {
             return Err(Error::NotFound {
                 message: "an id that is empty or only dots names nothing".into(),

@@ -3,23 +3,23 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, lenient_time, null_is_default};
+use super::{Metadata, lenient_time};
 use crate::zep::ids::{UserId, Uuid};
 
 /// The project that a key belongs to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Project {
-    /// Zep's id of it.
+    /// Zep's id.
     pub uuid: Option<Uuid>,
     /// Its name.
     pub name: Option<String>,
-    /// When it was made.
+    /// When it was created.
     #[serde(deserialize_with = "lenient_time")]
     pub created_at: Option<Timestamp>,
 }
 
-/// A user as Zep knows them.
+/// A user as Zep stores it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct User {
@@ -27,7 +27,7 @@ pub struct User {
     pub uuid: Option<Uuid>,
     /// The application's id.
     pub user_id: Option<String>,
-    /// Their address.
+    /// Email address.
     pub email: Option<String>,
     /// Given name.
     pub first_name: Option<String>,
@@ -35,10 +35,10 @@ pub struct User {
     pub last_name: Option<String>,
     /// The application's own fields.
     pub metadata: Option<Metadata>,
-    /// When they were made in Zep.
+    /// When the user was created in Zep.
     #[serde(deserialize_with = "lenient_time")]
     pub created_at: Option<Timestamp>,
-    /// When they were last changed.
+    /// When the user was last changed.
     #[serde(deserialize_with = "lenient_time")]
     pub updated_at: Option<Timestamp>,
 }
@@ -47,7 +47,7 @@ pub struct User {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct UserFields {
-    /// Their address.
+    /// Email address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// Given name.
@@ -61,22 +61,11 @@ pub struct UserFields {
     pub metadata: Option<Metadata>,
 }
 
-/// A page of users, oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct UserPage {
-    /// The users.
-    #[serde(deserialize_with = "null_is_default")]
-    pub users: Vec<User>,
-    /// How many there are in all.
-    pub total_count: Option<u64>,
-}
-
-/// A new user: an id and what is known of them.
+/// A user to be created.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewUser {
     /// The application's id.
     pub user_id: UserId,
-    /// What is known of them.
+    /// The user's fields.
     pub fields: UserFields,
 }

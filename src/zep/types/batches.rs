@@ -1,13 +1,13 @@
-//! Batches, and other things that Zep does in the background.
+//! Batches, and other background work.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Metadata, NewEpisode, NewMessage, lenient_time, null_is_default};
+use super::{Metadata, NewEpisode, NewMessage, lenient_time};
 use crate::zep::ids::{Owner, ThreadId, Uuid};
 
-/// One thing of a batch: a message of a thread or an episode of a graph, which must exist.
+/// One item of a batch: a message of an existing thread or an episode of an existing graph.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BatchItem {
     /// A message of a thread.
@@ -16,13 +16,13 @@ pub enum BatchItem {
     Episode(Owner, NewEpisode),
 }
 
-/// Where a batch stands.
+/// The status of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BatchStatus {
     /// Items can be added.
     Draft,
-    /// Zep refused it as a whole.
+    /// Refused as a whole.
     Invalid,
     /// Waiting to be processed.
     Queued,
@@ -41,24 +41,24 @@ pub enum BatchStatus {
     Unknown,
 }
 
-/// A batch as Zep knows it.
+/// A batch as Zep stores it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Batch {
     /// Zep's id.
     pub batch_id: Option<String>,
-    /// Where it stands.
+    /// Its status.
     pub status: Option<BatchStatus>,
     /// How many items it has.
     pub item_count: Option<u64>,
     /// The application's own fields.
     pub metadata: Option<Metadata>,
-    /// How far it is.
+    /// Its progress.
     pub progress: Option<BatchProgress>,
-    /// When it was made.
+    /// When it was created.
     #[serde(deserialize_with = "lenient_time")]
     pub created_at: Option<Timestamp>,
-    /// When it was given to be processed.
+    /// When its processing was started.
     #[serde(deserialize_with = "lenient_time")]
     pub processed_at: Option<Timestamp>,
     /// When it ended.
@@ -66,7 +66,7 @@ pub struct Batch {
     pub completed_at: Option<Timestamp>,
 }
 
-/// How far a batch is, in items.
+/// A batch's progress, in items.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BatchProgress {
@@ -74,13 +74,13 @@ pub struct BatchProgress {
     pub total_items: Option<u64>,
     /// Waiting.
     pub queued_items: Option<u64>,
-    /// In work.
+    /// Being processed.
     pub processing_items: Option<u64>,
     /// Stored.
     pub succeeded_items: Option<u64>,
     /// Not stored.
     pub failed_items: Option<u64>,
-    /// Left out.
+    /// Skipped.
     pub skipped_items: Option<u64>,
     /// Stopped.
     pub canceled_items: Option<u64>,
@@ -88,7 +88,7 @@ pub struct BatchProgress {
     pub percent_complete: Option<f64>,
 }
 
-/// Where one item of a batch stands.
+/// The status of one item of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BatchItemStatus {
@@ -96,13 +96,13 @@ pub enum BatchItemStatus {
     Pending,
     /// Waiting.
     Queued,
-    /// In work.
+    /// Being processed.
     Processing,
     /// Stored.
     Succeeded,
     /// Not stored.
     Failed,
-    /// Left out.
+    /// Skipped.
     Skipped,
     /// Stopped.
     Canceled,
@@ -127,7 +127,7 @@ impl BatchItemStatus {
     }
 }
 
-/// What an item of a batch becomes.
+/// What an item of a batch is stored as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BatchItemKind {
@@ -148,11 +148,11 @@ pub struct BatchItemState {
     pub item_id: Option<String>,
     /// Its place in the batch, in the order added.
     pub sequence_index: Option<u64>,
-    /// What it becomes.
+    /// What it is stored as.
     pub kind: Option<BatchItemKind>,
-    /// Where it stands.
+    /// Its status.
     pub status: Option<BatchItemStatus>,
-    /// The episode, and so the message, that it becomes.
+    /// Its episode, which is also its message.
     pub episode_uuid: Option<Uuid>,
     /// The thread of a message.
     pub thread_id: Option<String>,
@@ -164,29 +164,7 @@ pub struct BatchItemState {
     pub error: Option<Map<String, Value>>,
 }
 
-/// A page of batches.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct BatchPage {
-    /// The batches.
-    #[serde(deserialize_with = "null_is_default")]
-    pub batches: Vec<Batch>,
-    /// Asks for the next page.
-    pub next_cursor: Option<u64>,
-}
-
-/// A page of a batch's items.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct BatchItemPage {
-    /// The items.
-    #[serde(deserialize_with = "null_is_default")]
-    pub items: Vec<BatchItemState>,
-    /// Asks for the next page.
-    pub next_cursor: Option<u64>,
-}
-
-/// Something that Zep does in the background.
+/// A background task of Zep.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Task {
@@ -195,11 +173,11 @@ pub struct Task {
     /// What it does.
     #[serde(rename = "type")]
     pub kind: Option<String>,
-    /// Where it stands.
+    /// Its status.
     pub status: Option<String>,
     /// What went wrong.
     pub error: Option<Value>,
-    /// When it was made.
+    /// When it was created.
     #[serde(deserialize_with = "lenient_time")]
     pub created_at: Option<Timestamp>,
     /// When it ended.

@@ -19,20 +19,9 @@ pub struct Graph {
     pub name: Option<String>,
     /// What it is for.
     pub description: Option<String>,
-    /// When it was made in Zep.
+    /// When it was created in Zep.
     #[serde(deserialize_with = "lenient_time")]
     pub created_at: Option<Timestamp>,
-}
-
-/// A page of graphs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct GraphPage {
-    /// The graphs.
-    #[serde(deserialize_with = "null_is_default")]
-    pub graphs: Vec<Graph>,
-    /// How many there are in all.
-    pub total_count: Option<u64>,
 }
 
 /// What kind of data an episode is.
@@ -55,7 +44,7 @@ pub struct NewEpisode {
     pub data_type: DataType,
     /// The data, at most 10,000 characters.
     pub data: String,
-    /// When it happened. Left out, Zep takes the time of ingestion.
+    /// When it happened; `None`: the time of ingestion.
     pub created_at: Option<Timestamp>,
     /// Which record it is.
     pub mark: Option<RecordMark>,
@@ -63,6 +52,17 @@ pub struct NewEpisode {
     pub metadata: Metadata,
     /// Where it came from, for people.
     pub source_description: Option<String>,
+}
+
+impl NewEpisode {
+    /// The same episode with its mark in its metadata, for backends that keep it there.
+    pub(crate) fn with_mark_in_metadata(&self) -> Self {
+        Self {
+            metadata: RecordMark::encode(self.mark.as_ref(), &self.metadata),
+            mark: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// An episode as Zep stores it. Every message of a thread is one, too.
@@ -78,7 +78,7 @@ pub struct Episode {
     /// The application's own fields.
     #[serde(default)]
     pub metadata: Option<Metadata>,
-    /// Whether Zep has drawn its facts from it.
+    /// Whether Zep has extracted its facts.
     #[serde(default)]
     pub processed: Option<bool>,
     /// The speaker's name, for messages.
@@ -96,22 +96,29 @@ pub struct Episode {
     /// The thread it is a message of.
     #[serde(default)]
     pub thread_id: Option<String>,
-    /// In a search: a rank, or with [`Reranker::CrossEncoder`] a likeness in 0–1.
+    /// In a search: a rank, or with [`Reranker::CrossEncoder`](super::Reranker::CrossEncoder) a similarity in 0–1.
     #[serde(default)]
     pub score: Option<f64>,
 }
 
-/// A fact (edge) that Zep drew from episodes. Carries no metadata, no session and no user.
+impl Episode {
+    /// Which record the episode belongs to, where this program wrote it.
+    pub fn mark(&self) -> Option<RecordMark> {
+        RecordMark::decode(self.metadata.as_ref()?)
+    }
+}
+
+/// A fact (edge) that Zep extracted from episodes. It has no metadata, session or user.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fact {
     /// Zep's id.
     pub uuid: Uuid,
-    /// The fact in words.
+    /// The fact as text.
     pub fact: String,
     /// The relation's name.
     #[serde(default)]
     pub name: String,
-    /// When Zep drew it: not when it happened.
+    /// When Zep extracted it: not when it happened.
     #[serde(default, deserialize_with = "lenient_time")]
     pub created_at: Option<Timestamp>,
     /// Since when it is true.
@@ -123,7 +130,7 @@ pub struct Fact {
     /// When Zep learned that it is no longer true.
     #[serde(default, deserialize_with = "lenient_time")]
     pub expired_at: Option<Timestamp>,
-    /// The episodes it was drawn from.
+    /// The episodes it was extracted from.
     #[serde(default, deserialize_with = "null_is_default")]
     pub episodes: Vec<Uuid>,
     /// The relation's attributes.
@@ -135,7 +142,7 @@ pub struct Fact {
     /// The entity at its other end.
     #[serde(default)]
     pub target_node_uuid: Option<Uuid>,
-    /// In a search: a rank, or with [`Reranker::CrossEncoder`] a likeness in 0–1.
+    /// In a search: a rank, or with [`Reranker::CrossEncoder`](super::Reranker::CrossEncoder) a similarity in 0–1.
     #[serde(default)]
     pub score: Option<f64>,
 }
@@ -147,7 +154,7 @@ pub struct Entity {
     pub uuid: Uuid,
     /// Its name.
     pub name: String,
-    /// What is known of it.
+    /// Its summary.
     #[serde(default)]
     pub summary: String,
     /// What kind of thing it is.
@@ -159,16 +166,16 @@ pub struct Entity {
     /// Its attributes.
     #[serde(default)]
     pub attributes: Option<Map<String, Value>>,
-    /// In a search: a rank, or with [`Reranker::CrossEncoder`] a likeness in 0–1.
+    /// In a search: a rank, or with [`Reranker::CrossEncoder`](super::Reranker::CrossEncoder) a similarity in 0–1.
     #[serde(default)]
     pub score: Option<f64>,
 }
 
-/// A changed fact. Absent fields are left as they are.
+/// Changes to a fact. Absent fields stay as they are.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FactPatch {
-    /// The new words.
+    /// The new text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fact: Option<String>,
     /// The new attributes.

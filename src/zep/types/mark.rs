@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{Episode, Message, Metadata, NewEpisode, NewMessage};
+use serde::{Deserialize, Serialize};
+
+use super::Metadata;
 
 /// How the metadata keys begin that this program adds.
 pub(crate) const OWN_KEYS: &str = "zm_";
@@ -13,7 +15,7 @@ pub(crate) const OWN_KEYS: &str = "zm_";
 /// Every write carries one: it is what settles a lost answer without storing anything twice. An
 /// adapter encodes it as its API allows. Generation 3 and the embedded store keep it under two
 /// metadata keys ([`RecordMark::KEYS`]).
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RecordMark {
     /// The record's id.
     pub record: String,
@@ -91,7 +93,7 @@ impl RecordMark {
 }
 
 /// Which part of a record something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PartNo {
     /// Counted from 1.
     pub number: u32,
@@ -135,42 +137,6 @@ impl PartNo {
 impl fmt::Display for PartNo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.number, self.total)
-    }
-}
-
-impl NewMessage {
-    /// The same message with its mark in its metadata, for backends that keep it there.
-    pub(crate) fn with_mark_in_metadata(&self) -> Self {
-        Self {
-            metadata: RecordMark::encode(self.mark.as_ref(), &self.metadata),
-            mark: None,
-            ..self.clone()
-        }
-    }
-}
-
-impl NewEpisode {
-    /// The same episode with its mark in its metadata, for backends that keep it there.
-    pub(crate) fn with_mark_in_metadata(&self) -> Self {
-        Self {
-            metadata: RecordMark::encode(self.mark.as_ref(), &self.metadata),
-            mark: None,
-            ..self.clone()
-        }
-    }
-}
-
-impl Message {
-    /// Which record the message belongs to, where this program wrote it.
-    pub fn mark(&self) -> Option<RecordMark> {
-        RecordMark::decode(self.metadata.as_ref()?)
-    }
-}
-
-impl Episode {
-    /// Which record the episode belongs to, where this program wrote it.
-    pub fn mark(&self) -> Option<RecordMark> {
-        RecordMark::decode(self.metadata.as_ref()?)
     }
 }
 

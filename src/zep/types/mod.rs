@@ -1,8 +1,8 @@
-//! What goes to a backend and what comes back. The serialized form has generation 3's field names.
+//! What is sent to a backend and what it answers. The serialized form has generation 3's field
+//! names.
 //!
 //! Answers are read leniently, as Zep's schemas allow: unknown fields pass, every optional field
-//! may be absent or null, and a time that is no time reads as absent rather than failing the whole
-//! answer.
+//! may be absent or null, and an invalid time reads as absent rather than failing the whole answer.
 
 mod accounts;
 mod batches;
@@ -27,15 +27,14 @@ pub use threads::*;
 /// array of those.
 pub type Metadata = Map<String, Value>;
 
-/// Reads a time where there is one; anything else (null, or text that is no RFC 3339 time) reads as
-/// absent.
+/// Reads an RFC 3339 time; anything else reads as absent.
 fn lenient_time<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Timestamp>, D::Error> {
     let raw = Option::<Value>::deserialize(input)?;
     Ok(raw.and_then(|value| value.as_str()?.parse().ok()))
 }
 
 /// Reads `null` as the empty value.
-fn null_is_default<'de, D, T>(input: D) -> Result<T, D::Error>
+pub(super) fn null_is_default<'de, D, T>(input: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,

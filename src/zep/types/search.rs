@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Entity, Episode, Fact, null_is_default};
 use crate::zep::ids::Uuid;
 
-/// What a search looks through.
+/// What a search covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SearchScope {
@@ -15,36 +15,36 @@ pub enum SearchScope {
     Nodes,
     /// Episodes, messages included.
     Episodes,
-    /// Whatever Zep finds useful, as a ready-made context block.
+    /// What Zep selects, as a ready-made context block.
     Auto,
 }
 
-/// How a search orders what it found (Zep: searching the graph).
+/// How a search orders its results (Zep: searching the graph).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reranker {
     /// By reciprocal rank: `score` is a rank.
     Rrf,
-    /// By likeness to the query: `score` is in 0–1.
+    /// By similarity to the query: `score` is in 0–1.
     CrossEncoder,
 }
 
 /// A search in one graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Search {
-    /// What to look for, at most 400 characters.
+    /// The query, at most 400 characters.
     pub query: String,
-    /// What to look through.
+    /// What is searched.
     pub scope: SearchScope,
     /// At most 50; `None` for Zep's default of 10, and for [`SearchScope::Auto`], which ignores it.
     pub limit: Option<u32>,
     /// How to order; `None` for Zep's default, `rrf`.
     pub reranker: Option<Reranker>,
-    /// Only facts that were drawn from these episodes, at most 256; empty for all.
+    /// Only facts extracted from these episodes, at most 256; empty for all.
     pub from_episodes: Vec<Uuid>,
 }
 
-/// What a search found, in the order of fitness.
+/// The results of a search, best first.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Found {

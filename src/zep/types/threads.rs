@@ -40,7 +40,7 @@ impl Role {
     }
 }
 
-/// A thread as Zep knows it.
+/// A thread as Zep stores it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Thread {
@@ -48,22 +48,11 @@ pub struct Thread {
     pub uuid: Option<Uuid>,
     /// The application's id.
     pub thread_id: Option<String>,
-    /// Whose it is.
+    /// Its user.
     pub user_id: Option<String>,
-    /// When it was made in Zep.
+    /// When it was created in Zep.
     #[serde(deserialize_with = "lenient_time")]
     pub created_at: Option<Timestamp>,
-}
-
-/// A page of threads, oldest first.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ThreadPage {
-    /// The threads.
-    #[serde(deserialize_with = "null_is_default")]
-    pub threads: Vec<Thread>,
-    /// How many there are in all.
-    pub total_count: Option<u64>,
 }
 
 /// A message to be added to a thread.
@@ -76,15 +65,26 @@ pub struct NewMessage {
     /// The speaker's name, at most 100 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// When it was said. Left out, Zep takes the time of ingestion.
+    /// When it was said; `None`: the time of ingestion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// Which record it is. Not serialized: an adapter encodes it.
-    #[serde(skip)]
+    /// Which record it is. An adapter encodes it before it sends the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<RecordMark>,
     /// Flat keys: at most 10, with the mark's.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Metadata,
+}
+
+impl NewMessage {
+    /// The same message with its mark in its metadata, for backends that keep it there.
+    pub(crate) fn with_mark_in_metadata(&self) -> Self {
+        Self {
+            metadata: RecordMark::encode(self.mark.as_ref(), &self.metadata),
+            mark: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// A message as Zep stores it.
@@ -105,9 +105,16 @@ pub struct Message {
     /// The application's own fields.
     #[serde(default)]
     pub metadata: Option<Metadata>,
-    /// Whether Zep has drawn its facts from it.
+    /// Whether Zep has extracted its facts.
     #[serde(default)]
     pub processed: Option<bool>,
+}
+
+impl Message {
+    /// Which record the message belongs to, where this program wrote it.
+    pub fn mark(&self) -> Option<RecordMark> {
+        RecordMark::decode(self.metadata.as_ref()?)
+    }
 }
 
 /// Which messages of a thread to read, always answered oldest first.
@@ -118,12 +125,11 @@ pub enum Window {
         /// How many at most.
         limit: u32,
     },
-    /// Those behind a known message.
+    /// Those after a known message.
     After {
-        /// How many messages stand before the window, the known one included.
+        /// How many messages come before the window, the known one included.
         offset: u64,
-        /// The known message: the one directly before the window. The adapter proves by it that it
-        /// reads the right place.
+        /// The message directly before the window: the proof that the right place is read.
         last: Uuid,
         /// How many at most.
         limit: u32,
@@ -144,15 +150,15 @@ pub struct MessagePage {
     pub messages: Vec<Message>,
     /// How many the thread holds in all.
     pub total_count: Option<u64>,
-    /// Whose thread it is. Absent: not ours (who does not say, is not believed).
+    /// The thread's user. Absent counts as somebody else's.
     pub user_id: Option<String>,
-    /// When the thread was made in Zep.
+    /// When the thread was created in Zep.
     #[serde(deserialize_with = "lenient_time")]
     pub thread_created_at: Option<Timestamp>,
 }
 
 impl MessagePage {
-    /// Whether the thread is this owner's. Who does not say, is not believed.
+    /// Whether the thread is this owner's; not if its user is not named.
     pub fn is_of(&self, owner: &Owner) -> bool {
         match owner {
             Owner::User(user) => self.user_id.as_deref() == Some(user.as_str()),
@@ -161,14 +167,14 @@ impl MessagePage {
     }
 }
 
-/// What adding messages answers.
+/// The answer to adding messages.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AddedMessages {
-    /// The new messages' ids, in the order they were given.
+    /// The new messages' ids, in order.
     #[serde(deserialize_with = "null_is_default")]
     pub message_uuids: Vec<Uuid>,
-    /// The context block, where it was asked for.
+    /// The context block, if requested.
     pub context: Option<String>,
     /// The task that processes them.
     pub task_id: Option<String>,

@@ -5,11 +5,12 @@ use serde::Deserialize;
 
 use super::ZepCloud;
 use super::lists::NUMBERED_PAGE;
+use super::pages::UserPage;
 use crate::zep::error::Result;
 use crate::zep::ids::UserId;
 use crate::zep::port::{Accounts, Pages};
 use crate::zep::transport::Request;
-use crate::zep::types::{Metadata, NewUser, Project, Thread, User, UserFields, UserPage};
+use crate::zep::types::{Metadata, NewUser, Project, Thread, User, UserFields};
 
 #[async_trait]
 impl Accounts for ZepCloud {

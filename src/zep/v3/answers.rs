@@ -1,12 +1,12 @@
-//! Answers that are checked beyond their shape: something between us and Zep may answer, too.
+//! Answers that are checked beyond their shape: a gateway or proxy may answer, too.
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-/// An answer that says something. All fields of many answers are optional in Zep's types, so that
-/// any JSON object would do for them: one with none of the fields comes from something in between,
-/// and must not be read as "nothing is there" or "this is nobody's".
+/// An answer with at least one documented field. All fields of many answers are optional in Zep's
+/// types, so that any JSON object could be read: one with none of the fields comes from a gateway, and
+/// must not be read as "nothing is there" or "it has no owner".
 pub(super) struct Told<T>(pub(super) T);
 
 impl<'de, T: Deserialize<'de> + Default + PartialEq> Deserialize<'de> for Told<T> {
@@ -21,8 +21,8 @@ impl<'de, T: Deserialize<'de> + Default + PartialEq> Deserialize<'de> for Told<T
     }
 }
 
-/// An answer that may be empty, but not strange: an object that holds something, and nothing that
-/// Zep documents, comes from something in between.
+/// An answer that may be empty, but not undocumented: an object with content, but with no documented
+/// field, comes from a gateway.
 pub(super) struct NotStrange<T>(pub(super) T);
 
 impl<'de, T: DeserializeOwned + Default + PartialEq> Deserialize<'de> for NotStrange<T> {

@@ -6,13 +6,13 @@ use serde_json::{Map, Value, json};
 
 use super::ZepCloud;
 use super::calls::owner_field;
+use super::pages::{BatchItemPage, BatchPage};
 use super::writes::episode_fields;
 use crate::zep::error::Result;
 use crate::zep::port::{Batches, Pages};
 use crate::zep::transport::Request;
 use crate::zep::types::{
-    Batch, BatchItem, BatchItemPage, BatchItemState, BatchItemStatus, BatchPage, BatchStatus,
-    Metadata, Task,
+    Batch, BatchItem, BatchItemState, BatchItemStatus, BatchStatus, Metadata, Task,
 };
 
 /// Batches or items of a page. Ours.

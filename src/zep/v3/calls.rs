@@ -8,7 +8,7 @@ use crate::zep::ids::Owner;
 use crate::zep::transport::Request;
 
 impl ZepCloud {
-    pub(super) async fn ask<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
+    pub(super) async fn ask<T: DeserializeOwned + Send>(&self, request: Request) -> Result<T> {
         let deadline = self.transport.deadline();
         Ok(self.transport.ask(&request, deadline).await?.value)
     }
@@ -29,7 +29,7 @@ impl ZepCloud {
     /// Does what cannot be done twice: the second time is a conflict that changes nothing, so the
     /// request is repeatable. A conflict after a try without an answer may be that try's own doing:
     /// then what is there is the answer, if `as_done` accepts it.
-    pub(super) async fn once<T: DeserializeOwned, E: DeserializeOwned>(
+    pub(super) async fn once<T: DeserializeOwned + Send, E: DeserializeOwned + Send>(
         &self,
         request: Request,
         existing: Request,

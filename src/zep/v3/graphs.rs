@@ -8,14 +8,14 @@ use super::answers::NotStrange;
 use super::calls::owner_field;
 use super::lists::{EPISODES, FACTS, NUMBERED_PAGE, in_time_order};
 use super::metadata::Replacing;
+use super::pages::GraphPage;
 use crate::zep::error::Result;
 use crate::zep::ids::{GraphId, Owner, Uuid};
 use crate::zep::limits;
 use crate::zep::port::{Graphs, Pages, TimeOrder};
 use crate::zep::transport::Request;
 use crate::zep::types::{
-    Episode, Fact, FactPatch, Found, Graph, GraphPage, Metadata, NewEpisode, RecordMark, Search,
-    SearchScope,
+    Episode, Fact, FactPatch, Found, Graph, Metadata, NewEpisode, RecordMark, Search, SearchScope,
 };
 
 #[async_trait]

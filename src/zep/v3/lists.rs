@@ -53,7 +53,7 @@ impl ZepCloud {
         })
     }
 
-    async fn page<T: DeserializeOwned>(
+    async fn page<T: DeserializeOwned + Send>(
         &self,
         kind: &str,
         owner: &Owner,
@@ -100,9 +100,8 @@ impl ZepCloud {
         Ok(found)
     }
 
-    /// A list. `null` may be an empty one, or the body of something in between: it is believed when
-    /// it comes twice.
-    pub(super) async fn ask_list<T: DeserializeOwned>(
+    /// A list. `null` may be an empty one, or a gateway's body: it is accepted when it comes twice.
+    pub(super) async fn ask_list<T: DeserializeOwned + Send>(
         &self,
         request: &Request,
     ) -> Result<Answer<Vec<T>>> {

@@ -53,7 +53,7 @@ impl Replacing {
 
 impl ZepCloud {
     /// Setting metadata is the same twice, so the transport repeats it.
-    pub(super) async fn patch_metadata<T: DeserializeOwned>(
+    pub(super) async fn patch_metadata<T: DeserializeOwned + Send>(
         &self,
         segments: &[&str],
         metadata: &Metadata,

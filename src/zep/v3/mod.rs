@@ -11,6 +11,7 @@ mod calls;
 mod graphs;
 mod lists;
 mod metadata;
+mod pages;
 mod paging;
 mod settle;
 mod threads;
@@ -18,6 +19,8 @@ mod window;
 mod writes;
 
 use std::time::Duration;
+
+pub use pages::{BatchItemPage, BatchPage, GraphPage, ThreadPage, UserPage};
 
 use crate::zep::port::Zep;
 use crate::zep::transport::{Connection, Transport, TransportStats};

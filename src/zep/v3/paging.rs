@@ -31,7 +31,7 @@ impl Cursor {
 pub(super) struct Paging {
     /// Index into [`Cursor::ALL`] of what worked last.
     cursor: AtomicU8,
-    /// The most messages that it gives in one answer, as far as known.
+    /// The most messages of one answer, as far as known.
     most: AtomicU32,
 }
 
@@ -45,7 +45,7 @@ impl Default for Paging {
 }
 
 impl Paging {
-    /// What to try, what worked last first.
+    /// The meanings to try, beginning with the one that worked last.
     pub(super) fn order(&self) -> [Cursor; 4] {
         let mut order = Cursor::ALL;
         let known = usize::from(self.cursor.load(Ordering::Relaxed)).min(order.len() - 1);
@@ -58,8 +58,8 @@ impl Paging {
         self.most.load(Ordering::Relaxed)
     }
 
-    /// Learns from the beginning of a thread how many messages come at once: where that is fewer
-    /// than asked for, it is also the size of its pages. Answers whether that is news.
+    /// Learns from the beginning of a thread how many messages one answer has: if fewer than requested,
+    /// that is also the page size. Answers whether that is new.
     pub(super) fn learn_most(&self, first: &MessagePage, asked: u32) -> bool {
         let got = first.messages.len() as u64;
         let capped = got > 0 && got < first.total_count.unwrap_or(got).min(u64::from(asked));

@@ -1,6 +1,5 @@
-//! Settles writes whose answer was lost: looks for their record ids, and sends what is missing.
-//!
-//! Never by comparing content: people say "ok" twice.
+//! Settles writes whose answer was lost: looks for their marks, and sends what is missing. Content is
+//! never compared: people say "ok" twice.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -12,11 +11,11 @@ use crate::zep::error::{Error, Outcome, Result};
 use crate::zep::ids::Uuid;
 use crate::zep::types::RecordMark;
 
-/// How often what is missing is sent again, looking before each time. Ours.
+/// How often missing items are sent again, each time after looking for them. Ours.
 const ROUNDS: usize = 2;
-/// The pauses between the looks of one round, since a late write may still land: these, or less
-/// where the time-out is short ([`SHARES`]). Ours: about what a gateway's own retry takes, and then
-/// as long as there is time for two rounds: what lands after the last look is there twice.
+/// The pauses between the looks of one round, since a late write may still arrive: these, or less if
+/// the time-out is short ([`SHARES`]). Ours: about what a gateway's own retry takes, then as long as
+/// two rounds allow; what arrives after the last look is stored twice.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(500),
     Duration::from_millis(1_500),
@@ -24,11 +23,11 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(4_000),
     Duration::from_millis(4_000),
 ];
-/// The largest part of the time for settling that each pause may take: one in so many. Two
-/// rounds of them leave a sixth of it for sending.
+/// The largest share of the time for settling that each pause may take: 1/60, 1/20 … Two rounds
+/// leave a sixth of the time for sending.
 const SHARES: [u32; 5] = [60, 20, 10, 8, 8];
 
-/// The marks of a write, if they tell its items apart: without that it cannot be settled.
+/// The marks of a write, if all items have different ones: otherwise it cannot be settled.
 pub(super) fn distinct<'a>(
     marks: impl IntoIterator<Item = Option<&'a RecordMark>>,
 ) -> Option<Vec<RecordMark>> {
@@ -77,7 +76,7 @@ enum Look {
     Failed(Error),
 }
 
-/// Looks until everything is there or the pauses are used up, then sends what is missing.
+/// Looks until all items are found or the pauses are used up, then sends what is missing.
 async fn round(write: &dyn InDoubt, marks: &[RecordMark], time: Duration) -> Result<Vec<Uuid>> {
     let look = async || {
         let found = write.look().await.map_err(Look::Failed)?;
@@ -115,7 +114,7 @@ async fn round(write: &dyn InDoubt, marks: &[RecordMark], time: Duration) -> Res
     })
 }
 
-/// The ids of all marks, if all are there.
+/// The ids of all marks, if all were found.
 pub(super) fn in_order(
     marks: &[RecordMark],
     found: &HashMap<RecordMark, Uuid>,

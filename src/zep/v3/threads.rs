@@ -8,13 +8,14 @@ use serde_json::json;
 use super::ZepCloud;
 use super::lists::NUMBERED_PAGE;
 use super::metadata::{Replacing, is_invalid};
+use super::pages::ThreadPage;
 use crate::zep::error::Result;
 use crate::zep::ids::{ThreadId, UserId, Uuid};
 use crate::zep::port::{Graphs, Pages, Threads};
 use crate::zep::transport::Request;
 use crate::zep::types::{
     AddedMessages, Message, MessagePage, Metadata, NewMessage, RecordMark, Thread, ThreadContext,
-    ThreadPage, Window,
+    Window,
 };
 
 #[async_trait]

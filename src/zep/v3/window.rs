@@ -1,8 +1,8 @@
-//! Reading a part of a thread, although Zep does not say what `cursor` counts.
+//! Reads a part of a thread, although Zep does not document what `cursor` counts.
 //!
-//! A window behind a known message is read so that the known message is in the answer: only what
-//! directly follows it is believed. Each meaning that `cursor` may have is tried, then `lastn`,
-//! which is documented; what worked is tried first the next time.
+//! A window after a known message is read with the known message in the answer: only what directly
+//! follows it is accepted. Each possible meaning of `cursor` is tried, then `lastn`, which is
+//! documented; the next read first tries what worked.
 
 use std::collections::HashSet;
 
@@ -16,10 +16,10 @@ use crate::zep::ids::{ThreadId, Uuid};
 use crate::zep::transport::Request;
 use crate::zep::types::{Message, MessagePage, Window};
 
-/// A window behind a known message.
+/// A window after a known message.
 struct Behind<'a> {
     thread: &'a ThreadId,
-    /// How many messages stand before the window; at least 1.
+    /// How many messages come before the window; at least 1.
     offset: u64,
     /// The message directly before the window.
     last: &'a Uuid,
@@ -36,7 +36,7 @@ impl ZepCloud {
     ) -> Result<MessagePage> {
         match window {
             Window::After { offset: 0, .. } => Err(Error::BadAnswer {
-                message: "a window behind a message cannot begin at message 0".into(),
+                message: "a window after a message cannot begin at message 0".into(),
             }),
             Window::First { limit } => self.read_first(thread, *limit, deadline).await,
             Window::Last { limit } => self.read_last(thread, *limit, deadline).await,
@@ -95,7 +95,7 @@ impl ZepCloud {
         if count(&page) >= wanted {
             return Ok(page);
         }
-        // It gives fewer at once: the whole thread is read from its beginning.
+        // The server answers fewer at once: the whole thread is read from its beginning.
         let total = u32::try_from(page.total_count.unwrap_or(0)).unwrap_or(u32::MAX);
         let mut whole = Box::pin(self.read_first(thread, total, deadline)).await?;
         let surplus = whole.messages.len().saturating_sub(limit as usize);
@@ -103,8 +103,8 @@ impl ZepCloud {
         Ok(whole)
     }
 
-    /// Reads on until the window is full or the thread ends: what a server gives at once may be
-    /// less than what was asked for.
+    /// Reads on until the window is full or the thread ends: a server may answer fewer messages at once
+    /// than requested.
     async fn fill(
         &self,
         mut page: MessagePage,
@@ -141,7 +141,7 @@ impl ZepCloud {
             Err(error @ Error::BadAnswer { .. }) => error,
             done => return done,
         };
-        // Pages that are smaller than what was asked for stand elsewhere.
+        // Pages smaller than requested begin elsewhere.
         let asked = self.page_size(window);
         let request = messages_of(window.thread).query("limit", asked);
         let first = self.read_page(request, window.deadline).await?;
@@ -162,8 +162,8 @@ impl ZepCloud {
             };
             let (page, start) = match tried {
                 Ok(Tried { page, start }) => (page, start),
-                // It may refuse a cursor that it takes for something else. Who asks for the end,
-                // which has none, learns whether the thread is there.
+                // A cursor may be refused because it means something else. Reading the end, which
+                // needs no cursor, shows whether the thread exists.
                 Err(error)
                     if meaning != Cursor::Useless
                         && error.outcome() == Outcome::Refused
@@ -193,7 +193,7 @@ impl ZepCloud {
         Ok(Tried::at(page, 0))
     }
 
-    /// Reads the one or two pages that hold the known message and the window.
+    /// Reads the one or two pages that contain the known message and the window.
     async fn by_page(&self, window: &Behind<'_>, first_page: u64) -> Result<Tried> {
         let size = self.page_size(window);
         let known = window.offset - 1;
@@ -242,14 +242,14 @@ impl ZepCloud {
         if let Some(start) = position(&page, window.last) {
             return Ok(Tried::at(page, start));
         }
-        // It changed meanwhile.
+        // The thread changed meanwhile.
         let all = page.total_count.unwrap_or(total).max(1);
         let page = self.read_end(window, all).await?;
         let start = position(&page, window.last);
         Ok(Tried { page, start })
     }
 
-    /// How many messages to ask for: the known one, and those of the window.
+    /// How many messages to request: the known one, and those of the window.
     fn page_size(&self, window: &Behind<'_>) -> u32 {
         window
             .limit
@@ -281,7 +281,7 @@ impl ZepCloud {
     }
 }
 
-/// An answer, and where in it the known message should stand.
+/// An answer, and where in it the known message should be.
 struct Tried {
     page: MessagePage,
     start: Option<usize>,
@@ -316,7 +316,7 @@ fn last_uuid(page: &MessagePage) -> Option<Uuid> {
     page.messages.last()?.uuid.clone()
 }
 
-/// What follows the known message, if it stands where it should.
+/// What follows the known message, if it is where it should be.
 fn follows(mut page: MessagePage, start: usize, known: &Uuid) -> Option<MessagePage> {
     if !page
         .messages
@@ -329,7 +329,7 @@ fn follows(mut page: MessagePage, start: usize, known: &Uuid) -> Option<MessageP
     Some(page)
 }
 
-/// The page, cut to its limit, unless it should hold more.
+/// The page, cut to its limit; an error if it should have more messages.
 fn complete(mut page: MessagePage, before: u64, limit: u32) -> Result<MessagePage> {
     page.messages.truncate(limit as usize);
     let end = before + count(&page);

@@ -1,4 +1,4 @@
-//! Adding messages and episodes so that a lost answer neither loses nor doubles anything.
+//! Adds messages and episodes: a lost answer neither loses nor doubles any.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,8 +17,8 @@ use crate::zep::types::{
     AddedMessages, Episode, Message, NewEpisode, NewMessage, PartNo, RecordMark, Window,
 };
 
-/// How many of the newest messages are looked at first. Ours: more than three full writes, so that
-/// one that was just made is among them even where others write to the thread, too.
+/// How many of the newest messages are looked at first. Ours: more than three full writes, so that a
+/// recent one is among them even if others write to the thread, too.
 const NEWEST_MESSAGES: u32 = 100;
 /// How many of the newest episodes are looked at beside the metadata filter. Ours.
 const NEWEST_EPISODES: u32 = 100;
@@ -93,7 +93,7 @@ impl ZepCloud {
         let time = self.transport.timeout();
         let uuids = settle::settle(&write, &marks, doubt.clone(), time).await?;
         let uuid = uuids.into_iter().next().ok_or(doubt)?;
-        // It is stored, whether or not it can be read back just now.
+        // It is stored, even if it cannot be read back now.
         Ok(self.episode(&uuid).await.unwrap_or_else(|_| Episode {
             uuid,
             content: episode.data.clone(),
@@ -196,8 +196,7 @@ impl InDoubt for OneEpisode<'_> {
         let is_it = |episode: &Episode| episode.mark().as_ref() == Some(&mark);
         let mut found = self.zep.find_episodes(self.owner, &mark.record).await?;
         if !found.iter().any(is_it) {
-            // The filter by metadata is experimental in Zep: that it holds something back must not
-            // make a double.
+            // The metadata filter is experimental in Zep: what it misses must not be stored twice.
             found = self
                 .zep
                 .newest_episodes(self.owner, NEWEST_EPISODES)
@@ -212,7 +211,7 @@ impl InDoubt for OneEpisode<'_> {
     }
 }
 
-/// The fields of an episode that adding it to a graph and to a batch have in common.
+/// The fields of an episode that adding it to a graph and to a batch share.
 pub(super) fn episode_fields(episode: &NewEpisode) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("data".into(), episode.data.as_str().into());

@@ -1,11 +1,11 @@
-//! Filters and lists are cut to what the caller may see, before anything is asked.
+//! Filters and lists are restricted to what the caller may see before the backend is queried.
 
 use serde_json::{Value, json};
 use zep_mcp_server::memory::access::Role;
 
 use super::world::{Backend, Outcome, Who, World, secret};
 
-/// Filters that name nobody whom alice does not reach.
+/// Filters that name only what alice may access.
 fn wide() -> Vec<Value> {
     vec![
         json!({"user_id": "*"}),
@@ -27,7 +27,7 @@ fn wide() -> Vec<Value> {
     ]
 }
 
-/// Filters that name somebody whom she does not.
+/// Filters that name something that she may not access.
 fn reaching_out() -> Vec<Value> {
     vec![
         json!({"user_id": "bob"}),
@@ -58,7 +58,7 @@ fn hides(outcome: &Outcome, others: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn filters_that_mean_everybody_are_cut_and_nobody_else_is_asked_about() {
+async fn filters_for_everybody_are_restricted_and_query_nobody_else() {
     for backend in [Backend::Embedded, Backend::Zep] {
         let world = World::new(backend).await;
         for role in Role::ALL {
@@ -87,7 +87,7 @@ async fn filters_that_mean_everybody_are_cut_and_nobody_else_is_asked_about() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn filters_that_name_others_are_refused_and_say_so() {
+async fn filters_that_name_others_are_refused_with_the_reason() {
     for backend in [Backend::Embedded, Backend::Zep] {
         let world = World::new(backend).await;
         for filter in reaching_out() {
@@ -110,7 +110,7 @@ async fn filters_that_name_others_are_refused_and_say_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn those_who_reach_everybody_find_everybody() {
+async fn callers_for_everybody_find_everybody() {
     let world = World::new(Backend::Embedded).await;
     let everybody = json!({"OR": [{"user_id": "*"}, {"agent_id": "*"}]});
     for (who, sees) in [
@@ -134,7 +134,7 @@ async fn those_who_reach_everybody_find_everybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_of_entities_name_and_count_only_who_is_reached() {
+async fn lists_of_entities_name_and_count_only_accessible_ones() {
     for backend in [Backend::Embedded, Backend::Zep] {
         let world = World::new(backend).await;
         for (who, names, counts) in [

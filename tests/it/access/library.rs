@@ -1,4 +1,4 @@
-//! What no tool does, but programs that use the library can: the same rules.
+//! The same rules for what only programs that use the library can do.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ fn imported() -> Imported {
     }
 }
 
-/// All of it, on one owner; whether each was allowed.
+/// Tries everything on one owner; returns whether each was allowed.
 async fn everything(memories: &MemoryService, caller: &Caller, owner: &Owner) -> Vec<bool> {
     let mut allowed = Vec::new();
     let mut note = |outcome: Result<(), Error>| {
@@ -79,7 +79,7 @@ async fn everything(memories: &MemoryService, caller: &Caller, owner: &Owner) ->
     note(memories.scan_graph(caller, owner).map(drop));
     note(memories.delete_doubles(caller, owner, &[]).await);
     let turn = memories.import_turn(caller, owner).await;
-    // Held no longer: the next one waits for it.
+    // Released: the next call waits for it.
     note(turn.map(drop));
     let turn = memories
         .import_turn(&Caller::Operator, owner)
@@ -95,7 +95,7 @@ async fn everything(memories: &MemoryService, caller: &Caller, owner: &Owner) ->
 }
 
 #[tokio::test]
-async fn migrations_are_for_operators_of_those_whom_they_reach() {
+async fn migrations_need_an_operator_for_the_owner() {
     let world = World::new(Backend::Embedded).await;
     let user = |id: &str| Owner::User(UserId::new(id).unwrap());
     let graph = |id: &str| Owner::Graph(AgentId::new(id).unwrap().graph());
@@ -117,7 +117,7 @@ async fn migrations_are_for_operators_of_those_whom_they_reach() {
 }
 
 #[tokio::test]
-async fn a_thread_is_read_as_whose_it_is_not_as_whose_it_is_said_to_be() {
+async fn a_thread_is_read_for_its_real_owner_not_for_the_named_one() {
     for backend in [Backend::Embedded, Backend::Zep] {
         let world = World::new(backend).await;
         let alice = UserId::new("alice").unwrap();
@@ -130,7 +130,7 @@ async fn a_thread_is_read_as_whose_it_is_not_as_whose_it_is_said_to_be() {
 }
 
 #[tokio::test]
-async fn doubles_of_somebody_else_are_not_deleted() {
+async fn duplicates_of_other_owners_are_not_deleted() {
     for backend in [Backend::Embedded, Backend::Zep] {
         let world = World::new(backend).await;
         let before = world.everything_of("bob").await;
@@ -157,7 +157,7 @@ async fn doubles_of_somebody_else_are_not_deleted() {
 }
 
 #[tokio::test]
-async fn an_agents_graph_is_told_by_its_whole_id() {
+async fn an_agents_graph_is_recognised_by_its_whole_id() {
     let caller = caller(Role::Operator);
     let graph = |id: &str| Owner::Graph(zep_mcp_server::zep::GraphId::new(id).unwrap());
     assert!(caller.reaches(&graph("mem0-agent-coach")));

@@ -1,10 +1,10 @@
-//! Who may do what: at the door, and behind it.
+//! Authentication and authorisation.
 
-mod door;
+mod authentication;
 mod filters;
 mod library;
-mod making;
-mod revoking;
 mod signed;
 mod table;
+mod token_new;
+mod tokens_file;
 mod world;

@@ -12,12 +12,12 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyP
 use serde_json::{Value, json};
 use zep_mcp_server::config::{AccessSettings, OauthSettings};
 
-use super::door::Door;
+use super::authentication::Guarded;
 
 const AUDIENCE: &str = "https://memory.example.com/mcp";
 const RSA: &str = include_str!("../../fixtures/access/rsa.json");
 
-/// Whoever signs.
+/// A signing key.
 enum Signer {
     Edwards(Ed25519KeyPair),
     Curve(EcdsaKeyPair),
@@ -78,11 +78,11 @@ struct Served {
     asked: AtomicU32,
 }
 
-/// An issuer, and a door that believes it.
+/// An issuer, and a server that trusts it.
 struct World {
     served: Arc<Served>,
     issuer: String,
-    door: Door,
+    server: Guarded,
     edwards: Signer,
     curve: Signer,
 }
@@ -119,7 +119,7 @@ impl World {
             user_claim: "sub".into(),
         };
         change(&mut oauth);
-        let door = Door::new(AccessSettings {
+        let server = Guarded::new(AccessSettings {
             oauth: Some(oauth),
             ..AccessSettings::default()
         })
@@ -127,7 +127,7 @@ impl World {
         Self {
             served,
             issuer,
-            door,
+            server,
             edwards,
             curve,
         }
@@ -145,14 +145,14 @@ impl World {
             .sign(&header_of(&self.edwards, "edwards"), claims)
     }
 
-    /// What a token with these claims changed comes to.
+    /// The status for a token with one claim changed.
     async fn changed(&self, claim: &str, value: Value) -> u16 {
         let mut claims = self.claims();
         match value {
             Value::Null => drop(claims.as_object_mut().unwrap().remove(claim)),
             value => claims[claim] = value,
         }
-        self.door.show(&self.signed(&claims)).await.0
+        self.server.show(&self.signed(&claims)).await.0
     }
 }
 
@@ -179,18 +179,18 @@ async fn keys(State(served): State<Arc<Served>>) -> Result<Json<Value>, StatusCo
 }
 
 #[tokio::test]
-async fn a_token_of_the_issuers_lets_its_user_in() {
+async fn a_token_of_the_issuer_authenticates_its_user() {
     let world = World::new().await;
     for (signer, id) in [(&world.edwards, "edwards"), (&world.curve, "curve")] {
         let token = signer.sign(&header_of(signer, id), &world.claims());
-        let (status, who) = world.door.show(&token).await;
+        let (status, who) = world.server.show(&token).await;
         assert_eq!(status, 200, "{id}: {who}");
         assert!(who.contains("Reader") && who.contains("alice"), "{who}");
     }
-    // The only one of its kind needs no name.
+    // The only key of its kind needs no id.
     let unnamed = json!({"alg": "EdDSA"});
     let token = world.edwards.sign(&unnamed, &world.claims());
-    assert_eq!(world.door.show(&token).await.0, 200);
+    assert_eq!(world.server.show(&token).await.0, 200);
     assert_eq!(world.changed("aud", json!(["other", AUDIENCE])).await, 200);
     // Clocks differ a little.
     assert_eq!(world.changed("exp", json!(now() - 30)).await, 200);
@@ -203,9 +203,9 @@ async fn rsa_signatures_of_both_kinds_are_checked() {
     let world = World::with(|oauth| oauth.issuer = "https://issuer.example.com".into()).await;
     for kind in ["RS256", "PS256"] {
         let token = rsa[kind].as_str().unwrap();
-        let (status, who) = world.door.show(token).await;
+        let (status, who) = world.server.show(token).await;
         assert_eq!(status, 200, "{kind}: {who}");
-        // Its last character but one: of the last, not every bit counts.
+        // The last character but one: not every bit of the last is significant.
         let mut broken = token.to_owned();
         let at = broken.len() - 2;
         let other = if broken.as_bytes()[at] == b'A' {
@@ -214,12 +214,12 @@ async fn rsa_signatures_of_both_kinds_are_checked() {
             "A"
         };
         broken.replace_range(at..=at, other);
-        assert_eq!(world.door.show(&broken).await.0, 401, "{kind}");
+        assert_eq!(world.server.show(&broken).await.0, 401, "{kind}");
     }
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_a_token_keeps_it_out() {
+async fn a_wrong_claim_invalidates_a_token() {
     let out: Vec<(&str, Value)> = vec![
         ("exp", json!(now() - 90)),
         ("exp", Value::Null),
@@ -236,7 +236,7 @@ async fn whatever_is_wrong_with_a_token_keeps_it_out() {
         ("sub", Value::Null),
     ];
     for (claim, value) in out {
-        // Each at a door of its own: nobody is slowed down yet.
+        // Each at a server of its own, before throttling begins.
         let world = World::new().await;
         assert_eq!(
             world.changed(claim, value.clone()).await,
@@ -247,11 +247,11 @@ async fn whatever_is_wrong_with_a_token_keeps_it_out() {
     let world = World::new().await;
     let mut slash = world.claims();
     slash["iss"] = format!("{}/", world.issuer).into();
-    assert_eq!(world.door.show(&world.signed(&slash)).await.0, 401);
+    assert_eq!(world.server.show(&world.signed(&slash)).await.0, 401);
 }
 
 #[tokio::test]
-async fn whoever_signs_otherwise_is_kept_out() {
+async fn wrong_signatures_and_headers_are_refused() {
     let part = |value: &Value| BASE64.encode(value.to_string());
     for number in 0..9 {
         let world = World::new().await;
@@ -260,10 +260,10 @@ async fn whoever_signs_otherwise_is_kept_out() {
         let good = world.signed(&claims);
         let (head, signature) = good.rsplit_once('.').unwrap();
         let token = match number {
-            // Another's key under the right name.
+            // A foreign key with the right id.
             0 => other.sign(&header_of(&other, "edwards"), &claims),
             1 => other.sign(&header_of(&other, "unknown"), &claims),
-            // A key that the token brings along.
+            // A key in the token itself.
             2 => {
                 let header = json!({"alg": "EdDSA", "jwk": other.jwk("mine"), "kid": "edwards"});
                 other.sign(&header, &claims)
@@ -284,7 +284,7 @@ async fn whoever_signs_otherwise_is_kept_out() {
                 let signature = ring::hmac::sign(&secret, message.as_bytes());
                 format!("{message}.{}", BASE64.encode(signature))
             }
-            // Other claims under the same signature.
+            // Other claims with the same signature.
             5 => {
                 let mut claims = claims.clone();
                 claims["sub"] = "bob".into();
@@ -295,7 +295,7 @@ async fn whoever_signs_otherwise_is_kept_out() {
             6 => world
                 .edwards
                 .sign(&header_of(&world.edwards, "curve"), &claims),
-            // Something that must be understood.
+            // A critical extension.
             7 => {
                 let mut header = header_of(&world.edwards, "edwards");
                 header["crit"] = json!(["exp"]);
@@ -303,19 +303,19 @@ async fn whoever_signs_otherwise_is_kept_out() {
             }
             _ => format!("{head}."),
         };
-        let (status, said) = world.door.show(&token).await;
+        let (status, said) = world.server.show(&token).await;
         assert_eq!(status, 401, "{number}: {said}");
-        assert_eq!(world.door.show(&good).await.0, 200, "{number}");
+        assert_eq!(world.server.show(&good).await.0, 200, "{number}");
     }
 }
 
 #[tokio::test]
-async fn a_good_token_that_allows_nothing_here_is_told_what_to_ask_for() {
+async fn a_valid_token_that_grants_nothing_learns_which_scopes_to_request() {
     let world = World::new().await;
     let mut claims = world.claims();
     claims["scope"] = "openid profile".into();
     let shown = format!("Bearer {}", world.signed(&claims));
-    let response = world.door.knock(&[&shown]).await;
+    let response = world.server.get_with(&[&shown]).await;
     assert_eq!(response.status(), 403);
     let challenge = response.headers()[header::WWW_AUTHENTICATE]
         .to_str()
@@ -325,14 +325,14 @@ async fn a_good_token_that_allows_nothing_here_is_told_what_to_ask_for() {
         "{challenge}"
     );
     assert!(challenge.contains("memory:read"), "{challenge}");
-    // It is no guess.
-    assert_eq!(world.door.access.failures().refused, 0);
+    // It does not count as a guess.
+    assert_eq!(world.server.access.failures().refused, 0);
 }
 
 #[tokio::test]
-async fn hosts_learn_who_signs() {
+async fn clients_find_the_issuer() {
     let world = World::new().await;
-    let response = world.door.knock(&[]).await;
+    let response = world.server.get_with(&[]).await;
     assert_eq!(response.status(), 401);
     let challenge = response.headers()[header::WWW_AUTHENTICATE]
         .to_str()
@@ -345,7 +345,7 @@ async fn hosts_learn_who_signs() {
     );
     for path in ["", "/mcp"] {
         let path = format!("/.well-known/oauth-protected-resource{path}");
-        let response = world.door.get(&path).await;
+        let response = world.server.get(&path).await;
         assert_eq!(response.status(), 200);
         let document: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
         assert_eq!(document["resource"], AUDIENCE);
@@ -355,55 +355,69 @@ async fn hosts_learn_who_signs() {
 }
 
 #[tokio::test]
-async fn the_issuers_metadata_says_where_its_keys_are_if_it_is_the_issuers() {
+async fn the_keys_are_found_by_the_metadata_only_if_it_names_the_issuer() {
     let world = World::with(|oauth| oauth.jwks_url = None).await;
-    assert_eq!(world.door.show(&world.signed(&world.claims())).await.0, 200);
+    assert_eq!(
+        world.server.show(&world.signed(&world.claims())).await.0,
+        200
+    );
     let world = World::with(|oauth| oauth.jwks_url = None).await;
     *world.served.issuer.lock().unwrap() = "https://somebody.example.com".into();
-    assert_eq!(world.door.show(&world.signed(&world.claims())).await.0, 503);
+    assert_eq!(
+        world.server.show(&world.signed(&world.claims())).await.0,
+        503
+    );
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_down_keeps_nobody_out_whose_key_is_known() {
+async fn known_keys_work_while_the_issuer_is_down() {
     let world = World::new().await;
     let token = world.signed(&world.claims());
-    assert_eq!(world.door.show(&token).await.0, 200);
+    assert_eq!(world.server.show(&token).await.0, 200);
     world.served.down.store(true, Ordering::SeqCst);
-    assert_eq!(world.door.show(&token).await.0, 200);
+    assert_eq!(world.server.show(&token).await.0, 200);
     let fresh = World::new().await;
     fresh.served.down.store(true, Ordering::SeqCst);
     let response = fresh
-        .door
-        .knock(&[&format!("Bearer {}", fresh.signed(&fresh.claims()))])
+        .server
+        .get_with(&[&format!("Bearer {}", fresh.signed(&fresh.claims()))])
         .await;
     assert_eq!(response.status(), 503);
     assert!(response.headers().contains_key(header::RETRY_AFTER));
 }
 
 #[tokio::test]
-async fn tokens_that_name_unknown_keys_do_not_make_us_ask_without_end() {
+async fn tokens_with_unknown_keys_do_not_cause_endless_requests() {
     let world = World::new().await;
     let other = Signer::edwards();
     for number in 0..50 {
         let header = header_of(&other, &format!("unknown-{number}"));
-        world.door.show(&other.sign(&header, &world.claims())).await;
+        world
+            .server
+            .show(&other.sign(&header, &world.claims()))
+            .await;
     }
     assert_eq!(world.served.asked.load(Ordering::SeqCst), 1);
-    assert_eq!(world.door.show(&world.signed(&world.claims())).await.0, 200);
+    assert_eq!(
+        world.server.show(&world.signed(&world.claims())).await.0,
+        200
+    );
 }
 
 #[tokio::test]
 async fn another_token_of_the_same_holder_is_the_same_subject() {
     let world = World::new().await;
     let mut claims = world.claims();
-    let first = super::door::subject_of(&world.door.access, &world.signed(&claims)).await;
+    let first =
+        super::authentication::subject_of(&world.server.access, &world.signed(&claims)).await;
     claims["exp"] = json!(now() + 1_200);
     claims["scope"] = "memory:write".into();
-    let second = super::door::subject_of(&world.door.access, &world.signed(&claims)).await;
+    let second =
+        super::authentication::subject_of(&world.server.access, &world.signed(&claims)).await;
     assert_eq!(first, second);
     claims["sub"] = "bob".into();
-    let bob = super::door::subject_of(&world.door.access, &world.signed(&claims)).await;
+    let bob = super::authentication::subject_of(&world.server.access, &world.signed(&claims)).await;
     assert_ne!(first, bob);
-    assert!(world.door.access.still_admits(&first).await);
+    assert!(world.server.access.still_admits(&first).await);
     assert!(!format!("{first:?} {}", first.label()).contains("alice"));
 }

@@ -1,11 +1,11 @@
-//! Every tool, for every caller and everybody's memories: each cell as designed.
+//! Every tool with every role on own and foreign memories: a table of what is allowed.
 
 use serde_json::{Value, json};
 use zep_mcp_server::memory::access::Role;
 
-use super::world::{Backend, Door, OldClient, Who, World, client, secret};
+use super::world::{Backend, OldClient, Transport, Who, World, client, secret};
 
-/// What a tool needs.
+/// The rights that a tool needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
     Reading,
@@ -23,16 +23,16 @@ impl Needs {
     }
 }
 
-/// Whose memories a call is about, seen from alice.
+/// Whose memories a call names, seen from alice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
-    /// Alice's, or those of an agent that is listed.
+    /// Alice's, or those of an agent in her token.
     Hers,
-    /// Somebody else's, by name.
+    /// Another owner's, by name.
     Theirs,
-    /// Somebody else's memory, by its id.
+    /// Another owner's memory, by its id.
     TheirMemory,
-    /// A session that only somebody else has.
+    /// A session that only another user has.
     TheirSession,
 }
 
@@ -43,7 +43,7 @@ struct Row {
     whose: Whose,
 }
 
-/// Rows about the memories of one.
+/// Rows about one owner's memories.
 fn about(whose: Whose, calls: impl IntoIterator<Item = (&'static str, Value, Needs)>) -> Vec<Row> {
     let row = |(tool, arguments, needs)| Row {
         tool,
@@ -143,7 +143,7 @@ fn owned(whose: Whose, owner: &Value) -> Vec<Row> {
     about(whose, rows)
 }
 
-/// The tools that take the id of a memory, with what is named beside it.
+/// The tools that take the id of a memory, with the other arguments.
 fn by_id(whose: Whose, id: &str, beside: &Value) -> Vec<Row> {
     use Needs::{Operating, Reading, Writing};
     let with = |field: &str, more: Value| {
@@ -244,7 +244,7 @@ fn rows(world: &World) -> Vec<Row> {
             whose,
         });
     }
-    // Entities by what is not a user: they are the default user's, who is alice here.
+    // Entities that are not users belong to the default user, who is alice here.
     for session in ["bob-talk", "nobodys-talk"] {
         rows.push(Row {
             tool: "delete_entities",
@@ -256,7 +256,7 @@ fn rows(world: &World) -> Vec<Row> {
     rows
 }
 
-/// What a refusal says of others: nothing but what was asked.
+/// Asserts that a refusal reveals nothing about others beyond the request.
 fn tells_nothing(row: &Row, text: &str) {
     for other in ["bob", "spy"] {
         assert!(
@@ -283,10 +283,10 @@ async fn others(world: &World) -> [String; 2] {
     ]
 }
 
-async fn each_cell_is_as_designed(door: Door, backend: Backend) {
+async fn each_cell_is_as_designed(transport: Transport, backend: Backend) {
     for role in Role::ALL {
         let who = Who::Alices(role);
-        let mut world = World::behind(door, backend).await;
+        let mut world = World::behind(transport, backend).await;
         let mut before = others(&world).await;
         let mut number = 0;
         loop {
@@ -316,17 +316,16 @@ async fn each_cell_is_as_designed(door: Door, backend: Backend) {
                         !asked.contains("bob\"") && !asked.contains("/bob/"),
                         "{cell}: {asked}"
                     );
-                    // Nothing is asked of an id but whether it is one of hers: it is never looked up
-                    // by itself.
+                    // Only whether the id is among hers is queried, never the id alone.
                     let path = asked.split(' ').nth(1).unwrap();
                     let last = path.rsplit('/').next().unwrap();
                     assert!(uuid::Uuid::parse_str(last).is_err(), "{cell}: {asked}");
                 }
             }
             if expected.is_none() && row.needs == Needs::Operating {
-                // What the next row is about may be gone.
+                // The call may have deleted what the next row needs.
                 assert_eq!(others(&world).await, before, "{cell}");
-                world = World::behind(door, backend).await;
+                world = World::behind(transport, backend).await;
                 before = others(&world).await;
             }
         }
@@ -337,21 +336,21 @@ async fn each_cell_is_as_designed(door: Door, backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_cell_is_as_designed_in_the_embedded_store() {
-    each_cell_is_as_designed(Door::Streamable, Backend::Embedded).await;
+    each_cell_is_as_designed(Transport::Streamable, Backend::Embedded).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_cell_is_as_designed_through_the_older_door() {
-    each_cell_is_as_designed(Door::Sse, Backend::Embedded).await;
+async fn each_cell_is_as_designed_over_sse() {
+    each_cell_is_as_designed(Transport::Sse, Backend::Embedded).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_cell_is_as_designed_at_zep_and_zep_is_asked_nothing_about_others() {
-    each_cell_is_as_designed(Door::Streamable, Backend::Zep).await;
+async fn each_cell_is_as_designed_at_zep_and_zep_is_not_queried_about_others() {
+    each_cell_is_as_designed(Transport::Streamable, Backend::Zep).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_hers_is_as_it_was_after_everything_was_tried() {
+async fn foreign_memories_are_unchanged_after_every_attempt() {
     let world = World::new(Backend::Embedded).await;
     let before = others(&world).await;
     for row in rows(&world) {
@@ -367,20 +366,20 @@ async fn what_is_not_hers_is_as_it_was_after_everything_was_tried() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_good_token_no_tool_answers() {
-    for door in Door::BOTH {
-        without_a_good_token(door).await;
+async fn without_a_valid_token_no_tool_answers() {
+    for transport in Transport::BOTH {
+        without_a_valid_token(transport).await;
     }
 }
 
-async fn without_a_good_token(door: Door) {
-    let world = World::behind(door, Backend::Embedded).await;
+async fn without_a_valid_token(transport: Transport) {
+    let world = World::behind(transport, Backend::Embedded).await;
     let before = world.everything_of("alice").await;
     for row in rows(&world) {
         let outcome = world.call(Who::Nobody, row.tool, &row.arguments).await;
         assert_eq!(outcome.status, 401, "{}", outcome.text);
         let outcome = world.call(Who::Stranger, row.tool, &row.arguments).await;
-        // 429 once there were many.
+        // 429 after many attempts.
         assert!([401, 429].contains(&outcome.status), "{}", outcome.text);
         assert!(outcome.answer.is_null());
     }
@@ -388,7 +387,7 @@ async fn without_a_good_token(door: Door) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_of_everybody_may_everything() {
+async fn an_operator_for_everybody_may_do_everything() {
     for backend in [Backend::Embedded, Backend::Zep] {
         let mut world = World::new(backend).await;
         let mut number = 0;
@@ -418,9 +417,9 @@ async fn an_operator_of_everybody_may_everything() {
     }
 }
 
-/// Reads by id alone, for callers who reach all of one kind.
+/// Reads by id alone, for callers with access to all owners of one kind.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_alone_leads_to_what_a_caller_reaches_and_to_nothing_else() {
+async fn an_id_alone_gives_access_only_to_what_the_caller_may_see() {
     for backend in [Backend::Embedded, Backend::Zep] {
         let world = World::new(backend).await;
         for (who, reaches) in [
@@ -448,9 +447,9 @@ async fn an_id_alone_leads_to_what_a_caller_reaches_and_to_nothing_else() {
     }
 }
 
-/// Who has the id of a session and a token of their own.
+/// A foreign session id with a valid token of one's own.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_opens_nothing_for_another_token_than_the_one_that_opened_it() {
+async fn a_session_cannot_be_used_with_another_token() {
     let world = World::new(Backend::Embedded).await;
     let client = client();
     let hers = world.token(Who::Alices(Role::Operator));
@@ -503,7 +502,7 @@ async fn a_session_opens_nothing_for_another_token_than_the_one_that_opened_it()
         }
         assert_eq!(request.send().await.unwrap().status(), *status);
     }
-    // Nobody ended them.
+    // The sessions still exist.
     let answer = mcp("POST", Some(session), Some(&hers), list.clone()).await;
     assert_eq!(answer.unwrap().status(), 200);
     let request = client
@@ -514,9 +513,9 @@ async fn a_session_opens_nothing_for_another_token_than_the_one_that_opened_it()
     assert_eq!(request.send().await.unwrap().status(), 202);
 }
 
-/// What one caller was shown must not be shown to the next.
+/// Caches are separate for each caller.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_remembered_for_one_caller_is_not_told_to_another() {
+async fn what_is_cached_for_one_caller_is_not_shown_to_another() {
     let world = World::new(Backend::Embedded).await;
     let everything = json!({"filters": {"user_id": "*"}, "page_size": 1});
     let all = world
@@ -541,7 +540,7 @@ async fn what_was_remembered_for_one_caller_is_not_told_to_another() {
             hidden.text
         );
     }
-    // The second page of the operator's list, asked for by somebody else.
+    // The second page of the operator's list, requested by another caller.
     let mut second = everything;
     second["page"] = 2.into();
     second["before"] = all.answer["before"].clone();

@@ -32,7 +32,7 @@ use zep_mcp_server::zep::Zep;
 
 use crate::common;
 
-/// The words that stand in everything of these, and in nothing of others.
+/// The words that occur in everything of these owners, and in nothing of others.
 pub const SECRETS: [(&str, &str); 4] = [
     ("alice", "turquoise"),
     ("bob", "crimson"),
@@ -51,27 +51,27 @@ pub enum Backend {
     Zep,
 }
 
-/// Through which door calls come.
+/// The transport of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum Transport {
     /// `/mcp`
     Streamable,
     /// `/sse` and `/messages`
     Sse,
 }
 
-impl Door {
+impl Transport {
     pub const BOTH: [Self; 2] = [Self::Streamable, Self::Sse];
 }
 
-/// Who calls.
+/// A caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Who {
-    /// Nobody who shows a token.
+    /// Without a token.
     Nobody,
-    /// Somebody whose token is none.
+    /// With an unknown token.
     Stranger,
-    /// Somebody who may this for alice, the agent coach and the app journal.
+    /// With this role for alice, the agent coach and the app journal.
     Alices(Role),
     /// An operator for everybody.
     Everybodys,
@@ -115,23 +115,23 @@ impl Who {
     }
 }
 
-/// The ids of somebody's memories, one of each kind.
+/// The ids of an owner's memories, one of each kind.
 #[derive(Debug, Clone)]
 pub struct Ids {
     pub text: String,
-    /// Of a user only: agents have no sessions.
+    /// Users only: agents have no sessions.
     pub message: Option<String>,
     pub fact: String,
 }
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// Of HTTP.
+    /// The HTTP status.
     pub status: u16,
-    /// The tool's, if it could not do it.
+    /// The tool's error.
     pub error: Option<String>,
-    /// All that was said.
+    /// The whole response.
     pub text: String,
     /// The tool's structured answer.
     pub answer: Value,
@@ -142,9 +142,9 @@ pub struct World {
     pub ids: HashMap<&'static str, Ids>,
     /// Where MCP is served.
     pub url: String,
-    door: Door,
+    transport: Transport,
     tokens: HashMap<Who, String>,
-    /// What Zep was asked since [`World::listen`], where it is asked over HTTP.
+    /// The requests to Zep since [`World::listen`], if it is used over HTTP.
     asked: Arc<Mutex<Vec<String>>>,
     client: reqwest::Client,
     stop: CancellationToken,
@@ -159,10 +159,10 @@ impl Drop for World {
 
 impl World {
     pub async fn new(backend: Backend) -> Self {
-        Self::behind(Door::Streamable, backend).await
+        Self::behind(Transport::Streamable, backend).await
     }
 
-    pub async fn behind(door: Door, backend: Backend) -> Self {
+    pub async fn behind(transport: Transport, backend: Backend) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let stop = CancellationToken::new();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -172,11 +172,11 @@ impl World {
             ),
             Backend::Zep => {
                 let emulator = emulate(stop.clone()).await;
-                let url = overhear(emulator, asked.clone()).await;
+                let url = record_requests(emulator, asked.clone()).await;
                 Arc::new(common::cloud(&url, Duration::from_secs(20)))
             }
         };
-        // Nobody has resolved or seen anything yet for those who call later.
+        // A new service, so that nothing is cached for later callers.
         let seeding = MemoryService::new(zep.clone(), UserId::new("alice").unwrap());
         let mut ids = HashMap::new();
         for (who, _) in SECRETS {
@@ -197,7 +197,7 @@ impl World {
             memories,
             ids,
             url,
-            door,
+            transport,
             tokens,
             asked,
             client: client(),
@@ -206,17 +206,17 @@ impl World {
         }
     }
 
-    /// Forgets what Zep was asked.
+    /// Forgets the requests to Zep.
     pub fn listen(&self) {
         self.asked.lock().unwrap().clear();
     }
 
-    /// What Zep was asked since: addresses and bodies.
+    /// The requests to Zep since: addresses and bodies.
     pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 
-    /// Calls a tool. This is the only place that knows by which door.
+    /// Calls a tool. Only this place knows the transport.
     pub async fn call(&self, who: Who, tool: &str, arguments: &Value) -> Outcome {
         let token = match who {
             Who::Nobody => None,
@@ -228,9 +228,9 @@ impl World {
             "jsonrpc": "2.0", "id": 7, "method": "tools/call",
             "params": {"name": tool, "arguments": arguments},
         });
-        let (status, text) = match self.door {
-            Door::Streamable => post_to_mcp(&self.client, &self.url, token, message).await,
-            Door::Sse => match OldClient::open(&self.client, &self.url, token).await {
+        let (status, text) = match self.transport {
+            Transport::Streamable => post_to_mcp(&self.client, &self.url, token, message).await,
+            Transport::Sse => match OldClient::open(&self.client, &self.url, token).await {
                 Ok(client) => client.call(&message).await,
                 Err(refused) => refused,
             },
@@ -238,8 +238,8 @@ impl World {
         outcome(status, text)
     }
 
-    /// Takes somebody's token back.
-    pub fn take_back(&self, who: Who) {
+    /// Revokes a caller's token.
+    pub fn revoke(&self, who: Who) {
         let file = self.directory.path().join("tokens.jsonl");
         let gone = TokenHash::of(&self.tokens[&who]).to_string();
         let lines = std::fs::read_to_string(&file).unwrap();
@@ -247,12 +247,12 @@ impl World {
         std::fs::write(file, left.join("\n")).unwrap();
     }
 
-    /// The token of somebody.
+    /// The token of a caller.
     pub fn token(&self, who: Who) -> String {
         self.tokens[&who].clone()
     }
 
-    /// Everything that is stored of somebody, as the operator of the process sees it.
+    /// Everything that is stored for an owner, as the operator of the process sees it.
     pub async fn everything_of(&self, who: &str) -> String {
         everything_of(&self.memories, who).await
     }
@@ -265,7 +265,7 @@ pub fn client() -> reqwest::Client {
         .unwrap()
 }
 
-/// Posts a message as a client of the version without sessions does. Gives the status and the answer.
+/// Posts a message as a client of the version without sessions; returns the status and the answer.
 async fn post_to_mcp(
     client: &reqwest::Client,
     url: &str,
@@ -301,7 +301,7 @@ fn showing(request: reqwest::RequestBuilder, token: Option<&str>) -> reqwest::Re
     }
 }
 
-/// A client of `/sse` that has shaken hands.
+/// A client of `/sse` after the handshake.
 pub struct OldClient {
     client: reqwest::Client,
     /// Where it posts to.
@@ -312,7 +312,7 @@ pub struct OldClient {
 }
 
 impl OldClient {
-    /// The status and what was said, if it is not let in.
+    /// The error is the status and the text of a refusal.
     pub async fn open(
         client: &reqwest::Client,
         url: &str,
@@ -346,7 +346,7 @@ impl OldClient {
         Ok(opened)
     }
 
-    /// Posts a message; gives the status and what was said.
+    /// Posts a message; returns the status and the text.
     async fn post(&self, message: &Value) -> (u16, String) {
         let request = self.client.post(&self.endpoint);
         let request = request
@@ -369,7 +369,12 @@ impl OldClient {
                     None => continue,
                 }
             }
-            let chunk = self.stream.chunk().await.unwrap().expect("it goes on");
+            let chunk = self
+                .stream
+                .chunk()
+                .await
+                .unwrap()
+                .expect("the stream continues");
             self.read.push_str(str::from_utf8(&chunk).unwrap());
         }
     }
@@ -379,7 +384,7 @@ impl OldClient {
         while let Ok(Some(_)) = self.stream.chunk().await {}
     }
 
-    /// Calls a tool; gives the status and the answer.
+    /// Calls a tool; returns the status and the answer.
     pub async fn call(mut self, message: &Value) -> (u16, String) {
         let (status, said) = self.post(message).await;
         if status != 202 {
@@ -412,7 +417,7 @@ fn outcome(status: u16, text: String) -> Outcome {
     }
 }
 
-/// Serves these memories to whom the file lets in, as the program does.
+/// Serves these memories with this authentication, as the program does.
 async fn serve(
     zep: Arc<dyn Zep>,
     memories: MemoryService,
@@ -448,7 +453,7 @@ async fn serve(
     format!("http://{}", receiver.await.unwrap())
 }
 
-/// Serves an app that knows where its requests come from.
+/// Serves an app with the address of each request's connection.
 pub async fn listen_with(app: Router) -> String {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
         .await
@@ -481,8 +486,8 @@ async fn emulate(stop: CancellationToken) -> SocketAddr {
     receiver.await.unwrap()
 }
 
-/// Stands between and notes what is asked.
-async fn overhear(emulator: SocketAddr, asked: Arc<Mutex<Vec<String>>>) -> String {
+/// A proxy that records requests.
+async fn record_requests(emulator: SocketAddr, asked: Arc<Mutex<Vec<String>>>) -> String {
     let client = client();
     let app = Router::new().fallback(move |request: axum::extract::Request| {
         let (client, asked) = (client.clone(), asked.clone());
@@ -516,7 +521,7 @@ async fn overhear(emulator: SocketAddr, asked: Arc<Mutex<Vec<String>>>) -> Strin
     listen_with(app).await
 }
 
-/// Whose memory a name stands for.
+/// The scope of a name.
 pub fn scope_of(who: &str) -> Scope {
     match who {
         "coach" | "spy" => Scope {
@@ -598,7 +603,7 @@ async fn seed_app(memories: &MemoryService, who: &str, app: &str) {
         ..NewMemories::default()
     };
     memories.add(&Caller::Operator, text).await.unwrap();
-    // It is listed behind the writer's back.
+    // It is listed in the background.
     memories.settle().await;
 }
 

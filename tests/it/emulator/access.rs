@@ -1,4 +1,4 @@
-//! Keys, rates, and the life of an emulator.
+//! API keys, the rate limit, start and stop.
 
 use reqwest::Method;
 use secrecy::SecretString;
@@ -8,7 +8,7 @@ use zep_mcp_server::emulator::{EmulatorError, Options, Plan, serve};
 use super::world::World;
 
 #[tokio::test]
-async fn without_a_key_nothing_is_answered_and_any_key_will_do() {
+async fn without_a_key_calls_are_refused_and_any_key_is_accepted() {
     let world = World::new().await;
     let path = "/api/v2/projects/info";
     for header in ["", "Api-Key", "Api-Key ", "Bearer z_any", "z_any"] {
@@ -21,14 +21,14 @@ async fn without_a_key_nothing_is_answered_and_any_key_will_do() {
     }
     let answer = World::send(world.request(Method::GET, path)).await;
     assert_eq!(answer.status, 401);
-    // Who has no key is not told what there is.
+    // Without a key, existing and missing routes look the same.
     let answer = World::send(world.request(Method::GET, "/api/v2/no/such/route")).await;
     assert_eq!(answer.status, 401);
     assert_eq!(world.get("/projects/info").await.status, 200);
 }
 
 #[tokio::test]
-async fn a_key_that_was_set_is_the_only_one() {
+async fn a_configured_key_is_the_only_one_accepted() {
     let world = World::with(Options {
         api_key: Some(SecretString::from("right")),
         ..Options::default()
@@ -48,7 +48,7 @@ async fn a_key_that_was_set_is_the_only_one() {
 }
 
 #[tokio::test]
-async fn every_answer_counts_down_and_none_is_given_beyond_the_limit() {
+async fn every_answer_counts_down_and_calls_beyond_the_limit_are_refused() {
     let world = World::with(Options {
         faults: Plan {
             rate_limit: 3,
@@ -57,7 +57,7 @@ async fn every_answer_counts_down_and_none_is_given_beyond_the_limit() {
         ..Options::default()
     })
     .await;
-    // A minute may end between two calls, but not between many.
+    // The window may end between two calls, but not again within a few more.
     let mut refused = None;
     for _ in 0..8 {
         let answer = world.get("/users/nobody").await;
@@ -79,7 +79,7 @@ async fn every_answer_counts_down_and_none_is_given_beyond_the_limit() {
 }
 
 #[tokio::test]
-async fn data_in_a_named_file_is_there_after_a_restart() {
+async fn data_in_a_named_file_survives_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let options = || Options {
         data: Some(directory.path().join("zep.db")),
@@ -94,7 +94,7 @@ async fn data_in_a_named_file_is_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_said_at_the_start() {
+async fn an_unusable_address_or_file_fails_the_start() {
     let world = World::new().await;
     let taken = Options {
         port: world.address.port(),
@@ -121,7 +121,7 @@ async fn what_cannot_be_used_is_said_at_the_start() {
 
 #[tokio::test]
 async fn an_idle_connection_does_not_keep_it_from_stopping() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     let _idle = tokio::net::TcpStream::connect(world.address).await.unwrap();
     world.stop().await;
 }

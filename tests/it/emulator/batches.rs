@@ -1,4 +1,4 @@
-//! The life of a batch.
+//! Batches, from draft to processed.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ async fn draft(world: &World) -> String {
 
 #[tokio::test]
 async fn a_batch_is_filled_in_order_processed_once_and_never_changed_after() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     let batch = draft(&world).await;
     let items = format!("{batch}/items");
     let first = json!({"items": [said("s-1", "one"), said("s-1", "two")]});
@@ -64,8 +64,8 @@ async fn a_batch_is_filled_in_order_processed_once_and_never_changed_after() {
 }
 
 #[tokio::test]
-async fn items_that_could_never_be_stored_are_refused_and_none_beside_them_kept() {
-    let world = World::inhabited().await;
+async fn an_invalid_item_refuses_the_whole_call() {
+    let world = World::with_data().await;
     let batch = draft(&world).await;
     let items = format!("{batch}/items");
     for refused in [
@@ -101,7 +101,7 @@ async fn items_that_could_never_be_stored_are_refused_and_none_beside_them_kept(
 
 #[tokio::test]
 async fn batches_are_listed_by_status() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     for _ in 0..3 {
         draft(&world).await;
     }

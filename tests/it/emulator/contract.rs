@@ -1,4 +1,4 @@
-//! Every call that the official client sends is answered as its own types say.
+//! Every call of the official client is answered according to the client's own types.
 
 use std::collections::BTreeSet;
 
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::schema::Schemas;
 use super::world::{World, strings};
 
-/// Every request of the official Python client 3.30.0, as a recorder saw it.
+/// Every request of the official Python client 3.30.0, recorded.
 const REQUESTS: &str = include_str!("../../fixtures/zep/v3-requests.jsonl");
 
-/// What a recorded call is answered with: the status, and the client's type of the answer (`[…]`
-/// for a bare array of them).
+/// The expected answer to a recorded call: the status, and the client's type (`[…]` for a bare
+/// array).
 fn expected(call: &str) -> (u16, &'static str) {
-    // Notes behind the name of a call tell its variants apart.
+    // A suffix after the call's name distinguishes its variants.
     let (group, name) = call.split_once('.').unwrap_or(("", call));
     let name = name.split(' ').next().unwrap();
     match (group, name) {
@@ -52,14 +52,14 @@ fn expected(call: &str) -> (u16, &'static str) {
         ("batch", "list") => (200, "BatchListResponse"),
         ("batch", "add") => (200, "[BatchItemDetail]"),
         ("batch", "list_items") => (200, "BatchItemListResponse"),
-        // The embedded Zep gives out no tasks.
+        // The embedded Zep has no tasks.
         ("task", "get") => (404, "ApiError"),
         (_, "delete" | "episode.delete" | "edge.delete") => (200, "SuccessResponse"),
         _ => panic!("nothing is expected of {call}"),
     }
 }
 
-/// Makes what a recorded call needs and puts the real ids in the place of the recorded ones.
+/// Creates what a recorded call needs, and replaces the recorded ids with the real ones.
 struct Stage {
     world: World,
     names: Vec<(&'static str, String)>,

@@ -1,4 +1,4 @@
-//! The control route.
+//! The control routes, `/_emulator`.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use zep_mcp_server::emulator::{Options, Plan};
 use super::world::World;
 
 #[tokio::test]
-async fn nothing_goes_wrong_in_it_and_it_needs_no_key() {
+async fn it_has_no_faults_and_needs_no_key() {
     let plan = json!({
         "rate_limit": 0, "latency_ms": 60_000, "fail": [{"rate": 1, "status": 500}],
         "drop_requests": 1
@@ -36,7 +36,7 @@ async fn nothing_goes_wrong_in_it_and_it_needs_no_key() {
 
 #[tokio::test]
 async fn calls_are_counted_by_method_and_route_and_faults_by_kind() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     world.control(Method::POST, "/reset-stats", json!({})).await;
     world
         .order(json!({"times": 2, "fault": {"kind": "fail", "status": 500}}))
@@ -81,7 +81,7 @@ async fn a_plan_is_put_whole_and_patched_in_parts() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_planned_is_refused_by_name_and_changes_nothing() {
+async fn an_invalid_plan_is_refused_by_field_and_changes_nothing() {
     let world = World::new().await;
     let before = world.control(Method::GET, "/faults", json!({})).await.body;
     for (wrong, name) in [
@@ -121,8 +121,8 @@ async fn what_cannot_be_planned_is_refused_by_name_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn ordered_faults_meet_the_calls_that_were_named_and_no_others() {
-    let world = World::inhabited().await;
+async fn ordered_faults_hit_matching_calls_only() {
+    let world = World::with_data().await;
     let status = async |path: &str| world.get(path).await.status.as_u16();
     let failing = |mut order: Value| {
         order["fault"] = json!({"kind": "fail", "status": 500});
@@ -150,7 +150,7 @@ async fn ordered_faults_meet_the_calls_that_were_named_and_no_others() {
 }
 
 #[tokio::test]
-async fn calls_that_are_refused_meet_no_faults() {
+async fn refused_calls_have_no_faults() {
     let world = World::new().await;
     world
         .plan(json!({"fail": [{"rate": 1, "status": 500}]}))

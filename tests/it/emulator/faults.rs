@@ -1,4 +1,4 @@
-//! What goes wrong goes wrong as promised: what is written, what is answered, what is closed.
+//! Faults on demand: what is stored, what is answered, and which connections are closed.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ fn saying(text: &str) -> Value {
     json!({"messages": [{"role": "user", "content": text}]})
 }
 
-/// For the next call that adds messages.
+/// An order for the next call that adds messages.
 fn for_messages(fault: Value) -> Value {
     json!({"method": "POST", "path": "/api/v2/threads/s-1/messages", "fault": fault})
 }
@@ -24,9 +24,9 @@ async fn say(world: &World, text: &str) -> Answer {
     world.call(Method::POST, MESSAGES, Some(saying(text))).await
 }
 
-/// A world in which this happens to the next messages.
+/// An emulator with this fault ordered for the next messages.
 async fn with_next(fault: Value) -> World {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     world.order(for_messages(fault)).await;
     world
 }
@@ -41,7 +41,7 @@ async fn a_dropped_request_is_closed_without_an_answer_and_never_written() {
 }
 
 #[tokio::test]
-async fn a_dropped_answer_is_closed_without_a_byte_and_the_write_is_there() {
+async fn a_dropped_answer_is_closed_without_a_byte_and_the_write_is_stored() {
     let world = with_next(json!({"kind": "drop_answer"})).await;
     assert_eq!(world.until_closed("POST", MESSAGES, saying("a")).await, "");
     assert_eq!(world.said("s-1").await, ["a"]);
@@ -68,7 +68,7 @@ async fn a_late_write_closes_first_and_lands_once_though_the_client_is_gone() {
 
 #[tokio::test]
 async fn late_writes_stand_in_the_order_in_which_they_landed() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     for (ms, text) in [(16_000, "slow"), (8_000, "1"), (8_000, "2"), (8_000, "3")] {
         world
             .order(for_messages(json!({"kind": "late_write", "ms": ms})))
@@ -81,13 +81,13 @@ async fn late_writes_stand_in_the_order_in_which_they_landed() {
 }
 
 #[tokio::test]
-async fn late_writes_land_before_the_emulator_ends() {
+async fn late_writes_are_stored_before_the_emulator_ends() {
     let directory = tempfile::tempdir().unwrap();
     let options = || Options {
         data: Some(directory.path().join("zep.db")),
         ..Options::default()
     };
-    let world = World::inhabited_with(options()).await;
+    let world = World::with_data_and(options()).await;
     for text in ["a", "b"] {
         world
             .order(for_messages(json!({"kind": "late_write", "ms": 60_000})))
@@ -101,7 +101,7 @@ async fn late_writes_land_before_the_emulator_ends() {
 
 #[tokio::test]
 async fn late_writes_by_rate_spare_reads() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     world
         .plan(json!({"late_writes": {"rate": 1, "ms": 0}}))
         .await;
@@ -118,7 +118,7 @@ async fn late_writes_by_rate_spare_reads() {
 }
 
 #[tokio::test]
-async fn half_an_answer_is_its_head_and_half_of_its_body_and_the_write_is_there() {
+async fn half_an_answer_has_its_headers_and_half_of_its_body_and_the_write_is_stored() {
     let world = with_next(json!({"kind": "half_answer"})).await;
     let answer = world.until_closed("POST", MESSAGES, saying("a")).await;
     let (head, body) = answer.split_once("\r\n\r\n").expect("a whole head");
@@ -130,7 +130,7 @@ async fn half_an_answer_is_its_head_and_half_of_its_body_and_the_write_is_there(
     assert_eq!(body.len(), length.parse::<usize>().unwrap() / 2);
     assert!(!body.is_empty());
     assert_eq!(world.said("s-1").await, ["a"]);
-    // A client does not take it for an answer.
+    // A client does not accept it as an answer.
     world
         .order(for_messages(json!({"kind": "half_answer"})))
         .await;
@@ -143,8 +143,8 @@ async fn half_an_answer_is_its_head_and_half_of_its_body_and_the_write_is_there(
 }
 
 #[tokio::test]
-async fn garbage_is_answered_200_and_the_write_is_there() {
-    let world = World::inhabited().await;
+async fn garbage_has_status_200_and_the_write_is_stored() {
+    let world = World::with_data().await;
     world.plan(json!({"garbage_answers": 1, "seed": 1})).await;
     for _ in 0..20 {
         let request = world
@@ -160,7 +160,7 @@ async fn garbage_is_answered_200_and_the_write_is_there() {
     }
     world.plan(json!({"garbage_answers": 0})).await;
     assert_eq!(world.said("s-1").await.len(), 20);
-    // A test may choose the words.
+    // A test may choose the body.
     world
         .order(for_messages(
             json!({"kind": "garbage_answer", "body": "[]"}),
@@ -182,7 +182,7 @@ async fn a_slow_body_comes_whole_and_late() {
 
 #[tokio::test]
 async fn failures_come_before_the_write_or_after_it_in_zeps_form() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     world
         .order(json!([
             for_messages(json!({"kind": "fail", "status": 503})),
@@ -210,13 +210,13 @@ async fn failures_come_before_the_write_or_after_it_in_zeps_form() {
 
 #[tokio::test]
 async fn with_latency_a_call_is_carried_out_though_the_client_has_hung_up() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     world.plan(json!({"latency_ms": 3_000})).await;
     let start = Instant::now();
     assert_eq!(world.get("/users/u-1").await.status, 200);
     assert!(start.elapsed() >= Duration::from_millis(3_000));
     let stream = world.dial("POST", MESSAGES, saying("a")).await;
-    // The whole call has arrived before this end is closed.
+    // The whole call arrives before the client disconnects.
     let route = "/requests/POST ~1api~1v2~1threads~1{thread_id}~1messages";
     until(async || world.count(route).await == 1).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -225,7 +225,7 @@ async fn with_latency_a_call_is_carried_out_though_the_client_has_hung_up() {
     until(async || world.said("s-1").await == ["a"]).await;
 }
 
-/// What happens to forty calls, one after the other.
+/// The outcomes of forty calls in sequence.
 async fn outcomes(world: &World) -> Vec<String> {
     let mut outcomes = Vec::new();
     for _ in 0..40 {
@@ -257,7 +257,7 @@ async fn the_same_seed_repeats_the_same_faults() {
     two.plan(plan(11)).await;
     let first = outcomes(&one).await;
     assert_eq!(first, outcomes(&two).await);
-    // It goes on from where it is until the seed is given again.
+    // The draws continue until the seed is set again.
     two.plan(json!({"fail": []})).await;
     two.plan(plan(12)).await;
     assert_ne!(first, outcomes(&two).await);
@@ -274,7 +274,7 @@ async fn the_rate_limit_drops_while_it_runs() {
         faults: Plan {
             rate_limit: 1_000,
             rate_limit_drop: Some("3:2".parse().unwrap()),
-            // Too long to end within this test.
+            // Longer than this test.
             rate_window_secs: 1_000_000_000.try_into().unwrap(),
             ..Plan::default()
         },
@@ -301,7 +301,7 @@ async fn the_rate_limit_drops_while_it_runs() {
 }
 
 #[tokio::test]
-async fn a_short_window_is_soon_over() {
+async fn a_short_window_ends_soon() {
     let world = World::new().await;
     world
         .plan(json!({"rate_limit": 1, "rate_window_secs": 1}))
@@ -319,13 +319,13 @@ async fn a_short_window_is_soon_over() {
 }
 
 #[tokio::test]
-async fn a_restart_cuts_every_connection_refuses_new_ones_and_keeps_the_data() {
-    let world = World::inhabited().await;
+async fn a_restart_closes_every_connection_refuses_new_ones_and_keeps_the_data() {
+    let world = World::with_data().await;
     world.say("s-1", &["before"]).await;
     world.plan(json!({"latency_ms": 60_000})).await;
     let idle = tokio::net::TcpStream::connect(world.address).await.unwrap();
     let waiting = world.dial("GET", MESSAGES, json!({})).await;
-    // Both are known to the emulator before it goes.
+    // The emulator has accepted both before the restart.
     until(async || {
         world
             .count("/requests/GET ~1api~1v2~1threads~1{thread_id}~1messages")
@@ -353,7 +353,7 @@ async fn a_restart_cuts_every_connection_refuses_new_ones_and_keeps_the_data() {
 }
 
 #[tokio::test]
-async fn restarts_come_as_often_as_planned_until_they_are_called_off() {
+async fn restarts_repeat_as_planned_until_the_plan_changes() {
     let world = World::new().await;
     world
         .plan(json!({"restarts": {"every_ms": 100, "down_ms": 1}}))
@@ -378,7 +378,7 @@ async fn restarts_come_as_often_as_planned_until_they_are_called_off() {
 }
 
 #[tokio::test]
-async fn it_stops_while_it_is_down_and_while_answers_are_held_back() {
+async fn it_stops_during_a_restart_and_while_answers_are_delayed() {
     let world = World::new().await;
     world.plan(json!({"latency_ms": 600_000})).await;
     let _waiting = world.dial("GET", "/projects/info", json!({})).await;

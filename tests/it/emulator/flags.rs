@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// The binary, with nothing in its environment.
+/// The binary, with an empty environment.
 fn emulate(flags: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zep-mcp-server"));
     command
@@ -16,19 +16,19 @@ fn emulate(flags: &[&str]) -> Command {
     command
 }
 
-/// Ended with the test, however that ends.
+/// A process that is killed when the test ends or panics.
 struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 #[tokio::test]
-async fn every_flag_reaches_the_emulator_and_the_seed_is_told() {
+async fn every_flag_reaches_the_emulator_and_the_seed_is_logged() {
     let command = [
         "--rate-limit 500 --rate-limit-drop 100:5 --rate-window 2 --latency 1 --fail 0.1:503",
         "--fail 0.2:429 --drop-requests 0.01 --late-writes 0.02:300 --drop-answers 0.03",

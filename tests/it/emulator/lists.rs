@@ -1,4 +1,4 @@
-//! Lists are whole: every item once, whatever the page, the order and the id.
+//! Lists are complete: every item once, for every page size, order and id.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::world::{World, column, strings};
 
 /// A user's thread of 120 messages.
 async fn crowded() -> (World, Vec<String>) {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     let mut ids = Vec::new();
     for start in (0..120).step_by(30) {
         let texts: Vec<_> = (start..start + 30)
@@ -26,7 +26,7 @@ fn set(ids: &[String]) -> BTreeSet<&String> {
 }
 
 #[tokio::test]
-async fn episodes_go_on_by_the_cursor_in_the_head_until_all_were_answered_once() {
+async fn episodes_are_paged_once_each_by_the_cursor_in_the_header() {
     let (world, ids) = crowded().await;
     let path = "/graph/episodes/user/u-1";
     for order_by in ["uuid", "created_at"] {
@@ -39,7 +39,7 @@ async fn episodes_go_on_by_the_cursor_in_the_head_until_all_were_answered_once()
             assert_eq!(set(&listed), set(&ids));
         }
     }
-    // More than Zep gives at once is cut to what it gives.
+    // A limit above Zep's maximum is reduced to it.
     let (_, pages) = world.walk(path, json!({"limit": 1_000})).await;
     assert_eq!(pages, 3);
     let known = json!({"limit": 50, "mentioned_node_uuids": &ids[..2]});
@@ -48,7 +48,7 @@ async fn episodes_go_on_by_the_cursor_in_the_head_until_all_were_answered_once()
 }
 
 #[tokio::test]
-async fn facts_go_on_by_the_cursor_and_by_the_last_items_id() {
+async fn facts_are_paged_by_the_cursor_and_by_the_last_items_id() {
     let (world, episodes) = crowded().await;
     let path = "/graph/edge/user/u-1";
     let (items, pages) = world.walk(path, json!({"limit": 50})).await;
@@ -187,7 +187,7 @@ async fn numbered_lists_are_whole_in_every_order() {
 
 #[tokio::test]
 async fn ids_with_reserved_characters_reach_the_right_resource_when_escaped() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     for (id, segment) in [
         ("a/b c", "a%2Fb%20c"),
         ("../u-1", "..%2Fu-1"),
@@ -225,7 +225,7 @@ async fn ids_with_reserved_characters_reach_the_right_resource_when_escaped() {
 
 #[tokio::test]
 async fn nodes_are_listed_once_and_found_by_id() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     world
         .say("s-1", &["Yesterday Anna met Bernard in Zagreb"])
         .await;
@@ -242,8 +242,8 @@ async fn nodes_are_listed_once_and_found_by_id() {
 }
 
 #[tokio::test]
-async fn a_search_answers_only_what_was_looked_for() {
-    let world = World::inhabited().await;
+async fn a_search_returns_its_scope_only() {
+    let world = World::with_data().await;
     world
         .say("s-1", &["Anna drinks green tea", "Bernard plays chess"])
         .await;
@@ -277,7 +277,7 @@ async fn a_search_answers_only_what_was_looked_for() {
     let (names, found) = search("auto", json!({})).await;
     assert_eq!(names, "context");
     assert!(found["context"].as_str().unwrap().contains("green tea"));
-    // The limit does not count where Zep chooses by itself.
+    // Zep ignores the limit with scope auto.
     let raw = json!({"return_raw_results": true, "limit": 51});
     let (names, found) = search("auto", raw).await;
     assert_eq!(names, "context edges episodes nodes");

@@ -1,4 +1,4 @@
-//! The emulator over TCP, as Zep's clients meet it.
+//! The emulator over TCP, as Zep's clients use it.
 
 mod access;
 mod batches;

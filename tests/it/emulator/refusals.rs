@@ -1,4 +1,4 @@
-//! What Zep refuses is refused, in Zep's form, and nothing of it is stored.
+//! What Zep refuses is refused in Zep's form, and nothing of it is stored.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn keys(count: usize) -> Value {
 
 #[tokio::test]
 async fn messages_at_zeps_limits_are_stored_and_beyond_them_refused() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     let many = |count: usize| {
         let message = json!({"role": "user", "content": "x"});
         json!({"messages": vec![message; count]})
@@ -73,7 +73,7 @@ async fn messages_at_zeps_limits_are_stored_and_beyond_them_refused() {
 
 #[tokio::test]
 async fn one_bad_message_refuses_the_whole_call() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     let messages = json!([{"role": "user", "content": "a"}, {"role": "robot", "content": "b"}]);
     let answer = post(
         &world,
@@ -91,7 +91,7 @@ async fn one_bad_message_refuses_the_whole_call() {
 
 #[tokio::test]
 async fn episodes_and_queries_at_zeps_limits_pass_and_beyond_them_are_refused() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     for (chars, status) in [(10_000, 202), (10_001, 400)] {
         let episode = json!({"user_id": "u-1", "type": "text", "data": "y".repeat(chars)});
         assert_eq!(post(&world, "/graph", episode).await.status, status);
@@ -116,8 +116,8 @@ async fn episodes_and_queries_at_zeps_limits_pass_and_beyond_them_are_refused() 
 }
 
 #[tokio::test]
-async fn what_exists_cannot_be_made_again_and_what_does_not_is_not_found() {
-    let world = World::inhabited().await;
+async fn existing_things_conflict_and_missing_things_are_not_found() {
+    let world = World::with_data().await;
     for (path, body) in [
         ("/users", json!({"user_id": "u-1"})),
         ("/threads", json!({"thread_id": "s-1", "user_id": "u-1"})),
@@ -179,7 +179,7 @@ async fn what_exists_cannot_be_made_again_and_what_does_not_is_not_found() {
 
 #[tokio::test]
 async fn messages_for_another_users_thread_are_accepted_as_zep_accepts_them() {
-    let world = World::inhabited().await;
+    let world = World::with_data().await;
     world.post("/users", json!({"user_id": "u-2"})).await;
     world.say("s-1", &["whoever says this"]).await;
     let thread = world.get("/threads/s-1/messages").await.body;
@@ -188,8 +188,8 @@ async fn messages_for_another_users_thread_are_accepted_as_zep_accepts_them() {
 }
 
 #[tokio::test]
-async fn broken_requests_are_told_what_is_wrong_in_json() {
-    let world = World::inhabited().await;
+async fn errors_of_broken_requests_are_json_and_name_the_problem() {
+    let world = World::with_data().await;
     let send = |method: Method, path: &str, body: &str| {
         let request = world
             .request(method, path)
@@ -262,8 +262,8 @@ async fn broken_requests_are_told_what_is_wrong_in_json() {
 }
 
 #[tokio::test]
-async fn a_fact_is_changed_only_in_what_the_store_keeps() {
-    let world = World::inhabited().await;
+async fn only_text_and_attributes_of_a_fact_can_be_changed() {
+    let world = World::with_data().await;
     world.say("s-1", &["I drink tea"]).await;
     let facts = post(&world, "/graph/edge/user/u-1", json!({})).await.body;
     let path = format!("/graph/edge/{}", facts[0]["uuid"].as_str().unwrap());

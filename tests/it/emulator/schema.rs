@@ -1,4 +1,4 @@
-//! Answers compared with the schemas of the official client's own types.
+//! Checks answers against the schemas of the official client's types.
 
 use serde_json::{Map, Value};
 
@@ -11,8 +11,8 @@ impl Schemas {
         Self(serde_json::from_str(TYPES).expect("the fixture is JSON"))
     }
 
-    /// What is wrong with this value as an instance of a type; empty if nothing is. Fields that the
-    /// type does not have are wrong, too: the client would pass over them, and so would people.
+    /// The violations of a type's schema by this value. Fields that the type does not have are
+    /// violations, too: the client would ignore them unnoticed.
     pub fn problems(&self, kind: &str, value: &Value) -> Vec<String> {
         let root = &self.0[kind];
         let mut problems = Vec::new();
@@ -28,7 +28,7 @@ impl Schemas {
             return self.check(root, target, value, at, out);
         }
         if let Some(kinds) = schema["anyOf"].as_array() {
-            // Names that Zep may add later are allowed by the schema, but ours are the known ones.
+            // The schema allows names that Zep may add later; ours must be the known ones.
             let strict = kinds.iter().filter(|kind| !is_anything(kind));
             let mut best: Option<Vec<String>> = None;
             for kind in strict {
@@ -37,7 +37,7 @@ impl Schemas {
                 if problems.is_empty() {
                     return;
                 }
-                // The alternative `null` says the least about what is wrong.
+                // The alternative `null` explains a violation least.
                 if best.is_none() || kind["type"] != "null" {
                     best.get_or_insert(problems);
                 }
@@ -90,7 +90,7 @@ impl Schemas {
     }
 }
 
-/// The client calls Zep's `uuid` `uuid_`.
+/// The client's name for Zep's `uuid` is `uuid_`.
 fn wire_name(name: &str) -> &str {
     name.strip_suffix('_').unwrap_or(name)
 }

@@ -1,4 +1,4 @@
-//! Both answers to what Zep leaves unsaid, as a client meets them.
+//! The switches for what Zep does not document, as a client sees them.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use zep_mcp_server::local::Behavior;
 use super::world::{World, column};
 use crate::common::until;
 
-/// A world that behaves so from its start, and one that was told so while it ran.
+/// An emulator started with this behaviour, and one switched to it at run time.
 async fn both_ways(behavior: Value) -> [World; 2] {
-    let started = World::inhabited_with(Options {
+    let started = World::with_data_and(Options {
         behavior: serde_json::from_value::<Behavior>(behavior.clone()).unwrap(),
         ..Options::default()
     })
     .await;
-    let told = World::inhabited().await;
-    let answer = told.control(Method::PATCH, "/behavior", behavior).await;
+    let switched = World::with_data().await;
+    let answer = switched.control(Method::PATCH, "/behavior", behavior).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    [started, told]
+    [started, switched]
 }
 
 #[tokio::test]
@@ -28,7 +28,7 @@ async fn a_cursor_counts_messages_or_pages() {
     for (answer, expected) in [("offset", ["c", "d"]), ("page", ["c", "d"])] {
         for world in both_ways(json!({"cursor": answer})).await {
             world.say("s-1", &["a", "b", "c", "d", "e"]).await;
-            // Two messages before the answer, or the second page of two.
+            // Two messages skipped, or the second page of two messages.
             let page = world.get("/threads/s-1/messages?limit=2&cursor=2").await;
             let said = column(page.body["messages"].as_array().unwrap(), "content");
             assert_eq!(said, expected);
@@ -144,7 +144,7 @@ async fn with_a_processing_delay_facts_appear_later() {
 }
 
 #[tokio::test]
-async fn a_batch_lives_from_draft_to_partial_item_by_item() {
+async fn a_batch_goes_from_draft_to_partial_item_by_item() {
     let [world, _] = both_ways(json!({"processing_delay_ms": 2_400})).await;
     let doomed = json!({"thread_id": "s-2", "user_id": "u-1"});
     world.post("/threads", doomed).await;
@@ -190,7 +190,7 @@ async fn a_batch_lives_from_draft_to_partial_item_by_item() {
 }
 
 #[tokio::test]
-async fn messages_of_ignored_roles_are_kept_and_no_facts_drawn_from_them() {
+async fn messages_of_ignored_roles_are_stored_without_facts() {
     let [world, _] = both_ways(json!({})).await;
     let said = json!({"ignore_roles": ["assistant"], "messages": [
         {"role": "user", "content": "I like walnuts"},
@@ -226,8 +226,8 @@ async fn messages_of_ignored_roles_are_kept_and_no_facts_drawn_from_them() {
 }
 
 #[tokio::test]
-async fn the_delay_may_change_while_it_runs() {
-    let world = World::inhabited().await;
+async fn the_processing_delay_can_change_at_run_time() {
+    let world = World::with_data().await;
     let slow = json!({"processing_delay_ms": 600_000});
     world.control(Method::PATCH, "/behavior", slow).await;
     world.say("s-1", &["a"]).await;

@@ -31,7 +31,7 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// What an error says, which must be in Zep's form.
+    /// An error's message; the body must have Zep's form.
     pub fn message(&self) -> &str {
         let fields = self.body.as_object().expect("an object");
         assert_eq!(fields.len(), 1, "{:?}", self.body);
@@ -40,7 +40,7 @@ impl Answer {
 }
 
 impl World {
-    /// An empty one, on a free port, gone at the end.
+    /// An empty emulator on a free port, with temporary data.
     pub async fn new() -> Self {
         Self::with(Options::default()).await
     }
@@ -61,13 +61,13 @@ impl World {
         }
     }
 
-    /// One with a user `u-1`, their thread `s-1`, and a graph `agent-a1`.
-    pub async fn inhabited() -> Self {
-        Self::inhabited_with(Options::default()).await
+    /// With a user `u-1`, their thread `s-1`, and a graph `agent-a1`.
+    pub async fn with_data() -> Self {
+        Self::with_data_and(Options::default()).await
     }
 
-    /// The same with these options, which must let it be furnished.
-    pub async fn inhabited_with(options: Options) -> Self {
+    /// The same with these options, which must allow creating the data.
+    pub async fn with_data_and(options: Options) -> Self {
         let world = Self::with(options).await;
         world
             .post("/users", json!({"user_id": "u-1", "first_name": "Jane"}))
@@ -120,7 +120,7 @@ impl World {
         answer.body
     }
 
-    /// Adds messages to a thread and gives their ids.
+    /// Adds messages to a thread and returns their ids.
     pub async fn say(&self, thread: &str, texts: &[&str]) -> Vec<String> {
         let messages: Vec<_> = texts
             .iter()
@@ -157,7 +157,7 @@ impl World {
             .map_or(0, |count| count.as_u64().unwrap())
     }
 
-    /// A connection with one call sent on it, which would be kept open.
+    /// A keep-alive connection with one call sent on it.
     pub async fn dial(&self, method: &str, path: &str, body: Value) -> TcpStream {
         let body = body.to_string();
         let call = format!(
@@ -170,7 +170,7 @@ impl World {
         stream
     }
 
-    /// What one call is answered until the emulator closes the connection.
+    /// Everything received for one call until the emulator closes the connection.
     pub async fn until_closed(&self, method: &str, path: &str, body: Value) -> String {
         heard(self.dial(method, path, body).await).await
     }
@@ -181,7 +181,7 @@ impl World {
         column(page["messages"].as_array().expect("messages"), "content")
     }
 
-    /// Every item of a list, by the cursor in each answer's head, and how many pages there were.
+    /// Every item of a list, by the cursor in each answer's header, and the number of pages.
     pub async fn walk(&self, path: &str, mut ask: Value) -> (Vec<Value>, usize) {
         let (mut items, mut pages) = (Vec::new(), 0);
         loop {
@@ -208,11 +208,11 @@ impl World {
     }
 }
 
-/// What is heard on a connection until the other end closes it.
+/// Everything received on a connection until the other end closes it.
 pub async fn heard(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
     let end = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await;
-    // Closed at once or reset: either is an end.
+    // Closed or reset: both end it.
     let _ = end.expect("the connection to be closed");
     String::from_utf8(bytes).unwrap()
 }

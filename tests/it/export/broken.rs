@@ -13,7 +13,7 @@ const SMALL: &str = concat!(
 );
 
 #[test]
-fn a_document_cut_anywhere_yields_what_stands_before_and_one_problem() {
+fn a_document_cut_anywhere_yields_what_precedes_the_cut_and_one_problem() {
     let whole = read(SMALL).whole();
     let mut seen = 0;
     for end in 0..SMALL.len() {
@@ -32,7 +32,7 @@ fn a_document_cut_anywhere_yields_what_stands_before_and_one_problem() {
 }
 
 #[test]
-fn where_a_document_was_cut_is_told() {
+fn the_position_of_a_cut_is_reported() {
     let end = SMALL.find(r#""created_at""#).unwrap();
     let cut = read(&SMALL[..end]);
     assert_eq!(cut.problem().position.0, "users[0].messages[1]");
@@ -41,7 +41,7 @@ fn where_a_document_was_cut_is_told() {
 }
 
 #[test]
-fn objects_that_never_ended_say_nothing() {
+fn objects_that_were_cut_off_are_not_containers() {
     let end = SMALL.find(r#","memories""#).unwrap();
     let cut = read(&SMALL[..end]);
     assert_eq!(cut.containers().len(), 1);
@@ -65,8 +65,8 @@ fn a_broken_line_costs_that_line_alone() {
             let mut all = good.to_vec();
             all.insert(at, line);
             let found = read(all.join(&b"\n"[..]));
-            let told = String::from_utf8_lossy(line);
-            assert_eq!(found.lines().len(), 2, "{told} as line {}", at + 1);
+            let reported = String::from_utf8_lossy(line);
+            assert_eq!(found.lines().len(), 2, "{reported} as line {}", at + 1);
             let problem = found.problem();
             let position = format!("line {}", at + 1);
             assert!(problem.position.0.starts_with(&position), "{problem:?}");
@@ -75,7 +75,7 @@ fn a_broken_line_costs_that_line_alone() {
 }
 
 #[test]
-fn a_line_broken_late_yields_what_stands_before() {
+fn a_line_broken_late_yields_what_precedes_the_break() {
     let export = "{\"user_id\":\"u\",\"messages\":[{\"role\":\"a\",\"content\":\"b\"},{\"role\"\n{\"memory\":\"c\"}\n";
     let found = read(export);
     assert_eq!(
@@ -99,14 +99,18 @@ fn a_first_line_too_long_to_look_at_may_be_broken_too() {
             turn.repeat(turns),
         );
         let found = read(export);
-        let told = found.problem();
+        let reported = found.problem();
         let kind = |kind| {
             let records = found.records().into_iter();
             records.filter(|record| record.kind == kind).count()
         };
-        assert_eq!(kind(RecordKind::Turn), turns + 1, "{end}: {told:?}");
-        // What might be a document over several lines ends there.
-        assert_eq!(kind(RecordKind::Memory), read_after_it, "{end}: {told:?}");
+        assert_eq!(kind(RecordKind::Turn), turns + 1, "{end}: {reported:?}");
+        // What may be a document of several lines ends there.
+        assert_eq!(
+            kind(RecordKind::Memory),
+            read_after_it,
+            "{end}: {reported:?}"
+        );
     }
 }
 
@@ -123,7 +127,7 @@ fn a_broken_document_is_one_problem() {
 }
 
 #[test]
-fn what_is_no_export_is_told_in_one_problem() {
+fn a_file_that_is_not_an_export_is_one_problem() {
     let numbers = "1\n".repeat(100_000);
     let list = format!("[{}1]", "1,".repeat(100_000));
     let rows = "id,memory\n1,a\n".repeat(10_000);
@@ -150,21 +154,21 @@ fn what_is_no_export_is_told_in_one_problem() {
 }
 
 #[test]
-fn an_empty_answer_is_no_problem() {
+fn an_empty_answer_is_not_a_problem() {
     let found = read(r#"{"count":0,"next":null,"previous":null,"results":[]}"#).whole();
     assert_eq!(found.entries().len(), 0);
 }
 
 #[test]
-fn what_is_not_recognised_among_the_rest_is_told_with_its_place_and_id() {
+fn an_unrecognised_item_is_reported_with_its_position_and_id() {
     let found = read(r#"{"results":[{"memory":"a"},{"id":"x","foo":1},7,{"memory":"b"}]}"#);
     assert_eq!(found.entries().len(), 2);
-    let told: Vec<_> = found
+    let reported: Vec<_> = found
         .problems()
         .into_iter()
         .map(|problem| (problem.position.0.as_str(), problem.record.as_deref()))
         .collect();
-    assert_eq!(told, [("results[1]", Some("x")), ("results[2]", None)]);
+    assert_eq!(reported, [("results[1]", Some("x")), ("results[2]", None)]);
 }
 
 #[test]
@@ -213,7 +217,7 @@ fn a_document_that_is_not_utf_8_ends_there() {
 }
 
 #[test]
-fn what_nests_too_deep_is_left_out_and_the_rest_goes_on() {
+fn an_item_nested_too_deep_is_skipped_and_the_rest_is_read() {
     for depth in [90, 101, 127, 128, 129, 1000, 100_000] {
         let deep = "[".repeat(depth) + &"]".repeat(depth);
         let deep_objects = "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
@@ -237,7 +241,7 @@ fn what_nests_too_deep_is_left_out_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_text_that_is_too_long_is_left_out_and_the_rest_goes_on() {
+fn a_text_that_is_too_long_is_skipped_and_the_rest_is_read() {
     let words = r#"some words, 漢 and é \u6f22\\ \ud83d\ude00 \"so\" to whom it may concern "#;
     let text = words.repeat(MAX_ITEM_BYTES / words.len() + 2);
     let found = read(format!(
@@ -254,7 +258,7 @@ fn a_text_that_is_too_long_is_left_out_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_thing_that_is_too_large_is_left_out_and_the_rest_goes_on() {
+fn an_item_that_is_too_large_is_skipped_and_the_rest_is_read() {
     let numbers = "0,".repeat(MAX_ITEM_BYTES / 10);
     let found = read(format!(
         r#"{{"messages":[{{"role":"a","content":"b"}}],"big":[{numbers}0],"insights":[[{numbers}0],"i"],"user_id":"u","name":"n"}}"#
@@ -267,19 +271,19 @@ fn a_thing_that_is_too_large_is_left_out_and_the_rest_goes_on() {
             "line 1 user u",
         ]
     );
-    let told: Vec<_> = found
+    let reported: Vec<_> = found
         .problems()
         .into_iter()
         .map(|problem| (problem.position.0.as_str(), problem.defect.to_string()))
         .collect();
-    assert_eq!(told[0].0, "insights[0]");
-    assert!(told[0].1.starts_with("is too large"));
-    assert!(told[1].1.starts_with("`big` is too large"));
-    assert_eq!(told.len(), 2);
+    assert_eq!(reported[0].0, "insights[0]");
+    assert!(reported[0].1.starts_with("is too large"));
+    assert!(reported[1].1.starts_with("`big` is too large"));
+    assert_eq!(reported.len(), 2);
 }
 
 #[test]
-fn a_field_that_names_nobody_is_told() {
+fn an_id_field_without_an_id_is_reported() {
     let found = read(r#"{"user_id":{"a":1},"results":[{"memory":"a"}]}"#);
     assert!(found.reason().starts_with("`user_id` is neither"));
     assert_eq!(found.entries().len(), 1);

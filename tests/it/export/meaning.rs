@@ -41,7 +41,7 @@ fn times_are_read_as_they_are_written_and_kept_to_their_precision() {
 }
 
 #[test]
-fn impossible_times_are_refused_by_the_field_s_name() {
+fn impossible_times_are_refused_with_the_name_of_the_field() {
     for written in [
         json!("2026-02-30"),
         json!("2026-01-15T25:00:00Z"),
@@ -72,7 +72,7 @@ fn other_names_of_the_time_count_where_the_first_is_missing() {
 }
 
 #[test]
-fn a_memory_keeps_everything_that_is_said_of_it() {
+fn a_memory_keeps_all_its_fields() {
     let memory = memory(json!({
             "id": 7, "memory": "Likes tea", "user_id": " u ", "agent_id": "a", "app_id": "p", "session_id": "s",
             "metadata": {"k": [1, {"n": null}], "hash": "other", "same": 1}, "hash": "h", "same": 1, "mem0_x": 1,
@@ -118,7 +118,7 @@ fn metadata_need_not_be_an_object() {
 }
 
 #[test]
-fn names_that_are_taken_give_way_until_one_is_free() {
+fn a_field_whose_name_is_taken_is_renamed_until_it_is_free() {
     assert_eq!(
         metadata(json!({"memory": "m", "metadata": {"a": 1, "mem0_a": 2}, "a": 3})),
         json!({"a": 1, "mem0_a": 2, "mem0_mem0_a": 3})
@@ -168,7 +168,7 @@ fn a_sentence_may_have_other_names_but_must_be_there() {
 }
 
 #[test]
-fn a_record_that_names_two_sessions_or_none_that_can_be_read_is_refused() {
+fn two_sessions_and_unreadable_ids_are_refused() {
     let why = memory(json!({"memory": "m", "session_id": "a", "run_id": "b"})).unwrap_err();
     assert!(why.contains("`session_id` and `run_id`"), "{why}");
     assert!(memory(json!({"memory": "m", "session_id": "a", "run_id": "a"})).is_ok());
@@ -213,7 +213,7 @@ fn a_memory_is_replaced_only_by_something() {
 }
 
 #[test]
-fn a_turn_keeps_who_said_it_and_what_is_said_of_it() {
+fn a_turn_keeps_its_role_name_and_fields() {
     let turn = turn(json!({
             "id": "t", "role": "Grand Vizier", "content": "b", "name": "Bob", "thread_id": 7, "preferences": {"a": 1},
             "metadata": {"k": 1}, "timestamp": 60, "actor_id": "x",
@@ -335,7 +335,7 @@ fn a_history_entry_gives_its_turns_with_its_own_scope_and_time() {
 }
 
 #[test]
-fn a_user_keeps_everything_that_is_said_of_them() {
+fn a_user_keeps_all_their_fields() {
     let jane = user(json!({
         "id": "u", "name": "Jane", "email": "j@example.com", "role": "patient", "preferences": {"a": 1},
         "metadata": {"plan": "free"}, "created_at": "2026-01-01",
@@ -356,7 +356,7 @@ fn a_user_keeps_everything_that_is_said_of_them() {
 }
 
 #[test]
-fn mem0_calls_the_id_of_an_entity_its_name() {
+fn the_id_of_an_entity_is_its_name() {
     let entity = user(json!({"id": "e-1", "name": "jane", "type": "user", "owner": "o"})).unwrap();
     assert_eq!((entity.id.as_str(), entity.name), ("jane", None));
     assert_eq!(

@@ -1,5 +1,4 @@
-//! Reading exports: every shape that people have in hand, whatever is wrong with it, and in little
-//! memory.
+//! Reading exports: every shape, whatever is wrong with it, and in little memory.
 
 mod bounds;
 mod broken;

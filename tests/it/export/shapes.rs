@@ -160,7 +160,7 @@ fn users_of_the_guide_are_read_with_all_that_they_hold() {
 }
 
 #[test]
-fn a_user_is_one_as_a_list_by_itself_and_on_a_line() {
+fn a_user_is_recognised_in_a_list_alone_and_on_a_line() {
     let user =
         r#"{"name":"Jane","messages":[{"role":"user","content":"hi"}],"insights":["i"],"id":"u"}"#;
     let expected = |at: &str, dot: &str| {
@@ -248,7 +248,7 @@ fn an_id_names_a_session_where_a_user_is_named_beside_it() {
 }
 
 #[test]
-fn data_of_a_person_without_an_id_is_read_too() {
+fn data_of_a_person_without_an_id_is_read() {
     let export =
         r#"{"messages":[{"role":"user","content":"a"}],"insights":["b"],"preferences":{"c":1}}"#;
     assert_eq!(
@@ -262,7 +262,7 @@ fn data_of_a_person_without_an_id_is_read_too() {
 }
 
 #[test]
-fn what_an_object_names_counts_wherever_it_stands_in_it() {
+fn names_count_wherever_they_are_in_an_object() {
     let before = read(r#"{"user_id":"u","run_id":"r","results":[{"memory":"a"}]}"#).whole();
     let after = read(r#"{"results":[{"memory":"a"}],"run_id":"r","user_id":"u"}"#).whole();
     assert_eq!(before, after);
@@ -302,7 +302,7 @@ fn a_byte_order_mark_does_not_matter() {
 }
 
 #[test]
-fn empty_snapshots_are_nothing() {
+fn empty_snapshots_are_ignored() {
     let export = r#"{"id":"u","name":"n","insights":[null,"",{}],"summary":null,"traits":{},"messages":null}"#;
     let found: Read = read(export).whole();
     assert_eq!(found.lines(), ["line 1 user u"]);

@@ -1,4 +1,4 @@
-//! Calls that take their time.
+//! Slow, concurrent and cancelled calls.
 
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,11 @@ fn question() -> Value {
     )
 }
 
-/// Counts the comments until the answer.
+/// Counts the comments before the answer.
 async fn comments_before_the_answer(events: &mut Events) -> usize {
     let mut comments = 0;
     loop {
-        let event = events.next().await.expect("the stream goes on");
+        let event = events.next().await.expect("the stream continues");
         if event.comment {
             comments += 1;
         } else if event.data.contains("\"id\":5") {
@@ -34,7 +34,7 @@ async fn comments_before_the_answer(events: &mut Events) -> usize {
 }
 
 #[tokio::test]
-async fn a_long_call_is_kept_alive_with_comments_at_every_door() {
+async fn a_long_call_is_kept_alive_with_comments_on_both_transports() {
     let world = World::emulated_with(&["--latency", SLOW]);
     let server = Server::start(&world);
     let begun = Instant::now();
@@ -113,7 +113,7 @@ async fn a_cancelled_call_ends_and_the_session_goes_on() {
         json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}});
     let mut events = Events::of(client.post(&question()).await);
     client.post(&cancel).await;
-    assert!(events.message().await.is_none(), "no answer comes any more");
+    assert!(events.message().await.is_none(), "no answer follows");
     sse.send(&question()).await;
     sse.send(&cancel).await;
     sse.request(6, "tools/list", json!({})).await;
@@ -124,7 +124,7 @@ async fn a_cancelled_call_ends_and_the_session_goes_on() {
 }
 
 #[tokio::test]
-async fn what_was_asked_for_is_not_in_the_log_when_it_fails() {
+async fn the_arguments_of_a_failed_call_are_not_in_the_log() {
     let world = World::embedded();
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, "2025-06-18").await;

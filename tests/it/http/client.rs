@@ -1,4 +1,4 @@
-//! Small clients: JSON-RPC over HTTP, events parsed by hand.
+//! Minimal clients: JSON-RPC over HTTP, with events parsed by hand.
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -7,12 +7,12 @@ use tokio::time::timeout;
 
 use crate::common::PATIENCE;
 
-/// The versions that have sessions and a handshake.
+/// The protocol versions with sessions and a handshake.
 pub const WITH_SESSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
-/// The version without.
+/// The version without sessions.
 pub const STATELESS: &str = "2026-07-28";
 
-/// An HTTP client that goes through no proxy.
+/// An HTTP client without a proxy.
 pub fn http() -> reqwest::Client {
     crate::common::http().build().unwrap()
 }
@@ -53,12 +53,12 @@ pub struct Event {
     pub kind: String,
     /// Its data.
     pub data: String,
-    /// Whether it is no event but a comment.
+    /// Whether it is a comment instead of an event.
     pub comment: bool,
 }
 
 impl Events {
-    /// The events of this response, which must be a stream of them.
+    /// The events of this response, which must be an event stream.
     pub fn of(response: Response) -> Self {
         assert_eq!(response.status(), StatusCode::OK);
         let kind = response.headers()[CONTENT_TYPE].to_str().unwrap();
@@ -69,7 +69,7 @@ impl Events {
         }
     }
 
-    /// The next event or comment; `None` at the end of the stream or if it breaks off.
+    /// The next event or comment; `None` at the end of the stream, also if it ends early.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
@@ -98,10 +98,10 @@ impl Events {
             .expect("a message within the time")
     }
 
-    /// The answer to the request of this id.
+    /// The response to the request with this id.
     pub async fn answer(&mut self, id: u64) -> Value {
         loop {
-            let message = self.message().await.expect("the stream goes on");
+            let message = self.message().await.expect("the stream continues");
             if message["id"] == id {
                 return message;
             }
@@ -141,7 +141,7 @@ pub struct Mcp {
 }
 
 impl Mcp {
-    /// One that has said nothing yet.
+    /// A client that has sent nothing yet.
     pub fn new(url: &str, version: &str) -> Self {
         Self {
             http: http(),
@@ -152,7 +152,7 @@ impl Mcp {
         }
     }
 
-    /// One that has shaken hands where the version has that.
+    /// A client after the handshake, if its version has one.
     pub async fn connect(url: &str, version: &str) -> Self {
         let mut client = Self::new(url, version);
         if version != STATELESS {
@@ -161,7 +161,7 @@ impl Mcp {
         client
     }
 
-    /// One that has shaken hands, with this token.
+    /// A client with this token, after the handshake.
     pub async fn connect_with(url: &str, version: &str, token: &str) -> Self {
         let mut client = Self::new(url, version);
         client.token = Some(token.to_owned());
@@ -184,7 +184,7 @@ impl Mcp {
         if let Some(session) = &self.session {
             ask = ask.header("mcp-session-id", session);
         }
-        // Clients name it once it is negotiated, from 2025-06-18 on.
+        // From 2025-06-18 on, clients send it once it is negotiated.
         if self.version.as_str() >= "2025-06-18" && (self.session.is_some() || self.is_stateless())
         {
             ask = ask.header("mcp-protocol-version", &self.version);
@@ -222,7 +222,7 @@ impl Mcp {
         posted.await.expect("an answer within the time").unwrap()
     }
 
-    /// Shakes hands; gives the server's answer.
+    /// Does the handshake; returns the server's answer.
     pub async fn initialize(&mut self) -> Value {
         let answer = self.begin().await;
         let done = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
@@ -231,7 +231,7 @@ impl Mcp {
         answer
     }
 
-    /// Only the first half of the handshake.
+    /// Does the first half of the handshake.
     pub async fn begin(&mut self) -> Value {
         let message = request(1, "initialize", hello(&self.version));
         let response = self.post(&message).await;
@@ -241,19 +241,19 @@ impl Mcp {
         Events::of(response).answer(1).await["result"].clone()
     }
 
-    /// Sends a request; gives its answer.
+    /// Sends a request; returns its answer.
     pub async fn request(&self, id: u64, method: &str, params: Value) -> Value {
         let response = self.post(&request(id, method, params)).await;
         Events::of(response).answer(id).await
     }
 
-    /// Calls a tool that must succeed; gives its structured answer.
+    /// Calls a tool that must succeed; returns its structured answer.
     pub async fn tool(&self, tool: &str, arguments: Value) -> Value {
         let response = self.post(&call(7, tool, arguments)).await;
         succeeded(Events::of(response).answer(7).await)
     }
 
-    /// Opens the stream for what the server has to say by itself.
+    /// Opens the stream for messages that the server initiates.
     pub async fn listen(&self) -> Response {
         let opened = timeout(PATIENCE, self.ask(Method::GET).send());
         opened.await.expect("an answer within the time").unwrap()
@@ -265,12 +265,12 @@ pub struct Sse {
     http: reqwest::Client,
     /// Where it posts to.
     pub endpoint: String,
-    /// What comes on its stream.
+    /// The events of its stream.
     pub events: Events,
 }
 
 impl Sse {
-    /// One that has said nothing yet.
+    /// A client that has sent nothing yet.
     pub async fn open(url: &str) -> Self {
         Self::open_through(http(), url).await
     }
@@ -294,14 +294,14 @@ impl Sse {
         }
     }
 
-    /// One that has shaken hands.
+    /// A client after the handshake.
     pub async fn connect(url: &str, version: &str) -> Self {
         let mut client = Self::open(url).await;
         client.initialize(version).await;
         client
     }
 
-    /// Shakes hands; gives the server's answer.
+    /// Does the handshake; returns the server's answer.
     pub async fn initialize(&mut self, version: &str) -> Value {
         let answer = self.request(1, "initialize", hello(version)).await;
         let done = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
@@ -327,20 +327,20 @@ impl Sse {
         assert_eq!(response.status(), StatusCode::ACCEPTED);
     }
 
-    /// Sends a request; gives its answer.
+    /// Sends a request; returns its answer.
     pub async fn request(&mut self, id: u64, method: &str, params: Value) -> Value {
         self.send(&request(id, method, params)).await;
         self.events.answer(id).await
     }
 
-    /// Calls a tool that must succeed; gives its structured answer.
+    /// Calls a tool that must succeed; returns its structured answer.
     pub async fn tool(&mut self, tool: &str, arguments: Value) -> Value {
         self.send(&call(7, tool, arguments)).await;
         succeeded(self.events.answer(7).await)
     }
 }
 
-/// The structured answer of a tool that succeeded.
+/// The structured answer of a tool, which must have succeeded.
 pub fn succeeded(answer: Value) -> Value {
     let result = &answer["result"];
     assert!(result.is_object() && result["isError"] != true, "{answer}");

@@ -1,4 +1,4 @@
-//! What balancers and people ask to know whether all is well.
+//! Health checks.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -71,7 +71,7 @@ async fn a_server_whose_backend_does_not_answer_is_alive_and_says_why_it_is_not_
         json!({"status": "unavailable", "backend": "zep", "reason": "unauthorized"})
     );
 
-    // Nobody listens there; it is tried for as long as whoever asks can be kept waiting.
+    // Nothing listens there; the check tries it until its time limit.
     let gone = World::embedded();
     let mut nobody = command(&gone, &["--port", "0"]);
     nobody

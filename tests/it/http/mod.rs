@@ -4,12 +4,12 @@
 mod client;
 mod server;
 
-mod bounds;
+mod admission;
 mod calls;
-mod ending;
-mod entering;
 mod health;
+mod limits;
 mod restarting;
 mod resuming;
+mod shutdown;
 mod tls;
 mod versions;

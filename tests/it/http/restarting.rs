@@ -1,4 +1,4 @@
-//! The server is started anew while clients are there.
+//! A restart of the server while clients are connected.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -8,7 +8,7 @@ use super::server::Server;
 use crate::common::program::World;
 
 #[tokio::test]
-async fn a_client_is_told_that_its_session_is_gone_and_goes_on_with_a_new_one() {
+async fn a_client_learns_that_its_session_is_gone_and_continues_with_a_new_one() {
     let world = World::embedded();
     let server = Server::start(&world);
     let port = server.port().to_owned();
@@ -44,9 +44,9 @@ async fn a_client_is_told_that_its_session_is_gone_and_goes_on_with_a_new_one() 
     assert_eq!(found["results"].as_array().unwrap().len(), 1);
 }
 
-/// Event sources reconnect by themselves, and clients that stand on them go on without a handshake.
+/// Event sources reconnect by themselves, and clients built on them continue without a handshake.
 #[tokio::test]
-async fn a_client_that_reconnects_its_stream_need_not_shake_hands_again() {
+async fn a_client_that_reconnects_its_stream_needs_no_new_handshake() {
     let world = World::embedded();
     let server = Server::start(&world);
     let port = server.port().to_owned();
@@ -61,7 +61,7 @@ async fn a_client_that_reconnects_its_stream_need_not_shake_hands_again() {
     let found = sse.tool("search_memory", question).await;
     assert_eq!(found["results"].as_array().unwrap().len(), 1);
 
-    // Whether the person can be asked was told to the server that is gone.
+    // Elicitation was negotiated with the previous process.
     for (tool, arguments) in [
         ("delete_all_memories", json!({"user_id": "ann"})),
         ("delete_entities", json!({"user_id": "ann"})),

@@ -1,4 +1,4 @@
-//! A server of a test.
+//! Starts and stops the server under test.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -22,13 +22,13 @@ pub struct Server {
 /// How a server ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// The exit code; none if it was killed.
+    /// The exit code; `None` if it was killed.
     pub code: Option<i32>,
-    /// From the signal to the end.
+    /// The time from the signal to the end.
     pub took: Duration,
-    /// All that it wrote to stdout.
+    /// Everything it wrote to stdout.
     pub stdout: String,
-    /// All that it wrote to stderr.
+    /// Everything it wrote to stderr.
     pub stderr: String,
 }
 
@@ -155,7 +155,7 @@ impl Server {
         }
     }
 
-    /// Ends it without a word.
+    /// Kills it.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

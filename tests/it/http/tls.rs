@@ -31,7 +31,7 @@ fn files(world: &World, name: &str) -> Files {
 }
 
 #[tokio::test]
-async fn both_doors_speak_https() {
+async fn both_transports_work_over_https() {
     let world = World::embedded();
     let files = files(&world, "own");
     let flags = [
@@ -70,12 +70,12 @@ async fn both_doors_speak_https() {
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_used_are_named() {
+async fn unusable_files_are_named() {
     let world = World::embedded();
     let own = files(&world, "own");
     let other = files(&world, "other");
     let no_pem = world.directory().join("no.pem");
-    std::fs::write(&no_pem, "secret that is no certificate").unwrap();
+    std::fs::write(&no_pem, "secret that is not a certificate").unwrap();
     let missing = world.directory().join("missing.pem");
     for (certificate, key, named) in [
         (&missing, &own.key, "ZEP_MCP_TLS_CERT"),

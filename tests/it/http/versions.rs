@@ -1,4 +1,4 @@
-//! Every version of the protocol, through both doors.
+//! Every version of the protocol, on both transports.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -57,16 +57,16 @@ async fn every_version_stores_and_finds_at_sse() {
 }
 
 #[tokio::test]
-async fn calls_need_not_wait_for_the_end_of_the_handshake() {
+async fn calls_may_precede_the_end_of_the_handshake() {
     let world = World::embedded();
     let server = Server::start(&world);
 
-    // At /mcp a session is there once `initialize` is answered, and calls count from then on.
+    // At /mcp the session exists once `initialize` is answered, and accepts calls from then on.
     let mut client = Mcp::new(&server.url, "2025-06-18");
     client.begin().await;
     client.tool("add_memory", statement("ann")).await;
 
-    // At /sse a call may even overtake `initialize`.
+    // At /sse a call may even arrive before `initialize`.
     let mut client = Sse::open(&server.url).await;
     client.send(&request(2, "tools/list", json!({}))).await;
     client.send(&request(3, "ping", json!({}))).await;
@@ -78,7 +78,7 @@ async fn calls_need_not_wait_for_the_end_of_the_handshake() {
 }
 
 #[tokio::test]
-async fn who_has_no_session_is_told_so() {
+async fn a_request_without_its_session_is_refused() {
     let world = World::embedded();
     let server = Server::start(&world);
     let client = Mcp::new(&server.url, "2025-06-18");
@@ -102,7 +102,7 @@ async fn who_has_no_session_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_session_that_was_ended_is_over() {
+async fn an_ended_session_stays_ended() {
     let world = World::embedded();
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, "2025-11-25").await;
@@ -123,7 +123,7 @@ async fn a_session_that_was_ended_is_over() {
 }
 
 #[tokio::test]
-async fn what_is_no_message_is_refused_and_nothing_breaks() {
+async fn invalid_messages_are_refused_and_break_nothing() {
     let world = World::embedded();
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, "2025-06-18").await;

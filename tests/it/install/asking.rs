@@ -1,4 +1,4 @@
-//! The questions, on a terminal of the test's own.
+//! The questions, on a pseudo-terminal.
 
 use std::io::{Read, Write};
 
@@ -28,7 +28,7 @@ fn asked(
     answers: &[(&str, &str)],
     meanwhile: impl Fn(),
 ) -> (String, bool) {
-    // `script` makes the terminal; util-linux has it everywhere.
+    // `script` (util-linux) provides the terminal.
     let command = home.command(arguments);
     let words: Vec<String> = std::iter::once(command.get_program())
         .chain(command.get_args())
@@ -96,7 +96,7 @@ fn the_key_is_asked_for_and_never_echoed() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn anything_but_a_yes_changes_nothing() {
+fn any_answer_but_yes_changes_nothing() {
     if !std::path::Path::new("/usr/bin/script").exists() {
         return;
     }
@@ -115,7 +115,7 @@ fn anything_but_a_yes_changes_nothing() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_file_that_is_changed_while_the_question_stands_is_left_alone() {
+fn a_file_that_changes_during_the_question_is_left_alone() {
     if !std::path::Path::new("/usr/bin/script").exists() {
         return;
     }
@@ -123,7 +123,10 @@ fn a_file_that_is_changed_while_the_question_stands_is_left_alone() {
     let meddle = || home.put(CURSOR, b"{\"somebody\": \"else\"}");
     let answers = [("Change this? [y/N]", "y\n")];
     let (seen, well) = asked(&home, &["--local"], &answers, meddle);
-    assert!(!well && seen.contains("changed by somebody else"), "{seen}");
+    assert!(
+        !well && seen.contains("changed by another program"),
+        "{seen}"
+    );
     assert_eq!(home.text(CURSOR), "{\"somebody\": \"else\"}");
     assert!(home.backups(CURSOR).is_empty());
 }

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use serde_json::Value;
-use zep_mcp_server::hosts::Host;
-use zep_mcp_server::hosts::document::Syntax;
+use zep_mcp_server::agent_hosts::Host;
+use zep_mcp_server::agent_hosts::document::Syntax;
 
 use super::{Home, KEY, program};
 
-/// What the example has in the place of what differs from machine to machine.
+/// The placeholders of the example.
 const PROGRAM: &str = "/usr/local/bin/zep-mcp-server";
 const YOUR_KEY: &str = "your key from https://app.getzep.com";
 

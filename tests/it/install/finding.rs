@@ -1,14 +1,14 @@
-//! Which files and entries are meant.
+//! Which files and entries are selected.
 
 use serde_json::json;
-use zep_mcp_server::hosts::Host;
-use zep_mcp_server::hosts::document::Syntax;
-use zep_mcp_server::hosts::places::{Scope, Surroundings};
+use zep_mcp_server::agent_hosts::Host;
+use zep_mcp_server::agent_hosts::document::Syntax;
+use zep_mcp_server::agent_hosts::locations::{ConfigScope, HostDirs};
 
 use super::{Home, KEY, bytes, entry, program};
 
 #[test]
-fn every_host_is_found_where_it_keeps_its_file() {
+fn every_host_is_found_by_its_files() {
     for (config, local) in [
         ("/home/jane/.config", "/home/jane/.local/share"),
         (
@@ -20,7 +20,7 @@ fn every_host_is_found_where_it_keeps_its_file() {
             "C:/Users/jane/AppData/Local",
         ),
     ] {
-        let surroundings = Surroundings {
+        let dirs = HostDirs {
             home: "/h".into(),
             config: config.into(),
             local: local.into(),
@@ -28,8 +28,8 @@ fn every_host_is_found_where_it_keeps_its_file() {
             claude_dir: None,
             directory: "/p".into(),
         };
-        let found: Vec<_> = surroundings
-            .places()
+        let found: Vec<_> = dirs
+            .locations()
             .iter()
             .map(|it| {
                 (
@@ -42,40 +42,72 @@ fn every_host_is_found_where_it_keeps_its_file() {
         for (host, scope, path) in [
             (
                 Host::ClaudeDesktop,
-                Scope::User,
+                ConfigScope::User,
                 format!("{config}/Claude/claude_desktop_config.json"),
             ),
-            (Host::ClaudeCode, Scope::User, "/h/.claude.json".into()),
-            (Host::ClaudeCode, Scope::Project, "/p/.mcp.json".into()),
-            (Host::Cursor, Scope::User, "/h/.cursor/mcp.json".into()),
-            (Host::Cursor, Scope::Project, "/p/.cursor/mcp.json".into()),
+            (
+                Host::ClaudeCode,
+                ConfigScope::User,
+                "/h/.claude.json".into(),
+            ),
+            (
+                Host::ClaudeCode,
+                ConfigScope::Project,
+                "/p/.mcp.json".into(),
+            ),
+            (
+                Host::Cursor,
+                ConfigScope::User,
+                "/h/.cursor/mcp.json".into(),
+            ),
+            (
+                Host::Cursor,
+                ConfigScope::Project,
+                "/p/.cursor/mcp.json".into(),
+            ),
             (
                 Host::Windsurf,
-                Scope::User,
+                ConfigScope::User,
                 "/h/.codeium/windsurf/mcp_config.json".into(),
             ),
             (
                 Host::VsCode,
-                Scope::User,
+                ConfigScope::User,
                 format!("{config}/Code/User/mcp.json"),
             ),
             (
                 Host::VsCode,
-                Scope::User,
+                ConfigScope::User,
                 format!("{config}/Code/User/settings.json"),
             ),
             (
                 Host::VsCode,
-                Scope::User,
+                ConfigScope::User,
                 format!("{config}/Code - Insiders/User/mcp.json"),
             ),
-            (Host::VsCode, Scope::Project, "/p/.vscode/mcp.json".into()),
-            (Host::Codex, Scope::User, "/h/.codex/config.toml".into()),
-            (Host::Codex, Scope::Project, "/p/.codex/config.toml".into()),
-            (Host::Gemini, Scope::User, "/h/.gemini/settings.json".into()),
+            (
+                Host::VsCode,
+                ConfigScope::Project,
+                "/p/.vscode/mcp.json".into(),
+            ),
+            (
+                Host::Codex,
+                ConfigScope::User,
+                "/h/.codex/config.toml".into(),
+            ),
+            (
+                Host::Codex,
+                ConfigScope::Project,
+                "/p/.codex/config.toml".into(),
+            ),
             (
                 Host::Gemini,
-                Scope::Project,
+                ConfigScope::User,
+                "/h/.gemini/settings.json".into(),
+            ),
+            (
+                Host::Gemini,
+                ConfigScope::Project,
                 "/p/.gemini/settings.json".into(),
             ),
         ] {
@@ -151,7 +183,7 @@ fn only_the_named_host_is_touched() {
 }
 
 #[test]
-fn codex_and_claude_code_are_looked_for_where_their_variables_say() {
+fn the_variables_of_codex_and_claude_code_locate_their_files() {
     let home = Home::with("codex/config.toml", "codex/config.toml");
     home.put("claude/.claude.json", &bytes("claude-code/claude.json"));
     let run = home
@@ -195,7 +227,7 @@ fn any_file_can_be_named() {
 }
 
 #[test]
-fn of_several_entries_the_named_one_is_changed() {
+fn only_the_named_entry_is_changed() {
     let home = Home::with(".claude.json", "claude-code/claude.json");
     let before = home.text(".claude.json");
     home.install(&["--yes"])
@@ -277,7 +309,7 @@ fn a_new_entry_is_added_where_a_host_is_named() {
 }
 
 #[test]
-fn a_new_file_is_its_owners_alone() {
+fn only_the_owner_can_read_a_new_file() {
     let home = Home::empty();
     std::fs::create_dir(home.path(".cursor")).unwrap();
     home.install(&["--yes", "--host", "cursor"])

@@ -1,10 +1,10 @@
-//! Whatever surrounds the entry, it stays to the byte.
+//! Everything around the entry stays, byte for byte.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use zep_mcp_server::hosts::document::Syntax;
+use zep_mcp_server::agent_hosts::document::Syntax;
 
-/// What may stand between two things in a configuration.
+/// White space and comments.
 fn space() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         " ",
@@ -19,7 +19,7 @@ fn space() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..4).prop_map(|pieces| pieces.concat())
 }
 
-/// Anything that another program keeps there, as text.
+/// An arbitrary value of another program, as text.
 fn other() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
@@ -73,6 +73,6 @@ proptest! {
         let changed = Syntax::Json.set(&text, &path, &new).unwrap();
         prop_assert!(changed.starts_with(&before), "{text}\n----\n{changed}");
         prop_assert!(changed.ends_with(&after), "{text}\n----\n{changed}");
-        prop_assert_eq!(Syntax::Json.set(&changed, &path, &new).unwrap(), changed, "once is enough");
+        prop_assert_eq!(Syntax::Json.set(&changed, &path, &new).unwrap(), changed, "idempotent");
     }
 }

@@ -1,4 +1,4 @@
-//! `install`, driven as a person drives it: the built binary, a home directory, real files.
+//! `install` end to end: the built binary, a home directory, real files.
 
 mod asking;
 mod example;
@@ -14,17 +14,17 @@ use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use zep_mcp_server::hosts::document::Syntax;
+use zep_mcp_server::agent_hosts::document::Syntax;
 
-/// Zep's key in these tests. Like every secret of the fixtures, it has `s3cr3t` in it.
+/// The Zep key in these tests. Like all secrets of the fixtures, it contains `s3cr3t`.
 pub const KEY: &str = "z_s3cr3tOfZep";
 
-/// A home directory with nothing in it but what a test puts there.
+/// A temporary home directory.
 pub struct Home {
     pub dir: tempfile::TempDir,
 }
 
-/// What a run came to.
+/// The result of a run.
 pub struct Outcome {
     pub code: i32,
     pub stdout: String,
@@ -45,7 +45,7 @@ impl Home {
         home
     }
 
-    /// A file of this home; `.config` is where the system has applications' settings.
+    /// A path in this home; `.config` stands for the system's directory of settings.
     pub fn path(&self, at: &str) -> PathBuf {
         match at.strip_prefix(".config/") {
             Some(inside) if cfg!(target_os = "macos") => {
@@ -107,7 +107,7 @@ impl Home {
 }
 
 impl Outcome {
-    /// Also the promise of every run: no key is ever shown, ours or anybody's.
+    /// Checks for every run that no key is shown.
     pub fn of(output: Output) -> Self {
         let outcome = Self {
             code: output.status.code().expect("it ended by itself"),
@@ -145,7 +145,7 @@ pub fn bytes(fixture: &str) -> Vec<u8> {
     std::fs::read(fixtures.join(fixture)).unwrap()
 }
 
-/// The path that entries start: where the program really is, should `target` be a link.
+/// The path of the program in entries; `target` may be a symbolic link.
 pub fn program() -> &'static str {
     static PROGRAM: LazyLock<String> = LazyLock::new(|| {
         let path = fs::canonicalize(env!("CARGO_BIN_EXE_zep-mcp-server")).unwrap();
@@ -154,11 +154,11 @@ pub fn program() -> &'static str {
     &PROGRAM
 }
 
-/// What stands at `path`, names parted by `|`.
+/// The value at `path`, whose names are separated by `|`.
 pub fn entry(text: &str, syntax: Syntax, path: &str) -> Value {
     let document = syntax.read(text.trim_start_matches('\u{feff}')).unwrap();
     let path: Vec<String> = path.split('|').map(str::to_owned).collect();
-    zep_mcp_server::hosts::document::at(&document, &path)
+    zep_mcp_server::agent_hosts::document::at(&document, &path)
         .unwrap()
         .clone()
 }

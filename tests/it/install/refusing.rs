@@ -1,7 +1,7 @@
-//! What cannot be done is said, and nothing is changed.
+//! Errors are reported, and nothing is changed.
 
-use zep_mcp_server::hosts::document::{DocumentError, Syntax};
-use zep_mcp_server::hosts::file::{FileError, Snapshot};
+use zep_mcp_server::agent_hosts::document::{DocumentError, Syntax};
+use zep_mcp_server::agent_hosts::file::{FileError, Snapshot};
 
 use super::{Home, KEY, bytes};
 
@@ -68,13 +68,13 @@ fn a_file_of_another_shape_is_left_alone() {
 }
 
 #[test]
-fn a_name_that_stands_twice_is_not_guessed_about() {
+fn a_duplicate_name_is_refused() {
     let twice = "{\"mcpServers\": {\"mem0\": {\"command\": \"x\"}, \"mem0\": {\"command\": \"mem0-mcp-server\"}}}";
-    refused(CURSOR, twice, 1, &["`mem0` stands there twice"]);
+    refused(CURSOR, twice, 1, &["`mem0` occurs twice"]);
 }
 
 #[test]
-fn what_is_no_text_file_is_refused() {
+fn only_text_files_are_accepted() {
     let home = Home::empty();
     std::fs::create_dir_all(home.path(".cursor/mcp.json")).unwrap();
     home.install(&["--yes"]).ended(1).says("is a directory");
@@ -87,7 +87,7 @@ fn what_is_no_text_file_is_refused() {
 
 #[test]
 #[cfg(unix)]
-fn a_file_that_may_not_be_written_stays() {
+fn a_read_only_file_is_left_alone() {
     use std::os::unix::fs::PermissionsExt;
     let home = Home::with(CURSOR, "cursor/mcp.json");
     let read_only = std::fs::Permissions::from_mode(0o444);
@@ -101,7 +101,7 @@ fn a_file_that_may_not_be_written_stays() {
 }
 
 #[test]
-fn a_host_that_is_not_there_is_named() {
+fn a_missing_host_is_named() {
     let home = Home::empty();
     let outcome = home.install(&["--yes", "--host", "windsurf"]).ended(1);
     outcome
@@ -115,7 +115,7 @@ fn a_host_that_is_not_there_is_named() {
 }
 
 #[test]
-fn without_a_terminal_it_must_be_told() {
+fn without_a_terminal_yes_and_a_key_are_needed() {
     let home = Home::with(CURSOR, "cursor/mcp.json");
     home.install(&[]).ended(2).says("--yes");
     home.install_without_key(&["--yes"])
@@ -127,7 +127,7 @@ fn without_a_terminal_it_must_be_told() {
 }
 
 #[test]
-fn a_key_that_can_be_none_is_not_written() {
+fn an_invalid_key_is_not_written() {
     let home = Home::with(CURSOR, "cursor/mcp.json");
     let run = home
         .command(&["--yes"])
@@ -140,7 +140,7 @@ fn a_key_that_can_be_none_is_not_written() {
 }
 
 #[test]
-fn a_host_that_knows_no_references_gets_none() {
+fn a_host_without_references_refuses_key_from_env() {
     let home = Home::with(
         ".config/Claude/claude_desktop_config.json",
         "claude-desktop/claude_desktop_config.json",
@@ -151,7 +151,7 @@ fn a_host_that_knows_no_references_gets_none() {
 }
 
 #[test]
-fn settings_of_the_server_are_not_swallowed() {
+fn settings_of_the_server_are_refused() {
     let home = Home::with(CURSOR, "cursor/mcp.json");
     home.install(&["--yes", "--backend", "local"])
         .ended(2)
@@ -178,7 +178,7 @@ fn a_dry_run_shows_and_writes_nothing() {
 }
 
 #[test]
-fn one_broken_file_stops_all_before_anything_is_written() {
+fn one_broken_file_prevents_all_changes() {
     let home = Home::with(CURSOR, "cursor/mcp.json");
     home.put(".gemini/settings.json", b"{");
     home.install(&["--yes"]).ended(1).says("settings.json");
@@ -186,7 +186,7 @@ fn one_broken_file_stops_all_before_anything_is_written() {
 }
 
 #[test]
-fn a_change_of_somebody_else_in_between_is_not_overwritten() {
+fn a_concurrent_change_is_not_overwritten() {
     let home = Home::with(CURSOR, "cursor/mcp.json");
     let shown = Snapshot::read(&home.path(CURSOR)).unwrap();
     home.put(CURSOR, b"{\"somebody\": \"else\"}");
@@ -197,7 +197,7 @@ fn a_change_of_somebody_else_in_between_is_not_overwritten() {
 }
 
 #[test]
-fn errors_quote_nothing_of_a_file() {
+fn errors_do_not_quote_files() {
     let error = Syntax::Toml.read(&format!("a = {KEY}\n")).unwrap_err();
     assert!(matches!(error, DocumentError::Broken { line: 1, .. }));
     assert!(!error.to_string().contains("s3cr3t"), "{error}");

@@ -1,4 +1,4 @@
-//! What was changed can be undone.
+//! Changes can be undone.
 
 use super::{Home, bytes, program};
 
@@ -6,7 +6,7 @@ const CURSOR: &str = ".cursor/mcp.json";
 const WINDSURF: &str = ".codeium/windsurf/mcp_config.json";
 
 #[test]
-fn the_very_same_bytes_come_back() {
+fn the_original_bytes_are_restored() {
     let home = Home::with(CURSOR, "cursor/mcp.json");
     home.put(WINDSURF, &bytes("windsurf/mcp_config.json"));
     home.put(".codex/config.toml", &bytes("codex/config.toml"));
@@ -20,7 +20,7 @@ fn the_very_same_bytes_come_back() {
         .says("--yes");
     home.install_without_key(&["--restore", "--yes"])
         .ended(0)
-        .says("put back");
+        .says("restored");
     for (at, fixture) in [
         (CURSOR, "cursor/mcp.json"),
         (WINDSURF, "windsurf/mcp_config.json"),
@@ -31,7 +31,7 @@ fn the_very_same_bytes_come_back() {
             bytes(fixture),
             "{at}"
         );
-        assert!(home.backups(at).is_empty(), "the backup is the file again");
+        assert!(home.backups(at).is_empty(), "the backup is consumed");
     }
     home.install_without_key(&["--restore", "--yes"])
         .ended(1)
@@ -39,7 +39,7 @@ fn the_very_same_bytes_come_back() {
 }
 
 #[test]
-fn changes_come_back_one_by_one_latest_first() {
+fn changes_are_undone_one_by_one_latest_first() {
     let home = Home::with(".claude.json", "claude-code/claude.json");
     home.install(&["--yes", "--entry", "mem0"]).ended(0);
     let between = home.text(".claude.json");
@@ -47,7 +47,7 @@ fn changes_come_back_one_by_one_latest_first() {
     assert_eq!(
         home.backups(".claude.json").len(),
         2,
-        "each has a name of its own"
+        "each backup has its own name"
     );
     home.install(&["--restore", "--yes"]).ended(0);
     assert_eq!(home.text(".claude.json"), between);
@@ -59,7 +59,7 @@ fn changes_come_back_one_by_one_latest_first() {
 }
 
 #[test]
-fn what_somebody_changed_since_is_put_back_only_by_force_and_kept() {
+fn later_changes_are_overwritten_only_by_force_and_kept() {
     let home = Home::with(CURSOR, "cursor/mcp.json");
     home.put(WINDSURF, &bytes("windsurf/mcp_config.json"));
     home.install(&["--yes"]).ended(0);
@@ -72,18 +72,18 @@ fn what_somebody_changed_since_is_put_back_only_by_force_and_kept() {
     assert_eq!(home.text(CURSOR), theirs);
     assert!(
         home.text(WINDSURF).contains("zep-mcp-server"),
-        "none or all"
+        "all or none"
     );
     home.install(&["--restore", "--yes", "--force"]).ended(0);
     assert_eq!(home.text(CURSOR).as_bytes(), bytes("cursor/mcp.json"));
     let [kept] = &home.backups(CURSOR)[..] else {
-        panic!("what was replaced is kept");
+        panic!("the replaced content is kept");
     };
     assert_eq!(std::fs::read_to_string(kept).unwrap(), theirs);
 }
 
 #[test]
-fn another_files_backup_is_not_taken() {
+fn a_backup_of_another_file_is_not_used() {
     let home = Home::with(CURSOR, "cursor/mcp.json");
     home.install(&["--yes"]).ended(0);
     home.put(".cursor/other.json", b"{}");

@@ -1,11 +1,11 @@
 //! One entry changes, and nothing else.
 
 use serde_json::json;
-use zep_mcp_server::hosts::document::Syntax;
+use zep_mcp_server::agent_hosts::document::Syntax;
 
 use super::{Home, KEY, bytes, entry, program};
 
-/// Installs into one file and returns it before and after.
+/// Installs into one file, and returns its text before and after.
 fn switched(at: &str, fixture: &str, arguments: &[&str]) -> (String, String) {
     let home = Home::with(at, fixture);
     let before = home.text(at);
@@ -13,7 +13,7 @@ fn switched(at: &str, fixture: &str, arguments: &[&str]) -> (String, String) {
     (before, home.text(at))
 }
 
-/// Everything up to `from`, and from `to` on, is as it was, byte for byte.
+/// Everything up to `from`, and everything from `to`, is unchanged.
 #[track_caller]
 fn same_around((before, after): (&str, &str), from: &str, to: &str) {
     let start = before.find(from).expect("the entry's beginning") + from.len();
@@ -39,7 +39,7 @@ fn claude_desktop() {
             "\"jane\"",
             &format!("\"jane\",\n        \"ZEP_API_KEY\": \"{KEY}\""),
         );
-    assert_eq!(after, expected, "not a byte more than it takes");
+    assert_eq!(after, expected, "only the necessary bytes change");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn claude_code_with_its_projects() {
         "      \"mcpServers\": {\n        \"mem0\": {",
         "\n  },\n  \"tipsHistory\"",
     );
-    // What stands between the two entries.
+    // The text between the two entries.
     let kept = "      \"enabledMcpjsonServers\": [\"mem0\"]\n    },\n    \"/home/jane/dev/none\": { \"mcpServers\": {} },\n    \"/home/jane/dev/old\": { \"history\": [] }\n  },\n  \"mcpServers\": {\n    \"mem0-mcp\": {";
     assert!(before.contains(kept) && after.contains(kept));
     assert_eq!(
@@ -151,7 +151,7 @@ fn windsurf_with_a_byte_order_mark_crlf_and_a_container() {
         json!({
             "command": program(),
             "disabledTools": ["delete_entities"],
-            // Whose memory it is was on the container's command line.
+            // The default user was on the container's command line.
             "env": {
                 "MEM0_API_KEY": "m0-s3cr3tOfDocker", "MEM0_DEFAULT_USER_ID": "Jane Doe", "ZEP_API_KEY": KEY
             }
@@ -214,7 +214,7 @@ fn codex_with_crlf_and_comments() {
 }
 
 #[test]
-fn codex_hands_the_key_on() {
+fn codex_forwards_the_key() {
     let at = ".codex/config.toml";
     let (before, after) = switched(at, "codex/config.toml", &["--key-from-env"]);
     same_around(
@@ -276,7 +276,7 @@ fn gemini_cli() {
 }
 
 #[test]
-fn by_uvx_it_is_one_word() {
+fn with_uvx_one_word_changes() {
     let at = ".config/Claude/claude_desktop_config.json";
     let fixture = "claude-desktop/claude_desktop_config.json";
     let (before, after) = switched(at, fixture, &["--via", "uvx", "--local"]);
@@ -288,7 +288,7 @@ fn by_uvx_it_is_one_word() {
 }
 
 #[test]
-fn by_npx() {
+fn with_npx() {
     let at = ".cursor/mcp.json";
     let (_, after) = switched(at, "cursor/mcp.json", &["--via", "npx"]);
     let mem0 = entry(&after, Syntax::Json, "mcpServers|mem0");
@@ -301,7 +301,7 @@ fn by_npx() {
 }
 
 #[test]
-fn the_host_starts_what_was_written() {
+fn the_new_entry_starts_the_server() {
     let at = ".config/Claude/claude_desktop_config.json";
     let fixture = "claude-desktop/claude_desktop_config.json";
     let (_, after) = switched(at, fixture, &["--local"]);
@@ -345,7 +345,7 @@ fn permissions_stay_and_a_link_stays_a_link() {
 }
 
 #[test]
-fn no_file_is_left_lying_about() {
+fn no_temporary_file_remains() {
     let home = Home::with(".cursor/mcp.json", "cursor/mcp.json");
     home.install(&["--yes"]).ended(0);
     let names = std::fs::read_dir(home.path(".cursor")).unwrap().count();

@@ -26,13 +26,13 @@ fn stored(batch: &Batch) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn a_batch_is_stored_in_order_under_the_ids_it_answered() {
+async fn a_batch_is_stored_in_order_under_the_returned_ids() {
     for drafts in [DraftMessages::Hidden, DraftMessages::Visible] {
         let behavior = Behavior {
             draft_messages: drafts,
             ..Behavior::default()
         };
-        let (home, person, thread) = Home::furnished(behavior).await;
+        let (home, person, thread) = Home::with_thread(behavior).await;
         home.say(&thread, &["before"]).await;
         let batch = draft(&home).await;
         let mut states = home
@@ -110,7 +110,7 @@ async fn a_batch_is_stored_in_order_under_the_ids_it_answered() {
 
 #[tokio::test]
 async fn items_are_checked_when_they_are_added_all_or_none() {
-    let (home, _, here) = Home::furnished(Behavior::default()).await;
+    let (home, _, here) = Home::with_thread(Behavior::default()).await;
     let batch = draft(&home).await;
     let long = NewMessage {
         content: "x".repeat(4_097),
@@ -139,8 +139,8 @@ async fn items_are_checked_when_they_are_added_all_or_none() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_stored_any_more_fails_alone() {
-    let (home, person, here) = Home::furnished(Behavior::default()).await;
+async fn an_item_that_can_no_longer_be_stored_fails_alone() {
+    let (home, person, here) = Home::with_thread(Behavior::default()).await;
     let doomed = home.thread("doomed", &person).await;
     let batch = draft(&home).await;
     let mut all = items(&here, &["stays"]);
@@ -162,7 +162,7 @@ async fn what_cannot_be_stored_any_more_fails_alone() {
 
 #[tokio::test]
 async fn a_deleted_users_message_is_still_listed_as_a_message_without_their_name() {
-    let (home, person, _) = Home::furnished(Behavior::default()).await;
+    let (home, person, _) = Home::with_thread(Behavior::default()).await;
     let doomed = home.user("doomed").await;
     let theirs = home.thread("theirs", &doomed).await;
     let batch = draft(&home).await;
@@ -212,7 +212,7 @@ async fn seen_of_a_batch(delay: Duration) -> Vec<u64> {
         processing_delay: delay,
         ..Behavior::default()
     };
-    let (home, _, here) = Home::furnished(behavior).await;
+    let (home, _, here) = Home::with_thread(behavior).await;
     let batch = draft(&home).await;
     home.zep
         .add_batch_items(&batch, &items(&here, &["0", "1", "2"]))
@@ -235,7 +235,7 @@ async fn seen_of_a_batch(delay: Duration) -> Vec<u64> {
     assert_eq!((rest.items.len(), rest.next_cursor), (1, None));
     assert!(home.contents(&here).await.is_empty());
 
-    // The items follow one by one, and each that is done is there and processed.
+    // The items follow one by one; each stored one is in the thread and processed.
     let mut seen = vec![0];
     loop {
         tokio::time::sleep(Duration::from_millis(40)).await;
@@ -256,7 +256,7 @@ async fn seen_of_a_batch(delay: Duration) -> Vec<u64> {
         assert!(there.iter().all(|one| one.processed == Some(true)));
     }
 
-    // Whoever looks first finds it done, be it another process.
+    // The next call finishes it, also from another process.
     let done = home.again().batch(&batch).await.unwrap();
     assert_eq!(
         (done.status, stored(&done)),
@@ -267,12 +267,12 @@ async fn seen_of_a_batch(delay: Duration) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn drafts_are_listed_newest_first_and_deleted_with_what_they_showed() {
+async fn drafts_are_listed_newest_first_and_deleted_with_their_visible_messages() {
     let behavior = Behavior {
         draft_messages: DraftMessages::Visible,
         ..Behavior::default()
     };
-    let (home, _, here) = Home::furnished(behavior).await;
+    let (home, _, here) = Home::with_thread(behavior).await;
     let one = draft(&home).await;
     let two = draft(&home).await;
     home.zep
@@ -281,13 +281,13 @@ async fn drafts_are_listed_newest_first_and_deleted_with_what_they_showed() {
         .unwrap();
     assert_eq!(home.contents(&here).await, ["shown"]);
     let page = home.zep.list_batches(None, Some(1), None).await.unwrap();
-    assert_eq!(page.batches[0].batch_id.as_ref(), Some(&two));
+    assert_eq!(page.items[0].batch_id.as_ref(), Some(&two));
     let next = home
         .zep
         .list_batches(None, Some(1), page.next_cursor)
         .await
         .unwrap();
-    assert_eq!(next.batches[0].batch_id.as_ref(), Some(&one));
+    assert_eq!(next.items[0].batch_id.as_ref(), Some(&one));
     assert_eq!(next.next_cursor, None);
 
     home.zep.delete_batch(&one).await.unwrap();
@@ -297,12 +297,12 @@ async fn drafts_are_listed_newest_first_and_deleted_with_what_they_showed() {
         .list_batches(Some(BatchStatus::Draft), None, None)
         .await
         .unwrap();
-    assert_eq!(drafts.batches.len(), 1);
+    assert_eq!(drafts.items.len(), 1);
 }
 
 #[tokio::test]
 async fn a_large_batch_is_stored_whole() {
-    let (home, _, here) = Home::furnished(Behavior::default()).await;
+    let (home, _, here) = Home::with_thread(Behavior::default()).await;
     let batch = draft(&home).await;
     let texts: Vec<String> = (0..1_050).map(|number| number.to_string()).collect();
     for part in texts.chunks(350) {

@@ -34,7 +34,7 @@ async fn is_left_as_it_is(path: &Path, says: &str) {
     assert_eq!(beside, 1, "nothing was put beside it");
 }
 
-/// A connection as any program has one, for looking at the file.
+/// A plain SQLite connection to inspect the file.
 fn sqlite(path: &Path) -> rusqlite::Connection {
     rusqlite::Connection::open(path).unwrap()
 }
@@ -48,7 +48,7 @@ async fn opening_touches_nothing_before_first_use() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_is_left_as_it_is() {
+async fn a_file_that_is_not_a_database_is_left_as_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("memory.db");
     fs::write(
@@ -62,7 +62,7 @@ async fn a_file_that_is_no_database_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn somebody_elses_database_is_left_as_it_is() {
+async fn a_database_of_another_program_is_left_as_it_is() {
     for mode in ["wal", "delete"] {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("memory.db");
@@ -141,7 +141,7 @@ async fn an_empty_file_becomes_a_memory_file() {
 
 #[tokio::test]
 async fn a_file_that_is_opened_again_keeps_everything() {
-    let (home, person, thread) = Home::furnished(Behavior::default()).await;
+    let (home, person, thread) = Home::with_thread(Behavior::default()).await;
     home.say(&thread, &["one", "two", "three"]).await;
     let before = home.zep.all_messages(&thread).await.unwrap();
     let project = home.zep.project().await.unwrap();
@@ -157,7 +157,7 @@ async fn a_file_that_is_opened_again_keeps_everything() {
 }
 
 #[tokio::test]
-async fn what_is_moved_away_is_not_written_to_any_more() {
+async fn a_file_that_was_moved_away_is_not_written_to() {
     let home = Home::new();
     home.user("before").await;
     fs::rename(home.path(), home.directory.path().join("moved.db")).unwrap();
@@ -180,7 +180,7 @@ async fn what_is_moved_away_is_not_written_to_any_more() {
 async fn two_pools_that_start_and_write_at_once_lose_and_mix_up_nothing() {
     const CALLS: usize = 40;
     let home = Home::new();
-    // Both make the file.
+    // Both create the file.
     let others = [home.again(), home.again()];
     let (one, two) = tokio::join!(others[0].project(), others[1].project());
     assert_eq!(one.unwrap().uuid, two.unwrap().uuid);
@@ -227,7 +227,7 @@ async fn two_pools_that_start_and_write_at_once_lose_and_mix_up_nothing() {
 
 #[tokio::test]
 async fn a_call_that_is_dropped_is_carried_out_whole_or_not_at_all() {
-    let (home, _, thread) = Home::furnished(Behavior::default()).await;
+    let (home, _, thread) = Home::with_thread(Behavior::default()).await;
     for _ in 0..20 {
         let call = vec![message("x"); 30];
         let adding = home.zep.add_messages(&thread, &call);
@@ -237,7 +237,7 @@ async fn a_call_that_is_dropped_is_carried_out_whole_or_not_at_all() {
     assert_eq!(home.contents(&thread).await.len() % 30, 1);
 }
 
-/// Not a test of its own: the process that the next test kills.
+/// Not a test: the process that the next test kills.
 #[tokio::test]
 #[ignore = "started by the test that kills it"]
 async fn writes_until_it_is_killed() {
@@ -254,9 +254,9 @@ async fn writes_until_it_is_killed() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn what_was_answered_survives_a_kill() {
+async fn confirmed_writes_survive_a_kill() {
     use std::io::{BufRead, BufReader};
-    let (home, person, thread) = Home::furnished(Behavior::default()).await;
+    let (home, person, thread) = Home::with_thread(Behavior::default()).await;
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([
             "--ignored",

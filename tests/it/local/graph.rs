@@ -6,7 +6,7 @@ use zep_mcp_server::zep::{
     Error, FactPatch, Graphs, NewEpisode, NewMessage, Owner, Threads, TimeOrder, Uuid,
 };
 
-use super::{Home, alike, message, note, object, of, of_record};
+use super::{Home, by_similarity, message, note, object, of, of_record};
 
 async fn texts(zep: &LocalZep, owner: &Owner, listing: &Listing) -> Vec<String> {
     let mut listing = listing.clone();
@@ -31,7 +31,7 @@ fn by_time(direction: Direction) -> Listing {
 }
 
 #[tokio::test]
-async fn pages_hold_every_episode_once_in_the_order_asked_for() {
+async fn pages_hold_every_episode_once_in_the_requested_order() {
     let home = Home::new();
     let user = home.user("u").await;
     for (text, at) in [("b", 2), ("d", 4), ("a", 1), ("e", 4), ("c", 3)] {
@@ -57,7 +57,7 @@ async fn pages_hold_every_episode_once_in_the_order_asked_for() {
 }
 
 #[tokio::test]
-async fn what_is_added_between_two_pages_moves_nothing() {
+async fn items_added_between_two_pages_shift_nothing() {
     let home = Home::new();
     let user = home.user("u").await;
     let owner = of(&user);
@@ -90,8 +90,8 @@ async fn what_is_added_between_two_pages_moves_nothing() {
 }
 
 #[tokio::test]
-async fn a_page_is_at_most_50_and_100_where_nothing_is_asked() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+async fn a_page_has_at_most_50_items_and_100_by_default() {
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     for _ in 0..4 {
         home.zep
             .add_messages(&thread, &vec![message("x"); 30])
@@ -118,7 +118,7 @@ async fn a_page_is_at_most_50_and_100_where_nothing_is_asked() {
 
 #[tokio::test]
 async fn a_known_set_of_episodes_and_those_of_a_speaker_can_be_listed() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     let owner = of(&user);
     let said = |name: &str, text: &str| NewMessage {
         name: Some(name.into()),
@@ -236,7 +236,7 @@ async fn episodes_and_facts_are_filtered_by_metadata_ids_and_time() {
 
 #[tokio::test]
 async fn a_fact_says_where_it_came_from_and_since_when_it_is_true() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     let said = NewMessage {
         created_at: Some("2020-02-02T00:00:00Z".parse().unwrap()),
         name: Some("Ann".into()),
@@ -268,7 +268,7 @@ async fn a_fact_says_where_it_came_from_and_since_when_it_is_true() {
     assert_eq!(fact.target_node_uuid.as_ref(), Some(&owner.uuid));
     assert_eq!(home.zep.node(&owner.uuid).await.unwrap(), owner);
     assert_eq!(&home.zep.fact(&fact.uuid).await.unwrap(), fact);
-    // An episode's id is no fact's.
+    // An episode's id is not a fact's.
     assert!(
         home.zep
             .fact(&fact.episodes[0])
@@ -280,7 +280,7 @@ async fn a_fact_says_where_it_came_from_and_since_when_it_is_true() {
 
 #[tokio::test]
 async fn a_changed_fact_is_found_by_its_new_words_only_and_its_episode_by_the_old() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     let owner = of(&user);
     home.say(&thread, &["I live in Bern"]).await;
     let page = home
@@ -316,7 +316,7 @@ async fn a_changed_fact_is_found_by_its_new_words_only_and_its_episode_by_the_ol
     };
     let found = home
         .zep
-        .search_filtered(&owner, &alike("Lausanne"), &only_it)
+        .search_filtered(&owner, &by_similarity("Lausanne"), &only_it)
         .await;
     assert_eq!(found.unwrap().edges.len(), 1);
 
@@ -337,7 +337,7 @@ async fn a_changed_fact_is_found_by_its_new_words_only_and_its_episode_by_the_ol
 
 #[tokio::test]
 async fn a_deleted_fact_is_gone_and_its_episode_stays() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     let owner = of(&user);
     home.say(&thread, &["I live in Bern", "I moved to Basel"])
         .await;
@@ -381,7 +381,7 @@ async fn a_deleted_fact_is_gone_and_its_episode_stays() {
 }
 
 #[tokio::test]
-async fn who_speaks_under_the_owners_name_is_the_owner() {
+async fn a_speaker_with_the_owners_name_is_the_owner() {
     let home = Home::new();
     let user = home.user("ann").await;
     let thread = home.thread("t", &user).await;

@@ -1,4 +1,4 @@
-//! The embedded Zep keeps Zep's contract, and loses nothing.
+//! The embedded Zep keeps Zep's contract and loses nothing.
 
 mod batches;
 mod file;
@@ -39,7 +39,7 @@ impl Home {
         self.directory.path().join("memory.db")
     }
 
-    /// The same file, opened by somebody else.
+    /// The same file, opened a second time.
     fn again(&self) -> LocalZep {
         LocalZep::open(&self.path(), self.zep.behavior()).unwrap()
     }
@@ -61,7 +61,7 @@ impl Home {
     }
 
     /// A user `u` with a thread `t`.
-    async fn furnished(behavior: Behavior) -> (Self, UserId, ThreadId) {
+    async fn with_thread(behavior: Behavior) -> (Self, UserId, ThreadId) {
         let home = Self::with(behavior);
         let user = home.user("u").await;
         let thread = home.thread("t", &user).await;
@@ -159,7 +159,7 @@ fn question(query: &str) -> Search {
     }
 }
 
-fn alike(query: &str) -> Search {
+fn by_similarity(query: &str) -> Search {
     Search {
         reranker: Some(Reranker::CrossEncoder),
         ..question(query)

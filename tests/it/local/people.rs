@@ -36,7 +36,7 @@ async fn a_user_is_read_as_they_were_added_and_changed() {
 }
 
 #[tokio::test]
-async fn what_exists_already_is_refused_and_left_as_it_is() {
+async fn creating_what_exists_is_refused_and_changes_nothing() {
     for (switch, status) in [
         (ExistingThread::BadRequest, 400),
         (ExistingThread::Conflict, 409),
@@ -74,7 +74,7 @@ async fn what_exists_already_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn nothing_is_made_for_owners_that_do_not_exist() {
+async fn nothing_is_created_for_owners_that_do_not_exist() {
     let home = Home::new();
     let nobody = user("nobody");
     let errors = [
@@ -108,7 +108,7 @@ async fn nothing_is_made_for_owners_that_do_not_exist() {
 }
 
 #[tokio::test]
-async fn listings_come_in_pages_oldest_first_or_as_asked() {
+async fn listings_have_pages_oldest_first_or_in_the_requested_order() {
     let home = Home::new();
     for id in ["b", "c", "a"] {
         let one = home.user(id).await;
@@ -120,9 +120,9 @@ async fn listings_come_in_pages_oldest_first_or_as_asked() {
         .list_users_by(page, UserOrder::CreatedAt, Direction::Asc)
         .await
         .unwrap();
-    assert_eq!(users.total_count, Some(3));
-    assert_eq!(users.users.len(), 1);
-    assert_eq!(users.users[0].user_id.as_deref(), Some("a"));
+    assert_eq!(users.total_count, 3);
+    assert_eq!(users.items.len(), 1);
+    assert_eq!(users.items[0].user_id.as_deref(), Some("a"));
 
     let by_id = home
         .zep
@@ -130,7 +130,7 @@ async fn listings_come_in_pages_oldest_first_or_as_asked() {
         .await
         .unwrap();
     let ids: Vec<_> = by_id
-        .users
+        .items
         .iter()
         .flat_map(|one| one.user_id.as_deref())
         .collect();
@@ -140,7 +140,7 @@ async fn listings_come_in_pages_oldest_first_or_as_asked() {
 }
 
 #[tokio::test]
-async fn deleting_a_user_leaves_nothing_of_theirs_and_all_of_the_others() {
+async fn deleting_a_user_deletes_all_their_data_and_nobody_elses() {
     let home = Home::new();
     let gone = home.user("gone").await;
     let stays = home.user("stays").await;
@@ -169,14 +169,14 @@ async fn deleting_a_user_leaves_nothing_of_theirs_and_all_of_the_others() {
             .is_not_found()
     );
     assert_eq!(home.find(&of(&stays), "bees").await, ["I keep bees, too"]);
-    // The same id is a new person, who knows nothing of the old one.
+    // A new user with the same id has none of the old data.
     home.user("gone").await;
     assert!(home.find(&of(&gone), "bees").await.is_empty());
     assert!(home.zep.user_threads(&gone).await.unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn a_graph_stands_beside_a_user_of_the_same_id() {
+async fn a_graph_may_have_the_same_id_as_a_user() {
     let home = Home::new();
     let person = home.user("same").await;
     let made = home
@@ -197,10 +197,7 @@ async fn a_graph_stands_beside_a_user_of_the_same_id() {
         .await
         .unwrap_err();
     assert!(again.is_conflict());
-    assert_eq!(
-        home.zep.list_graphs(ALL).await.unwrap().total_count,
-        Some(1)
-    );
+    assert_eq!(home.zep.list_graphs(ALL).await.unwrap().total_count, 1);
     home.zep.delete_graph(&graph("same")).await.unwrap();
     assert!(
         home.zep

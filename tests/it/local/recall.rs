@@ -1,11 +1,11 @@
-//! How much of what was asked for is found, with questions of our own about conversations of our
-//! own: the share of a question's evidence turns among the first ten.
+//! Recall on our own questions about our own conversations: the share of a question's evidence
+//! turns among the first ten results.
 //!
-//! There are two sets. One is in the manner and with the shares of LoCoMo's, written by somebody who
-//! had seen neither this search nor its results, and not changed since (`questions.json` says how).
-//! The other (`conversations.json`) is harder on purpose: many of its questions share no telling
-//! word with their evidence. What is asserted is what was found at first, rounded down: that it
-//! gets no worse.
+//! There are two sets. One has the style and the proportions of LoCoMo, written by an author who
+//! had seen neither this search nor its results, and is unchanged since (`questions.json` says
+//! how). The other (`conversations.json`) is harder on purpose: many of its questions share no
+//! content word with their evidence. The asserted values are the first measurements, rounded down:
+//! recall must not drop.
 
 use std::collections::HashMap;
 
@@ -14,11 +14,11 @@ use zep_mcp_server::zep::{Graphs, NewMessage, Role, Search, SearchScope, Threads
 
 use super::{Home, message, of, question};
 
-/// What is found of the questions in LoCoMo's manner, on average, rounded down.
+/// The average recall of the LoCoMo-like questions, rounded down.
 const RECALL: f64 = 0.85;
-/// What is found of the harder ones.
+/// The average recall of the harder ones.
 const RECALL_OF_HARD: f64 = 0.55;
-/// Among how many results.
+/// The number of results considered.
 const RESULTS: u32 = 10;
 
 #[derive(Deserialize)]
@@ -28,13 +28,13 @@ struct Fixture {
 
 #[derive(Deserialize)]
 struct Conversation {
-    /// The first is stored as the user, the other as the assistant.
+    /// The first is stored with the role user, the other with assistant.
     people: [String; 2],
     sessions: Vec<Session>,
     questions: Vec<Asked>,
 }
 
-/// The questions in LoCoMo's manner, about the same conversations.
+/// The LoCoMo-like questions, about the same conversations.
 #[derive(Deserialize)]
 struct Questions {
     conversations: Vec<AboutOne>,
@@ -48,7 +48,7 @@ struct AboutOne {
 
 #[derive(Deserialize)]
 struct Session {
-    /// When it began. The turns follow a minute apart.
+    /// Its start. The turns follow at one-minute intervals.
     at: jiff::Timestamp,
     turns: Vec<Turn>,
 }
@@ -67,16 +67,16 @@ struct Asked {
     evidence: Vec<String>,
 }
 
-/// Which questions are asked.
+/// A set of questions.
 #[derive(Clone, Copy, PartialEq)]
 enum Set {
-    /// In LoCoMo's manner.
+    /// LoCoMo-like.
     Locomo,
-    /// Harder ones.
+    /// Harder.
     Hard,
 }
 
-/// The conversations, each with the questions of this set.
+/// The conversations with this set's questions.
 fn conversations(set: Set) -> Vec<Conversation> {
     let text = include_str!("../../fixtures/recall/conversations.json");
     let mut conversations = serde_json::from_str::<Fixture>(text).unwrap().conversations;
@@ -99,13 +99,13 @@ fn conversations(set: Set) -> Vec<Conversation> {
 enum Kept {
     /// In one thread.
     Together,
-    /// Each in a thread of its own, so that none has neighbours.
+    /// Each in its own thread, so that none has neighbours.
     Apart,
 }
 
 type Stored = HashMap<String, Uuid>;
 
-/// Stores a conversation for this user. Answers which message each turn became.
+/// Stores a conversation for this user. Returns the message of each turn.
 async fn store(home: &Home, user: &UserId, name: &str, said: &Conversation, kept: Kept) -> Stored {
     let mut stored = Stored::new();
     for (number, session) in said.sessions.iter().enumerate() {
@@ -146,7 +146,7 @@ async fn store(home: &Home, user: &UserId, name: &str, said: &Conversation, kept
     stored
 }
 
-/// For each question the share of its evidence that is found.
+/// The share of its evidence found for each question.
 async fn shares(home: &Home, user: &UserId, said: &Conversation, stored: &Stored) -> Vec<f64> {
     let mut shares = Vec::new();
     for asked in &said.questions {
@@ -171,7 +171,7 @@ fn mean(shares: &[f64]) -> f64 {
     shares.iter().sum::<f64>() / shares.len() as f64
 }
 
-/// The average over all questions, each conversation a user's own.
+/// The average over all questions, with one user per conversation.
 async fn recall(set: Set, kept: Kept) -> f64 {
     let home = Home::new();
     let mut all = Vec::new();
@@ -187,7 +187,7 @@ async fn recall(set: Set, kept: Kept) -> f64 {
     mean(&all)
 }
 
-/// The same, with all the conversations one user's: as many turns as a LoCoMo conversation has.
+/// The same with all conversations of one user: as many turns as a LoCoMo conversation.
 async fn recall_of_one_user(set: Set) -> f64 {
     let home = Home::new();
     let user = home.user("all").await;
@@ -205,7 +205,7 @@ async fn recall_of_one_user(set: Set) -> f64 {
 }
 
 #[tokio::test]
-async fn no_less_of_what_is_asked_for_is_found_than_before() {
+async fn recall_of_questions_like_locomos_does_not_drop() {
     let of_one_user = recall_of_one_user(Set::Locomo).await;
     let recall = recall(Set::Locomo, Kept::Together).await;
     println!("with all conversations one user's: {of_one_user:.3}");
@@ -213,7 +213,7 @@ async fn no_less_of_what_is_asked_for_is_found_than_before() {
 }
 
 #[tokio::test]
-async fn no_less_of_what_is_hard_to_find_is_found_than_before() {
+async fn recall_of_hard_questions_does_not_drop() {
     let of_one_user = recall_of_one_user(Set::Hard).await;
     let recall = recall(Set::Hard, Kept::Together).await;
     println!("with all conversations one user's: {of_one_user:.3}");
@@ -224,7 +224,7 @@ async fn no_less_of_what_is_hard_to_find_is_found_than_before() {
 }
 
 #[tokio::test]
-async fn more_is_found_by_what_stands_beside_it() {
+async fn neighbours_improve_recall() {
     for set in [Set::Locomo, Set::Hard] {
         let with = recall(set, Kept::Together).await;
         let without = recall(set, Kept::Apart).await;

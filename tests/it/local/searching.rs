@@ -4,10 +4,10 @@ use serde_json::json;
 use zep_mcp_server::local::{Behavior, Filters, Listing};
 use zep_mcp_server::zep::{Error, Graphs, NewMessage, Search, SearchScope, Threads};
 
-use super::{Home, alike, message, object, of, of_record, question};
+use super::{Home, by_similarity, message, object, of, of_record, question};
 
 #[tokio::test]
-async fn each_user_finds_their_own_and_never_the_others() {
+async fn each_user_finds_only_their_own_memories() {
     let home = Home::new();
     let ann = home.user("ann").await;
     let bob = home.user("bob").await;
@@ -27,7 +27,7 @@ async fn each_user_finds_their_own_and_never_the_others() {
 
 #[tokio::test]
 async fn an_answer_is_found_by_the_question_before_it() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     home.say(&thread, &["Good morning"]).await;
     home.say(&thread, &["Which instrument do you play?"]).await;
     home.say(&thread, &["The cello, since I was six"]).await;
@@ -43,7 +43,7 @@ async fn an_answer_is_found_by_the_question_before_it() {
 
 #[tokio::test]
 async fn words_are_found_in_other_forms_scripts_and_accents() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     home.say(
         &thread,
         &["I was running in the café", "我喜欢喝茶", "Привет мир"],
@@ -64,8 +64,8 @@ async fn words_are_found_in_other_forms_scripts_and_accents() {
 }
 
 #[tokio::test]
-async fn the_best_comes_first_and_scores_are_ranks_or_likenesses() {
-    let (home, user, _) = Home::furnished(Behavior::default()).await;
+async fn the_best_comes_first_and_scores_are_ranks_or_similarities() {
+    let (home, user, _) = Home::with_thread(Behavior::default()).await;
     let owner = of(&user);
     for text in [
         "A dog",
@@ -86,17 +86,17 @@ async fn the_best_comes_first_and_scores_are_ranks_or_likenesses() {
     assert_eq!(scores, [1.0, 0.5, 1.0 / 3.0]);
     let like = home
         .zep
-        .search(&owner, &alike("dog bread"))
+        .search(&owner, &by_similarity("dog bread"))
         .await
         .unwrap()
         .edges;
     let scores: Vec<f64> = like.iter().filter_map(|fact| fact.score).collect();
     assert!(scores[0] > 0.99 && scores[0] <= 1.0, "{scores:?}");
     assert!(scores[1] < 0.7 && scores[1] > 0.0, "{scores:?}");
-    // A word that is nowhere makes all less alike.
+    // A word without matches lowers all similarities.
     let less = home
         .zep
-        .search(&owner, &alike("dog bread zeppelin"))
+        .search(&owner, &by_similarity("dog bread zeppelin"))
         .await
         .unwrap()
         .edges;
@@ -105,7 +105,7 @@ async fn the_best_comes_first_and_scores_are_ranks_or_likenesses() {
 
 #[tokio::test]
 async fn a_search_is_limited_and_filtered() {
-    let (home, user, _) = Home::furnished(Behavior::default()).await;
+    let (home, user, _) = Home::with_thread(Behavior::default()).await;
     let owner = of(&user);
     let mut last = None;
     for number in 0..15 {
@@ -163,7 +163,7 @@ async fn a_search_is_limited_and_filtered() {
 
 #[tokio::test]
 async fn entities_and_the_context_block_are_searched_for() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     let said = |name: &str, text: &str| NewMessage {
         name: Some(name.into()),
         created_at: Some("2024-05-06T07:08:09Z".parse().unwrap()),
@@ -176,7 +176,7 @@ async fn entities_and_the_context_block_are_searched_for() {
     home.zep.add_messages(&thread, &messages).await.unwrap();
     let scope = |scope, query: &str| Search {
         scope,
-        ..alike(query)
+        ..by_similarity(query)
     };
     let found = home
         .zep
@@ -212,7 +212,7 @@ async fn with_a_delay_facts_and_results_appear_later() {
         processing_delay: Duration::from_secs(600),
         ..Behavior::default()
     };
-    let (home, user, thread) = Home::furnished(behavior).await;
+    let (home, user, thread) = Home::with_thread(behavior).await;
     let owner = of(&user);
     let named = NewMessage {
         name: Some("Ann".into()),

@@ -10,7 +10,7 @@ use super::{Home, message, object, of};
 
 #[tokio::test]
 async fn a_message_comes_back_as_it_was_given_and_is_an_episode_of_its_user() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     let given = NewMessage {
         role: Role::Assistant,
         content: "שלום 👋\n\0 \"quoted\"".into(),
@@ -52,8 +52,8 @@ async fn a_message_comes_back_as_it_was_given_and_is_an_episode_of_its_user() {
 }
 
 #[tokio::test]
-async fn a_thread_keeps_the_order_of_arrival_whatever_its_times_say() {
-    let (home, _, thread) = Home::furnished(Behavior::default()).await;
+async fn a_thread_is_ordered_by_arrival_not_by_timestamps() {
+    let (home, _, thread) = Home::with_thread(Behavior::default()).await;
     let dated = |text: &str, at: &str| NewMessage {
         created_at: Some(at.parse().unwrap()),
         ..message(text)
@@ -69,7 +69,7 @@ async fn a_thread_keeps_the_order_of_arrival_whatever_its_times_say() {
 
 #[tokio::test]
 async fn what_zep_refuses_is_refused_and_nothing_of_it_is_stored() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     let with = |metadata: Value| NewMessage {
         metadata: object(metadata),
         ..message("x")
@@ -120,8 +120,8 @@ async fn what_zep_refuses_is_refused_and_nothing_of_it_is_stored() {
 }
 
 #[tokio::test]
-async fn windows_show_the_first_the_last_and_what_stands_behind_a_known_message() {
-    let (home, _, thread) = Home::furnished(Behavior::default()).await;
+async fn windows_show_the_first_the_last_and_those_after_a_known_message() {
+    let (home, _, thread) = Home::with_thread(Behavior::default()).await;
     let uuids = home.say(&thread, &["0", "1", "2", "3", "4"]).await;
     let read = |window: Window| {
         let (zep, thread) = (home.zep.clone(), thread.clone());
@@ -140,7 +140,7 @@ async fn windows_show_the_first_the_last_and_what_stands_behind_a_known_message(
         limit: 2,
     };
     assert_eq!(read(after(2, &uuids[1])).await.unwrap(), "23");
-    // The place is the message's, not the number's.
+    // The known message decides, not the offset.
     assert_eq!(read(after(1, &uuids[2])).await.unwrap(), "34");
     let unknown = Uuid("0190a7f0-0000-7000-8000-000000000000".into());
     let error = read(after(2, &unknown)).await.unwrap_err();
@@ -154,7 +154,7 @@ async fn a_cursor_is_an_offset_or_a_page() {
             cursor: switch,
             ..Behavior::default()
         };
-        let (home, _, thread) = Home::furnished(behavior).await;
+        let (home, _, thread) = Home::with_thread(behavior).await;
         home.say(&thread, &["0", "1", "2", "3", "4"]).await;
         let read = async |limit, cursor, lastn| {
             let page = home
@@ -193,7 +193,7 @@ async fn patching_metadata_merges_or_replaces_and_setting_replaces() {
             metadata_patch: switch,
             ..Behavior::default()
         };
-        let (home, _, thread) = Home::furnished(behavior).await;
+        let (home, _, thread) = Home::with_thread(behavior).await;
         let one = NewMessage {
             metadata: object(json!({"stays": 1, "goes": 2})),
             ..message("x")
@@ -239,7 +239,7 @@ async fn deleting_an_episode_removes_its_facts_and_its_message_or_keeps_the_mess
             episode_deletion: switch,
             ..Behavior::default()
         };
-        let (home, user, thread) = Home::furnished(behavior).await;
+        let (home, user, thread) = Home::with_thread(behavior).await;
         let uuids = home.say(&thread, &["one", "rhubarb", "three"]).await;
         home.zep.delete_episode(&uuids[1]).await.unwrap();
 
@@ -258,7 +258,7 @@ async fn deleting_an_episode_removes_its_facts_and_its_message_or_keeps_the_mess
                 .unwrap_err()
                 .is_not_found()
         );
-        // Not through its neighbours either.
+        // Its neighbours do not find it either.
         assert!(home.find(&of(&user), "rhubarb").await.is_empty());
         assert_eq!(home.zep.thread_episodes(&thread).await.unwrap().len(), 2);
         home.zep.delete_thread(&thread).await.unwrap();
@@ -274,7 +274,7 @@ async fn deleting_an_episode_removes_its_facts_and_its_message_or_keeps_the_mess
 
 #[tokio::test]
 async fn deleting_a_thread_deletes_its_messages_episodes_facts_and_speakers() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     let named = NewMessage {
         name: Some("Mallory".into()),
         ..message("I have a secret garden")
@@ -308,7 +308,7 @@ async fn deleting_a_thread_deletes_its_messages_episodes_facts_and_speakers() {
 
 #[tokio::test]
 async fn messages_and_episodes_are_found_by_their_record() {
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     let of_record = |text: &str, id: &str| NewMessage {
         mark: Some(RecordMark::whole(id)),
         ..message(text)
@@ -348,8 +348,8 @@ async fn messages_and_episodes_are_found_by_their_record() {
 
 #[tokio::test]
 async fn messages_are_accepted_for_any_thread() {
-    // As in Zep, nobody is asked whose thread it is.
-    let (home, user, thread) = Home::furnished(Behavior::default()).await;
+    // As in Zep, the thread's owner is not checked.
+    let (home, user, thread) = Home::with_thread(Behavior::default()).await;
     home.user("somebody-else").await;
     home.say(&thread, &["hello"]).await;
     assert_eq!(home.find(&of(&user), "hello").await.len(), 1);

@@ -1,4 +1,4 @@
-//! What the source says is there afterwards, as it said it.
+//! Everything in the source is stored as the source has it.
 
 use serde_json::json;
 
@@ -8,9 +8,9 @@ use crate::common::program::World;
 
 on_both_backends!(
     everything_of_a_user_arrives_as_it_was,
-    roles_and_kinds_are_called_as_the_guide_says,
+    roles_and_kinds_follow_the_guide,
     long_and_strange_content_comes_back_whole,
-    undated_turns_stay_where_they_stood_and_are_shown_as_undated,
+    undated_turns_keep_their_place_and_are_shown_as_undated,
     a_list_with_the_newest_first_is_put_in_order,
     memories_without_a_session_are_found_by_a_search,
     the_turns_that_memories_were_made_from_arrive_once,
@@ -52,7 +52,7 @@ fn everything_of_a_user_arrives_as_it_was(world: &World) {
     }
 }
 
-fn roles_and_kinds_are_called_as_the_guide_says(world: &World) {
+fn roles_and_kinds_follow_the_guide(world: &World) {
     let mut client = world.connect();
     let data = json!({
         "sessions": [{
@@ -133,7 +133,7 @@ fn long_and_strange_content_comes_back_whole(world: &World) {
     }
 }
 
-fn undated_turns_stay_where_they_stood_and_are_shown_as_undated(world: &World) {
+fn undated_turns_keep_their_place_and_are_shown_as_undated(world: &World) {
     let mut client = world.connect();
     let turn = |content: &str, time: Option<&str>| match time {
         Some(time) => json!({"role": "user", "content": content, "timestamp": time}),
@@ -165,7 +165,7 @@ fn a_list_with_the_newest_first_is_put_in_order(world: &World) {
         json!({"id": format!("0b0f4a5c-6f0e-4a3c-9a53-{id:012}"), "memory": text,
                "session_id": "s", "user_id": "jane", "created_at": time})
     };
-    // As mem0's platform lists: the newest first, and turns of one call with one time.
+    // The order of mem0 Platform: newest first, and turns of one call with the same time.
     let data = json!({"count": 4, "next": null, "previous": null, "results": [
         memory(4, "fourth", "2024-01-03T10:00:00Z"),
         memory(3, "third", "2024-01-02T10:00:00Z"),
@@ -208,7 +208,7 @@ fn the_turns_that_memories_were_made_from_arrive_once(world: &World) {
                "old_memory": null, "new_memory": "x", "event": "ADD", "user_id": "jane",
                "created_at": time})
     };
-    // One call made two memories; the same was said once more a day later.
+    // One call made two memories; the same words were said again a day later.
     let data = json!([
         entry("m1", "2024-01-01T10:00:00Z"),
         entry("m2", "2024-01-01T10:00:01Z"),
@@ -217,7 +217,7 @@ fn the_turns_that_memories_were_made_from_arrive_once(world: &World) {
     let report = migrate_all(&mut client, &jane(), &data);
     assert_eq!(report["messages"], 4);
     is_valid(&mut client, &jane(), &data);
-    // With another of the memories that it was made into, it is the same conversation still.
+    // Listed with another memory that was made from it, it is still the same conversation.
     let more = json!([
         entry("m0", "2024-01-01T09:59:58Z"),
         data[0],
@@ -263,7 +263,7 @@ fn no_more_requests_are_made_than_the_writes_need(world: &World) {
         .collect();
     let data = json!({"sessions": sessions, "memories": [{"memory": "one"}, {"memory": "two"}]});
     let report = migrate_all(&mut client, &jane(), &data);
-    // The user, and for each session itself and three times its messages, and the memories.
+    // The user; for each session itself and three calls for its messages; the memories.
     let least = 1 + 5 * (1 + 3) + 2;
     assert_eq!(report["least_requests"], least);
     let made = match world.backend() {

@@ -1,4 +1,4 @@
-//! A run that is stopped leaves whole records behind, and is completed by running it again.
+//! A cancelled run leaves only complete records, and another run completes it.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::common::program::{World, outcome};
 use crate::common::service::Service;
 use crate::common::wait_until;
 
-/// Waits until something of jane's is stored.
+/// Waits until some of Jane's messages are stored.
 fn has_begun(client: &mut crate::common::program::Client) {
     wait_until("something is stored", || {
         let sessions = client.call("list_sessions", json!({"user_id": "jane"}));
@@ -29,7 +29,7 @@ fn a_cancelled_call_leaves_a_beginning_and_another_one_completes_it() {
         &json!({"jsonrpc": "2.0", "method": "notifications/cancelled",
                         "params": {"requestId": id}}),
     );
-    // What was in flight is finished.
+    // The request in flight is finished.
     let mut there = Vec::new();
     wait_until("it stops writing", || {
         let before = there.len();
@@ -119,7 +119,7 @@ fn what_two_servers_wrote_at_once_is_single_after_another_run() {
 }
 
 #[test]
-fn progress_is_told_and_grows() {
+fn progress_is_reported_and_grows() {
     let world = World::emulated_with(&["--latency", "80"]);
     let mut client = world.connect();
     let data = json!({"sessions": [{"id": "s", "messages": turns(300)}]});
@@ -130,7 +130,7 @@ fn progress_is_told_and_grows() {
     });
     let id = client.ask("tools/call", params);
     let begun = Instant::now();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     loop {
         let message = client.receive();
         if message["id"] == id {
@@ -139,9 +139,12 @@ fn progress_is_told_and_grows() {
         assert_eq!(message["method"], "notifications/progress");
         assert_eq!(message["params"]["progressToken"], "how-far");
         assert_eq!(message["params"]["total"].as_f64(), Some(100.0));
-        told.push(message["params"]["progress"].as_f64().unwrap());
+        reported.push(message["params"]["progress"].as_f64().unwrap());
     }
-    assert!(told.len() >= 2, "{told:?} in {:?}", begun.elapsed());
-    assert!(told.windows(2).all(|two| two[0] < two[1]), "{told:?}");
-    assert_eq!(told.last(), Some(&100.0));
+    assert!(reported.len() >= 2, "{reported:?} in {:?}", begun.elapsed());
+    assert!(
+        reported.windows(2).all(|two| two[0] < two[1]),
+        "{reported:?}"
+    );
+    assert_eq!(reported.last(), Some(&100.0));
 }

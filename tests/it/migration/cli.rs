@@ -1,4 +1,4 @@
-//! `migrate` and `validate` as a person or a script uses them.
+//! `migrate` and `validate` on the command line.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use crate::common::on_both_backends;
 use crate::common::program::{World, binary};
 
 on_both_backends!(
-    an_export_moves_over_and_is_found_as_it_was,
+    an_export_is_migrated_and_validated,
     a_second_run_adds_nothing,
     a_dry_run_writes_nothing,
-    one_broken_record_is_named_and_the_rest_moves,
+    one_broken_record_is_named_and_the_rest_is_migrated,
     strict_writes_nothing_if_anything_is_broken,
 );
 
@@ -39,13 +39,13 @@ impl Ended {
             .unwrap_or_else(|error| panic!("{error}: {}{}", self.stdout, self.stderr))
     }
 
-    /// The report of a command that was to end with this code.
+    /// The report of a command that must end with this code.
     fn report(&self, code: i32) -> Value {
         assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
         self.json()
     }
 
-    /// The one line of a command that was used wrongly.
+    /// The one error line after wrong usage.
     fn misused(&self) -> &str {
         assert_eq!(self.code, 2, "{}{}", self.stdout, self.stderr);
         assert!(self.stdout.is_empty(), "{}", self.stdout);
@@ -114,14 +114,14 @@ fn file_of(world: &World, export: &Value) -> String {
     file.to_str().unwrap().to_owned()
 }
 
-/// The export, with a turn in it that says nothing.
+/// The export with a blank turn.
 fn with_a_broken_record() -> Value {
     let mut export = export();
     export["users"][0]["sessions"][0]["messages"][1] = json!({"id": "mute", "role": "user"});
     export
 }
 
-/// What is stored beside the export.
+/// What is stored, compared with the export.
 fn stored(world: &World) -> Value {
     let file = exported(world);
     run(world, &["validate", "--file", &file, "--json"]).json()
@@ -132,7 +132,7 @@ fn check<'a>(validation: &'a Value, name: &str) -> &'a Value {
     checks.iter().find(|check| check["name"] == name).unwrap()
 }
 
-fn an_export_moves_over_and_is_found_as_it_was(world: &World) {
+fn an_export_is_migrated_and_validated(world: &World) {
     let file = exported(world);
     let moved = run(world, &["migrate", "--file", &file, "--validate", "--json"]);
     let report = moved.report(0);
@@ -194,7 +194,7 @@ fn a_dry_run_writes_nothing(world: &World) {
     assert_eq!(looked["already_there"], 9);
 }
 
-fn one_broken_record_is_named_and_the_rest_moves(world: &World) {
+fn one_broken_record_is_named_and_the_rest_is_migrated(world: &World) {
     let file = file_of(world, &with_a_broken_record());
     let moved = run(world, &["migrate", "--file", &file, "--json"]);
     let report = moved.report(1);
@@ -230,7 +230,7 @@ fn strict_writes_nothing_if_anything_is_broken(world: &World) {
 }
 
 #[test]
-fn only_the_user_and_sessions_that_are_named_move() {
+fn only_the_selected_user_and_sessions_are_migrated() {
     for (narrowed, memories) in [
         (&["--user", "ben"][..], 3),
         (&["--user", " ana "], 6),
@@ -345,7 +345,7 @@ fn the_json_report_has_every_field_that_is_promised() {
 }
 
 #[test]
-fn people_get_a_table_whose_last_line_is_the_verdict() {
+fn the_table_ends_with_the_verdict() {
     let world = World::embedded();
     let file = exported(&world);
     let moved = run(&world, &["migrate", "--file", &file, "--validate"]);
@@ -390,7 +390,7 @@ fn roles_of_users_follow_the_map_of_the_command_line() {
 }
 
 #[test]
-fn what_is_wrong_on_the_command_line_is_said_on_one_line_that_names_the_flag() {
+fn wrong_usage_is_one_line_that_names_the_flag() {
     let world = World::embedded();
     let file = exported(&world);
     for command in ["migrate", "validate"] {
@@ -431,7 +431,7 @@ fn what_is_wrong_on_the_command_line_is_said_on_one_line_that_names_the_flag() {
 }
 
 #[test]
-fn what_is_no_export_fails_with_a_line_that_says_so() {
+fn a_file_that_is_not_an_export_fails_with_one_line() {
     let world = World::embedded();
     for garbage in [
         &b""[..],
@@ -462,7 +462,7 @@ fn what_is_no_export_fails_with_a_line_that_says_so() {
 }
 
 #[test]
-fn help_tells_how_to_rehearse_and_what_the_exit_codes_mean() {
+fn help_explains_rehearsals_and_exit_codes() {
     let directory = tempfile::tempdir().unwrap();
     for (command, words) in [
         (
@@ -583,7 +583,7 @@ mod stopping {
 
     #[test]
     fn a_second_signal_ends_it_at_once() {
-        // No answer comes while the test lasts.
+        // No answer comes during the test.
         let world = World::emulated_with(&["--latency", "600000"]);
         let file = exported(&world);
         let mut child = start(&world, &["migrate", "--file", &file]);

@@ -1,5 +1,5 @@
-//! Whatever goes wrong on the way: everything arrives once, in order, or the report says what did
-//! not, and another run completes it.
+//! Under faults everything arrives once, in order, or the report names what did not, and another run
+//! completes it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use super::{jane, turns};
 use crate::common::program::{Client, World, outcome};
 use crate::common::service::Service;
 
-/// What goes wrong, all of it together.
+/// All faults together.
 fn all_of_them() -> Value {
     json!({
         "rate_limit": 300, "rate_window_secs": 1,
@@ -25,7 +25,7 @@ fn all_of_them() -> Value {
     })
 }
 
-/// How long a run may take in which everything goes wrong.
+/// How long a run under all faults may take.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Migrates Jane's data, however long that takes.
@@ -69,7 +69,7 @@ fn everything_arrives_once_and_in_order_whatever_goes_wrong() {
     let mut client = world.connect();
     super::is_valid(&mut client, &jane(), &data);
     for (n, session) in sessions.iter().enumerate() {
-        // What Zep stores, unjoined: each part once.
+        // Zep stores each part once.
         let stored = service.messages(&format!("s{n}"));
         let mut seen = std::collections::HashSet::new();
         for message in &stored {
@@ -92,7 +92,7 @@ fn doubles_of_late_writes_are_deleted_at_the_end_of_a_run() {
     let world = World::emulated();
     let service = Service::of(&world);
     let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "4"));
-    // Later than it is waited for at this time-out, and before the run ends.
+    // After the time-out, and before the run ends.
     service.plan(&json!({"latency_ms": 480}));
     service.next(&json!({
         "method": "POST",

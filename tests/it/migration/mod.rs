@@ -1,7 +1,7 @@
-//! What people can rely on when they move their memories over: everything arrives once, in order,
-//! with its time and its metadata; what cannot is named; and the comparison afterwards believes
-//! nothing.
+//! Migrations: everything arrives once, in order, with its time and its metadata; what cannot be
+//! migrated is named; and the validation relies on nothing but what is stored.
 
+mod answering;
 mod arriving;
 mod cancelled;
 mod cli;
@@ -9,6 +9,7 @@ mod faults;
 mod placing;
 mod refusing;
 mod repeating;
+mod sources;
 mod verdict;
 
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ fn migrate(client: &mut Client, user: &Value, data: &Value) -> Value {
     client.call("migrate_user", json!({"user": user, "data": data}))
 }
 
-/// Migrates data of which everything can be migrated.
+/// Migrates data that can be migrated completely.
 fn migrate_all(client: &mut Client, user: &Value, data: &Value) -> Value {
     let report = migrate(client, user, data);
     assert_eq!(report["success"], true, "{report:#}");
@@ -37,13 +38,13 @@ fn validate(client: &mut Client, user: &Value, data: &Value) -> Value {
     client.call("validate_migration", json!({"user": user, "data": data}))
 }
 
-/// Makes sure that what is stored of a user is what the data says.
+/// Checks that what is stored of a user is what the data says.
 fn is_valid(client: &mut Client, user: &Value, data: &Value) {
     let verdict = validate(client, user, data);
     assert_eq!(verdict["valid"], true, "{verdict:#}");
 }
 
-/// A conversation of so many turns, a minute apart.
+/// A conversation of `count` turns, a minute apart.
 fn turns(count: usize) -> Vec<Value> {
     (0..count)
         .map(|n| {

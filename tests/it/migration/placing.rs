@@ -1,4 +1,4 @@
-//! Whose memory a record becomes, and where it goes.
+//! The owner and the place of a record.
 
 use std::sync::Arc;
 
@@ -7,16 +7,16 @@ use zep_mcp_server::local::{Behavior, Listing, LocalZep};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::model::{SessionId, UserId};
 use zep_mcp_server::migration::{Migrator, Request, Selection};
-use zep_mcp_server::sources::Export;
+use zep_mcp_server::sources::{Export, SourceUser};
 use zep_mcp_server::zep::{Accounts, Owner, ThreadId, Threads, UserId as ZepUser, Window};
 
 use super::{contents, is_valid, migrate_all, turns};
 use crate::common::on_both_backends;
 use crate::common::program::World;
 
-on_both_backends!(one_run_of_two_users_stays_two_sessions);
+on_both_backends!(a_run_id_that_two_users_share_stays_two_sessions);
 
-fn one_run_of_two_users_stays_two_sessions(world: &World) {
+fn a_run_id_that_two_users_share_stays_two_sessions(world: &World) {
     let mut client = world.connect();
     let of = |count| json!({"sessions": [{"id": "run-1", "messages": turns(count)}]});
     for (user, count) in [("jane", 3), ("joe", 5), ("jane", 4)] {
@@ -29,14 +29,14 @@ fn one_run_of_two_users_stays_two_sessions(world: &World) {
     }
 }
 
-struct Home {
+pub(super) struct Home {
     _directory: tempfile::TempDir,
     zep: Arc<LocalZep>,
-    migrator: Migrator,
+    pub(super) migrator: Migrator,
 }
 
 impl Home {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("memory.db");
         let zep = Arc::new(LocalZep::open(&path, Behavior::default()).unwrap());
@@ -48,7 +48,7 @@ impl Home {
         }
     }
 
-    async fn threads(&self, user: &str) -> Vec<String> {
+    pub(super) async fn threads(&self, user: &str) -> Vec<String> {
         let user = ZepUser::new(user).unwrap();
         let threads = self.zep.user_threads(&user).await.unwrap_or_default();
         let mut ids: Vec<_> = threads
@@ -146,7 +146,7 @@ async fn a_selected_user_gets_what_names_nobody_only_if_nobody_else_is_named() {
     assert!(report.success, "{report:#?}");
     assert_eq!((report.memories_migrated, report.skipped), (4, 0));
     assert_eq!(home.threads("jane").await, ["default::zm::jane", "s"]);
-    // What came to be known as hers later stands where it stood.
+    // Records that turned out to be hers later keep their place in the order.
     let window = Window::First { limit: 10 };
     let thread = ThreadId::new("s").unwrap();
     let messages = home.zep.messages(&thread, &window).await.unwrap().messages;
@@ -176,7 +176,7 @@ async fn a_selected_user_gets_what_names_nobody_only_if_nobody_else_is_named() {
 }
 
 #[tokio::test]
-async fn users_stand_in_zep_as_the_guide_says() {
+async fn users_are_stored_as_the_guide_says() {
     let home = Home::new();
     let source = json!({"users": [
         {"messages": [], "name": "Ana María López", "email": "ana@example.com", "role": "user",
@@ -216,6 +216,21 @@ async fn users_stand_in_zep_as_the_guide_says() {
         .await
         .unwrap();
     assert!(verdict.valid, "{:#?}", verdict.issues);
+}
+
+#[tokio::test]
+async fn a_user_without_memories_is_migrated() {
+    let home = Home::new();
+    let user = SourceUser {
+        id: "jane".into(),
+        name: Some("Jane Doe".into()),
+        ..SourceUser::default()
+    };
+    let report = home.migrator.migrate_user(user).await.unwrap();
+    assert!(report.success, "{report:#?}");
+    assert_eq!((report.users_migrated, report.memories_migrated), (1, 0));
+    let jane = home.zep.user(&ZepUser::new("jane").unwrap()).await.unwrap();
+    assert_eq!(jane.last_name.as_deref(), Some("Doe"));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What cannot be migrated is named, and the rest goes on.
+//! What cannot be migrated is named, and the rest is migrated.
 
 use serde_json::{Value, json};
 
@@ -7,17 +7,17 @@ use crate::common::on_both_backends;
 use crate::common::program::World;
 
 on_both_backends!(
-    each_bad_record_is_named_and_the_others_move,
-    of_records_with_one_id_and_different_content_none_moves,
+    each_bad_record_is_named_and_the_others_are_migrated,
+    records_with_one_id_and_different_content_are_not_migrated,
     the_same_record_twice_is_one,
-    a_list_that_goes_on_elsewhere_is_named,
-    a_role_that_is_no_word_is_not_repeated,
-    a_source_without_anything_to_move_is_said_to_be_so,
-    files_are_read_only_where_it_was_allowed,
+    a_list_with_more_pages_is_named,
+    a_role_that_is_not_a_word_is_not_repeated,
+    a_source_without_records_is_an_error,
+    files_are_read_only_from_the_import_directory,
     arguments_that_cannot_be_used_are_named,
 );
 
-fn each_bad_record_is_named_and_the_others_move(world: &World) {
+fn each_bad_record_is_named_and_the_others_are_migrated(world: &World) {
     let mut client = world.connect();
     let secret = "the-secret-words";
     let data = json!({
@@ -76,7 +76,7 @@ fn each_bad_record_is_named_and_the_others_move(world: &World) {
     assert_eq!(verdict["issues"], json!([]));
 }
 
-fn of_records_with_one_id_and_different_content_none_moves(world: &World) {
+fn records_with_one_id_and_different_content_are_not_migrated(world: &World) {
     let mut client = world.connect();
     let id = "0b0f4a5c-6f0e-4a3c-9a53-0a7a4a7a0001";
     let data = json!({"results": [
@@ -94,7 +94,7 @@ fn of_records_with_one_id_and_different_content_none_moves(world: &World) {
     for error in errors {
         assert_eq!(error["record"], id);
     }
-    // Ids that count from 1 in each session are no such case.
+    // Ids that count from 1 in each session do not conflict.
     let counted = |session: &str, content: &str| json!({"id": session, "messages": [{"id": 1, "role": "user", "content": content}]});
     let data = json!({"sessions": [counted("a", "one"), counted("b", "another")]});
     let report = migrate(&mut client, &jane(), &data);
@@ -122,7 +122,7 @@ fn the_same_record_twice_is_one(world: &World) {
     );
 }
 
-fn a_list_that_goes_on_elsewhere_is_named(world: &World) {
+fn a_list_with_more_pages_is_named(world: &World) {
     let mut client = world.connect();
     let page = |next: Value, memory: &str| json!({"count": 2, "next": next, "previous": null, "results": [{"memory": memory}]});
     let first = page(json!("https://api.mem0.ai/v3/memories/?page=2"), "one");
@@ -134,7 +134,7 @@ fn a_list_that_goes_on_elsewhere_is_named(world: &World) {
     assert_eq!(report["warnings"], json!([]));
 }
 
-fn a_role_that_is_no_word_is_not_repeated(world: &World) {
+fn a_role_that_is_not_a_word_is_not_repeated(world: &World) {
     let mut client = world.connect();
     let data = json!({"messages": [
         {"role": "narrator", "content": "one"},
@@ -149,7 +149,7 @@ fn a_role_that_is_no_word_is_not_repeated(world: &World) {
     super::is_valid(&mut client, &jane(), &data);
 }
 
-fn a_source_without_anything_to_move_is_said_to_be_so(world: &World) {
+fn a_source_without_records_is_an_error(world: &World) {
     let mut client = world.connect();
     let report = migrate(&mut client, &jane(), &json!({"foo": 1}));
     assert_eq!(
@@ -159,7 +159,7 @@ fn a_source_without_anything_to_move_is_said_to_be_so(world: &World) {
     assert_eq!(report["errors"].as_array().unwrap().len(), 1);
 }
 
-fn files_are_read_only_where_it_was_allowed(world: &World) {
+fn files_are_read_only_from_the_import_directory(world: &World) {
     let exports = world.directory().join("exports");
     std::fs::create_dir_all(&exports).unwrap();
     let export = json!({"users": [

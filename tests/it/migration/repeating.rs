@@ -1,4 +1,4 @@
-//! Running it again adds nothing twice, and completes what is not complete.
+//! Running a migration again adds nothing twice, and completes what is incomplete.
 
 use serde_json::{Value, json};
 
@@ -9,12 +9,12 @@ use crate::common::program::World;
 on_both_backends!(
     the_same_source_twice_adds_nothing,
     a_longer_source_adds_what_is_new,
-    equal_words_are_kept_as_often_as_they_were_said,
+    equal_messages_are_kept_as_often_as_they_were_said,
     a_dry_run_says_what_would_be_done_and_does_nothing,
     a_user_who_exists_keeps_what_they_have,
     sessions_can_be_named,
-    expired_and_replaced_memories_move_only_if_asked_for,
-    older_turns_are_not_put_behind_newer_ones_unless_asked_for,
+    expired_and_replaced_memories_are_migrated_only_on_request,
+    older_turns_follow_newer_ones_only_on_request,
 );
 
 fn the_same_source_twice_adds_nothing(world: &World) {
@@ -50,7 +50,7 @@ fn a_longer_source_adds_what_is_new(world: &World) {
     is_valid(&mut client, &jane(), &of(75));
 }
 
-fn equal_words_are_kept_as_often_as_they_were_said(world: &World) {
+fn equal_messages_are_kept_as_often_as_they_were_said(world: &World) {
     let mut client = world.connect();
     let ok = json!({"role": "user", "content": "ok", "timestamp": "2024-01-01T10:00:00Z"});
     let of = |count| json!({"sessions": [{"id": "s", "messages": vec![ok.clone(); count]}]});
@@ -112,7 +112,7 @@ fn a_user_who_exists_keeps_what_they_have(world: &World) {
         !notes.contains("Janet") && !notes.contains("CET"),
         "{notes}"
     );
-    // What was absent was added, what was there was kept.
+    // Absent fields were added, existing ones kept.
     let verdict = super::validate(
         &mut client,
         &second,
@@ -150,7 +150,7 @@ fn sessions_can_be_named(world: &World) {
     assert_eq!(none["memories_migrated"], 0);
 }
 
-fn expired_and_replaced_memories_move_only_if_asked_for(world: &World) {
+fn expired_and_replaced_memories_are_migrated_only_on_request(world: &World) {
     let mut client = world.connect();
     let data = json!({"results": [
         {"memory": "now", "expiration_date": "2999-01-01"},
@@ -174,7 +174,7 @@ fn expired_and_replaced_memories_move_only_if_asked_for(world: &World) {
     );
 }
 
-fn older_turns_are_not_put_behind_newer_ones_unless_asked_for(world: &World) {
+fn older_turns_follow_newer_ones_only_on_request(world: &World) {
     let mut client = world.connect();
     client.call(
         "add_memory",

@@ -1,4 +1,4 @@
-//! The comparison finds what is missing, doubled, changed, added or out of order, and names it.
+//! The validation names what is missing, doubled, changed, added or out of order.
 
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Moved {
             .messages
     }
 
-    /// Writes the thread anew, with these messages in this order.
+    /// Replaces the thread by these messages.
     async fn rewrite(&self, messages: Vec<Message>) {
         self.zep.delete_thread(&self.thread).await.unwrap();
         self.zep
@@ -95,7 +95,7 @@ impl Moved {
             .unwrap();
     }
 
-    /// Exactly this check fails, for this record and field.
+    /// Checks that exactly this check fails, for this record and field.
     async fn fails(&self, check: CheckName, record: Option<&str>, field: &str) {
         let verdict = self.validate().await;
         assert!(!verdict.valid);
@@ -166,7 +166,7 @@ async fn a_doubled_record_is_named() {
 }
 
 #[tokio::test]
-async fn changed_words_times_metadata_roles_and_names_are_named() {
+async fn changed_content_times_metadata_roles_and_names_are_named() {
     type Change = fn(&mut Message);
     let changes: [(Change, CheckName, &str); 6] = [
         (|one| one.content.push('!'), CheckName::Content, "content"),
@@ -219,7 +219,7 @@ async fn changed_words_times_metadata_roles_and_names_are_named() {
 }
 
 #[tokio::test]
-async fn what_somebody_added_is_named() {
+async fn an_added_record_is_named() {
     let moved = Moved::new().await;
     let added = NewMessage {
         role: Role::User,
@@ -241,7 +241,7 @@ async fn what_somebody_added_is_named() {
 }
 
 #[tokio::test]
-async fn records_that_changed_places_are_named() {
+async fn records_out_of_order_are_named() {
     let moved = Moved::new().await;
     let mut messages = moved.messages().await;
     messages.swap(1, 2);
@@ -251,12 +251,12 @@ async fn records_that_changed_places_are_named() {
 }
 
 #[tokio::test]
-async fn a_session_and_a_user_that_are_not_there_are_named() {
+async fn a_missing_session_and_user_are_named() {
     let moved = Moved::new().await;
     moved.zep.delete_thread(&moved.thread).await.unwrap();
     let verdict = moved.validate().await;
     assert!(!verdict.valid);
-    // The session, and all that was in it.
+    // The session, with everything in it.
     let checks: Vec<_> = verdict.issues.iter().map(|one| one.check).collect();
     assert_eq!(checks, [CheckName::SessionLoads, CheckName::MessageCount]);
     assert!(verdict.issues[1].detail.contains("all 8"), "{verdict:#?}");

@@ -7,8 +7,7 @@ use zep_mcp_server::zep::*;
 
 use super::*;
 
-/// A backend that answers what a test says, and remembers whose users it was asked to make and to
-/// delete.
+/// A backend with scripted answers that records the users it creates and deletes.
 #[derive(Debug, Default)]
 struct Scripted {
     project: Option<Error>,
@@ -23,7 +22,7 @@ fn answer<T>(error: &Option<Error>, good: T) -> Result<T> {
 }
 
 fn not_for_doctor() -> ! {
-    panic!("doctor has no business with this call")
+    panic!("doctor does not need this call")
 }
 
 #[async_trait]
@@ -86,7 +85,7 @@ fn no_answer() -> Option<Error> {
 }
 
 #[tokio::test]
-async fn the_throw_away_user_is_deleted_again() {
+async fn the_temporary_user_is_deleted() {
     let zep = Scripted::default();
     let checks = examined(&zep).await;
     assert!(
@@ -100,7 +99,7 @@ async fn the_throw_away_user_is_deleted_again() {
 }
 
 #[tokio::test]
-async fn a_user_that_may_have_been_made_is_deleted_too() {
+async fn a_user_that_may_have_been_created_is_deleted_too() {
     let zep = Scripted {
         add_user: no_answer(),
         ..Scripted::default()
@@ -111,7 +110,7 @@ async fn a_user_that_may_have_been_made_is_deleted_too() {
 }
 
 #[tokio::test]
-async fn a_user_that_stays_behind_is_named() {
+async fn a_user_that_could_not_be_deleted_is_named() {
     let zep = Scripted {
         delete_user: no_answer(),
         ..Scripted::default()
@@ -143,7 +142,7 @@ async fn with_a_wrong_key_nothing_is_written_and_the_advice_names_the_setting() 
 }
 
 #[test]
-fn every_failure_says_what_to_do() {
+fn every_failure_has_advice() {
     let message = String::new;
     for error in [
         Error::Connect {

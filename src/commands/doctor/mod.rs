@@ -1,0 +1,43 @@
+//! `doctor`: checks the settings and the backend, with advice for what fails.
+
+mod checks;
+mod report;
+
+use std::process::ExitCode;
+
+use zep_mcp_server::config::Config;
+
+use crate::cli::DoctorArgs;
+use crate::output::Page;
+use checks::Check;
+use report::Report;
+
+/// Runs all checks and reports them. Exit code 1 if any failed.
+///
+/// # Errors
+/// If the report cannot be written.
+pub(crate) fn run(config: &Config, args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let checks = runtime.block_on(check(config));
+    let report = Report::new(config, checks);
+    let page = Page::stdout();
+    if args.json {
+        page.line(&serde_json::to_string_pretty(&report)?)?;
+    } else {
+        report.print(&page)?;
+    }
+    Ok(if report.ok {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn check(config: &Config) -> Vec<Check> {
+    match super::open_backend(config) {
+        Ok(zep) => checks::all(&config.backend, zep.as_ref()).await,
+        Err(error) => vec![checks::unopened(&config.backend, &error)],
+    }
+}

@@ -1,0 +1,150 @@
+//! Flags, the environment and `.env` become one validated [`Config`].
+//!
+//! Nothing else in the program reads the environment. Loading finds every wrong value in one go and
+//! names them all in [`ConfigError`]. To add a setting, add a row to the table in `setting.rs` and
+//! read it in the file of its topic.
+
+mod access;
+mod backend;
+mod dotenv;
+mod error;
+mod flags;
+mod host_names;
+mod logging;
+mod network;
+mod parse;
+mod reader;
+mod setting;
+mod sources;
+mod tools;
+mod words;
+
+use std::path::PathBuf;
+
+use crate::zep::UserId;
+
+pub use access::{AccessSettings, OauthSettings};
+pub use backend::Backend;
+pub use error::{ConfigError, Problem};
+pub use flags::{Flags, HttpFlags, without_flags};
+pub use host_names::{HostName, WebOrigin};
+pub use logging::{LogFormat, LogLevel, Logging, colours};
+pub use network::{HttpConfig, Tls};
+pub(crate) use parse::is_secure;
+pub use setting::Setting;
+pub use sources::Origin;
+pub use tools::{Confirm, Tool, Tools};
+
+use reader::Reader;
+use sources::Sources;
+
+/// Everything that a command needs to know, valid as a whole.
+#[derive(Debug)]
+pub struct Config {
+    /// Where memories are kept.
+    pub backend: Backend,
+    /// The user of memories where a call names nobody.
+    pub default_user: UserId,
+    /// The only directory from which tools read export files, with all symbolic links resolved.
+    /// It existed when the configuration was loaded. `None`: they read no files.
+    pub import_dir: Option<PathBuf>,
+    /// Which tools the MCP server has.
+    pub tools: Tools,
+    /// Whether people are asked before memories are deleted in bulk.
+    pub confirm: Confirm,
+    /// How to serve on a network; `None` unless it was loaded for that.
+    pub http: Option<HttpConfig>,
+    /// What is logged, and how.
+    pub logging: Logging,
+    /// Every setting that was read, with its value and its origin. Never holds a secret.
+    pub in_force: Vec<InForce>,
+    /// What was found but does not count, and why. Never holds a value.
+    pub warnings: Vec<String>,
+    /// The `.env` file that was read.
+    pub dotenv: Option<PathBuf>,
+}
+
+/// A setting in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InForce {
+    /// The setting.
+    pub setting: Setting,
+    /// Its value as it may be shown: of a secret only whether it is set.
+    pub value: String,
+    /// Where the value comes from.
+    pub origin: Origin,
+}
+
+/// How agents reach the server.
+#[derive(Debug, Clone, Copy)]
+enum Transport {
+    Stdio,
+    Http,
+}
+
+impl Config {
+    /// The configuration from `flags`, the environment, and `.env` in the working directory, in
+    /// this order.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every value that is wrong.
+    pub fn load(flags: Flags) -> Result<Self, ConfigError> {
+        Self::from_sources(Sources::read(flags), Transport::Stdio)
+    }
+
+    /// The same with the settings of serving on a network.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every value that is wrong.
+    pub fn load_for_http(flags: Flags, http: HttpFlags) -> Result<Self, ConfigError> {
+        Self::from_sources(Sources::read(flags).with_http(http), Transport::Http)
+    }
+
+    fn from_sources(sources: Sources, transport: Transport) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let backend = backend::read(&mut reader);
+        let default_user = backend::default_user(&mut reader);
+        let import_dir = import_dir(&mut reader);
+        let tools = reader.value(Setting::Tools, Tools::parse, ToString::to_string);
+        let confirm = reader.value(Setting::Confirm, Confirm::parse, ToString::to_string);
+        let logging = logging::read(&mut reader);
+        let http = match transport {
+            Transport::Stdio => Some(None),
+            Transport::Http => network::read(&mut reader).map(Some),
+        };
+        let findings = reader.finish()?;
+        let complete = || {
+            Some(Self {
+                backend: backend?,
+                default_user: default_user?,
+                import_dir: import_dir?,
+                tools: tools?,
+                confirm: confirm?,
+                http: http?,
+                logging: logging?,
+                in_force: findings.in_force,
+                warnings: findings.warnings,
+                dotenv: findings.dotenv,
+            })
+        };
+        Ok(complete().unwrap_or_else(|| unreachable!("absent values were reported as problems")))
+    }
+}
+
+/// The directory of export files. It must exist: otherwise only an agent would learn that it does
+/// not.
+fn import_dir(reader: &mut Reader) -> Option<Option<PathBuf>> {
+    reader.optional(
+        Setting::ImportDir,
+        |raw| {
+            // Resolved once: whether a file is inside is decided by comparing resolved paths.
+            parse::directory(raw)?
+                .canonicalize()
+                .map_err(|error| format!("cannot be used: {error}; make the directory first"))
+        },
+        |directory| directory.display().to_string(),
+    )
+}
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -1,0 +1,38 @@
+//! How much clients may take: connections, time and memory.
+
+use std::time::Duration;
+
+/// The most connections at once; fewer where the system allows fewer files. HTTP/1.1 answers the
+/// requests of a connection one after the other, so this bounds requests too.
+pub(super) const MAX_CONNECTIONS: usize = 4096;
+/// Files that are not client connections: stores, logs, connections to Zep.
+pub(super) const OTHER_FILES: usize = 128;
+/// The most connections that have not sent a whole request yet: room for all clients that reconnect
+/// at once after a restart. Above this, the oldest pending connection is dropped; real clients send
+/// at once.
+pub(super) const MAX_PENDING: usize = 2048;
+/// How long a new connection has for its first request, TLS included.
+pub(super) const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(10);
+/// How long a connection stays open without a request: longer than load balancers keep theirs (60 s),
+/// so that they close an idle connection before we do.
+pub(super) const IDLE_CONNECTION: Duration = Duration::from_secs(75);
+/// The largest header of a request, in bytes: tokens take some kilobytes at most.
+pub(super) const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// How long a client may read nothing before its connection is closed.
+pub(super) const STALLED_WRITE: Duration = Duration::from_secs(30);
+/// How often a silent stream sends a sign of life: before proxies (60 s) and clients give up.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// The largest body that is read, in bytes: as over stdio, a call with the longest content, escaped
+/// twice.
+pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// How much of a larger body is read and discarded, so that its sender can read the response.
+pub(super) const MAX_DISCARDED_BYTES: usize = 4 * MAX_BODY_BYTES;
+/// How long a body may take: 16 MB at 2 Mbit/s.
+pub(super) const BODY_WITHIN: Duration = Duration::from_secs(64);
+/// The memory of all bodies that are being read, in bytes.
+pub(super) const MAX_BODIES_BYTES: usize = 256 * 1024 * 1024;
+
+/// The most calls of one session that are answered at once: more than any agent makes, and few enough
+/// that other sessions do not wait.
+pub(super) const MAX_CALLS: usize = 256;

@@ -1,0 +1,17 @@
+//! The SQLite file: connections, transactions, layout. Knows nothing of what the rows mean.
+//!
+//! - `store`: runs each call on a blocking thread, in one transaction.
+//! - `connection`: opens and configures a connection; `file`: creates and identifies the file.
+//! - `schema`: the tables, and the versions of their layout.
+//! - `transaction`: what a call works with; `error`: how it ends.
+
+mod connection;
+mod error;
+mod file;
+mod schema;
+mod store;
+mod transaction;
+
+pub(super) use error::Step;
+pub(super) use store::Store;
+pub(super) use transaction::{Clock, Work};
