@@ -17,7 +17,8 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = Path(sys.executable).parent
 PACKAGE = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]
-SETTINGS = set(re.findall(r'=> "([A-Z0-9_]+)"', (ROOT / "src/config/setting.rs").read_text()))
+TABLE = (ROOT / "src/config/setting.rs").read_text()
+SETTINGS = set(re.findall(r'^ +\w+ = "([A-Z0-9_]+)" {$', TABLE, re.M))
 README = (ROOT / "README.md").read_text()
 UNIT = ROOT / "contrib" / "systemd" / "zep-mcp-server.service"
 
@@ -122,7 +123,7 @@ with check("the registry finds the server's name in the packages"):
         assert server["name"] == f"io.github.{owner[1]}/{PACKAGE['name']}", server["name"]
 with check("hadolint finds nothing in the Dockerfile"):
     runs(TOOLS / "hadolint", "Dockerfile")
-with check("the image runs as nobody, asks whether it is alive, and listens where the documentation says"):
+with check("the image runs as nobody, checks its health, and listens on the documented port"):
     final = (ROOT / "Dockerfile").read_text().rsplit("\nFROM ", 1)[1]
     assert re.search(r"^USER 65532:65532$", final, re.M)
     assert re.search(r"^EXPOSE 8081$", final, re.M)
