@@ -1,46 +1,55 @@
 //! Memory for AI agents over MCP, kept in Zep Cloud or in one SQLite file.
 //!
-//! # The map
+//! The library's promise is `docs/library.md`: migrations from Rust ([`migration`], [`sources`]) into
+//! a [`memory::MemoryService`] on a backend ([`zep`], [`local`]). The other modules are public for
+//! the binary and the tests only, and are hidden from the docs.
 //!
-//! A call comes in at a door, goes down to a backend, and comes back the same way. Arrows only point
-//! down this list.
+//! # Map
 //!
-//! - [`config`]: flags, the environment and `.env` become one validated `Config`. Nothing else reads
-//!   the environment, but for what belongs to agent hosts.
-//! - [`agent_hosts`]: the configuration files of agent hosts, and changing one entry of them. Knows
-//!   nothing of memories.
-//! - [`mcp`]: the door for agents. The server, and in `mcp/tools/` one file a tool, all of one shape:
-//!   typed arguments, one call to the service, a shaped answer. A tool decides nothing.
-//! - [`http`]: the same door on a network, for many at once: Streamable HTTP and SSE, and what bounds
-//!   them; `http/access/` says who is let in and as whom.
-//! - [`emulator`]: the embedded store behind Zep's own HTTP API, for tests and rehearsals.
-//! - [`migration`]: moving memories over, and proving that they arrived: plan, write, validate,
-//!   report.
-//! - [`sources`]: where they come from: a trait, and export files. Knows nothing of Zep.
-//! - [`memory`]: the domain. Whose memory something is, which thread a session is, how long content
-//!   and nested metadata are made to fit and come back whole, and in what order things are written
-//!   so that none is lost or doubled. Knows no MCP, no HTTP, no wire format.
-//! - [`zep`]: the port, [`zep::Zep`], and its adapter to Zep Cloud. `zep/transport/` knows how to
-//!   send (time-outs, retries of what is safe, pacing) and what is known afterwards; `zep/v3/` knows
-//!   what to send, and settles by record id whether a write without an answer was done.
+//! A call enters at the top of this list, goes down to a backend, and returns the same way. Imports
+//! only point down.
+//!
+//! - `config`: flags, the environment and `.env` become one validated `Config`. Nothing else reads
+//!   the environment, except what concerns agent hosts.
+//! - `agent_hosts`: configuration files of agent hosts, and changing one entry in them. Knows nothing
+//!   of memories.
+//! - `http`: MCP on a network, as Streamable HTTP and HTTP with SSE, with its limits; `http/access/`
+//!   authenticates.
+//! - `mcp`: MCP for agents: the server, and in `mcp/tools/` one file per tool, all of one shape: typed
+//!   arguments, one call to the service, a typed answer. A tool decides nothing.
+//! - `emulator`: the embedded store behind Zep's own HTTP API, for tests and rehearsals.
+//! - [`migration`]: plan, write, validate, report. Knows sources by their trait only.
+//! - [`sources`]: where memories come from: the trait, and export files. Knows nothing of Zep.
+//! - [`memory`]: the domain, in rooms: `record`, `write`, `read`, `search`, `change`, `people`,
+//!   `filter`, and `access`, the only place that decides who may do what. Knows no MCP, no HTTP and
+//!   no wire format.
+//! - [`zep`]: the port in four parts (accounts, threads, graphs, batches) and its adapter to Zep
+//!   Cloud. `zep/transport/` sends, retries what is safe, and reports what is known of the outcome;
+//!   `zep/v3/` knows generation 3's API and settles unanswered writes by record id.
 //! - [`local`]: the port over one SQLite file, with a search of its own.
-//! - [`telemetry`]: logs to stderr, without anything that anybody said.
+//! - `telemetry`: logs to stderr, without content.
 //!
-//! To follow one call, read `mcp/tools/add_memory.rs`, `memory/add.rs`, `memory/write.rs`,
-//! `zep/v3/writes.rs`, `zep/transport/mod.rs`.
+//! To follow one call, read `mcp/tools/add_memory.rs`, `memory/write/request.rs`,
+//! `memory/write/job.rs`, `zep/v3/writes.rs`, `zep/transport/mod.rs`.
 
-// Only the binary uses it.
-#[doc(hidden)]
-pub mod agent_hosts;
 mod cache;
-pub mod config;
-pub mod emulator;
-pub mod http;
 pub mod local;
-pub mod mcp;
 pub mod memory;
 pub mod migration;
 pub mod sources;
-pub mod telemetry;
 mod time;
 pub mod zep;
+
+// Used by the binary and the tests.
+#[doc(hidden)]
+pub mod agent_hosts;
+#[doc(hidden)]
+pub mod config;
+#[doc(hidden)]
+pub mod emulator;
+#[doc(hidden)]
+pub mod http;
+#[doc(hidden)]
+pub mod mcp;
+#[doc(hidden)]
+pub mod telemetry;

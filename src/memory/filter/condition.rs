@@ -81,7 +81,7 @@ pub(super) enum Values {
 }
 
 impl Condition {
-    pub fn holds(&self, candidate: &Candidate<'_>) -> bool {
+    pub(super) fn holds(&self, candidate: &Candidate<'_>) -> bool {
         match self {
             Self::User(asked) => asked.hold(candidate.user),
             Self::Agent(asked) => asked.hold(candidate.agent),
@@ -107,7 +107,7 @@ impl Condition {
 
 impl Ids {
     /// Whether any of these ids meets the condition.
-    pub fn hold<'a>(&self, there: impl IntoIterator<Item = &'a str>) -> bool {
+    pub(super) fn hold<'a>(&self, there: impl IntoIterator<Item = &'a str>) -> bool {
         let mut there = there.into_iter();
         match self {
             Self::Present => there.next().is_some(),
@@ -118,7 +118,7 @@ impl Ids {
     }
 
     /// The condition that holds exactly where this one does not.
-    pub fn opposite(&self) -> Self {
+    pub(super) fn opposite(&self) -> Self {
         match self {
             Self::Present => Self::Absent,
             Self::Absent => Self::Present,

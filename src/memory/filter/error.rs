@@ -33,15 +33,19 @@ pub(super) enum Path<'a> {
 }
 
 impl<'a> Path<'a> {
-    pub fn key(&'a self, key: &'a str) -> Self {
+    pub(super) fn key(&'a self, key: &'a str) -> Self {
         Self::Key(self, key)
     }
 
-    pub fn item(&'a self, index: usize) -> Self {
+    pub(super) fn item(&'a self, index: usize) -> Self {
         Self::Item(self, index)
     }
 
-    pub fn refuse(&self, problem: impl Into<String>, advice: impl Into<String>) -> InvalidFilter {
+    pub(super) fn refuse(
+        &self,
+        problem: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> InvalidFilter {
         InvalidFilter {
             path: self.to_string(),
             problem: problem.into(),
@@ -50,7 +54,7 @@ impl<'a> Path<'a> {
     }
 
     /// Refuses an id with its type's error, which does not repeat the id.
-    pub fn refuse_id(&self, invalid: InvalidId) -> InvalidFilter {
+    pub(super) fn refuse_id(&self, invalid: InvalidId) -> InvalidFilter {
         self.refuse(
             format!("the id {}", invalid.problem),
             "give an id as it was given when the memory was added",

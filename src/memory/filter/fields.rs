@@ -14,7 +14,7 @@ use crate::zep::InvalidId;
 const TIMES: &str = "a time such as \"2024-07-31T10:00:00Z\", or a day such as \"2024-07-31\"";
 
 impl Parser {
-    pub fn ids(
+    pub(super) fn ids(
         &mut self,
         value: &Value,
         path: &Path<'_>,
@@ -78,7 +78,7 @@ impl Parser {
         Ok(set)
     }
 
-    pub fn times(&mut self, value: &Value, path: &Path<'_>, of: TimeOf) -> Parsed<Node> {
+    pub(super) fn times(&mut self, value: &Value, path: &Path<'_>, of: TimeOf) -> Parsed<Node> {
         self.operations(value, path, |parser, asked, path| {
             let times = match asked {
                 Asked::Present => Times::Present,
@@ -114,7 +114,7 @@ impl Parser {
         })
     }
 
-    pub fn categories(&mut self, value: &Value, path: &Path<'_>) -> Parsed<Node> {
+    pub(super) fn categories(&mut self, value: &Value, path: &Path<'_>) -> Parsed<Node> {
         let as_it_is = |category: &str| Ok(category.to_owned());
         self.operations(value, path, |parser, asked, path| {
             Ok(Node::Is(Condition::Category(match asked {
@@ -143,7 +143,7 @@ impl Parser {
         })
     }
 
-    pub fn text(&mut self, value: &Value, path: &Path<'_>) -> Parsed<Node> {
+    pub(super) fn text(&mut self, value: &Value, path: &Path<'_>) -> Parsed<Node> {
         if value.as_str() == Some(WILDCARD) {
             self.count(path)?;
             return Ok(Node::All(Vec::new()));

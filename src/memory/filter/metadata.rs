@@ -25,7 +25,7 @@ const NO_OPERATORS: [&str; 8] = [
 
 impl Parser {
     /// Conditions on metadata: on its keys, or on all of it.
-    pub fn metadata(&mut self, value: &Value, path: &Path<'_>) -> Parsed<Node> {
+    pub(super) fn metadata(&mut self, value: &Value, path: &Path<'_>) -> Parsed<Node> {
         if let Value::Object(map) = value
             && !only_operators(map, path)?
         {

@@ -43,7 +43,7 @@ pub(super) enum Operator {
 }
 
 impl Operator {
-    pub fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "eq" => Self::Eq,
             "ne" => Self::Ne,
@@ -59,7 +59,7 @@ impl Operator {
     }
 
     /// How `contains` and `icontains` compare the letters of a text.
-    pub fn case(self) -> Case {
+    pub(super) fn case(self) -> Case {
         if self == Self::Contains {
             Case::Regarded
         } else {
@@ -76,7 +76,7 @@ pub(super) enum Asked<'v> {
 }
 
 impl<'v> Asked<'v> {
-    pub fn new(operator: Operator, value: &'v Value) -> Self {
+    pub(super) fn new(operator: Operator, value: &'v Value) -> Self {
         let wildcard = value.as_str() == Some(WILDCARD);
         match operator {
             Operator::Eq if wildcard => Self::Present,
@@ -178,7 +178,7 @@ impl Parser {
         self.count(path)
     }
 
-    pub fn count(&mut self, path: &Path<'_>) -> Parsed<()> {
+    pub(super) fn count(&mut self, path: &Path<'_>) -> Parsed<()> {
         self.conditions += 1;
         if self.conditions > MAX_CONDITIONS {
             return Err(path.refuse(
@@ -225,7 +225,7 @@ impl Parser {
     }
 
     /// Every operator of a field, all of which must hold.
-    pub fn operations<'v>(
+    pub(super) fn operations<'v>(
         &mut self,
         value: &'v Value,
         path: &Path<'_>,
@@ -258,7 +258,7 @@ impl Parser {
         Ok(Node::All(nodes?))
     }
 
-    pub fn list<'v>(&mut self, value: &'v Value, path: &Path<'_>) -> Parsed<&'v [Value]> {
+    pub(super) fn list<'v>(&mut self, value: &'v Value, path: &Path<'_>) -> Parsed<&'v [Value]> {
         let Value::Array(items) = value else {
             return Err(path.refuse(
                 format!("{} is no list", quote(value)),
@@ -269,7 +269,7 @@ impl Parser {
         Ok(items)
     }
 
-    pub fn count_items(&mut self, more: usize, path: &Path<'_>) -> Parsed<()> {
+    pub(super) fn count_items(&mut self, more: usize, path: &Path<'_>) -> Parsed<()> {
         self.items += more;
         if self.items > MAX_ITEMS {
             return Err(path.refuse(
@@ -280,7 +280,7 @@ impl Parser {
         Ok(())
     }
 
-    pub fn string<'v>(&mut self, value: &'v Value, path: &Path<'_>) -> Parsed<&'v str> {
+    pub(super) fn string<'v>(&mut self, value: &'v Value, path: &Path<'_>) -> Parsed<&'v str> {
         let Value::String(text) = value else {
             return Err(path.refuse(
                 format!("{} is no text", quote(value)),

@@ -23,7 +23,7 @@ pub(super) struct Moment {
 impl Moment {
     /// The moment that a text names: any form of [`crate::time::parse`]; without a time of day, the
     /// whole day in UTC.
-    pub fn parse(raw: &str) -> Option<Self> {
+    pub(super) fn parse(raw: &str) -> Option<Self> {
         let first = crate::time::parse(raw)?;
         let last = if is_day(raw) {
             end_of_day(first)
@@ -33,7 +33,7 @@ impl Moment {
         Some(Self { first, last })
     }
 
-    pub fn holds(&self, time: Timestamp) -> bool {
+    pub(super) fn holds(&self, time: Timestamp) -> bool {
         self.first <= time && time <= self.last
     }
 }
