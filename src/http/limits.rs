@@ -28,6 +28,11 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// How much of a larger body is read and discarded, so that its sender can read the response.
 pub(super) const MAX_DISCARDED_BYTES: usize = 4 * MAX_BODY_BYTES;
+/// How much of a refused client's body is read and discarded, so that the client can read the refusal:
+/// otherwise closing the connection can reset it. Ours: more than the calls of agents have.
+pub(super) const MAX_REFUSED_BYTES: usize = 64 * 1024;
+/// How long that may take.
+pub(super) const REFUSED_WITHIN: Duration = Duration::from_secs(2);
 /// How long a body may take: 16 MB at 2 Mbit/s.
 pub(super) const BODY_WITHIN: Duration = Duration::from_secs(64);
 /// The memory of all bodies that are being read, in bytes.

@@ -26,11 +26,13 @@ use std::{
 
 use axum::{
     Router,
+    body::Body,
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, header},
     middleware::Next,
     response::Response,
 };
+use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
@@ -44,6 +46,7 @@ pub use subject::Subject;
 pub use throttle::Failures;
 pub use tokens::{Entry, Expiry, Name, NoRandomness, Reach, TokenHash, fresh};
 
+use super::limits::{MAX_REFUSED_BYTES, REFUSED_WITHIN};
 use file::TokensFile;
 use oauth::Issuer;
 use refusal::Refusal;
@@ -249,9 +252,18 @@ pub async fn authenticate(
         }
         Err(refusal) => {
             tracing::debug!(reason = refusal.name(), "refused a request");
+            discard(request.into_body()).await;
             access.refuse(refusal)
         }
     }
+}
+
+/// Reads a refused request's body, within its limits.
+async fn discard(body: Body) {
+    let mut body = Limited::new(body, MAX_REFUSED_BYTES);
+    let read = async { while let Some(Ok(_)) = body.frame().await {} };
+    // A client that sends more, or more slowly, may find the connection reset.
+    let _ = tokio::time::timeout(REFUSED_WITHIN, read).await;
 }
 
 /// The bearer token of a request.

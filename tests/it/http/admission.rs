@@ -1,10 +1,13 @@
 //! Which clients, names and origins the server accepts.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use reqwest::header::{HOST, ORIGIN};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::client::{Mcp, Sse, http};
 use super::server::{Server, command};
@@ -281,4 +284,36 @@ async fn the_server_listens_on_all_addresses_of_a_name() {
     let server = Server::with(&world, &["--host", "localhost"]);
     let url = format!("http://localhost:{}", server.port());
     Mcp::connect(&url, "2025-06-18").await;
+}
+
+/// Reads a response up to the end of its body, and returns its status line.
+async fn response(line: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(line.read_u8().await.expect("a response"));
+    }
+    let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+    let length = head.split("content-length: ").nth(1).expect("a length");
+    let length = length.lines().next().unwrap().parse().unwrap();
+    line.read_exact(&mut vec![0; length]).await.unwrap();
+    head.lines().next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_refused_client_that_is_still_sending_can_read_the_refusal() {
+    let world = World::embedded();
+    let mut guarded = command(&world, &["--port", "0"]);
+    let server = Server::run(guarded.env("MCP_AUTH_TOKEN", TOKEN));
+    let mut line = TcpStream::connect(server.address()).await.unwrap();
+    let head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer wrong\r\n\
+                Content-Length: 8\r\n\r\n{...";
+    line.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    line.write_all(b"...}").await.unwrap();
+    assert!(response(&mut line).await.contains(" 401 "));
+    // The body was read, so the connection is not closed, which could reset it.
+    line.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    assert!(response(&mut line).await.contains(" 200 "));
 }
