@@ -1,4 +1,4 @@
-//! mem0's filter language: which memories somebody means.
+//! mem0's filter language.
 //!
 //! A [`Filter`] is parsed from the JSON that mem0's tools take, and then answers two questions. Of
 //! one memory: does it match ([`Filter::matches`])? Of all of them: where can a match be at all
@@ -90,50 +90,50 @@ pub use error::InvalidFilter;
 pub use parse::{MAX_CONDITIONS, MAX_DEPTH, MAX_ITEMS, MAX_METADATA_DEPTH, MAX_TEXT_CHARS};
 pub use reach::Reach;
 
-/// A memory as a filter sees it.
+/// A memory, as input of a filter.
 #[derive(Clone, Copy)]
 pub struct Candidate<'a> {
-    /// Every id it can be named by; a filter's id needs to be one of them.
+    /// All ids by which it can be named; one of them must match.
     pub ids: &'a [&'a str],
-    /// What `keywords` looks into.
+    /// The text that `keywords` searches.
     pub text: &'a str,
-    /// Whose it is; none in an agent's own graph.
+    /// The user; none for an agent's own memory.
     pub user: Option<&'a str>,
-    /// The agent it is marked with, or whose graph it is in.
+    /// The agent in its marks, or the owner of its graph.
     pub agent: Option<&'a str>,
-    /// The app it is marked with.
+    /// The app in its marks.
     pub app: Option<&'a str>,
-    /// Its session; none in an agent's own graph.
+    /// The session; none for an agent's own memory.
     pub run: Option<&'a str>,
-    /// The time it is of. Absent where nobody said.
+    /// When it happened. Absent if not known.
     pub created_at: Option<Timestamp>,
     /// When it was last changed.
     pub updated_at: Option<Timestamp>,
-    /// What it was sorted into.
+    /// Its categories.
     pub categories: &'a [&'a str],
     /// The caller's metadata, whole.
     pub metadata: &'a Map<String, Value>,
 }
 
-/// A checked filter. Its debug print holds what the caller sent, and so belongs in no log at
-/// `info` or above.
+/// A checked filter. Its debug output holds what the caller sent and must not be logged at `info`
+/// or above.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Filter {
     root: Node,
 }
 
-/// What is left of a filter for one owner's memories.
+/// What remains of a filter for one owner's memories.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Within {
     /// None of them can match.
     Nothing,
     /// All of them match.
     Everything,
-    /// This decides.
+    /// This filter decides.
     Some(Filter),
 }
 
-/// The tree of a filter. All of nothing is true, any of nothing is false.
+/// The tree of a filter. An empty `All` is true, an empty `Any` is false.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Node {
     All(Vec<Node>),
@@ -143,11 +143,11 @@ enum Node {
 }
 
 impl Filter {
-    /// Reads a filter. None, or an empty object, is no condition.
+    /// Parses a filter. None or an empty object is no condition.
     ///
     /// # Errors
-    /// [`InvalidFilter`] where a field or an operator is unknown, a value is of the wrong kind, an
-    /// id cannot be one, or one of the bounds of this module is passed.
+    /// [`InvalidFilter`] for an unknown field or operator, a value of the wrong type, an invalid
+    /// id, and where a bound of this module is exceeded.
     pub fn parse(raw: Option<&Map<String, Value>>) -> Result<Self, InvalidFilter> {
         let root = match raw {
             None => Node::All(Vec::new()),
@@ -156,20 +156,20 @@ impl Filter {
         Ok(Self { root })
     }
 
-    /// Whether a memory matches. The default user is no part of this: see [`Self::reach`].
+    /// Whether a memory matches. The default user is not considered here: see [`Self::reach`].
     pub fn matches(&self, candidate: &Candidate<'_>) -> bool {
         self.root.matches(candidate)
     }
 
-    /// Which owners to look into. A superset of the owners of matches, except that a branch which
-    /// names no user reaches only the default user in the place of every user, and an agent's graph
-    /// only if it names agents. A search is the matches within the reach.
+    /// The owners to look into. A superset of the owners of matches, except that a branch that
+    /// names no user reaches only the default user, and an agent's graph only if it names agents. A
+    /// search finds the matches within this reach.
     pub fn reach(&self, default_user: &UserId) -> Reach {
         reach::reach(&self.root, default_user)
     }
 
-    /// What is left to be asked of this owner's memories, which all have this user, or, in an
-    /// agent's graph, this agent and neither user nor session. A graph must be an agent's.
+    /// The filter for this owner's memories, which all have this user, or, in an agent's graph,
+    /// this agent and neither user nor session. A graph must be an agent's.
     pub fn within(&self, owner: &Owner) -> Within {
         match settle::settle(&self.root, owner) {
             Node::All(rest) if rest.is_empty() => Within::Everything,
@@ -178,20 +178,19 @@ impl Filter {
         }
     }
 
-    /// If there is a set, every match is in one of these sessions. None: it may be in any, or in no
-    /// session.
+    /// If a set: every match is in one of these sessions. None: matches may be in any session, or
+    /// in none.
     pub fn sessions(&self) -> Option<BTreeSet<String>> {
         reach::sessions(&self.root)
     }
 
-    /// Every match was created at or after the first and at or before the second, where there is
-    /// one; if there is either, every match has such a time. If the first is later than the second,
-    /// nothing matches.
+    /// Every match was created at or after the first and at or before the second; if either is
+    /// given, every match has a time. If the first is later than the second, nothing matches.
     pub fn created_between(&self) -> (Option<Timestamp>, Option<Timestamp>) {
         reach::created_between(&self.root)
     }
 
-    /// If there is a set, every match has one of these ids.
+    /// If a set: every match has one of these ids.
     pub fn ids(&self) -> Option<BTreeSet<String>> {
         reach::ids(&self.root)
     }
