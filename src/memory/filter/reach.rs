@@ -90,8 +90,8 @@ pub(super) fn reach(root: &Node, default_user: &UserId) -> Reach {
 
 pub(super) fn sessions(root: &Node) -> Option<BTreeSet<String>> {
     known(root, false, &|condition, negated| match condition {
-        Condition::Run(asked) => Sessions(among(&turned(asked, negated))),
-        _ => Sessions::nothing(),
+        Condition::Run(asked) => SessionSet(among(&turned(asked, negated))),
+        _ => SessionSet::nothing(),
     })
     .0
 }
@@ -260,7 +260,7 @@ impl Known for Sides {
 }
 
 /// A memory is in one session at most: matches of both sets are in their intersection.
-struct Sessions(Option<BTreeSet<String>>);
+struct SessionSet(Option<BTreeSet<String>>);
 
 /// A memory has several ids: one that matches both sets may have no id in both.
 struct MemoryIds(Option<BTreeSet<String>>);
@@ -274,7 +274,7 @@ fn united(
     Some(one)
 }
 
-impl Known for Sessions {
+impl Known for SessionSet {
     fn nothing() -> Self {
         Self(None)
     }
