@@ -100,7 +100,7 @@ fn unpack_and_join_content(bencher: Bencher<'_, '_>, chars: usize) {
 enum Keys {
     /// 3 flat keys, which fit beside ours.
     Few,
-    /// 12 flat keys, some of which do not fit.
+    /// 12 flat keys: more than fit.
     Many,
     /// Nested objects and arrays, which Zep does not accept.
     Nested,

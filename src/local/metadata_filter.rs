@@ -15,7 +15,7 @@ const FIELD: &str = "episode_metadata_filters";
 const MAX_DEPTH: usize = 8;
 pub(super) const MAX_CONDITIONS: usize = 256;
 
-/// A checked filter: conditions and groups, of which all or any must hold.
+/// A checked filter: conditions, and groups that require all or any of theirs.
 #[derive(Debug)]
 pub(super) struct MetadataPredicate {
     needs_all: bool,

@@ -27,7 +27,7 @@ const DEFAULT_RESULTS: u32 = 10;
 struct SearchMemoryArgs {
     /// What to look for, in plain words. Over 400 characters it is shortened.
     query: String,
-    /// Selector memory. Left out, the server's default user, unless only `agent_id` is given.
+    /// Whose memory. Left out, the server's default user, unless only `agent_id` is given.
     user_id: Option<String>,
     /// Alone: the agent's own memory. With a user: only what this agent stored.
     agent_id: Option<String>,

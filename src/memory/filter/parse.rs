@@ -103,7 +103,7 @@ pub(super) struct Parser {
 pub(super) type Parsed<T> = Result<T, InvalidFilter>;
 
 impl Parser {
-    /// An object of conditions, all of which must hold.
+    /// An object of conditions. All must hold.
     fn object(&mut self, raw: &Map<String, Value>, path: &Path<'_>, depth: usize) -> Parsed<Node> {
         let nodes: Parsed<Vec<Node>> = raw
             .iter()
@@ -224,7 +224,7 @@ impl Parser {
         }
     }
 
-    /// Every operator of a field, all of which must hold.
+    /// The operators of a field. All must hold.
     pub(super) fn operations<'v>(
         &mut self,
         value: &'v Value,

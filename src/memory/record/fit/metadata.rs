@@ -70,7 +70,7 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// A record of which only the id is known.
+    /// A record with only its id known.
     pub fn new(record: RecordId) -> Self {
         Self {
             record,
