@@ -1,0 +1,1 @@
+//! Attacks from outside, bounded: what a stranger, a slow client or a crash may cost others.
