@@ -243,6 +243,7 @@ impl MemoryService {
             key,
             known,
             turn: Some(turn.clone()),
+            share: None,
         };
         write.finish_even_if_dropped().await.map(drop)
     }

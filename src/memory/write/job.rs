@@ -14,7 +14,7 @@ use crate::memory::{
     record::draft::{Draft, Stored},
     record::fit::{Carrier, FittedPart, Level},
     service::MemoryService,
-    write::locks::ImportTurn,
+    write::locks::{ImportTurn, Share},
 };
 use crate::zep::{
     self, DataType, Graphs, NewEpisode, NewMessage, Outcome, RecordMark, ThreadId, Threads,
@@ -52,6 +52,8 @@ pub(crate) struct WriteJob {
     /// The importer's turn, held until the write is finished even if its caller is gone.
     #[allow(dead_code, reason = "it is held, not read")]
     pub(crate) turn: Option<ImportTurn>,
+    /// The share of the owner that the call holds already, if it does.
+    pub(crate) share: Option<Share>,
 }
 
 impl WriteJob {
@@ -60,12 +62,8 @@ impl WriteJob {
     pub(crate) async fn finish_even_if_dropped(self) -> Result<Vec<AddedMemory>> {
         let abandoned = CancellationToken::new();
         let abandon_on_drop = abandoned.clone().drop_guard();
-        let writes = self.service.inner.writes.clone();
         let (service, named) = (self.service.clone(), self.named());
-        let outcome = match writes.spawn(self.run(abandoned)).await {
-            Ok(outcome) => outcome,
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        };
+        let outcome = service.complete(self.run(abandoned)).await;
         drop(abandon_on_drop);
         // A continued write may find everything stored already.
         if matches!(outcome, Ok(_) | Err(Error::PartlyStored(_))) {
@@ -90,6 +88,16 @@ impl WriteJob {
     /// Stores the records. Once abandoned, begins no further record.
     async fn run(mut self, abandoned: CancellationToken) -> Result<Vec<AddedMemory>> {
         let known = std::mem::replace(&mut self.known, Known::LookFirst);
+        let _share = match self.share.take() {
+            Some(share) => share,
+            None => {
+                let owner = self.place.owner();
+                let share = self.service.inner.share_of(&owner);
+                let share = only_while_awaited(share, &abandoned).await;
+                let unknown = matches!(known, Known::LookFirst);
+                share.map_err(|error| self.before_a_look(unknown, error.into()))?
+            }
+        };
         match self.place.clone() {
             Place::Session(user, session) => {
                 self.to_session(&user, &session, known, &abandoned).await
@@ -188,19 +196,8 @@ impl WriteJob {
         abandoned: &CancellationToken,
     ) -> zep::Result<OwnedMutexGuard<()>> {
         let inner = &self.service.inner;
-        let turn = inner.sessions.writer(thread).lock_owned();
-        let turn = async {
-            match inner.zep.call_limit() {
-                Some(limit) => tokio::time::timeout(limit, turn)
-                    .await
-                    .map_err(|_| zep::Error::Busy),
-                None => Ok(turn.await),
-            }
-        };
-        tokio::select! {
-            turn = turn => turn,
-            () = abandoned.cancelled() => Err(zep::Error::Cancelled),
-        }
+        let turn = inner.in_time(inner.sessions.writer(thread).lock_owned());
+        only_while_awaited(turn, abandoned).await
     }
 
     /// The messages of the next records: as many whole records as fit one request, or a single one
@@ -431,6 +428,17 @@ impl WriteJob {
             in_doubt,
             cause,
         }))
+    }
+}
+
+/// Waits for a turn while the caller waits.
+async fn only_while_awaited<T>(
+    turn: impl Future<Output = zep::Result<T>>,
+    abandoned: &CancellationToken,
+) -> zep::Result<T> {
+    tokio::select! {
+        turn = turn => turn,
+        () = abandoned.cancelled() => Err(zep::Error::Cancelled),
     }
 }
 
