@@ -3,6 +3,7 @@
 mod batches;
 mod file;
 mod graph;
+mod long;
 mod once;
 mod people;
 mod recall;

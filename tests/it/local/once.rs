@@ -102,7 +102,7 @@ async fn what_arrives_without_a_mark_may_be_stored_twice_as_in_zep() {
 }
 
 /// The file as a release with layout 1 left it.
-fn as_layout_1(home: &Home) {
+pub(super) fn as_layout_1(home: &Home) {
     let file = rusqlite::Connection::open(home.path()).unwrap();
     file.execute_batch(
         "DROP INDEX episode_once; ALTER TABLE episode DROP COLUMN once; PRAGMA user_version = 1",

@@ -209,7 +209,7 @@ fn byte_of_char(text: &str, index: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::gap::restore;
+    use crate::zep::gap::restore;
     use super::*;
 
     fn texts(text: &str, max_chars: usize) -> Vec<String> {
