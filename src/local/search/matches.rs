@@ -62,12 +62,7 @@ pub(super) fn best(
 }
 
 /// The fact of a row that matched; `None` if it has none, or if its words are no longer the fact's.
-fn as_fact(
-    w: &Work<'_>,
-    indexed: i64,
-    row: EpisodeRow,
-    similarity: f64,
-) -> Step<Option<Match>> {
+fn as_fact(w: &Work<'_>, indexed: i64, row: EpisodeRow, similarity: f64) -> Step<Option<Match>> {
     let by_its_episode = row.id == indexed;
     let matched = row.id;
     let text = row.split().map(|_| row.text());

@@ -63,20 +63,12 @@ pub(crate) fn whole(w: &Work<'_>, row: EpisodeRow, score: Option<f64>) -> Step<F
     if !was_changed {
         fact.fact = parts.iter().map(EpisodeRow::text).collect();
     }
-    fact.episodes = parts
-        .iter()
-        .map(|part| uuids::to_zep(part.uuid))
-        .collect();
+    fact.episodes = parts.iter().map(|part| uuids::to_zep(part.uuid)).collect();
     Ok(fact)
 }
 
 /// The stored parts of this row's record up to this number, in order.
-fn parts(
-    w: &Work<'_>,
-    row: &EpisodeRow,
-    mark: &RecordMark,
-    up_to: u32,
-) -> Step<Vec<EpisodeRow>> {
+fn parts(w: &Work<'_>, row: &EpisodeRow, mark: &RecordMark, up_to: u32) -> Step<Vec<EpisodeRow>> {
     // As the index `episode_once` has them.
     const NUMBER: &str = "CAST(coalesce(e.metadata ->> '$.zm_part', '1') AS INTEGER)";
     let mut parts: Vec<EpisodeRow> =

@@ -235,7 +235,12 @@ impl WriteJob {
     fn known_now(&self, known: Known) -> Known {
         let keyed = &self.service.inner.keyed;
         match known {
-            Known::Stored(_) if self.records.iter().any(|one| keyed.contains(&self.keyed(one))) => {
+            Known::Stored(_)
+                if self
+                    .records
+                    .iter()
+                    .any(|one| keyed.contains(&self.keyed(one))) =>
+            {
                 Known::LookFirst
             }
             known => known,

@@ -37,10 +37,7 @@ fn furnish(client: &mut Client) {
                 json!({"text": format!("Marker text {n}"), "user_id": user}),
             );
         }
-        add(
-            client,
-            json!({"text": LONG.repeat(2_000), "user_id": user}),
-        );
+        add(client, json!({"text": LONG.repeat(2_000), "user_id": user}));
     }
     add(
         client,

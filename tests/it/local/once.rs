@@ -36,7 +36,10 @@ async fn a_second_record_of_one_id_is_refused_and_nothing_of_its_call_is_stored(
         .unwrap();
     let both = [marked("s", "two"), marked("r", "one")];
     let refused = home.again().add_messages(&thread, &both).await;
-    assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::Conflict { .. })),
+        "{refused:?}"
+    );
     assert_eq!(home.contents(&thread).await, ["one"]);
     // The same id at another place, or of another owner, is another record.
     let other = home.thread("other", &person).await;
@@ -53,7 +56,10 @@ async fn a_second_record_of_one_id_is_refused_and_nothing_of_its_call_is_stored(
         // A part of another split of it, too.
         for again in [part("r", 1, 1, "text"), part("r", 1, 2, "te")] {
             let refused = home.again().add_episode(owner, &again).await;
-            assert!(matches!(refused, Err(Error::Conflict { .. })), "{refused:?}");
+            assert!(
+                matches!(refused, Err(Error::Conflict { .. })),
+                "{refused:?}"
+            );
         }
         home.zep
             .add_episode(owner, &part("p", 1, 2, "a"))
@@ -172,7 +178,10 @@ async fn doubles_of_an_older_file_are_removed_where_nothing_but_their_time_tells
         let again = home.zep.add_episode(&owner, &part(record, 1, 1, "x")).await;
         assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");
     }
-    let again = home.zep.add_messages(&thread, &[marked("a", "first")]).await;
+    let again = home
+        .zep
+        .add_messages(&thread, &[marked("a", "first")])
+        .await;
     assert!(matches!(again, Err(Error::Conflict { .. })), "{again:?}");
     // Its speakers are still counted right: the last message of each takes their entity along.
     home.zep.delete_thread(&thread).await.unwrap();
