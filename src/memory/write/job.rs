@@ -16,7 +16,7 @@ use crate::memory::{
     record::fit::{Carrier, FittedPart, Level},
     service::MemoryService,
     sessions::NoThread,
-    write::locks::ImportTurn,
+    write::locks::{ImportTurn, Share},
 };
 use crate::zep::{
     self, DataType, Graphs, NewEpisode, NewMessage, Outcome, RecordMark, ThreadId, Threads,
@@ -54,6 +54,8 @@ pub(crate) struct WriteJob {
     /// The importer's turn, held until the write is finished even if its caller is gone.
     #[allow(dead_code, reason = "it is held, not read")]
     pub(crate) turn: Option<ImportTurn>,
+    /// The share of the owner that the call holds already, if it does.
+    pub(crate) share: Option<Share>,
 }
 
 impl WriteJob {
@@ -62,12 +64,8 @@ impl WriteJob {
     pub(crate) async fn finish_even_if_dropped(self) -> Result<Vec<AddedMemory>> {
         let abandoned = CancellationToken::new();
         let abandon_on_drop = abandoned.clone().drop_guard();
-        let writes = self.service.inner.writes.clone();
         let (service, named) = (self.service.clone(), self.named());
-        let outcome = match writes.spawn(self.run(abandoned)).await {
-            Ok(outcome) => outcome,
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        };
+        let outcome = service.complete(self.run(abandoned)).await;
         drop(abandon_on_drop);
         // A continued write may find everything stored already.
         if matches!(outcome, Ok(_) | Err(Error::PartlyStored(_))) {
@@ -92,6 +90,16 @@ impl WriteJob {
     /// Stores the records. Once abandoned, begins no further record.
     async fn run(mut self, abandoned: CancellationToken) -> Result<Vec<AddedMemory>> {
         let known = std::mem::replace(&mut self.known, Known::LookFirst);
+        let _share = match self.share.take() {
+            Some(share) => share,
+            None => {
+                let owner = self.place.owner();
+                let share = self.service.inner.share_of(&owner);
+                let share = only_while_awaited(share, &abandoned).await;
+                let unknown = matches!(known, Known::LookFirst);
+                share.map_err(|error| self.before_a_look(unknown, error.into()))?
+            }
+        };
         if matches!(known, Known::LookFirst) {
             for record in &self.records {
                 self.service.inner.keyed.insert(self.keyed(record), ());
@@ -203,25 +211,14 @@ impl WriteJob {
         locks: Vec<Arc<tokio::sync::Mutex<()>>>,
         abandoned: &CancellationToken,
     ) -> zep::Result<Vec<OwnedMutexGuard<()>>> {
-        let turns = async {
+        let turns = self.service.inner.in_time(async {
             let mut turns = Vec::with_capacity(locks.len());
             for lock in locks {
                 turns.push(lock.lock_owned().await);
             }
             turns
-        };
-        let turns = async {
-            match self.service.inner.zep.call_limit() {
-                Some(limit) => tokio::time::timeout(limit, turns)
-                    .await
-                    .map_err(|_| zep::Error::Busy),
-                None => Ok(turns.await),
-            }
-        };
-        tokio::select! {
-            turns = turns => turns,
-            () = abandoned.cancelled() => Err(zep::Error::Cancelled),
-        }
+        });
+        only_while_awaited(turns, abandoned).await
     }
 
     /// The locks of these records in the owner's graph: two calls with one record id would each find
@@ -503,6 +500,17 @@ impl WriteJob {
             in_doubt,
             cause,
         }))
+    }
+}
+
+/// Waits for a turn while the caller waits.
+async fn only_while_awaited<T>(
+    turn: impl Future<Output = zep::Result<T>>,
+    abandoned: &CancellationToken,
+) -> zep::Result<T> {
+    tokio::select! {
+        turn = turn => turn,
+        () = abandoned.cancelled() => Err(zep::Error::Cancelled),
     }
 }
 
