@@ -53,7 +53,7 @@ pub async fn client(server: &Server, token: &str) -> Mcp {
 /// How much of the bounds is taken, as the operator sees it.
 pub async fn levels(server: &Server) -> Value {
     let asked = http()
-        .get(format!("{}/health", server.url))
+        .get(format!("{}/health?shares", server.url))
         .bearer_auth(OTHER)
         .send();
     let answer = timeout(PATIENCE, asked).await.expect("health").unwrap();
