@@ -3,5 +3,6 @@
 mod attack;
 
 mod http_lines;
+mod once;
 mod shares;
 mod unread;
