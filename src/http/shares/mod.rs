@@ -337,7 +337,7 @@ mod tests {
         let anns = take(&ann);
         let bens = take(&ben);
         assert_eq!((anns.len(), bens.len()), (5, 5));
-        assert_eq!(take(&cid).len(), 5, "an equal part: of two, who had calls");
+        assert_eq!(take(&cid).len(), 3, "an equal part of three");
         drop((anns, bens));
         assert_eq!(lock(&shares.taken).calls, 0);
         shares.sweep();
