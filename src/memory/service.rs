@@ -19,6 +19,10 @@ use crate::zep::{self, ThreadId, Zep};
 /// How many memory ids are remembered with their owner: some 200 bytes each.
 const KEPT_OWNERS: u64 = 10_000;
 
+/// How many records with a key of their caller are remembered: some 200 bytes each. A migration looks
+/// for them again before it writes them.
+const KEPT_KEYS: u64 = 10_000;
+
 /// How long a replaced episode is remembered while it is being deleted. Ours: longer than a search
 /// that found it may take.
 const REPLACED_FOR: Duration = Duration::from_secs(60);
@@ -49,6 +53,10 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     /// One importer at a time per owner.
     pub(crate) imports: Locks<Owner>,
+    /// One write at a time per record in an owner's graph; in sessions the thread's lock does it.
+    pub(crate) records: Locks<(Owner, String)>,
+    /// Records that calls of this process wrote under a key of their caller.
+    pub(crate) keyed: Cache<(Owner, String), ()>,
     /// One change or deletion at a time per memory, by the id of its first part.
     pub(crate) changes: Locks<Uuid>,
     /// What keeps deletions of several memories and writes apart.
@@ -75,6 +83,8 @@ impl MemoryService {
                 zep,
                 sessions: Sessions::new(),
                 imports: Locks::default(),
+                records: Locks::default(),
+                keyed: Cache::new(KEPT_KEYS),
                 changes: Locks::default(),
                 owners: OwnerLocks::default(),
                 shown: Cache::new(KEPT_OWNERS),
