@@ -7,14 +7,22 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     handler::server::tool::ToolCallContext,
     model::{
-        CallToolRequestParams, CallToolResponse, Implementation, ServerCapabilities, ServerConfig,
+        CallToolRequestParams, CallToolResponse, ErrorCode, Implementation, ServerCapabilities,
+        ServerConfig,
     },
     prompt_handler,
     service::RequestContext,
     tool_handler,
 };
 
-use super::{confirm::Answers, error::ToolError, prompts, server::MemoryServer, tools};
+use super::{
+    confirm::Answers,
+    error::ToolError,
+    prompts,
+    server::MemoryServer,
+    tools,
+    turn::{CallTurn, TooBusy},
+};
 use crate::config::{Tool, Tools};
 use crate::memory::MemoryService;
 
@@ -92,6 +100,12 @@ impl MemoryServer {
     }
 }
 
+/// The answer to a call that was not started, with JSON-RPC's code of errors that a server defines.
+fn busy(error: TooBusy) -> ErrorData {
+    let data = serde_json::json!({"error": "too_many_unread_answers"});
+    ErrorData::new(ErrorCode(-32000), error.to_string(), Some(data))
+}
+
 #[tool_handler(router = self.tools)]
 #[prompt_handler(router = self.prompts)]
 impl ServerHandler for MemoryServer {
@@ -126,9 +140,20 @@ impl ServerHandler for MemoryServer {
             .unwrap_or("unknown");
         let begun = Instant::now();
         let cancelled = context.ct.clone();
-        let call = self
-            .tools
-            .call(ToolCallContext::new(&server, request, context));
+        let turn = context
+            .extensions
+            .get::<http::request::Parts>()
+            .and_then(|parts| parts.extensions.get::<CallTurn>())
+            .cloned();
+        let call = async {
+            let _turn = match turn {
+                Some(turn) => Some(turn.0.turn().await.map_err(busy)?),
+                None => None,
+            };
+            self.tools
+                .call(ToolCallContext::new(&server, request, context))
+                .await
+        };
         let outcome = tokio::select! {
             outcome = AssertUnwindSafe(call).catch_unwind() => outcome,
             () = cancelled.cancelled() => {

@@ -11,7 +11,9 @@ mod prompts;
 mod server;
 mod stdio;
 mod tools;
+mod turn;
 
 pub(crate) use handshake::{InitializeFirst, answered};
 pub use server::MemoryServer;
 pub use stdio::serve_stdio;
+pub(crate) use turn::{CallTurn, TooBusy, Turn, Turns};
