@@ -45,6 +45,7 @@ pub(super) struct UserArg {
     /// as they are.
     role: Option<String>,
     /// What they prefer, any JSON; kept in the user's metadata.
+    #[schemars(with = "Option<Map<String, Value>>")]
     preferences: Option<Value>,
     /// Further fields of theirs.
     metadata: Option<Map<String, Value>>,
@@ -134,6 +135,7 @@ impl MemoryServer {
     /// A migrator on behalf of this caller.
     pub(super) fn migrator(&self) -> Migrator {
         Migrator::with_roles(self.memories().clone(), self.caller(), Default::default())
+            .noting_runs_in(self.data_dir())
     }
 }
 
