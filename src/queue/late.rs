@@ -84,11 +84,19 @@ impl LateWrites {
         F: Future<Output = bool>,
     {
         loop {
+            // In the ordinary case there is no file, and a look for it is all that this costs.
+            let exists = self.path.exists();
             let list = self.clone();
-            let due = blocking(move || list.claim()).await.flatten();
+            let due = match exists {
+                true => blocking(move || list.claim()).await.flatten(),
+                false => None,
+            };
             let Some(due) = due else {
                 let list = self.clone();
-                let wait = blocking(move || list.until_next()).await.flatten();
+                let wait = match exists {
+                    true => blocking(move || list.until_next()).await.flatten(),
+                    false => None,
+                };
                 tokio::select! {
                     () = self.noted.notified() => {}
                     () = tokio::time::sleep(wait.unwrap_or(LOOK_AROUND).min(LOOK_AROUND)) => {}
