@@ -3,7 +3,7 @@
 mod authentication;
 mod filters;
 mod library;
-mod signed;
+pub mod signed;
 mod table;
 mod token_new;
 mod tokens_file;
