@@ -99,6 +99,13 @@ impl Threads for LocalZep {
             .await
     }
 
+    async fn is_thread_of(&self, thread: &ThreadId, user: &UserId) -> Result<bool> {
+        let (thread, user) = (thread.clone(), user.clone());
+        self.store
+            .read(move |w| threads::is_of(w, &thread, &user))
+            .await
+    }
+
     async fn add_messages(
         &self,
         thread: &ThreadId,
@@ -180,7 +187,7 @@ impl Graphs for LocalZep {
     }
 
     async fn add_episode(&self, owner: &Owner, episode: &NewEpisode) -> Result<Episode> {
-        let (owner, episode) = (owner.clone(), episode.with_mark_in_metadata());
+        let (owner, episode) = (owner.clone(), episode.clone());
         self.store
             .write(move |w| episodes::add(w, &owner, &episode))
             .await

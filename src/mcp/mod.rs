@@ -8,10 +8,13 @@ mod handshake;
 mod migration;
 mod progress;
 mod prompts;
+mod schema;
 mod server;
 mod stdio;
 mod tools;
+mod turn;
 
 pub(crate) use handshake::{InitializeFirst, answered};
 pub use server::MemoryServer;
 pub use stdio::serve_stdio;
+pub(crate) use turn::{CallTurn, TooBusy, Turn, Turns};

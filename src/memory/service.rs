@@ -10,17 +10,27 @@ use crate::memory::{
     access::{Caller, Right},
     model::{GraphId, Owner, Scope, UserId, Uuid},
     read::list_cache::{ListKey, Listed},
+    record::doubles::Repeats,
     sessions::Sessions,
     write::locks::{Alone, Locks, OwnerLocks, Share},
 };
-use crate::zep::{self, Zep};
+use crate::zep::{self, ThreadId, Zep};
 
 /// How many memory ids are remembered with their owner: some 200 bytes each.
 const KEPT_OWNERS: u64 = 10_000;
 
+/// How many records with a key of their caller are remembered: some 200 bytes each. A migration looks
+/// for them again before it writes them.
+const KEPT_KEYS: u64 = 10_000;
+
 /// How long a replaced episode is remembered while it is being deleted. Ours: longer than a search
 /// that found it may take.
 const REPLACED_FOR: Duration = Duration::from_secs(60);
+
+/// How many messages are kept that may repeat earlier ones: some 100 bytes each.
+const KEPT_REPEATS: u64 = 10_000;
+/// How long it is kept which messages repeat earlier ones. Ours: for the pages of one reader.
+const REPEATS_KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// How many lists are kept for their next pages: 2 MB each at most.
 const KEPT_LISTS: u64 = 8;
@@ -43,6 +53,10 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     /// One importer at a time per owner.
     pub(crate) imports: Locks<Owner>,
+    /// One write at a time per record in an owner's graph; in sessions the thread's lock does it.
+    pub(crate) records: Locks<(Owner, String)>,
+    /// Records that calls of this process wrote under a key of their caller.
+    pub(crate) keyed: Cache<(Owner, String), ()>,
     /// One change or deletion at a time per memory, by the id of its first part.
     pub(crate) changes: Locks<Uuid>,
     /// What keeps deletions of several memories and writes apart.
@@ -51,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) shown: Cache<Uuid, Owner>,
     /// Replaced episodes that are being deleted, with what replaced them.
     pub(crate) replaced: Cache<Uuid, Uuid>,
+    /// What is known of doubles in threads that had to be read whole.
+    pub(crate) repeats: Cache<ThreadId, Arc<Repeats>>,
     /// Lists kept for their next pages.
     pub(crate) lists: Cache<ListKey, Arc<Listed>>,
     /// Agents and apps whose marker graph exists.
@@ -67,10 +83,14 @@ impl MemoryService {
                 zep,
                 sessions: Sessions::new(),
                 imports: Locks::default(),
+                records: Locks::default(),
+                keyed: Cache::new(KEPT_KEYS),
                 changes: Locks::default(),
                 owners: OwnerLocks::default(),
                 shown: Cache::new(KEPT_OWNERS),
                 replaced: Cache::new(KEPT_OWNERS).expiring(REPLACED_FOR),
+                repeats: Cache::weighing(KEPT_REPEATS, |repeats: &Arc<Repeats>| repeats.weight())
+                    .expiring(REPEATS_KEPT_FOR),
                 lists: Cache::new(KEPT_LISTS).expiring(LIST_KEPT_FOR),
                 told: Cache::new(KEPT_OWNERS),
                 writes: TaskTracker::new(),

@@ -56,6 +56,23 @@ impl Threads {
     }
 }
 
+/// Why a session has no thread to write to.
+#[derive(Debug)]
+pub(crate) enum NoThread {
+    /// It is not known whether there is one.
+    Unknown(Error),
+    /// There was none, and it could not be created.
+    Absent(Error),
+}
+
+impl From<NoThread> for Error {
+    fn from(why: NoThread) -> Self {
+        match why {
+            NoThread::Unknown(error) | NoThread::Absent(error) => error,
+        }
+    }
+}
+
 /// The state of a thread id, as one user sees it.
 enum Thread {
     Theirs,
@@ -83,14 +100,16 @@ impl Sessions {
         if let Some(thread) = self.known(&key) {
             return Ok(Some(thread));
         }
-        let found = match self.look_up(threads, user, session).await {
-            Ok(Resolution::Exists(thread)) => thread,
-            // Neither the owner nor the existence of other users' threads is revealed.
-            Ok(Resolution::ToMake(_)) | Err(Error::NotYours { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        self.remember(key, &found);
-        Ok(Some(found))
+        // Neither the owner nor the existence of other users' threads is revealed, not even by the
+        // time that it takes: both are looked for whatever the first one is.
+        let plain = (!session.is_default()).then(|| session.plain_thread());
+        for thread in plain.into_iter().chain([session.qualified_thread(user)]) {
+            if threads.is_thread_of(&thread, user).await? {
+                self.remember(key, &thread);
+                return Ok(Some(thread));
+            }
+        }
+        Ok(None)
     }
 
     /// The user's thread of this session; created, with the user, if it does not exist.
@@ -99,7 +118,7 @@ impl Sessions {
         zep: &dyn Zep,
         user: &UserId,
         session: &SessionId,
-    ) -> Result<ThreadId> {
+    ) -> std::result::Result<ThreadId, NoThread> {
         let key = (user.clone(), session.clone());
         if let Some(thread) = self.known(&key) {
             return Ok(thread);
@@ -107,7 +126,8 @@ impl Sessions {
         // Another call or server may create a thread of this session first, for this user or
         // another: first the plain one, then the qualified one.
         for _ in 0..RACES {
-            let thread = match self.look_up(zep, user, session).await? {
+            let found = self.look_up(zep, user, session).await;
+            let thread = match found.map_err(NoThread::Unknown)? {
                 Resolution::Exists(thread) => thread,
                 Resolution::ToMake(thread) => match create_thread(zep, &thread, user).await {
                     Ok(made) if made.user_id.as_deref() == Some(user.as_str()) => thread,
@@ -115,16 +135,16 @@ impl Sessions {
                     // is not ours.
                     Ok(_) => continue,
                     Err(error) if error.is_conflict() => continue,
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(NoThread::Absent(error.into())),
                 },
             };
             self.remember(key, &thread);
             return Ok(thread);
         }
-        Err(zep::Error::BadAnswer {
+        let error = zep::Error::BadAnswer {
             message: format!("the thread of session `{session}` exists and cannot be read"),
-        }
-        .into())
+        };
+        Err(NoThread::Unknown(error.into()))
     }
 
     /// Creates the thread of a session that the user is known not to have: one request if the id is

@@ -4,9 +4,12 @@
 //! of row ids, also in the index of words; `n` is never reused. A fact has no row: it is its
 //! episode, with its own text only after a change.
 
+use std::path::Path;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::{Fault, Step};
+use super::file::{EMPTIED, was_made};
 use super::transaction::Clock;
 use crate::local::uuids;
 use crate::zep::Error;
@@ -14,7 +17,7 @@ use crate::zep::Error;
 /// SQLite's application id of our files: `ZmcM`.
 const APPLICATION_ID: i32 = 0x5A6D_634D;
 /// The version of the layout that this program writes.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// Words are indexed without positions and without a copy of the text (`detail=none`,
 /// `content=''`): the ranking only needs the rows in which a word occurs. `M*` keeps a letter and
@@ -128,6 +131,58 @@ CREATE TABLE batch_item (
 CREATE INDEX batch_item_open ON batch_item (owner) WHERE payload IS NOT NULL;
 ";
 
+/// A record is stored once: the parts of what this program writes (`once`) are unique within their
+/// owner and place, a thread or (0) the graph itself. A place of its own is another memory, as for all
+/// who read records. What arrives through Zep's HTTP API, which keeps doubles, is not `once`.
+///
+/// The threads of an owner are found by name, without a look at other owners' threads.
+///
+/// Files of layout 1 may hold doubles, left by processes that wrote the same record at the same time.
+/// The earliest of each part counts. A later one is removed if nothing but its id and its time tells
+/// them apart; one that differs, or that was changed since, stays beside it as it is.
+const V2: &str = "
+ALTER TABLE episode ADD COLUMN once INTEGER NOT NULL DEFAULT 0;
+CREATE TEMP TABLE part AS
+  SELECT id, owner, coalesce(thread, 0) AS place, metadata ->> '$.zm_id' AS record,
+    CAST(coalesce(metadata ->> '$.zm_part', '1') AS INTEGER) AS number
+  FROM episode
+  WHERE typeof(metadata ->> '$.zm_id') = 'text' AND in_graph AND ingested_at IS NOT NULL;
+CREATE TEMP TABLE first AS
+  SELECT owner, place, record, number, min(id) AS id, count(*) AS rows FROM part
+  GROUP BY owner, place, record, number;
+UPDATE episode SET once = 1 WHERE id IN (SELECT id FROM temp.first);
+CREATE TEMP TABLE double AS
+  SELECT later.id, later.speaker FROM temp.first AS f
+  JOIN temp.part AS p USING (owner, place, record, number)
+  JOIN episode AS kept ON kept.id = f.id
+  JOIN episode AS later ON later.id = p.id
+  WHERE f.rows > 1 AND later.id > kept.id
+    AND (later.content, later.metadata, later.source, later.has_fact)
+      = (kept.content, kept.metadata, kept.source, kept.has_fact)
+    AND later.role IS kept.role AND later.speaker IS kept.speaker
+    AND later.source_description IS kept.source_description
+    AND later.fact IS kept.fact AND later.fact_attributes IS kept.fact_attributes
+    AND later.fact_invalid_at IS kept.fact_invalid_at
+    AND later.fact_expired_at IS kept.fact_expired_at;
+UPDATE entity SET mentions = mentions
+  - (SELECT count(*) FROM temp.double WHERE double.speaker = entity.id)
+  WHERE id IN (SELECT speaker FROM temp.double);
+DELETE FROM words WHERE rowid IN (
+  SELECT id FROM temp.double
+  UNION ALL
+  SELECT fact_doc FROM episode
+  WHERE id IN (SELECT id FROM temp.double) AND fact_doc IS NOT NULL);
+DELETE FROM episode WHERE id IN (SELECT id FROM temp.double);
+DROP TABLE temp.double;
+DROP TABLE temp.first;
+DROP TABLE temp.part;
+CREATE UNIQUE INDEX episode_once ON episode (
+  owner, coalesce(thread, 0), metadata ->> '$.zm_id',
+  CAST(coalesce(metadata ->> '$.zm_part', '1') AS INTEGER)) WHERE once = 1;
+DROP INDEX thread_owner;
+CREATE INDEX thread_owner ON thread (owner, name);
+";
+
 pub(super) const NOT_OURS: &str = "it is not a memory file of this program, and was left as it is; \
     set ZEP_MCP_DATA_DIR to another directory, or move the file away";
 
@@ -145,8 +200,29 @@ pub(super) fn check_marks(application_id: i32, version: i32) -> Result<(), Strin
     Ok(())
 }
 
+/// Refuses a file that this program cannot read as it is.
+pub(super) fn check_readable(connection: &Connection) -> Step<()> {
+    let (application_id, version) = marks(connection)?;
+    check_marks(application_id, version)
+        .and_then(|()| match version {
+            VERSION => Ok(()),
+            older => Err(format!(
+                "it has an older layout ({older}) and cannot be written; make it writable once, so \
+                 that it gets the present one ({VERSION})"
+            )),
+        })
+        .map_err(refused)
+}
+
+fn refused(message: String) -> Fault {
+    Fault::Refused(Error::Storage {
+        path: String::new(),
+        message,
+    })
+}
+
 /// Creates the tables in an empty file, migrates older layouts, and refuses every other file.
-pub(super) fn prepare(connection: &mut Connection, clock: Clock) -> Step<()> {
+pub(super) fn prepare(connection: &mut Connection, path: &Path, clock: Clock) -> Step<()> {
     if marks(connection)? != (APPLICATION_ID, VERSION) {
         // The lock keeps processes that start together from creating the tables twice. The file is
         // complete, application id included, before it is switched to a write-ahead log.
@@ -154,20 +230,18 @@ pub(super) fn prepare(connection: &mut Connection, clock: Clock) -> Step<()> {
         let (application_id, version) = marks(&tx)?;
         let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
         if tables == 0 && application_id == 0 {
+            if was_made(path) {
+                return Err(refused(EMPTIED.into()));
+            }
             tx.execute_batch(V1)?;
             tx.execute(
                 "INSERT INTO store (id, uuid, created_at) VALUES (1, ?1, ?2)",
                 (uuids::fresh().as_bytes(), clock.now),
             )?;
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-            tx.pragma_update(None, "user_version", VERSION)?;
+            migrate(&tx, 1)?;
         } else {
-            check_marks(application_id, version).map_err(|message| {
-                Fault::Refused(Error::Storage {
-                    path: String::new(),
-                    message,
-                })
-            })?;
+            check_marks(application_id, version).map_err(refused)?;
             migrate(&tx, version)?;
         }
         tx.commit()?;
@@ -181,15 +255,19 @@ pub(super) fn prepare(connection: &mut Connection, clock: Clock) -> Step<()> {
 }
 
 /// Migrates an older layout step by step, within the caller's transaction.
-fn migrate(_tx: &Connection, version: i32) -> Step<()> {
+fn migrate(tx: &Connection, version: i32) -> Step<()> {
     match version {
+        // Another process was faster.
+        VERSION => {}
         // Each layout that a release has written gets its step here.
-        VERSION => Ok(()),
-        _ => Err(Fault::Refused(Error::Storage {
-            path: String::new(),
-            message: format!("no release has written its layout {version}"),
-        })),
+        1 => tx.execute_batch(V2)?,
+        _ => {
+            let message = format!("no release has written its layout {version}");
+            return Err(refused(message));
+        }
     }
+    tx.pragma_update(None, "user_version", VERSION)?;
+    Ok(())
 }
 
 fn marks(connection: &Connection) -> rusqlite::Result<(i32, i32)> {

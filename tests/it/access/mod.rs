@@ -2,6 +2,7 @@
 
 mod authentication;
 mod filters;
+mod guessing;
 mod library;
 pub mod signed;
 mod table;
