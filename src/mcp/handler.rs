@@ -16,6 +16,7 @@ use rmcp::{
 };
 
 use super::{
+    arguments,
     confirm::Answers,
     error::ToolError,
     prompts,
@@ -68,6 +69,38 @@ impl MemoryServer {
     pub fn offering(mut self, tools: &Tools) -> Self {
         tools::keep(Arc::make_mut(&mut self.tools), tools);
         self
+    }
+
+    /// The tool of this name, if it is offered.
+    fn tool(&self, name: &str) -> Option<Tool> {
+        let known = Tools::known().iter().copied();
+        known
+            .filter(|tool| self.tools.has_route(tool.as_str()))
+            .find(|tool| tool.as_str() == name)
+    }
+
+    /// Reads the arguments of a call, and makes it. What was made of them is said in `notes`.
+    async fn read_and_call(
+        &self,
+        tool: Option<Tool>,
+        mut request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let listed = tool.and_then(|tool| Some((tool, self.tools.get(tool.as_str())?)));
+        let mut notes = Vec::new();
+        if let Some((tool, listed)) = listed {
+            let given = request.arguments.take().unwrap_or_default();
+            match arguments::read(tool, &listed.input_schema, given) {
+                Ok(read) => (request.arguments, notes) = (Some(read.arguments), read.notes),
+                Err(error) => return Ok(error.into_result().into()),
+            }
+        }
+        let context = ToolCallContext::new(self, request, context);
+        let mut answer = self.tools.call(context).await?;
+        if !notes.is_empty() {
+            arguments::add_notes(&mut answer, notes);
+        }
+        Ok(answer)
     }
 
     fn instructions(&self) -> String {
@@ -133,11 +166,9 @@ impl ServerHandler for MemoryServer {
             context.extensions.insert(Answers { responses, state });
         }
         let server = self.for_request(&context)?;
+        let tool = self.tool(&request.name);
         // An unknown name may hold anything, and is not logged.
-        let mut known = Tools::known().iter().map(|tool| tool.as_str());
-        let name = known
-            .find(|name| *name == request.name)
-            .unwrap_or("unknown");
+        let name = tool.map_or("unknown", Tool::as_str);
         let begun = Instant::now();
         let cancelled = context.ct.clone();
         let turn = context
@@ -150,9 +181,7 @@ impl ServerHandler for MemoryServer {
                 Some(turn) => Some(turn.0.turn().await.map_err(busy)?),
                 None => None,
             };
-            self.tools
-                .call(ToolCallContext::new(&server, request, context))
-                .await
+            server.read_and_call(tool, request, context).await
         };
         let outcome = tokio::select! {
             outcome = AssertUnwindSafe(call).catch_unwind() => outcome,

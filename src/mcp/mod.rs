@@ -8,6 +8,7 @@ mod handshake;
 mod migration;
 mod progress;
 mod prompts;
+mod schema;
 mod server;
 mod stdio;
 mod tools;

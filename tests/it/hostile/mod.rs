@@ -1,8 +1,8 @@
 //! Attacks from outside, bounded: what a stranger, a slow client or a crash may cost others.
 
 mod attack;
-
 mod http_lines;
+mod late;
 mod once;
 mod shares;
 mod store;
