@@ -30,7 +30,7 @@ use super::body::GuardedBody;
 use super::calls::CountedTransport;
 use super::limits::KEEP_ALIVE;
 use super::mcp_sessions::{McpSessions, no_session};
-use crate::mcp::{InitializeFirst, MemoryServer};
+use crate::mcp::{InitializeFirst, MemoryServer, Refused};
 
 /// The route of the stream.
 pub(super) const SSE: &str = "/sse";
@@ -45,13 +45,16 @@ const MAX_UNREAD: usize = 4;
 /// How long a posted message waits for room in the queue.
 const QUEUED_WITHIN: Duration = Duration::from_secs(30);
 
+/// A message that was posted, or one that was refused and is answered on the stream.
+type Posted = Result<ClientJsonRpcMessage, Refused>;
+
 /// The state of both routes.
 #[derive(Debug)]
 pub(super) struct SseTransport {
     server: MemoryServer,
     sessions: Arc<McpSessions>,
     /// The queues of posted messages, by session.
-    inboxes: Mutex<HashMap<Arc<str>, mpsc::Sender<ClientJsonRpcMessage>>>,
+    inboxes: Mutex<HashMap<Arc<str>, mpsc::Sender<Posted>>>,
 }
 
 impl SseTransport {
@@ -63,7 +66,7 @@ impl SseTransport {
         })
     }
 
-    fn inbox(&self, id: &str) -> Option<mpsc::Sender<ClientJsonRpcMessage>> {
+    fn inbox(&self, id: &str) -> Option<mpsc::Sender<Posted>> {
         let inboxes = self.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
         inboxes.get(id).cloned()
     }
@@ -172,7 +175,7 @@ pub(super) async fn post(
     State(transport): State<Arc<SseTransport>>,
     Extension(holder): Extension<Subject>,
     Query(address): Query<Address>,
-    parts: Parts,
+    mut parts: Parts,
     body: Bytes,
 ) -> Response {
     if !is_json(&parts.headers) {
@@ -189,10 +192,17 @@ pub(super) async fn post(
     let Some((_in_use, inbox)) = session else {
         return no_session();
     };
-    let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
-        return (StatusCode::BAD_REQUEST, "this is not a JSON-RPC message\n").into_response();
+    let message = match parts.extensions.remove::<Refused>() {
+        Some(refused) => Err(refused),
+        None => {
+            let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
+                return (StatusCode::BAD_REQUEST, "this is not a JSON-RPC message\n")
+                    .into_response();
+            };
+            message.insert_extension(parts);
+            Ok(message)
+        }
     };
-    message.insert_extension(parts);
     match inbox.send_timeout(message, QUEUED_WITHIN).await {
         Ok(()) => (StatusCode::ACCEPTED, "Accepted").into_response(),
         Err(mpsc::error::SendTimeoutError::Closed(_)) => {
@@ -217,7 +227,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// The messages of a session, in both directions.
 struct Wire {
     outbox: mpsc::Sender<ServerJsonRpcMessage>,
-    calls: mpsc::Receiver<ClientJsonRpcMessage>,
+    calls: mpsc::Receiver<Posted>,
 }
 
 impl Transport<RoleServer> for Wire {
@@ -234,8 +244,14 @@ impl Transport<RoleServer> for Wire {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         // Takes no call while responses are unread, since each call adds one to memory. The channel
         // is fair: responses that wait for room get it first.
-        drop(self.outbox.reserve().await.ok()?);
-        self.calls.recv().await
+        loop {
+            drop(self.outbox.reserve().await.ok()?);
+            match self.calls.recv().await? {
+                Ok(message) => return Some(message),
+                // In a task of its own, since this future may be dropped at any time.
+                Err(refused) => tokio::spawn(self.send(refused.into_answer())),
+            };
+        }
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
@@ -257,7 +273,7 @@ mod tests {
         let mut wire = Wire { outbox, calls };
         let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
         inbox
-            .send(serde_json::from_value(ping).unwrap())
+            .send(Ok(serde_json::from_value(ping).unwrap()))
             .await
             .unwrap();
         let answer = json!({"jsonrpc": "2.0", "id": 0, "result": {}});

@@ -5,6 +5,7 @@ mod confirm;
 mod error;
 mod handler;
 mod handshake;
+mod incoming;
 mod migration;
 mod progress;
 mod prompts;
@@ -13,5 +14,6 @@ mod stdio;
 mod tools;
 
 pub(crate) use handshake::{InitializeFirst, answered};
+pub(crate) use incoming::{Incoming, Refused};
 pub use server::MemoryServer;
 pub use stdio::serve_stdio;

@@ -1,1 +1,5 @@
 //! Attacks from outside, bounded: what a stranger, a slow client or a crash may cost others.
+
+// The memory of a process is read from `/proc`.
+#[cfg(target_os = "linux")]
+mod memory;

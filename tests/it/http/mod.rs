@@ -1,8 +1,8 @@
 //! What agents and operators can rely on when the server serves on a network: the built binary,
 //! spoken to over TCP as any client would.
 
-mod client;
-mod server;
+pub mod client;
+pub mod server;
 
 mod admission;
 mod calls;
