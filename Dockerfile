@@ -1,5 +1,3 @@
-# syntax=docker/dockerfile:1
-
 # One static binary on an image without a shell, libc or package manager: it has only certificates
 # for HTTPS to Zep, /tmp and a user other than root.
 #
@@ -10,7 +8,8 @@
 # MCP_AUTH_TOKEN, MCP_AUTH_TOKENS_FILE or MCP_OAUTH_ISSUER. Without ZEP_API_KEY, memories are kept in
 # /data. For a host that starts the container and uses stdio: `docker run -i --rm … zep-mcp-server serve`.
 
-FROM rust:1-alpine AS build
+# By digest: what is built tomorrow is built from the same base. Dependabot proposes newer ones.
+FROM rust:1-alpine@sha256:a10e64dd139b7387337c7fbe8aca31b959b57b2fd4c8ae20a02cf1d6ea424dce AS build
 # A C compiler for ring and SQLite; everything else is Rust.
 # hadolint ignore=DL3018
 RUN apk add --no-cache build-base
@@ -26,7 +25,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && mkdir /data
 COPY LICENSE /out/usr/share/doc/zep-mcp-server/LICENSE
 
-FROM gcr.io/distroless/static-debian13:nonroot
+FROM gcr.io/distroless/static-debian13:nonroot@sha256:e2e927ec666bae08560abb3c55d0659eceabb657f56b6782ab500a9fc7f555e3
 LABEL org.opencontainers.image.title="zep-mcp-server" \
       org.opencontainers.image.description="MCP memory server on Zep Cloud or one SQLite file, in the place of mem0-mcp-server" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -85,4 +85,5 @@ fn server(config: &Config, memories: MemoryService) -> MemoryServer {
         .offering(&config.tools)
         .confirming(config.confirm)
         .reading_exports_in(config.import_dir.as_deref())
+        .noting_migrations_in(config.data_dir.as_deref())
 }

@@ -77,7 +77,8 @@ impl Key {
     }
 }
 
-pub(super) fn read(reader: &mut Reader) -> Option<Backend> {
+/// The backend, and the data directory, if there is one.
+pub(super) fn read(reader: &mut Reader) -> Option<(Backend, Option<PathBuf>)> {
     let key = key(reader);
     let url = url(reader, key.origin());
     let timeout = reader.value(
@@ -104,17 +105,18 @@ pub(super) fn read(reader: &mut Reader) -> Option<Backend> {
         })
     });
     let directory = data_directory(reader, named);
-    match named? {
+    let backend = match named? {
         BackendName::Zep => {
             let key = required_key(reader, key)?;
             let timeout = Duration::from_secs(timeout?);
             // Each of the three is checked already, so this cannot fail.
-            Connection::new(&url?, key, timeout).ok().map(Backend::Zep)
+            Backend::Zep(Connection::new(&url?, key, timeout).ok()?)
         }
-        BackendName::Local => Some(Backend::Local {
-            path: directory??.join(STORE_FILE),
-        }),
-    }
+        BackendName::Local => Backend::Local {
+            path: directory.as_ref()?.as_ref()?.join(STORE_FILE),
+        },
+    };
+    Some((backend, directory?))
 }
 
 /// Reads the key and shows only whether it is set.
@@ -163,7 +165,7 @@ fn url(reader: &mut Reader, key: Option<Origin>) -> Option<String> {
     reader.value(Setting::ApiUrl, check_url, Clone::clone)
 }
 
-/// The data directory. Only the embedded store needs one, so it is an error only there to have none.
+/// The data directory. Only the embedded store cannot do without, so it is an error only there to have none.
 fn data_directory(reader: &mut Reader, backend: Option<BackendName>) -> Option<Option<PathBuf>> {
     reader.value_or(
         Setting::DataDir,

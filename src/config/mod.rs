@@ -43,6 +43,8 @@ use sources::Sources;
 pub struct Config {
     /// Where memories are kept.
     pub backend: Backend,
+    /// The directory of this program's own files, absolute. It need not exist yet.
+    pub data_dir: Option<PathBuf>,
     /// The user of memories where a call names nobody.
     pub default_user: UserId,
     /// The only directory from which tools read export files, with all symbolic links resolved.
@@ -114,8 +116,10 @@ impl Config {
         };
         let findings = reader.finish()?;
         let complete = || {
+            let (backend, data_dir) = backend?;
             Some(Self {
-                backend: backend?,
+                backend,
+                data_dir,
                 default_user: default_user?,
                 import_dir: import_dir?,
                 tools: tools?,

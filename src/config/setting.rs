@@ -105,7 +105,8 @@ settings! {
         DataDir = "ZEP_MCP_DATA_DIR" {
             flag: Some(("data-dir", "DIRECTORY")),
             dotenv: true,
-            help: "The directory of the local backend's file, `memory.db`",
+            help: "The directory of the local backend's file, `memory.db`, and of notes on \
+                   migrations into Zep that have not ended",
             default: Fallback::Described(
                 "zep-mcp-server in your data directory (Linux: ~/.local/share, macOS: \
                  ~/Library/Application Support, Windows: %LOCALAPPDATA%)"

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::behavior::LengthCounts;
-use crate::zep::{Error, Metadata, NewEpisode, NewMessage, Owner, Search, limits};
+use crate::zep::{Error, Metadata, NewEpisode, NewMessage, Owner, RecordMark, Search, limits};
 
 /// 400 with this message.
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
@@ -69,13 +69,15 @@ pub(crate) fn message(
     if let Some(name) = &message.name {
         at_most(&format!("{field}.name"), name, limits::NAME_CHARS, counts)?;
     }
-    metadata(&format!("{field}.metadata"), &message.metadata)
+    let with_mark = RecordMark::encode(message.mark.as_ref(), &message.metadata);
+    metadata(&format!("{field}.metadata"), &with_mark)
 }
 
 /// Checks an episode.
 pub(crate) fn episode(episode: &NewEpisode, counts: LengthCounts) -> Result<(), Error> {
     text("data", &episode.data, limits::EPISODE_CHARS, counts)?;
-    metadata("metadata", &episode.metadata)
+    let with_mark = RecordMark::encode(episode.mark.as_ref(), &episode.metadata);
+    metadata("metadata", &with_mark)
 }
 
 /// Checks metadata: at most 10 keys, with flat values.

@@ -164,10 +164,7 @@ impl LocalZep {
         ignored: &[Role],
     ) -> Result<AddedMessages> {
         let (thread, ignored) = (thread.clone(), ignored.to_vec());
-        let messages: Vec<NewMessage> = messages
-            .iter()
-            .map(NewMessage::with_mark_in_metadata)
-            .collect();
+        let messages = messages.to_vec();
         self.store
             .write(move |w| messages::add(w, &thread, &messages, &ignored))
             .await

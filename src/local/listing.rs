@@ -11,7 +11,7 @@ use super::row_filter::{RowFilter, ShownAs};
 use super::sqlite::{Step, Work};
 use super::tables::episode_row::{COLUMNS, EpisodeRow, TABLES};
 use super::tables::paging::{Keyset, sql_direction};
-use super::tables::{entities, owners};
+use super::tables::{entities, facts, owners};
 use super::uuids;
 use crate::zep::{Episode, Fact, Owner, Uuid};
 
@@ -42,7 +42,11 @@ pub(super) fn episodes(
         });
     }
     let page = query.page(w, found.id, &Keyset::new(listing)?)?;
-    Ok(map(page, |row| row.into_episode(w.clock, None)))
+    let rows = page.items.into_iter();
+    Ok(CursorPage {
+        items: rows.map(|row| row.into_episode(w.clock, None)).collect(),
+        next_cursor: page.next_cursor,
+    })
 }
 
 pub(super) fn facts(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<CursorPage<Fact>> {
@@ -53,14 +57,16 @@ pub(super) fn facts(w: &Work<'_>, owner: &Owner, listing: &Listing) -> Step<Curs
     };
     let found = owners::find(w, owner)?;
     let page = query.page(w, found.id, &Keyset::new(listing)?)?;
-    Ok(map(page, |row| row.into_fact(None)))
+    Ok(CursorPage {
+        items: whole(w, page.items)?,
+        next_cursor: page.next_cursor,
+    })
 }
 
-fn map<T>(page: CursorPage<EpisodeRow>, show: impl Fn(EpisodeRow) -> T) -> CursorPage<T> {
-    CursorPage {
-        items: page.items.into_iter().map(show).collect(),
-        next_cursor: page.next_cursor,
-    }
+/// The facts of these rows.
+fn whole(w: &Work<'_>, rows: Vec<EpisodeRow>) -> Step<Vec<Fact>> {
+    let rows = rows.into_iter();
+    rows.map(|row| facts::whole(w, row, None)).collect()
 }
 
 /// Those of these episodes that the owner has.
@@ -76,9 +82,8 @@ pub(super) fn episodes_by_id(w: &Work<'_>, owner: &Owner, asked: &[Uuid]) -> Ste
 /// Those of these facts that the owner has.
 pub(super) fn facts_by_id(w: &Work<'_>, owner: &Owner, asked: &[Uuid]) -> Step<Vec<Fact>> {
     let asked = asked.iter().filter_map(uuids::parse);
-    let only = asked.filter_map(uuids::episode_of).collect();
-    let rows = by_id(w, owner, only, ShownAs::Fact)?;
-    Ok(rows.into_iter().map(|row| row.into_fact(None)).collect())
+    let only = facts::heads(w, asked.filter_map(uuids::episode_of).collect())?;
+    whole(w, by_id(w, owner, only, ShownAs::Fact)?)
 }
 
 fn by_id(

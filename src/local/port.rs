@@ -180,7 +180,7 @@ impl Graphs for LocalZep {
     }
 
     async fn add_episode(&self, owner: &Owner, episode: &NewEpisode) -> Result<Episode> {
-        let (owner, episode) = (owner.clone(), episode.with_mark_in_metadata());
+        let (owner, episode) = (owner.clone(), episode.clone());
         self.store
             .write(move |w| episodes::add(w, &owner, &episode))
             .await

@@ -209,6 +209,7 @@ impl MemoryServer {
     /// A migrator on behalf of this caller.
     pub(super) fn migrator(&self) -> Migrator {
         Migrator::with_roles(self.memories().clone(), self.caller(), Default::default())
+            .noting_runs_in(self.data_dir())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::memory::{MemoryService, access::Caller};
 pub struct MemoryServer {
     memories: MemoryService,
     import_dir: Option<Arc<Path>>,
+    data_dir: Option<Arc<Path>>,
     confirm: Confirm,
     /// Over stdio, the operator who started this process. On a network, known of each request only.
     caller: Option<Caller>,
@@ -33,6 +34,7 @@ impl MemoryServer {
         Self {
             memories,
             import_dir: None,
+            data_dir: None,
             confirm: Confirm::Elicit,
             caller: Some(Caller::Operator),
             tools: Arc::new(tools),
@@ -62,6 +64,18 @@ impl MemoryServer {
     /// The directory from which agents may have export files read.
     pub(super) fn import_dir(&self) -> Option<&Path> {
         self.import_dir.as_deref()
+    }
+
+    /// The same, with a directory where it is noted which migrations did not end.
+    #[must_use]
+    pub fn noting_migrations_in(mut self, directory: Option<&Path>) -> Self {
+        self.data_dir = directory.map(Arc::from);
+        self
+    }
+
+    /// Where it is noted which migrations did not end.
+    pub(super) fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
     }
 
     /// The memories it serves.

@@ -11,12 +11,16 @@ use crate::memory::{
     model::{GraphId, Owner, Scope, UserId, Uuid},
     read::list_cache::{ListKey, Listed},
     sessions::Sessions,
-    write::locks::Locks,
+    write::locks::{Alone, Locks, OwnerLocks, Share},
 };
-use crate::zep::Zep;
+use crate::zep::{self, Zep};
 
 /// How many memory ids are remembered with their owner: some 200 bytes each.
 const KEPT_OWNERS: u64 = 10_000;
+
+/// How many records with a key of their caller are remembered: some 200 bytes each. A migration looks
+/// for them again before it writes them.
+const KEPT_KEYS: u64 = 10_000;
 
 /// How long a replaced episode is remembered while it is being deleted. Ours: longer than a search
 /// that found it may take.
@@ -30,7 +34,8 @@ const LIST_KEPT_FOR: Duration = Duration::from_secs(60);
 /// Memories of people, on one backend. Cheap to clone: clones share everything.
 ///
 /// Reads create nothing. A write completes its current record even if its future is dropped, so
-/// that no partial record remains; [`MemoryService::settle`] waits for these.
+/// that no partial record remains; a change or deletion completes wholly.
+/// [`MemoryService::settle`] waits for these.
 #[derive(Debug, Clone)]
 pub struct MemoryService {
     pub(crate) inner: Arc<Inner>,
@@ -42,12 +47,18 @@ pub(crate) struct Inner {
     pub(crate) sessions: Sessions,
     /// One importer at a time per owner.
     pub(crate) imports: Locks<Owner>,
-    /// One change at a time per memory.
+    /// One write at a time per record in an owner's graph; in sessions the thread's lock does it.
+    pub(crate) records: Locks<(Owner, String)>,
+    /// Records that calls of this process wrote under a key of their caller.
+    pub(crate) keyed: Cache<(Owner, String), ()>,
+    /// One change or deletion at a time per memory, by the id of its first part.
     pub(crate) changes: Locks<Uuid>,
+    /// What keeps deletions of several memories and writes apart.
+    pub(crate) owners: OwnerLocks,
     /// Owners of recently shown memories, by memory id.
     pub(crate) shown: Cache<Uuid, Owner>,
-    /// Replaced episodes that are being deleted.
-    pub(crate) replaced: Cache<Uuid, ()>,
+    /// Replaced episodes that are being deleted, with what replaced them.
+    pub(crate) replaced: Cache<Uuid, Uuid>,
     /// Lists kept for their next pages.
     pub(crate) lists: Cache<ListKey, Arc<Listed>>,
     /// Agents and apps whose marker graph exists.
@@ -64,7 +75,10 @@ impl MemoryService {
                 zep,
                 sessions: Sessions::new(),
                 imports: Locks::default(),
+                records: Locks::default(),
+                keyed: Cache::new(KEPT_KEYS),
                 changes: Locks::default(),
+                owners: OwnerLocks::default(),
                 shown: Cache::new(KEPT_OWNERS),
                 replaced: Cache::new(KEPT_OWNERS).expiring(REPLACED_FOR),
                 lists: Cache::new(KEPT_LISTS).expiring(LIST_KEPT_FOR),
@@ -85,7 +99,8 @@ impl MemoryService {
         caller.default_user(&self.inner.default_user)
     }
 
-    /// Waits until all begun writes are finished. Bounded: each write has a time-out.
+    /// Waits until all begun writes and deletions are finished. Each of their requests has a
+    /// time-out.
     pub async fn settle(&self) {
         self.inner.writes.close();
         self.inner.writes.wait().await;
@@ -101,5 +116,40 @@ impl MemoryService {
 
     pub(crate) fn zep(&self) -> &dyn Zep {
         self.inner.zep.as_ref()
+    }
+
+    /// Runs a change on a task of its own: once begun it completes, even if its caller is gone.
+    pub(crate) async fn complete<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = T> + Send + 'static,
+    ) -> T {
+        match self.inner.writes.spawn(change).await {
+            Ok(outcome) => outcome,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
+    }
+
+    /// Waits until it has the owner alone.
+    pub(crate) async fn alone_with(&self, owner: &Owner) -> zep::Result<Alone> {
+        let alone = self.inner.owners.of(owner).write_owned();
+        self.inner.in_time(alone).await
+    }
+}
+
+impl Inner {
+    /// Waits for a share of the owner.
+    pub(crate) async fn share_of(&self, owner: &Owner) -> zep::Result<Share> {
+        let share = self.owners.of(owner).read_owned();
+        self.in_time(share).await.map(Arc::new)
+    }
+
+    /// Waits for a turn, at most as long as a call to Zep may take.
+    pub(crate) async fn in_time<T>(&self, turn: impl Future<Output = T>) -> zep::Result<T> {
+        match self.zep.call_limit() {
+            Some(limit) => tokio::time::timeout(limit, turn)
+                .await
+                .map_err(|_| zep::Error::Busy),
+            None => Ok(turn.await),
+        }
     }
 }

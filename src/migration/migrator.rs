@@ -1,5 +1,6 @@
 //! What the tools, the command line and programs call.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,8 @@ pub struct Migrator {
     service: MemoryService,
     caller: Caller,
     roles: RoleMap,
+    /// Where it is noted which runs did not end.
+    data_dir: Option<PathBuf>,
     /// The sum of all runs, once there was one.
     total: Mutex<Option<Report>>,
 }
@@ -69,8 +72,18 @@ impl Migrator {
             service,
             caller,
             roles,
+            data_dir: None,
             total: Mutex::new(None),
         }
+    }
+
+    /// The same, with a directory that outlives the process. A run into Zep Cloud leaves a file there
+    /// while it is under way: after one that was killed, the next run looks at its end for what the
+    /// killed one had sent and Zep stored late.
+    #[must_use]
+    pub fn noting_runs_in(mut self, data_dir: Option<&Path>) -> Self {
+        self.data_dir = data_dir.map(Path::to_owned);
+        self
     }
 
     /// Migrates what a source yields.
@@ -130,7 +143,10 @@ impl Migrator {
             report.warnings_not_listed = counts.warnings - warnings.len() as u64;
             (report.errors, report.warnings) = (problems, warnings);
             let run = Run::new(self.context(&plan, &watch), request, cancelled, report);
-            report = run.write().await.map_err(PlanError::from)?;
+            report = run
+                .write(self.data_dir.as_deref())
+                .await
+                .map_err(PlanError::from)?;
         }
         report.cancelled = cancelled.is_cancelled();
         self.account(&mut report, &plan, counts, before, begun.elapsed());

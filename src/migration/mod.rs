@@ -16,6 +16,7 @@
 // The example of the library, tested as part of the documentation.
 #![cfg_attr(any(doc, doctest), doc = include_str!("../../docs/library.md"))]
 
+mod begun;
 mod context;
 mod migrator;
 mod plan;

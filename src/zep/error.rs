@@ -70,10 +70,11 @@ pub enum Error {
     /// The caller cancelled before this was sent.
     #[error("The call was cancelled before this was sent")]
     Cancelled,
-    /// Earlier writes to the same place did not finish in time, so this one was not started.
+    /// Earlier writes or deletions of the same session or owner did not finish in time, so this one
+    /// was not started.
     #[error(
-        "Earlier writes to this session still wait for Zep, and nothing of this call was sent; try \
-         again later"
+        "Earlier calls for this session or user still wait for Zep, and nothing of this call was \
+         sent; try again later"
     )]
     Busy,
     /// The connection broke or the time ran out after the request was sent.

@@ -124,6 +124,8 @@ with check("the registry finds the server's name in the packages"):
 with check("hadolint finds nothing in the Dockerfile"):
     runs(TOOLS / "hadolint", "Dockerfile")
 with check("the image runs as nobody, checks its health, and listens on the documented port"):
+    bases = re.findall(r"^FROM (\S+)", (ROOT / "Dockerfile").read_text(), re.M)
+    assert all(re.search(r":\S+@sha256:[0-9a-f]{64}$", base) for base in bases), bases
     final = (ROOT / "Dockerfile").read_text().rsplit("\nFROM ", 1)[1]
     assert re.search(r"^USER 65532:65532$", final, re.M)
     assert re.search(r"^EXPOSE 8081$", final, re.M)
@@ -142,6 +144,7 @@ with check("compose.yaml is what Compose's schema asks for, and open to this mac
     assert all(port.startswith("127.0.0.1:") for port in service["ports"]), service["ports"]
     assert service["read_only"] and service["cap_drop"] == ["ALL"]
     assert service["stop_grace_period"] == "1m"
+    assert service["mem_limit"] and service["pids_limit"] and service["healthcheck"]["test"]
 with check("systemd finds nothing wrong with the unit"):
     unit = UNIT.read_text()
     assert set(re.findall(r"^#?Environment=([A-Z_]+)=", unit, re.M)) <= SETTINGS

@@ -80,7 +80,8 @@ pub(super) fn run<T>(
         let stop = stop_at_a_signal(&meter)?;
         meter.begin();
         let done = work(Run {
-            migrator: Migrator::with_roles(service, Caller::Operator, roles),
+            migrator: Migrator::with_roles(service, Caller::Operator, roles)
+                .noting_runs_in(config.data_dir.as_deref()),
             source: Box::new(input.export(&stop)),
             request,
             watch: meter.clone(),

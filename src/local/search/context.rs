@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::matches::best;
+use super::matches::{Match, best};
 use crate::local::row_filter::{RowFilter, ShownAs};
 use crate::local::sqlite::{Step, Work};
 use crate::local::tables::{messages, owners, threads};
@@ -23,13 +23,25 @@ pub(crate) fn thread_context(w: &Work<'_>, thread: &ThreadId) -> Step<ThreadCont
     let owner = owners::find(w, &threads::owner_of(&found)?)?;
     let words = question(&texts.join("\n"));
     let all = RowFilter::default();
-    let facts: Vec<Fact> = best(w, &owner, &words, &all, ShownAs::Fact, FACTS)?
-        .into_iter()
-        .map(|found| found.row.into_fact(None))
-        .collect();
+    let found = best(w, &owner, &words, &all, ShownAs::Fact, FACTS)?;
     Ok(ThreadContext {
-        context: Some(block(&facts)),
+        context: Some(block(&facts(found))),
     })
+}
+
+/// The facts of a context block: of a long record the part that matched, so that one record cannot
+/// fill a prompt.
+pub(super) fn facts(found: Vec<Match>) -> Vec<Fact> {
+    found
+        .into_iter()
+        .map(|Match { row, piece, .. }| {
+            let fact = row.into_fact(None);
+            Fact {
+                fact: piece.unwrap_or(fact.fact),
+                ..fact
+            }
+        })
+        .collect()
 }
 
 /// Facts with the date ranges in which they are true, in the form of Zep's own context blocks.

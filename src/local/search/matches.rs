@@ -7,11 +7,14 @@ use super::ranking::rank;
 use crate::local::row_filter::{RowFilter, ShownAs};
 use crate::local::sqlite::{Step, Work};
 use crate::local::tables::episode_row::{COLUMNS, EpisodeRow, TABLES};
+use crate::local::tables::facts;
 use crate::local::tables::owners::OwnerRow;
 
 /// A row, and its similarity to the question in 0–1.
 pub(super) struct Match {
     pub(super) row: EpisodeRow,
+    /// The text that matched, if it is that of a later part of the row's record.
+    pub(super) piece: Option<String>,
     pub(super) similarity: f64,
 }
 
@@ -38,18 +41,40 @@ pub(super) fn best(
         let Some(row) = row_of(w, hit.id, shown_as)? else {
             continue;
         };
-        let is_shown = match shown_as {
-            ShownAs::Fact => row.is_fact(w.clock),
-            ShownAs::Episode => row.in_graph && row.processed(w.clock),
-        };
-        if is_shown && filter.admits(&row, shown_as) {
-            matches.push(Match {
-                row,
-                similarity: f64::from((hit.score / ranking.full_score).min(1.0)),
-            });
+        if !filter.admits(&row, shown_as) {
+            continue;
         }
+        let similarity = f64::from((hit.score / ranking.full_score).min(1.0));
+        let found = match shown_as {
+            ShownAs::Fact => as_fact(w, hit.id, row, similarity)?,
+            ShownAs::Episode => Some(Match {
+                row,
+                piece: None,
+                similarity,
+            })
+            .filter(|found| found.row.in_graph && found.row.processed(w.clock)),
+        };
+        // Several parts of a record may match, which is one fact: the best of them counts.
+        let is_new = |found: &Match| matches.iter().all(|one: &Match| one.row.id != found.row.id);
+        matches.extend(found.filter(is_new));
     }
     Ok(matches)
+}
+
+/// The fact of a row that matched; `None` if it has none, or if its words are no longer the fact's.
+fn as_fact(w: &Work<'_>, indexed: i64, row: EpisodeRow, similarity: f64) -> Step<Option<Match>> {
+    let by_its_episode = row.id == indexed;
+    let matched = row.id;
+    let text = row.split().map(|_| row.text());
+    let row = facts::head(w, row)?;
+    if !row.is_fact(w.clock) || (by_its_episode && row.fact_was_changed()) {
+        return Ok(None);
+    }
+    Ok(Some(Match {
+        piece: text.filter(|_| row.id != matched),
+        row,
+        similarity,
+    }))
 }
 
 /// The row of a hit: an episode, whose fact has the same text, or a fact with a text of its own.
@@ -62,8 +87,6 @@ fn row_of(w: &Work<'_>, indexed: i64, shown_as: ShownAs) -> Step<Option<EpisodeR
         .optional()
     };
     Ok(match (by("e.id")?, shown_as) {
-        // The episode matched, but the fact's text has changed since.
-        (Some(row), ShownAs::Fact) if row.fact_was_changed() => None,
         (Some(row), _) => Some(row),
         (None, ShownAs::Fact) => by("e.fact_doc")?,
         (None, ShownAs::Episode) => None,

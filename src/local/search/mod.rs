@@ -12,9 +12,9 @@ use super::check;
 use super::query::Filters;
 use super::row_filter::{RowFilter, ShownAs};
 use super::sqlite::{Step, Work};
-use super::tables::owners;
+use super::tables::{facts, owners};
 use super::words::question;
-use crate::zep::{Fact, Found, Owner, Reranker, Search, SearchScope};
+use crate::zep::{Found, Owner, Reranker, Search, SearchScope};
 pub(super) use context::thread_context;
 use matches::best;
 
@@ -33,19 +33,18 @@ pub(super) fn search(
     let limit = search.limit.unwrap_or(DEFAULT_RESULTS) as usize;
     let scoring = Scoring(search.reranker.unwrap_or(Reranker::Rrf));
     let words = question(&search.query);
-    let facts = |limit| -> Step<Vec<Fact>> {
-        let found = best(w, &owner, &words, &filter, ShownAs::Fact, limit)?;
-        let ranked = found.into_iter().enumerate();
-        Ok(ranked
-            .map(|(rank, found)| {
-                let score = scoring.score(rank, found.similarity);
-                found.row.into_fact(Some(score))
-            })
-            .collect())
-    };
     let mut answer = Found::default();
     match search.scope {
-        SearchScope::Edges => answer.edges = facts(limit)?,
+        SearchScope::Edges => {
+            answer.edges = best(w, &owner, &words, &filter, ShownAs::Fact, limit)?
+                .into_iter()
+                .enumerate()
+                .map(|(rank, found)| {
+                    let score = scoring.score(rank, found.similarity);
+                    facts::whole(w, found.row, Some(score))
+                })
+                .collect::<Step<_>>()?;
+        }
         SearchScope::Episodes => {
             answer.episodes = best(w, &owner, &words, &filter, ShownAs::Episode, limit)?
                 .into_iter()
@@ -67,7 +66,8 @@ pub(super) fn search(
                 .collect();
         }
         SearchScope::Auto => {
-            answer.edges = facts(context::FACTS)?;
+            let found = best(w, &owner, &words, &filter, ShownAs::Fact, context::FACTS)?;
+            answer.edges = context::facts(found);
             answer.context = Some(context::block(&answer.edges));
         }
     }

@@ -12,6 +12,6 @@ mod schema;
 mod store;
 mod transaction;
 
-pub(super) use error::Step;
+pub(super) use error::{Fault, Step};
 pub(super) use store::Store;
 pub(super) use transaction::{Clock, Work};

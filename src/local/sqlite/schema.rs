@@ -14,7 +14,7 @@ use crate::zep::Error;
 /// SQLite's application id of our files: `ZmcM`.
 const APPLICATION_ID: i32 = 0x5A6D_634D;
 /// The version of the layout that this program writes.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// Words are indexed without positions and without a copy of the text (`detail=none`,
 /// `content=''`): the ranking only needs the rows in which a word occurs. `M*` keeps a letter and
@@ -128,6 +128,54 @@ CREATE TABLE batch_item (
 CREATE INDEX batch_item_open ON batch_item (owner) WHERE payload IS NOT NULL;
 ";
 
+/// A record is stored once: the parts of what this program writes (`once`) are unique within their
+/// owner and place, a thread or (0) the graph itself. A place of its own is another memory, as for all
+/// who read records. What arrives through Zep's HTTP API, which keeps doubles, is not `once`.
+///
+/// Files of layout 1 may hold doubles, left by processes that wrote the same record at the same time.
+/// The earliest of each part counts. A later one is removed if nothing but its id and its time tells
+/// them apart; one that differs, or that was changed since, stays beside it as it is.
+const V2: &str = "
+ALTER TABLE episode ADD COLUMN once INTEGER NOT NULL DEFAULT 0;
+CREATE TEMP TABLE part AS
+  SELECT id, owner, coalesce(thread, 0) AS place, metadata ->> '$.zm_id' AS record,
+    CAST(coalesce(metadata ->> '$.zm_part', '1') AS INTEGER) AS number
+  FROM episode
+  WHERE typeof(metadata ->> '$.zm_id') = 'text' AND in_graph AND ingested_at IS NOT NULL;
+CREATE TEMP TABLE first AS
+  SELECT owner, place, record, number, min(id) AS id, count(*) AS rows FROM part
+  GROUP BY owner, place, record, number;
+UPDATE episode SET once = 1 WHERE id IN (SELECT id FROM temp.first);
+CREATE TEMP TABLE double AS
+  SELECT later.id, later.speaker FROM temp.first AS f
+  JOIN temp.part AS p USING (owner, place, record, number)
+  JOIN episode AS kept ON kept.id = f.id
+  JOIN episode AS later ON later.id = p.id
+  WHERE f.rows > 1 AND later.id > kept.id
+    AND (later.content, later.metadata, later.source, later.has_fact)
+      = (kept.content, kept.metadata, kept.source, kept.has_fact)
+    AND later.role IS kept.role AND later.speaker IS kept.speaker
+    AND later.source_description IS kept.source_description
+    AND later.fact IS kept.fact AND later.fact_attributes IS kept.fact_attributes
+    AND later.fact_invalid_at IS kept.fact_invalid_at
+    AND later.fact_expired_at IS kept.fact_expired_at;
+UPDATE entity SET mentions = mentions
+  - (SELECT count(*) FROM temp.double WHERE double.speaker = entity.id)
+  WHERE id IN (SELECT speaker FROM temp.double);
+DELETE FROM words WHERE rowid IN (
+  SELECT id FROM temp.double
+  UNION ALL
+  SELECT fact_doc FROM episode
+  WHERE id IN (SELECT id FROM temp.double) AND fact_doc IS NOT NULL);
+DELETE FROM episode WHERE id IN (SELECT id FROM temp.double);
+DROP TABLE temp.double;
+DROP TABLE temp.first;
+DROP TABLE temp.part;
+CREATE UNIQUE INDEX episode_once ON episode (
+  owner, coalesce(thread, 0), metadata ->> '$.zm_id',
+  CAST(coalesce(metadata ->> '$.zm_part', '1') AS INTEGER)) WHERE once = 1;
+";
+
 pub(super) const NOT_OURS: &str = "it is not a memory file of this program, and was left as it is; \
     set ZEP_MCP_DATA_DIR to another directory, or move the file away";
 
@@ -160,7 +208,7 @@ pub(super) fn prepare(connection: &mut Connection, clock: Clock) -> Step<()> {
                 (uuids::fresh().as_bytes(), clock.now),
             )?;
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-            tx.pragma_update(None, "user_version", VERSION)?;
+            migrate(&tx, 1)?;
         } else {
             check_marks(application_id, version).map_err(|message| {
                 Fault::Refused(Error::Storage {
@@ -181,15 +229,21 @@ pub(super) fn prepare(connection: &mut Connection, clock: Clock) -> Step<()> {
 }
 
 /// Migrates an older layout step by step, within the caller's transaction.
-fn migrate(_tx: &Connection, version: i32) -> Step<()> {
+fn migrate(tx: &Connection, version: i32) -> Step<()> {
     match version {
+        // Another process was faster.
+        VERSION => {}
         // Each layout that a release has written gets its step here.
-        VERSION => Ok(()),
-        _ => Err(Fault::Refused(Error::Storage {
-            path: String::new(),
-            message: format!("no release has written its layout {version}"),
-        })),
+        1 => tx.execute_batch(V2)?,
+        _ => {
+            return Err(Fault::Refused(Error::Storage {
+                path: String::new(),
+                message: format!("no release has written its layout {version}"),
+            }));
+        }
     }
+    tx.pragma_update(None, "user_version", VERSION)?;
+    Ok(())
 }
 
 fn marks(connection: &Connection) -> rusqlite::Result<(i32, i32)> {

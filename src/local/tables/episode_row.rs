@@ -7,13 +7,14 @@ use uuid::Uuid as Raw;
 use super::columns::{display_name, json_object, role_of, same_name, source_of, uuid};
 use crate::local::sqlite::Clock;
 use crate::local::{timestamps, uuids};
-use crate::zep::{DataType, Episode, Fact, Message, Metadata, Role};
+use crate::zep::gap::text_with_gaps;
+use crate::zep::{DataType, Episode, Fact, Message, Metadata, RecordMark, Role};
 
 /// The columns that [`EpisodeRow::read`] reads, in its order.
 pub(crate) const COLUMNS: &str = "e.id, e.uuid, e.role, e.source, e.in_graph, e.created_at, \
     e.created_ns, e.ingested_at, e.content, e.source_description, e.metadata, e.has_fact, e.fact, \
     e.fact_attributes, e.fact_invalid_at, e.fact_expired_at, t.name, s.id, s.name, s.uuid, o.node, \
-    o.kind, o.name, o.first_name, o.last_name, o.title";
+    o.kind, o.name, o.first_name, o.last_name, o.title, e.once";
 
 /// The tables that have [`COLUMNS`].
 pub(crate) const TABLES: &str = "episode e JOIN owner o ON o.id = e.owner \
@@ -51,6 +52,7 @@ pub(crate) struct EpisodeRow {
     name: Option<String>,
     speaker_node: Option<Raw>,
     owner_node: Raw,
+    once: bool,
 }
 
 impl EpisodeRow {
@@ -86,6 +88,7 @@ impl EpisodeRow {
             name,
             speaker_node,
             owner_node,
+            once: row.get(26)?,
         })
     }
 
@@ -95,9 +98,29 @@ impl EpisodeRow {
             .is_some_and(|arrived| arrived <= clock.processed_until)
     }
 
-    /// Whether it shows as a fact: processed, in the graph, and its fact not deleted.
+    /// Whether it shows as a fact: processed, in the graph, its fact not deleted, and not a later part
+    /// of a record, which is one fact.
     pub(crate) fn is_fact(&self, clock: Clock) -> bool {
-        self.in_graph && self.has_fact && self.processed(clock)
+        self.in_graph && self.has_fact && self.processed(clock) && self.follows().is_none()
+    }
+
+    /// The record that it is a later part of, if its fact is that of the first part. A fact of its own
+    /// that was changed stays one: files of layout 1 have them.
+    pub(crate) fn follows(&self) -> Option<RecordMark> {
+        let was_changed = self.fact.is_some() || self.attributes.is_some();
+        self.split()
+            .filter(|mark| !mark.part.is_first() && !was_changed)
+    }
+
+    /// Its record, if that has several parts and is stored once: then all of it is one fact.
+    pub(crate) fn split(&self) -> Option<RecordMark> {
+        let mark = RecordMark::decode(self.metadata.as_ref()?)?;
+        (self.once && mark.is_split()).then_some(mark)
+    }
+
+    /// Its text with the blanks that were too long for it.
+    pub(crate) fn text(&self) -> String {
+        text_with_gaps(&self.content, self.metadata.as_ref())
     }
 
     /// The message in its thread.
@@ -130,7 +153,7 @@ impl EpisodeRow {
         }
     }
 
-    /// The fact extracted from it.
+    /// The fact extracted from it alone.
     pub(crate) fn into_fact(self, score: Option<f64>) -> Fact {
         let owner = uuids::to_zep(self.owner_node);
         let valid_at = self.happened_at();

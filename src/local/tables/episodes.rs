@@ -8,7 +8,7 @@ use super::columns::{object_text, role_number, source_number};
 use super::episode_row::{COLUMNS, EpisodeRow, TABLES};
 use super::{entities, index, owners, threads};
 use crate::local::behavior::{EpisodeDeletion, MetadataPatch};
-use crate::local::sqlite::{Step, Work};
+use crate::local::sqlite::{Fault, Step, Work};
 use crate::local::{check, timestamps, uuids};
 use crate::zep::{
     DataType, Episode, Metadata, NewEpisode, NewMessage, Owner, RecordMark, Role, ThreadId, Uuid,
@@ -22,8 +22,12 @@ pub(crate) struct Incoming<'a> {
     content: &'a str,
     source_description: Option<&'a str>,
     created_at: Option<Timestamp>,
-    metadata: &'a Metadata,
+    /// With the mark.
+    metadata: Metadata,
     has_fact: bool,
+    /// Whether its record may not be stored a second time: whatever has a mark, that is all that this
+    /// program writes. Zep's HTTP API knows no marks and keeps doubles.
+    once: bool,
 }
 
 impl<'a> Incoming<'a> {
@@ -36,8 +40,9 @@ impl<'a> Incoming<'a> {
             content: &message.content,
             source_description: None,
             created_at: message.created_at,
-            metadata: &message.metadata,
+            metadata: RecordMark::encode(message.mark.as_ref(), &message.metadata),
             has_fact: !ignored.contains(&message.role),
+            once: message.mark.is_some(),
         }
     }
 
@@ -49,14 +54,16 @@ impl<'a> Incoming<'a> {
             content: &episode.data,
             source_description: episode.source_description.as_deref(),
             created_at: episode.created_at,
-            metadata: &episode.metadata,
+            metadata: RecordMark::encode(episode.mark.as_ref(), &episode.metadata),
             has_fact: true,
+            once: episode.mark.is_some(),
         }
     }
 }
 
 /// Stores a row that arrived at this time, in microseconds, and indexes it. A row without an
-/// arrival is in a draft and is not indexed yet.
+/// arrival is in a draft and is not indexed yet. A conflict if the part of its record is stored
+/// already and may not be twice.
 pub(crate) fn insert(
     w: &Work<'_>,
     owner: i64,
@@ -75,8 +82,8 @@ pub(crate) fn insert(
         .map_or((w.clock.now, 0), timestamps::split);
     w.tx.prepare_cached(
         "INSERT INTO episode (id, owner, uuid, thread, role, speaker, source, created_at,
-         created_ns, ingested_at, content, source_description, metadata, has_fact)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+         created_ns, ingested_at, content, source_description, metadata, has_fact, once)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?
     .execute((
         id,
@@ -91,13 +98,24 @@ pub(crate) fn insert(
         arrived,
         incoming.content,
         incoming.source_description,
-        object_text(incoming.metadata),
+        object_text(&incoming.metadata),
         incoming.has_fact,
-    ))?;
+        incoming.once,
+    ))
+    .map_err(stored_twice)?;
     if arrived.is_some() {
         index::put(w, id, incoming.speaker, incoming.content)?;
     }
     Ok(())
+}
+
+/// A violation of the index `episode_once` as a conflict.
+fn stored_twice(error: rusqlite::Error) -> Fault {
+    let violated = error.sqlite_error().map(|error| error.extended_code);
+    if violated == Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE) {
+        return check::conflict(409, "the record is stored already").into();
+    }
+    error.into()
 }
 
 pub(crate) fn add(w: &Work<'_>, owner: &Owner, episode: &NewEpisode) -> Step<Episode> {
@@ -220,7 +238,8 @@ pub(crate) fn patch_metadata(w: &Work<'_>, episode: &Uuid, patch: &Metadata) -> 
 pub(crate) fn store_metadata(w: &Work<'_>, uuid: Raw, metadata: &Metadata) -> Step<EpisodeRow> {
     check::metadata("metadata", metadata)?;
     w.tx.prepare_cached("UPDATE episode SET metadata = ?2 WHERE uuid = ?1")?
-        .execute((uuid.as_bytes(), object_text(metadata)))?;
+        .execute((uuid.as_bytes(), object_text(metadata)))
+        .map_err(stored_twice)?;
     by_uuid(w, uuid)?.ok_or_else(|| check::not_found("episode").into())
 }
 

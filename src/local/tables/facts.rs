@@ -1,14 +1,18 @@
-//! Facts: an episode's own text, until the fact is changed or deleted.
+//! Facts: an episode's own text, until the fact is changed or deleted. A record of several parts is
+//! one fact, that of its first part: its text is the whole record's, its sources are all parts.
+
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use uuid::Uuid as Raw;
 
 use super::columns::object_text;
-use super::episode_row::EpisodeRow;
+use super::episode_row::{COLUMNS, EpisodeRow, TABLES};
 use super::{episodes, index, owners};
 use crate::local::sqlite::{Step, Work};
 use crate::local::{check, timestamps, uuids};
-use crate::zep::{Fact, FactPatch, Uuid, limits};
+use crate::zep::{Fact, FactPatch, RecordMark, Uuid, limits};
 
 /// The row of a fact, or 404.
 fn find(w: &Work<'_>, fact: &Uuid) -> Step<EpisodeRow> {
@@ -16,12 +20,71 @@ fn find(w: &Work<'_>, fact: &Uuid) -> Step<EpisodeRow> {
         Some(episode) => episodes::by_uuid(w, episode)?,
         None => None,
     };
+    let row = row.map(|row| head(w, row)).transpose()?;
     row.filter(|row| row.is_fact(w.clock))
         .ok_or_else(|| check::not_found("edge").into())
 }
 
 pub(crate) fn get(w: &Work<'_>, fact: &Uuid) -> Step<Fact> {
-    Ok(find(w, fact)?.into_fact(None))
+    whole(w, find(w, fact)?, None)
+}
+
+/// The row that has the fact of this row: the first part of its record.
+pub(crate) fn head(w: &Work<'_>, row: EpisodeRow) -> Step<EpisodeRow> {
+    let first = match row.follows() {
+        Some(mark) => parts(w, &row, &mark, 1)?.pop(),
+        None => None,
+    };
+    Ok(first.unwrap_or(row))
+}
+
+/// These episodes, and instead of later parts of records the first ones, which have their facts.
+pub(crate) fn heads(w: &Work<'_>, mut episodes: HashSet<Raw>) -> Step<HashSet<Raw>> {
+    let mut heads = Vec::new();
+    for uuid in &episodes {
+        if let Some(row) = episodes::by_uuid(w, *uuid)?
+            && row.follows().is_some()
+        {
+            heads.push(head(w, row)?.uuid);
+        }
+    }
+    episodes.extend(heads);
+    Ok(episodes)
+}
+
+/// The fact of a row that has one, whole.
+pub(crate) fn whole(w: &Work<'_>, row: EpisodeRow, score: Option<f64>) -> Step<Fact> {
+    let Some(mark) = row.split() else {
+        return Ok(row.into_fact(score));
+    };
+    let parts = parts(w, &row, &mark, mark.part.total)?;
+    let was_changed = row.fact_was_changed();
+    let mut fact = row.into_fact(score);
+    if !was_changed {
+        fact.fact = parts.iter().map(EpisodeRow::text).collect();
+    }
+    fact.episodes = parts.iter().map(|part| uuids::to_zep(part.uuid)).collect();
+    Ok(fact)
+}
+
+/// The stored parts of this row's record up to this number, in order.
+fn parts(w: &Work<'_>, row: &EpisodeRow, mark: &RecordMark, up_to: u32) -> Step<Vec<EpisodeRow>> {
+    // As the index `episode_once` has them.
+    const NUMBER: &str = "CAST(coalesce(e.metadata ->> '$.zm_part', '1') AS INTEGER)";
+    let mut parts: Vec<EpisodeRow> =
+        w.tx.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM {TABLES} WHERE e.once = 1 AND e.owner = ?1
+             AND coalesce(e.thread, 0) = (SELECT coalesce(thread, 0) FROM episode WHERE id = ?2)
+             AND e.metadata ->> '$.zm_id' = ?3 AND {NUMBER} <= ?4 AND e.in_graph
+             ORDER BY {NUMBER}"
+        ))?
+        .query_map((row.owner(), row.id, &mark.record, up_to), EpisodeRow::read)?
+        .collect::<rusqlite::Result<_>>()?;
+    parts.retain(|part| {
+        let other = part.split();
+        other.is_some_and(|other| other.part.total == mark.part.total)
+    });
+    Ok(parts)
 }
 
 pub(crate) fn update(w: &Work<'_>, fact: &Uuid, patch: &FactPatch) -> Step<Fact> {

@@ -5,7 +5,7 @@ use serde_json::Map;
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
-    change::replacement::replaced_by,
+    change::{replacement::replaced_by, turn::Turn},
     error::if_deleted,
     input::memory_id,
     model::{Owner, RecordId, Scope, Uuid},
@@ -48,13 +48,27 @@ pub struct Deleted {
 }
 
 impl MemoryService {
-    /// Deletes a memory, all parts of it. Repeating an interrupted call finishes it.
+    /// Deletes a memory, all parts of it; with a change of it that is under way, what it is changed
+    /// to. Once begun it completes, even if the caller is gone. Repeating an interrupted call
+    /// finishes it.
     ///
     /// # Errors
     /// [`Error::NoMemory`], [`Error::Unfinished`] if it stopped midway, or the backend's error.
     pub async fn delete(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Deleted> {
         let id = memory_id(id)?;
-        let Located { owner, what } = self.find(caller, Right::Delete, &id, scope).await?;
+        let turn = self.turn(caller, Right::Delete, &id, scope).await?;
+        let service = self.clone();
+        self.complete(async move { service.delete_found(turn).await })
+            .await
+    }
+
+    async fn delete_found(&self, turn: Turn) -> Result<Deleted> {
+        let Turn {
+            id,
+            found: Located { owner, what },
+            share: _share,
+            _lock,
+        } = turn;
         let (form, removed) = match what {
             Item::Fact(fact) => (Form::Fact, self.delete_fact(*fact).await?),
             Item::Record(parts) => {
@@ -92,8 +106,8 @@ impl MemoryService {
     async fn delete_text(&self, owner: &Owner, parts: Vec<Episode>) -> Result<Removed> {
         let count = parts.len();
         // A text that it replaced may still exist and would reappear.
-        if let Some(old) = replaced_by(&parts) {
-            self.delete_episodes_of(owner, &old).await?;
+        if let (Some(old), Some(first)) = (replaced_by(&parts), parts.first()) {
+            self.delete_episodes_of(owner, &old, &first.uuid).await?;
         }
         for (nth, part) in parts.iter().rev().enumerate() {
             if_deleted(self.zep().delete_episode(&part.uuid).await)

@@ -3,4 +3,5 @@
 pub(crate) mod delete;
 pub(crate) mod purge;
 pub(crate) mod replacement;
+mod turn;
 pub(crate) mod update;

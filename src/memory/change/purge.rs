@@ -90,7 +90,8 @@ impl Purged {
 
 impl MemoryService {
     /// Deletes all memories in a scope: of a user, an agent, a session, or a user's app or agent;
-    /// several ids mean their intersection. The user and the agent's graph remain.
+    /// several ids mean their intersection. The user and the agent's graph remain. What is written
+    /// meanwhile waits, and stays. Once begun it completes, even if the caller is gone.
     ///
     /// # Errors
     /// [`Error::SharedScope`] if a session holds memories inside and outside of the scope, since
@@ -99,6 +100,16 @@ impl MemoryService {
     /// [`Purged::failures`].
     pub async fn delete_all(&self, caller: &Caller, scope: &Scope) -> Result<Purged> {
         let owner = self.owner(caller, Right::Delete, scope)?;
+        let alone = self.alone_with(&owner).await?;
+        let (service, scope) = (self.clone(), scope.clone());
+        self.complete(async move {
+            let _alone = alone;
+            service.purge(owner, &scope).await
+        })
+        .await
+    }
+
+    async fn purge(&self, owner: Owner, scope: &Scope) -> Result<Purged> {
         let marks = Marked {
             // An agent's own graph needs no mark of the agent.
             agent: scope
@@ -133,8 +144,9 @@ impl MemoryService {
         Ok(purge.finish())
     }
 
-    /// Deletes an entity with everything of its own. With an agent or app, the default user's
-    /// memories of it are deleted; other users' memories that name it remain.
+    /// Deletes an entity with everything of its own, as [`MemoryService::delete_all`] does. With an
+    /// agent or app, the default user's memories of it are deleted; other users' memories that name
+    /// it remain.
     ///
     /// # Errors
     /// [`Error::NoEntity`] if it does not exist, or as [`MemoryService::delete_all`].
@@ -161,24 +173,31 @@ impl MemoryService {
     }
 
     async fn delete_user(&self, caller: &Caller, user: &UserId) -> Result<Purged> {
-        caller.may(Right::Delete, &Owner::User(user.clone()))?;
-        let no_entity = || Error::NoEntity {
-            what: format!("user `{user}`"),
-        };
-        let threads = match self.zep().user_threads(user).await {
-            Err(error) if error.is_not_found() => return Err(no_entity()),
-            threads => threads?,
-        };
-        match self.zep().delete_user(user).await {
-            Err(error) if error.is_not_found() => return Err(no_entity()),
-            done => done?,
-        }
-        self.forget_all();
-        Ok(Purged {
-            entity: true,
-            sessions: threads.len() as u64,
-            ..Purged::default()
+        let owner = Owner::User(user.clone());
+        caller.may(Right::Delete, &owner)?;
+        let alone = self.alone_with(&owner).await?;
+        let (service, user) = (self.clone(), user.clone());
+        self.complete(async move {
+            let _alone = alone;
+            let no_entity = || Error::NoEntity {
+                what: format!("user `{user}`"),
+            };
+            let threads = match service.zep().user_threads(&user).await {
+                Err(error) if error.is_not_found() => return Err(no_entity()),
+                threads => threads?,
+            };
+            match service.zep().delete_user(&user).await {
+                Err(error) if error.is_not_found() => return Err(no_entity()),
+                done => done?,
+            }
+            service.forget_all();
+            Ok(Purged {
+                entity: true,
+                sessions: threads.len() as u64,
+                ..Purged::default()
+            })
         })
+        .await
     }
 
     async fn delete_agent(&self, caller: &Caller, agent: &AgentId) -> Result<Purged> {
@@ -211,29 +230,40 @@ impl MemoryService {
         graph: GraphId,
         what: String,
     ) -> Result<Purged> {
-        let mut done = Purged::default();
-        if let Ok(owner) = self.owner(caller, Right::Delete, &Scope::default()) {
-            let mut purge = Purge {
-                service: self,
-                owner,
-                done,
-            };
-            purge.marked(&marks, None).await?;
-            done = purge.finish();
-            if !done.is_complete() {
-                return Ok(done);
-            }
+        let user = self.owner(caller, Right::Delete, &Scope::default()).ok();
+        // Always the user first, so that two deletions cannot wait for each other.
+        let mut alone = Vec::new();
+        for owner in user.iter().chain([&Owner::Graph(graph.clone())]) {
+            alone.push(self.alone_with(owner).await?);
         }
-        match self.zep().delete_graph(&graph).await {
-            Ok(()) => done.entity = true,
-            Err(error) if error.is_not_found() && done == Purged::default() => {
-                return Err(Error::NoEntity { what });
+        let service = self.clone();
+        self.complete(async move {
+            let _alone = alone;
+            let mut done = Purged::default();
+            if let Some(owner) = user {
+                let mut purge = Purge {
+                    service: &service,
+                    owner,
+                    done,
+                };
+                purge.marked(&marks, None).await?;
+                done = purge.finish();
+                if !done.is_complete() {
+                    return Ok(done);
+                }
             }
-            Err(error) if error.is_not_found() => {}
-            Err(error) => done.failed(what, &error),
-        }
-        self.forget_all();
-        Ok(done)
+            match service.zep().delete_graph(&graph).await {
+                Ok(()) => done.entity = true,
+                Err(error) if error.is_not_found() && done == Purged::default() => {
+                    return Err(Error::NoEntity { what });
+                }
+                Err(error) if error.is_not_found() => {}
+                Err(error) => done.failed(what, &error),
+            }
+            service.forget_all();
+            Ok(done)
+        })
+        .await
     }
 
     /// Clears the caches of threads and owners.

@@ -18,8 +18,8 @@ use crate::zep::{Episode, Fact};
 /// incomplete replacements.
 #[derive(Debug, Default)]
 pub(crate) struct Replaced {
-    /// Replaced texts whose replacement is stored whole.
-    ids: HashSet<Uuid>,
+    /// Replaced texts whose replacement is stored whole, with the replacement.
+    ids: HashMap<Uuid, Uuid>,
     /// The records that begin with these, and incomplete replacements.
     records: HashSet<String>,
 }
@@ -49,7 +49,8 @@ impl Replaced {
                 || whole(service.zep().find_episodes(owner, record).await?)
                     .is_some_and(|found| !found.record.incomplete);
             if is_whole {
-                replaced.ids.insert(old.id.clone());
+                let new = parts.first().map(|part| part.id.clone());
+                replaced.ids.extend(new.map(|new| (old.id.clone(), new)));
                 replaced.records.extend(old.record.clone());
             } else {
                 replaced.records.insert(record.to_owned());
@@ -61,7 +62,7 @@ impl Replaced {
     /// Whether this episode is hidden.
     pub(crate) fn hides(&self, source: &SourceView) -> bool {
         source.deleted
-            || self.ids.contains(&source.id)
+            || self.ids.contains_key(&source.id)
             || source
                 .record
                 .as_ref()
@@ -84,11 +85,17 @@ impl Replaced {
 
     /// Finishes the deletion of replaced texts in the background; readers do not wait.
     pub(crate) fn finish(&self, service: &MemoryService, owner: &Owner) {
-        for id in &self.ids {
-            let (service, owner, id) = (service.clone(), owner.clone(), id.clone());
+        for (old, new) in &self.ids {
+            // A change or deletion that is at it finishes by itself.
+            let Ok(lock) = service.inner.changes.of(old).try_lock_owned() else {
+                continue;
+            };
+            let (service, owner) = (service.clone(), owner.clone());
+            let (old, new) = (old.clone(), new.clone());
             let writes = service.inner.writes.clone();
             writes.spawn(async move {
-                if let Err(error) = service.delete_episodes_of(&owner, &id).await {
+                let _lock = lock;
+                if let Err(error) = service.delete_episodes_of(&owner, &old, &new).await {
                     tracing::warn!(code = error.code(), "a replaced memory is still there");
                 }
             });

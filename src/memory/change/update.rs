@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
-    change::replacement::replaced_by,
+    change::{replacement::replaced_by, turn::Turn},
     error::if_deleted,
     input::memory_id,
     model::{Owner, Place, Record, RecordId, Scope, TimeOrigin, Uuid},
@@ -17,7 +17,10 @@ use crate::memory::{
     record::fit::{self, Ours},
     record::view::{self, FACT_METADATA, FACT_UPDATED, Form, Memory},
     service::MemoryService,
-    write::job::{Known, WriteJob},
+    write::{
+        job::{Known, WriteJob},
+        locks::Share,
+    },
 };
 use crate::zep::{Episode, Fact, FactPatch};
 
@@ -44,7 +47,8 @@ impl MemoryService {
     ///
     /// A text gets a new id: Zep cannot change an episode's text, so the new text is stored with
     /// the time and fields of the old one, and the old one is deleted. Readers who find both hide
-    /// the old one. Repeating an interrupted call finishes it.
+    /// the old one. Repeating an interrupted call finishes it. Once begun it completes, even if the
+    /// caller is gone.
     ///
     /// # Errors
     /// [`Error::Invalid`] if nothing is to be changed, or if the text of a turn of a conversation
@@ -69,25 +73,28 @@ impl MemoryService {
                 "is blank; to remove a memory use delete_memory",
             ));
         }
-        // Two replacements of one text would both stay.
-        let turn = self.inner.changes.of(&id).lock_owned().await;
-        let Located { owner, what } = self.find(caller, Right::Write, &id, scope).await?;
+        // Two replacements of one text would both stay, and one beside a deletion would restore it.
+        let turn = self.turn(caller, Right::Write, &id, scope).await?;
         let service = self.clone();
-        // Once begun, the change completes even if the caller is gone; a repeated call waits for
-        // it.
-        let work = self.inner.writes.spawn(async move {
-            let _turn = turn;
+        self.complete(async move {
+            let Turn {
+                id,
+                found: Located { owner, what },
+                share,
+                _lock,
+            } = turn;
             let changed = match what {
                 Item::Fact(fact) => service.update_fact(owner, *fact, change).await?,
-                Item::Record(parts) => service.update_record(owner, &id, parts, change).await?,
+                Item::Record(parts) => {
+                    service
+                        .update_record(owner, &id, parts, change, share)
+                        .await?
+                }
             };
             service.remember(&changed.memory);
             Ok(changed)
-        });
-        match work.await {
-            Ok(outcome) => outcome,
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        }
+        })
+        .await
     }
 
     async fn update_fact(&self, owner: Owner, fact: Fact, change: Change) -> Result<Changed> {
@@ -126,6 +133,7 @@ impl MemoryService {
         id: &Uuid,
         parts: Vec<Episode>,
         change: Change,
+        share: Share,
     ) -> Result<Changed> {
         let first = parts.first().ok_or_else(|| Error::no_memory(id))?.clone();
         let found = whole(parts.clone()).ok_or_else(|| Error::no_memory(id))?;
@@ -151,7 +159,7 @@ impl MemoryService {
         match text {
             Some(text) => {
                 let metadata = change.metadata.unwrap_or(found.record.metadata);
-                self.replace(owner, &first, found.ours, text, metadata)
+                self.replace(owner, &first, found.ours, text, metadata, share)
                     .await
             }
             None => {
@@ -174,6 +182,7 @@ impl MemoryService {
         ours: Option<Ours>,
         text: String,
         metadata: Map<String, Value>,
+        share: Share,
     ) -> Result<Changed> {
         // A repeated call finds what this one stored.
         let name = format!("{}\n{text}\n{}", old.uuid, Value::Object(metadata.clone()));
@@ -194,6 +203,7 @@ impl MemoryService {
             records: vec![new],
             known: Known::LookFirst,
             turn: None,
+            share: Some(share),
         };
         let stored = write
             .finish_even_if_dropped()
@@ -208,7 +218,7 @@ impl MemoryService {
             })?;
         let stored = stored.into_iter().next();
         let new_id = stored.map_or_else(|| old.uuid.clone(), |stored| stored.id);
-        self.delete_episodes_of(&owner, &old.uuid)
+        self.delete_episodes_of(&owner, &old.uuid, &new_id)
             .await
             .map_err(|error| match error {
                 Error::Zep(cause) => Error::Unfinished {
@@ -290,8 +300,13 @@ impl MemoryService {
 
     /// Deletes all parts of the record that begins with this episode, the first one last: as long
     /// as any part exists, so does the one that leads to the others. A text that it replaced and
-    /// that still exists is deleted before, since nothing would hide it any more.
-    pub(crate) async fn delete_episodes_of(&self, owner: &Owner, first: &Uuid) -> Result<()> {
+    /// that still exists is deleted before, since nothing would hide it any more. `new` replaced it.
+    pub(crate) async fn delete_episodes_of(
+        &self,
+        owner: &Owner,
+        first: &Uuid,
+        new: &Uuid,
+    ) -> Result<()> {
         let mut chain: Vec<Vec<Episode>> = Vec::new();
         let mut next = Some(first.clone());
         while let Some(id) = next.take() {
@@ -305,7 +320,7 @@ impl MemoryService {
         }
         // A search may have found facts of these episodes and then ask for their deleted text.
         for part in chain.iter().flatten() {
-            self.inner.replaced.insert(part.uuid.clone(), ());
+            self.inner.replaced.insert(part.uuid.clone(), new.clone());
         }
         for part in chain.iter().rev().flat_map(|parts| parts.iter().rev()) {
             if_deleted(self.zep().delete_episode(&part.uuid).await)?;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::memory::{
     Error, Result,
     mapping::{MappedRole, message_role},
+    record::assemble::{StoredPart, assemble},
     record::fit::{self, Carrier, FitError, FittedPart, Level, Ours, RecordField, Speaker},
 };
 use crate::zep::{self, PartNo, RecordMark, Uuid};
@@ -69,6 +70,32 @@ impl Draft {
             self.carrier,
             level,
         )
+    }
+
+    /// Whether these stored parts, as far as they are of this record, have its content: a record id
+    /// that was used for another content must not be continued with this one. A deleted record is
+    /// not compared.
+    pub(crate) fn is_stored_as(&self, parts: &[StoredPart]) -> bool {
+        let own: Vec<StoredPart> = parts
+            .iter()
+            .filter(|part| RecordMark::record_in(&part.metadata) == Some(self.id()))
+            .cloned()
+            .collect();
+        let Some(found) = assemble(own.clone()).records.pop() else {
+            return true;
+        };
+        if !found.record.incomplete {
+            return found.record.content == self.content;
+        }
+        own.iter().all(|part| {
+            let number = fit::unpack(&part.metadata).part;
+            let level = Level::of_stored(&self.content, self.carrier, number.total);
+            let fitted = level.and_then(|level| self.fit(level).ok());
+            fitted.is_some_and(|parts| {
+                let here = parts.get(number.number as usize - 1);
+                here.is_some_and(|here| here.content == part.content)
+            })
+        })
     }
 
     /// The parts that are not stored yet, each with its number, split like the stored ones.
@@ -155,6 +182,11 @@ impl Stored {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// How many parts are stored, of all records.
+    pub(crate) fn part_count(&self) -> usize {
+        self.0.values().map(|record| record.ids.len()).sum()
     }
 
     fn has(&self, record: &str, number: u32) -> bool {

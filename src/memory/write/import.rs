@@ -1,6 +1,7 @@
 //! Imported records, with ids and times of their own: written and compared by migrations.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -243,6 +244,7 @@ impl MemoryService {
             key,
             known,
             turn: Some(turn.clone()),
+            share: None,
         };
         write.finish_even_if_dropped().await.map(drop)
     }
@@ -267,6 +269,11 @@ impl MemoryService {
             }
         }
         Ok(())
+    }
+
+    /// How long after it was sent a write may still be carried out; `None` if none can be late.
+    pub fn late_limit(&self) -> Option<Duration> {
+        self.zep().late_limit()
     }
 
     /// Traffic to the backend so far; `None` if nothing is sent anywhere.

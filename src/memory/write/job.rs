@@ -2,6 +2,7 @@
 //! account of what is stored.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
@@ -10,11 +11,11 @@ use crate::memory::{
     Error, PartlyStored, Result,
     model::{GraphId, Owner, Place, RecordId, SessionId, UserId, Uuid},
     people::creation::create_owner,
-    record::assemble::{StoredPart, assemble},
+    record::assemble::StoredPart,
     record::draft::{Draft, Stored},
     record::fit::{Carrier, FittedPart, Level},
     service::MemoryService,
-    write::locks::ImportTurn,
+    write::locks::{ImportTurn, Share},
 };
 use crate::zep::{
     self, DataType, Graphs, NewEpisode, NewMessage, Outcome, RecordMark, ThreadId, Threads,
@@ -52,6 +53,8 @@ pub(crate) struct WriteJob {
     /// The importer's turn, held until the write is finished even if its caller is gone.
     #[allow(dead_code, reason = "it is held, not read")]
     pub(crate) turn: Option<ImportTurn>,
+    /// The share of the owner that the call holds already, if it does.
+    pub(crate) share: Option<Share>,
 }
 
 impl WriteJob {
@@ -60,12 +63,8 @@ impl WriteJob {
     pub(crate) async fn finish_even_if_dropped(self) -> Result<Vec<AddedMemory>> {
         let abandoned = CancellationToken::new();
         let abandon_on_drop = abandoned.clone().drop_guard();
-        let writes = self.service.inner.writes.clone();
         let (service, named) = (self.service.clone(), self.named());
-        let outcome = match writes.spawn(self.run(abandoned)).await {
-            Ok(outcome) => outcome,
-            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-        };
+        let outcome = service.complete(self.run(abandoned)).await;
         drop(abandon_on_drop);
         // A continued write may find everything stored already.
         if matches!(outcome, Ok(_) | Err(Error::PartlyStored(_))) {
@@ -90,6 +89,21 @@ impl WriteJob {
     /// Stores the records. Once abandoned, begins no further record.
     async fn run(mut self, abandoned: CancellationToken) -> Result<Vec<AddedMemory>> {
         let known = std::mem::replace(&mut self.known, Known::LookFirst);
+        let _share = match self.share.take() {
+            Some(share) => share,
+            None => {
+                let owner = self.place.owner();
+                let share = self.service.inner.share_of(&owner);
+                let share = only_while_awaited(share, &abandoned).await;
+                let unknown = matches!(known, Known::LookFirst);
+                share.map_err(|error| self.before_a_look(unknown, error.into()))?
+            }
+        };
+        if matches!(known, Known::LookFirst) {
+            for record in &self.records {
+                self.service.inner.keyed.insert(self.keyed(record), ());
+            }
+        }
         match self.place.clone() {
             Place::Session(user, session) => {
                 self.to_session(&user, &session, known, &abandoned).await
@@ -109,13 +123,14 @@ impl WriteJob {
         let zep = inner.zep.as_ref();
         let is_new = matches!(known, Known::New);
         let unknown = matches!(known, Known::LookFirst);
+        let waits = |thread: &ThreadId| vec![inner.sessions.writer(thread)];
         let found = inner.sessions.find_or_make(zep, user, session).await;
         let mut thread = found.map_err(|error| self.before_a_look(unknown, error))?;
-        let mut turn = self.take_turn(&thread, abandoned).await;
+        let mut turn = self.take_turns(waits(&thread), abandoned).await;
         if let Err(error) = turn {
             return Err(self.before_a_look(unknown, error.into()));
         }
-        let mut stored = match known {
+        let mut stored = match self.known_now(known) {
             Known::New => Stored::default(),
             Known::LookFirst => self
                 .look_in_thread(zep, &thread)
@@ -143,13 +158,17 @@ impl WriteJob {
                     thread = inner.sessions.find_or_make(zep, user, session).await?;
                     // It may be another thread than before, with other writers.
                     drop(turn);
-                    turn = self.take_turn(&thread, abandoned).await;
+                    turn = self.take_turns(waits(&thread), abandoned).await;
                     if let Err(error) = turn {
                         return Err(self.stopped(&stored, error));
                     }
                     if !is_new {
                         stored = self.look_in_thread(zep, &thread).await?;
                     }
+                }
+                Err(error) if error.is_conflict() => {
+                    let found = self.look_in_thread(zep, &thread).await?;
+                    stored = self.overtaken(stored, found, error)?;
                 }
                 Err(error)
                     if level == Level::Normal
@@ -180,27 +199,62 @@ impl WriteJob {
         self.answer(&stored)
     }
 
-    /// Waits until no other call of this process writes to the thread: at most as long as a call to
-    /// Zep may take, and only while the caller waits.
-    async fn take_turn(
+    /// Waits until no other call of this process holds these locks, taken in this order: at most as
+    /// long as a call to Zep may take, and only while the caller waits.
+    async fn take_turns(
         &self,
-        thread: &ThreadId,
+        locks: Vec<Arc<tokio::sync::Mutex<()>>>,
         abandoned: &CancellationToken,
-    ) -> zep::Result<OwnedMutexGuard<()>> {
-        let inner = &self.service.inner;
-        let turn = inner.sessions.writer(thread).lock_owned();
-        let turn = async {
-            match inner.zep.call_limit() {
-                Some(limit) => tokio::time::timeout(limit, turn)
-                    .await
-                    .map_err(|_| zep::Error::Busy),
-                None => Ok(turn.await),
+    ) -> zep::Result<Vec<OwnedMutexGuard<()>>> {
+        let turns = self.service.inner.in_time(async {
+            let mut turns = Vec::with_capacity(locks.len());
+            for lock in locks {
+                turns.push(lock.lock_owned().await);
             }
-        };
-        tokio::select! {
-            turn = turn => turn,
-            () = abandoned.cancelled() => Err(zep::Error::Cancelled),
+            turns
+        });
+        only_while_awaited(turns, abandoned).await
+    }
+
+    /// The locks of these records in the owner's graph: two calls with one record id would each find
+    /// nothing stored. Sorted, so that calls with several records in common do not block each other.
+    fn record_locks(&self) -> Vec<Arc<tokio::sync::Mutex<()>>> {
+        let keys: BTreeSet<_> = self.records.iter().map(|record| record.id()).collect();
+        let owner = self.place.owner();
+        keys.into_iter()
+            .map(|record| (owner.clone(), record.to_owned()))
+            .map(|key| self.service.inner.records.of(&key))
+            .collect()
+    }
+
+    /// What is known once it is this write's turn: what an importer looked up may be outdated where
+    /// other calls of this process wrote the same records.
+    fn known_now(&self, known: Known) -> Known {
+        let keyed = &self.service.inner.keyed;
+        match known {
+            Known::Stored(_)
+                if self
+                    .records
+                    .iter()
+                    .any(|one| keyed.contains(&self.keyed(one))) =>
+            {
+                Known::LookFirst
+            }
+            known => known,
         }
+    }
+
+    fn keyed(&self, record: &Draft) -> (Owner, String) {
+        (self.place.owner(), record.id().to_owned())
+    }
+
+    /// What is stored after the backend refused to store a record a second time: another process was
+    /// faster, and its records are the answer. An error if nothing new was found.
+    fn overtaken(&self, before: Stored, found: Stored, refusal: zep::Error) -> Result<Stored> {
+        if found.part_count() > before.part_count() {
+            return Ok(found);
+        }
+        Err(self.stopped(&before, refusal))
     }
 
     /// The messages of the next records: as many whole records as fit one request, or a single one
@@ -265,7 +319,7 @@ impl WriteJob {
         self.noted(found.into_iter().map(StoredPart::from).collect())
     }
 
-    /// Notes what is stored, and checks that its content is the content to be stored.
+    /// Notes what is stored, and checks that it is what is to be stored.
     fn noted(&self, parts: Vec<StoredPart>) -> Result<Stored> {
         let mut stored = Stored::default();
         for part in &parts {
@@ -273,14 +327,10 @@ impl WriteJob {
                 stored.note(part.uuid.clone(), &mark);
             }
         }
-        let other = assemble(parts).records.into_iter().any(|found| {
-            let stored = found.record;
-            !stored.incomplete
-                && self.records.iter().any(|record| {
-                    stored.record_id.as_deref() == Some(record.id())
-                        && stored.content != record.content
-                })
-        });
+        let other = self
+            .records
+            .iter()
+            .any(|record| !record.is_stored_as(&parts));
         if other {
             return Err(Error::invalid(
                 "idempotency_key",
@@ -298,7 +348,16 @@ impl WriteJob {
         abandoned: &CancellationToken,
     ) -> Result<Vec<AddedMemory>> {
         let zep = self.service.zep();
-        let mut stored = match known {
+        let unknown = matches!(known, Known::LookFirst);
+        let turns = match known {
+            // Nobody else knows its ids.
+            Known::New => Ok(Vec::new()),
+            _ => self.take_turns(self.record_locks(), abandoned).await,
+        };
+        if let Err(error) = turns {
+            return Err(self.before_a_look(unknown, error.into()));
+        }
+        let mut stored = match self.known_now(known) {
             Known::New => Stored::default(),
             Known::LookFirst => self
                 .look_in_graph(zep, owner)
@@ -325,6 +384,10 @@ impl WriteJob {
                             return Err(self.stopped(&stored, error));
                         }
                     }
+                    Err(error) if error.is_conflict() => {
+                        let found = self.look_in_graph(zep, owner).await?;
+                        stored = self.overtaken(stored, found, error)?;
+                    }
                     Err(error)
                         if level == Level::Normal
                             && may_be_too_long(
@@ -339,6 +402,7 @@ impl WriteJob {
                 }
             }
         }
+        drop(turns);
         self.answer(&stored)
     }
 
@@ -431,6 +495,17 @@ impl WriteJob {
             in_doubt,
             cause,
         }))
+    }
+}
+
+/// Waits for a turn while the caller waits.
+async fn only_while_awaited<T>(
+    turn: impl Future<Output = zep::Result<T>>,
+    abandoned: &CancellationToken,
+) -> zep::Result<T> {
+    tokio::select! {
+        turn = turn => turn,
+        () = abandoned.cancelled() => Err(zep::Error::Cancelled),
     }
 }
 

@@ -6,27 +6,38 @@ use std::{
     hash::Hash,
     sync::{Arc, Mutex, PoisonError, Weak},
 };
-use tokio::sync::OwnedMutexGuard;
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// The locks.
 #[derive(Debug)]
-pub(crate) struct Locks<K>(Mutex<HashMap<K, Weak<tokio::sync::Mutex<()>>>>);
+pub(crate) struct Locks<K, L = tokio::sync::Mutex<()>>(Mutex<HashMap<K, Weak<L>>>);
 
-impl<K> Default for Locks<K> {
+/// Writes and changes share an owner; a deletion of several memories has the owner alone. So such a
+/// deletion and a write never overlap: what was begun before is deleted, what begins after stays,
+/// each record whole.
+pub(crate) type OwnerLocks = Locks<Owner, RwLock<()>>;
+
+/// A write's or change's share of an owner, held until it is finished.
+pub(crate) type Share = Arc<OwnedRwLockReadGuard<()>>;
+
+/// An owner that no write or change shares.
+pub(crate) type Alone = OwnedRwLockWriteGuard<()>;
+
+impl<K, L> Default for Locks<K, L> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Clone + Eq + Hash> Locks<K> {
+impl<K: Clone + Eq + Hash, L: Default> Locks<K, L> {
     /// The lock of this key.
-    pub(crate) fn of(&self, key: &K) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn of(&self, key: &K) -> Arc<L> {
         let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = locks.get(key).and_then(Weak::upgrade) {
             return lock;
         }
         locks.retain(|_, lock| lock.strong_count() > 0);
-        let lock = Arc::new(tokio::sync::Mutex::new(()));
+        let lock = Arc::new(L::default());
         locks.insert(key.clone(), Arc::downgrade(&lock));
         lock
     }

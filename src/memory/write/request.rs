@@ -96,6 +96,7 @@ impl MemoryService {
             key,
             known,
             turn: None,
+            share: None,
         };
         let memories = write.finish_even_if_dropped().await?;
         Ok(Added {

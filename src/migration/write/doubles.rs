@@ -1,32 +1,98 @@
 //! Deleting doubles: a write whose answer was lost, and that was sent again because it was not found,
-//! may have arrived late.
+//! may have arrived late, and so may the last writes of an earlier run that was killed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use super::Run;
+use futures::TryStreamExt;
+use tokio::time::Instant;
+
+use super::{OWNERS_AT_ONCE, PLACES_AT_ONCE, Run};
 use crate::memory;
 use crate::memory::import::part_of;
 use crate::memory::model::{Place, SessionId};
 use crate::migration::context::Context;
 use crate::migration::lock;
-use crate::migration::plan::PlannedPlace;
+use crate::migration::plan::{self, PlannedPlace, SpoolError};
 use crate::migration::report::Trouble;
 use crate::migration::retry::with_retries;
 use crate::zep::Uuid;
 
-/// Deletes doubles from the places in which something was sent again. The first of equal parts stays.
-pub(super) async fn delete_doubles(run: &Run<'_>) {
-    let places = std::mem::take(&mut *lock(&run.doubtful));
-    for place in places.into_values() {
-        if let Err(error) = delete_at(run, &place).await {
-            run.report().trouble(Trouble {
-                owner: Some(place.place.owner().to_string()),
-                session: place.place.session().map(SessionId::to_string),
-                ..Trouble::of_run(format!(
-                    "it is not known whether a late write left doubles: {error}; run `validate`"
-                ))
-            });
+/// Where something may be stored twice.
+#[derive(Debug, Default)]
+pub(super) struct Doubts {
+    /// The places, by their number.
+    places: HashMap<i64, PlannedPlace>,
+    /// Whether they are all places of the plan.
+    everywhere: bool,
+    /// When the last write that may be late has arrived.
+    arrived: Option<Instant>,
+}
+
+impl Doubts {
+    /// Something is stored twice at a place already.
+    pub(super) fn stored_twice(&mut self, place: &PlannedPlace) {
+        self.places.insert(place.n, place.clone());
+    }
+
+    /// Something was sent again to a place.
+    pub(super) fn sent_again(&mut self, place: &PlannedPlace, arrives: Option<Instant>) {
+        self.arrived = self.arrived.max(arrives);
+        self.stored_twice(place);
+    }
+
+    /// An earlier run did not end, and its last writes may be late.
+    pub(super) fn after_unended(&mut self, arrived: Option<Instant>) {
+        self.arrived = self.arrived.max(arrived);
+        self.everywhere = true;
+    }
+}
+
+/// Waits until late writes have arrived, and deletes doubles from the places where there may be any.
+/// The first of equal parts stays.
+pub(super) async fn delete_doubles(run: &Run<'_>) -> Result<(), SpoolError> {
+    let Doubts {
+        places,
+        everywhere,
+        arrived,
+    } = std::mem::take(&mut *lock(&run.doubts));
+    if let Some(arrived) = arrived {
+        let waiting = tokio::time::sleep_until(arrived);
+        run.stop.run_until_cancelled(waiting).await;
+    }
+    if !everywhere {
+        for place in places.into_values() {
+            delete_from(run, &place).await;
         }
+        return Ok(());
+    }
+    // The next run finds what is not looked at now.
+    if run.stop.is_cancelled() {
+        return Ok(());
+    }
+    plan::owners(run.context.plan)
+        .try_for_each_concurrent(OWNERS_AT_ONCE, async |owner| {
+            plan::places(run.context.plan, owner.n)
+                .try_for_each_concurrent(PLACES_AT_ONCE, async |place| {
+                    // The semaphore is never closed.
+                    let _permit = run.places.acquire().await;
+                    delete_from(run, &place).await;
+                    Ok(())
+                })
+                .await
+        })
+        .await
+}
+
+async fn delete_from(run: &Run<'_>, place: &PlannedPlace) {
+    if let Err(error) = delete_at(run, place).await {
+        run.in_doubt();
+        run.report().trouble(Trouble {
+            owner: Some(place.place.owner().to_string()),
+            session: place.place.session().map(SessionId::to_string),
+            ..Trouble::of_run(format!(
+                "it is not known whether a late write left doubles: {error}; run `validate`"
+            ))
+        });
     }
 }
 

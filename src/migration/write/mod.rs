@@ -4,17 +4,22 @@ mod doubles;
 mod error;
 mod place;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::TryStreamExt;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::doubles::Doubts;
 use self::error::{Unfinished, in_a_report};
+use super::begun::Begun;
 use super::context::Context;
-use super::plan::{self, Plan, PlannedOwner, PlannedPlace, PlannedRecord, SpoolError, State};
+use super::plan::{
+    self, Plan, PlannedOwner, PlannedPlace, PlannedRecord, SpoolError, State, blocking,
+};
 use super::profile::{NOT_COMPARED, profile};
 use super::progress::{Phase, Progress};
 use super::report::{Report, Trouble};
@@ -38,8 +43,9 @@ pub(super) struct Run<'a> {
     /// Nothing more is begun once this is cancelled: by the caller, or by an error that repeats.
     stop: CancellationToken,
     report: Mutex<Report>,
-    /// Places in which something may be stored twice, by their number.
-    doubtful: Mutex<HashMap<i64, PlannedPlace>>,
+    doubts: Mutex<Doubts>,
+    /// Whether a write is given up that may still be carried out.
+    in_doubt: AtomicBool,
     places: Semaphore,
     done: AtomicU64,
 }
@@ -66,22 +72,28 @@ impl<'a> Run<'a> {
             request,
             stop: cancelled.child_token(),
             report: Mutex::new(report),
-            doubtful: Mutex::default(),
+            doubts: Mutex::default(),
+            in_doubt: AtomicBool::new(false),
             places: Semaphore::new(PLACES_AT_ONCE),
             done: AtomicU64::new(0),
         }
     }
 
-    /// Writes everything, and deletes doubles that late writes left.
+    /// Writes everything, and deletes doubles that late writes left. In `data_dir` it is noted while
+    /// the run is under way.
     ///
     /// # Errors
     /// If the plan cannot be read. What the backend refuses is in the report.
-    pub(super) async fn write(self) -> Result<Report, SpoolError> {
+    pub(super) async fn write(self, data_dir: Option<&Path>) -> Result<Report, SpoolError> {
         self.progress(0);
+        let begun = self.begin(data_dir).await;
         plan::owners(self.context.plan)
             .try_for_each_concurrent(OWNERS_AT_ONCE, |owner| self.owner(owner))
             .await?;
-        doubles::delete_doubles(&self).await;
+        doubles::delete_doubles(&self).await?;
+        if let Some(begun) = begun {
+            self.end(begun).await;
+        }
         let not_reached = self.context.plan.step(|plan| plan.not_reached()).await?;
         let mut report = self
             .report
@@ -89,6 +101,68 @@ impl<'a> Run<'a> {
             .unwrap_or_else(PoisonError::into_inner);
         report.not_reached = not_reached;
         Ok(report)
+    }
+
+    /// Notes that this run has begun, if its writes can be late.
+    async fn begin(&self, data_dir: Option<&Path>) -> Option<Begun> {
+        let arrived = self.late_until()?;
+        if self.request.dry_run {
+            return None;
+        }
+        let data_dir = data_dir?.to_owned();
+        let note = {
+            let data_dir = data_dir.clone();
+            blocking(move || Begun::note(&data_dir)).await
+        };
+        match note {
+            Ok(begun) => {
+                if begun.follows_unended() {
+                    lock(&self.doubts).after_unended(Some(arrived));
+                }
+                Some(begun)
+            }
+            Err(error) => {
+                self.note(format!(
+                    "{} cannot be written ({error}): if this run is killed, only a second run after                      it finds what arrives late",
+                    data_dir.display()
+                ));
+                None
+            }
+        }
+    }
+
+    /// Forgets this run and those before it, unless something of them may still arrive.
+    async fn end(&self, mut begun: Begun) {
+        let is_settled = !self.in_doubt.load(Ordering::Relaxed);
+        let was_stopped = self.stop.is_cancelled();
+        blocking(move || {
+            if !was_stopped {
+                begun.forget_unended();
+            }
+            if is_settled {
+                begun.end();
+            }
+        })
+        .await;
+    }
+
+    /// When what is sent now has arrived, however late it is; `None` if nothing is late.
+    fn late_until(&self) -> Option<Instant> {
+        let late = self.context.service.late_limit()?;
+        Some(Instant::now() + late)
+    }
+
+    /// Notes that something may arrive after this run.
+    fn in_doubt(&self) {
+        self.in_doubt.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that this error leaves open what is stored, if it does.
+    fn doubt_after(&self, error: &memory::Error) {
+        let is_open = |cause: &zep::Error| cause.outcome() == zep::Outcome::Unknown;
+        if error.cause().is_some_and(is_open) {
+            self.in_doubt();
+        }
     }
 
     /// One owner, with all its places.
@@ -208,9 +282,12 @@ impl<'a> Run<'a> {
         let outcome = self.write_place(place, ready).await;
         // The count is of all places at work: a place too many is read once more, which is harmless.
         if self.resent() != resent {
-            self.doubt(place);
+            self.sent_again(place);
         }
         if let Err(error) = outcome {
+            if let Unfinished::Memory(error) = &error {
+                self.doubt_after(error);
+            }
             self.fail_place(place, &error).await;
         }
     }
@@ -295,11 +372,17 @@ impl<'a> Run<'a> {
         });
     }
 
-    /// Notes that something may be stored twice at a place.
-    fn doubt(&self, place: &PlannedPlace) {
+    /// Notes that something is stored twice at a place.
+    fn stored_twice(&self, place: &PlannedPlace) {
         if !self.request.dry_run {
-            lock(&self.doubtful).insert(place.n, place.clone());
+            lock(&self.doubts).stored_twice(place);
         }
+    }
+
+    /// Notes that something was sent again to a place.
+    fn sent_again(&self, place: &PlannedPlace) {
+        let arrives = self.late_until();
+        lock(&self.doubts).sent_again(place, arrives);
     }
 
     /// How many writes with an unknown outcome were sent again so far.

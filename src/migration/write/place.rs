@@ -106,7 +106,7 @@ impl Run<'_> {
                 for part in found.parts {
                     if !seen.insert(part) {
                         // Another run at the same time, or a late write of an earlier one.
-                        self.doubt(place);
+                        self.stored_twice(place);
                     }
                 }
             }
@@ -212,6 +212,7 @@ impl Run<'_> {
             };
             let mut rest = records.split_off(stored);
             self.written(&place.place, &records).await?;
+            self.doubt_after(&error);
             match rest.len() {
                 0 => {}
                 _ if !is_refused(&error) => return Err(error.into()),
@@ -249,7 +250,7 @@ impl Run<'_> {
             if known.is_none() {
                 // After a failure what is stored must be looked up, and what is sent again may have
                 // been on its way.
-                self.doubt(place);
+                self.sent_again(place);
             }
             let records = records.iter().map(|one| one.record.clone()).collect();
             self.context

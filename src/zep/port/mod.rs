@@ -35,6 +35,12 @@ pub trait Zep: Accounts + Threads + Graphs + Batches {
         None
     }
 
+    /// How long after it was sent a write may still be carried out although nobody waits for its
+    /// answer any more; `None` where that cannot happen.
+    fn late_limit(&self) -> Option<Duration> {
+        None
+    }
+
     /// The requests sent so far; `None` where nothing is sent anywhere.
     fn stats(&self) -> Option<TransportStats> {
         None

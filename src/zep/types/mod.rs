@@ -6,6 +6,7 @@
 
 mod accounts;
 mod batches;
+pub(crate) mod gap;
 mod graphs;
 mod mark;
 mod search;
@@ -17,6 +18,7 @@ use serde_json::{Map, Value};
 
 pub use accounts::*;
 pub use batches::*;
+pub use gap::Gap;
 pub use graphs::*;
 pub(crate) use mark::OWN_KEYS;
 pub use mark::{PartNo, RecordMark};

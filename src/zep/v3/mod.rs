@@ -25,6 +25,9 @@ pub use pages::{BatchItemPage, BatchPage, GraphPage, ThreadPage, UserPage};
 use crate::zep::port::Zep;
 use crate::zep::transport::{Connection, Transport, TransportStats};
 
+/// A write is late for at least this long, however short the time-out is. Ours: Zep does not know it.
+const LATE_AT_LEAST: Duration = Duration::from_secs(5);
+
 /// Zep Cloud, generation 3.
 #[derive(Debug)]
 pub struct ZepCloud {
@@ -53,6 +56,11 @@ impl Zep for ZepCloud {
 
     fn call_limit(&self) -> Option<Duration> {
         Some(self.transport.timeout())
+    }
+
+    /// Ours: what a gateway still retries after our time-out is at most as old again.
+    fn late_limit(&self) -> Option<Duration> {
+        Some(self.transport.timeout().max(LATE_AT_LEAST))
     }
 
     fn stats(&self) -> Option<TransportStats> {

@@ -2,6 +2,7 @@
 //! the answer says what happened, and nothing is lost, doubled or restored, whatever fails.
 
 mod asking;
+mod beside;
 mod deleting;
 mod entities;
 mod facts;

@@ -3,3 +3,4 @@
 // The memory of a process is read from `/proc`.
 #[cfg(target_os = "linux")]
 mod memory;
+mod once;

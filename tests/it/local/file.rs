@@ -85,7 +85,7 @@ async fn a_file_of_a_newer_version_is_left_as_it_is() {
     let path = home.path();
     drop(home.zep);
     let newer = sqlite(&path);
-    newer.pragma_update(None, "user_version", 2).unwrap();
+    newer.pragma_update(None, "user_version", 3).unwrap();
     newer
         .pragma_update_and_check(None, "journal_mode", "delete", |_| Ok(()))
         .unwrap();

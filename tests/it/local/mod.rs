@@ -3,6 +3,8 @@
 mod batches;
 mod file;
 mod graph;
+mod long;
+mod once;
 mod people;
 mod recall;
 mod searching;

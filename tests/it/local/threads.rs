@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 use zep_mcp_server::local::{Behavior, CursorMeaning, EpisodeDeletion, MetadataPatch};
 use zep_mcp_server::zep::{
-    DataType, Error, Graphs, NewMessage, Outcome, RecordMark, Role, Threads, Uuid, Window,
+    DataType, Error, Graphs, NewMessage, Outcome, PartNo, RecordMark, Role, Threads, Uuid, Window,
 };
 
 use super::{Home, message, object, of};
@@ -309,14 +309,17 @@ async fn deleting_a_thread_deletes_its_messages_episodes_facts_and_speakers() {
 #[tokio::test]
 async fn messages_and_episodes_are_found_by_their_record() {
     let (home, user, thread) = Home::with_thread(Behavior::default()).await;
-    let of_record = |text: &str, id: &str| NewMessage {
-        mark: Some(RecordMark::whole(id)),
+    let of_record = |text: &str, id: &str, number, total| NewMessage {
+        mark: Some(RecordMark {
+            record: id.into(),
+            part: PartNo { number, total },
+        }),
         ..message(text)
     };
     let messages = [
-        of_record("1/2", "r1"),
-        of_record("2/2", "r1"),
-        of_record("other", "r2"),
+        of_record("1/2", "r1", 1, 2),
+        of_record("2/2", "r1", 2, 2),
+        of_record("other", "r2", 1, 1),
     ];
     home.zep.add_messages(&thread, &messages).await.unwrap();
     home.note(&of(&user), "a note", json!({"zm_id": "r3"}))

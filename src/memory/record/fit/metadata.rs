@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::gap::{self, Gap};
 use super::is_blank;
 use crate::memory::model::{AgentId, AppId, MemoryKind, RecordId, TimeOrigin};
+use crate::zep::gap::{self, GAPS, Gap};
 use crate::zep::{Metadata, PartNo, RecordMark, limits};
 
 /// The key of a JSON text with our marks and the metadata that Zep does not take.
-pub const EXTRA_KEY: &str = "zm_x";
+pub const EXTRA_KEY: &str = gap::EXTRA_KEY;
 /// The key of the memory kind.
 pub const MEMORY_TYPE_KEY: &str = "memory_type";
 /// The key of a migrated record's source.
@@ -35,8 +35,6 @@ pub const RESERVED_KEYS: [&str; 8] = [
 
 /// In [`EXTRA_KEY`]: the caller's metadata that Zep does not take.
 const METADATA: &str = "metadata";
-/// In [`EXTRA_KEY`]: the gaps of this part's text.
-const GAPS: &str = "gaps";
 const TIME: &str = "time";
 const INFERRED: &str = "inferred";
 const REPLACES: &str = "replaces";

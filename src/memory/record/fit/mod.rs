@@ -4,7 +4,6 @@
 //! record. What Zep would refuse (nested metadata, stretches of blanks longer than a message …) is
 //! carried as JSON text under the key [`EXTRA_KEY`].
 
-mod gap;
 mod metadata;
 mod same;
 mod split;
@@ -14,9 +13,9 @@ use std::{collections::BTreeMap, fmt};
 use serde_json::{Map, Value};
 
 use crate::memory::model::Place;
-use crate::zep::{Metadata, PartNo, RecordMark, limits};
+use crate::zep::{Metadata, PartNo, RecordMark, gap, limits};
 
-pub use gap::Gap;
+pub use crate::zep::Gap;
 pub use metadata::{
     AGENT_KEY, APP_KEY, EXTRA_KEY, MEMORY_TYPE_KEY, MIGRATION_SOURCE_KEY, Marks, ORIGINAL_ROLE_KEY,
     Ours, RESERVED_KEYS, Speaker, Unpacked, pack_flat, unpack, unpack_flat,

@@ -209,8 +209,8 @@ fn byte_of_char(text: &str, index: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::gap::restore;
     use super::*;
+    use crate::zep::gap::restore;
 
     fn texts(text: &str, max_chars: usize) -> Vec<String> {
         let pieces = split(text, max_chars).unwrap();

@@ -160,6 +160,17 @@ impl Client {
         }
     }
 
+    /// The answer to a request, if it came already.
+    pub fn answered(&mut self, id: u64) -> Option<Value> {
+        while let Ok(line) = self.stdout.try_recv() {
+            let answer = message(&line);
+            if let Some(id) = answer["id"].as_u64() {
+                self.early.insert(id, answer);
+            }
+        }
+        self.early.remove(&id)
+    }
+
     /// Calls a tool that must succeed; gives its structured answer.
     pub fn call(&mut self, tool: &str, arguments: Value) -> Value {
         let id = self.ask_tool(tool, &arguments);

@@ -1,8 +1,15 @@
-//! Long stretches of blanks, which no part can hold; carried beside the text.
+//! Long stretches of blanks, which no part of a record can hold; carried beside its text.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::MAX_CONTENT_CHARS;
+use super::Metadata;
+
+/// The metadata key of a JSON text with this program's marks and the metadata that Zep does not take.
+pub(crate) const EXTRA_KEY: &str = "zm_x";
+/// In [`EXTRA_KEY`]: the gaps of the part's text.
+pub(crate) const GAPS: &str = "gaps";
+/// The most bytes of blanks that are read: as many as the longest record has, 1,000,000 characters.
+const MAX_GAP_BYTES: usize = 1_000_000 * char::MAX.len_utf8();
 
 /// The longest line, in bytes, for which repetitions are written as a count.
 const REPEATED_LINE_BYTES: usize = 64;
@@ -16,6 +23,16 @@ pub struct Gap {
     pub at: usize,
     /// The blanks.
     pub text: String,
+}
+
+/// The text of a stored part with its gaps, which its metadata holds.
+pub(crate) fn text_with_gaps(text: &str, metadata: Option<&Metadata>) -> String {
+    let gaps = metadata.and_then(|metadata| {
+        let extra = metadata.get(EXTRA_KEY)?.as_str()?;
+        let extra: Map<String, Value> = serde_json::from_str(extra).ok()?;
+        from_json(extra.get(GAPS)?)
+    });
+    restore(text, &gaps.unwrap_or_default())
 }
 
 /// Puts gaps back into a text. Gaps are in ascending order; one beyond the end (the text was
@@ -43,7 +60,7 @@ pub(crate) fn to_json(gaps: &[Gap]) -> Value {
 /// Reads the output of [`to_json`]; `None` for anything else, and for more text than a record can
 /// have.
 pub(crate) fn from_json(value: &Value) -> Option<Vec<Gap>> {
-    let mut room = MAX_CONTENT_CHARS * char::MAX.len_utf8();
+    let mut room = MAX_GAP_BYTES;
     let mut gaps = value
         .as_array()?
         .iter()
