@@ -24,6 +24,7 @@ pub(crate) fn run(args: EmulateArgs) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        signals::outlive_file_size_limit()?;
         let stop = signals::listen()?.first;
         emulator::serve(options, stop, |address| {
             println!("Zep emulator listening on http://{address}");

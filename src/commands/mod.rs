@@ -18,15 +18,22 @@ use zep_mcp_server::config::{Backend, Config};
 use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::zep::{Zep, v3::ZepCloud};
 
-/// The configured backend. Sends nothing yet; the file of the embedded store is opened, and created
-/// if it does not exist.
+/// The configured backend. Sends nothing yet; the file of the embedded store is opened, or created, by
+/// its first call. Must be called within a runtime.
 ///
 /// # Errors
-/// If the file of the embedded store cannot be used.
+/// If the path of the embedded store is not valid.
 pub(crate) fn open_backend(config: &Config) -> anyhow::Result<Arc<dyn Zep>> {
+    signals::outlive_file_size_limit()?;
     match &config.backend {
         Backend::Zep(connection) => Ok(Arc::new(ZepCloud::new(connection.clone()))),
-        Backend::Local { path } => Ok(Arc::new(LocalZep::open(path, Behavior::default())?)),
+        Backend::Local { path } => {
+            let store = LocalZep::open(path, Behavior::default())?;
+            if let Some(why) = store.why_unwritable() {
+                tracing::warn!("{why}");
+            }
+            Ok(Arc::new(store))
+        }
     }
 }
 

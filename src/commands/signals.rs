@@ -14,6 +14,23 @@ pub(super) struct Signals {
     pub(super) second: CancellationToken,
 }
 
+/// Lets a write beyond the limit of file sizes (`ulimit -f`) fail as one on a full disk does. Without a
+/// handler, the signal ends the program. Must be called within a runtime.
+///
+/// # Errors
+/// If the system does not deliver signals to this program.
+pub(super) fn outlive_file_size_limit() -> io::Result<()> {
+    /// SIGXFSZ on Linux, except on MIPS, and on macOS and the BSDs.
+    #[cfg(all(unix, not(any(target_arch = "mips", target_arch = "mips64"))))]
+    const FILE_TOO_LARGE: i32 = 25;
+    // The handler stays when its stream is dropped.
+    #[cfg(all(unix, not(any(target_arch = "mips", target_arch = "mips64"))))]
+    drop(signal::unix::signal(signal::unix::SignalKind::from_raw(
+        FILE_TOO_LARGE,
+    ))?);
+    Ok(())
+}
+
 /// Listens for signals from now on. Must be called within a runtime.
 ///
 /// # Errors

@@ -29,7 +29,7 @@ pub use error::{ConfigError, Problem};
 pub use flags::{Flags, HttpFlags, without_flags};
 pub use host_names::{HostName, WebOrigin};
 pub use logging::{LogFormat, LogLevel, Logging, colours};
-pub use network::{HttpConfig, Tls};
+pub use network::{Bounds, HttpConfig, Tls};
 pub(crate) use parse::is_secure;
 pub use setting::Setting;
 pub use sources::Origin;

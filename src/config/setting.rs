@@ -234,12 +234,44 @@ settings! {
             help: "The certificate's private key, in PEM",
             default: Fallback::Described("none"),
         }
+        MaxConnections = "ZEP_MCP_MAX_CONNECTIONS" {
+            flag: Some(("max-connections", "COUNT")),
+            dotenv: false,
+            help: "How many connections may be open at once; fewer where the system allows fewer \
+                   files",
+            default: Fallback::Value("4096"),
+        }
         MaxSessions = "ZEP_MCP_MAX_SESSIONS" {
             flag: Some(("max-sessions", "COUNT")),
             dotenv: false,
-            help: "How many sessions may be open at once; one more replaces the one that was \
-                   unused longest",
+            help: "How many sessions may be open at once; one more replaces an unused one of the \
+                   token that has the most",
             default: Fallback::Value("2048"),
+        }
+        MaxCalls = "ZEP_MCP_MAX_CALLS" {
+            flag: Some(("max-calls", "COUNT")),
+            dotenv: false,
+            help: "How many calls may be in flight at once",
+            default: Fallback::Value("2048"),
+        }
+        MaxCallsPerMinute = "ZEP_MCP_MAX_CALLS_PER_MINUTE" {
+            flag: Some(("max-calls-per-minute", "COUNT")),
+            dotenv: false,
+            help: "How many requests may arrive in a minute",
+            default: Fallback::Described("60000, or any number where only one token can exist"),
+        }
+        MaxUnreadMb = "ZEP_MCP_MAX_UNREAD_MB" {
+            flag: Some(("max-unread-mb", "MEGABYTES")),
+            dotenv: false,
+            help: "How much memory answers may take that are not read yet, in megabytes",
+            default: Fallback::Value("256"),
+        }
+        TokenShare = "ZEP_MCP_TOKEN_SHARE" {
+            flag: Some(("token-share", "PERCENT")),
+            dotenv: false,
+            help: "How much of each of these bounds one token may take, in percent; connections \
+                   without a token count by their address",
+            default: Fallback::Described("50, or 100 where only one token can exist"),
         }
         GraceSecs = "ZEP_MCP_GRACE_SECS" {
             flag: Some(("grace", "SECONDS")),

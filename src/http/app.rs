@@ -2,7 +2,7 @@
 //!
 //! From the outside in, a request passes the layers that catch panics, log the request, check `Host`
 //! and `Origin`, and handle CORS; then, except at the health checks and the OAuth metadata, the layers
-//! that authenticate it, read its body, and check that it may use its session.
+//! that authenticate it, check its token's share, read its body, and check that it may use its session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,8 @@ use super::health::{self, Health};
 use super::host_check::{self, Allowlist};
 use super::limits::MAX_BODY_BYTES;
 use super::mcp_sessions::McpSessions;
+use super::replay::ReplayBuffer;
+use super::shares::{Shares, admit};
 use super::sse::{self, MESSAGES, SSE, SseTransport};
 use super::streamable::{self, MCP};
 use crate::mcp::MemoryServer;
@@ -42,6 +44,10 @@ pub(super) struct Transports {
     pub(super) server: MemoryServer,
     /// The sessions of both transports.
     pub(super) sessions: Arc<McpSessions>,
+    /// The responses that are kept for clients that reconnect.
+    pub(super) replay: Arc<ReplayBuffer>,
+    /// What each token may take.
+    pub(super) shares: Arc<Shares>,
     /// Ends streams and sessions.
     pub(super) end: CancellationToken,
 }
@@ -96,9 +102,11 @@ impl Transports {
         let Self {
             server,
             sessions,
+            replay,
+            shares,
             end,
         } = self;
-        let service = streamable::service(server.clone(), Arc::clone(&sessions), end);
+        let service = streamable::service(server.clone(), Arc::clone(&sessions), replay, end);
         let streamable = get(streamable::serve)
             .post(streamable::serve)
             .delete(streamable::serve)
@@ -106,12 +114,19 @@ impl Transports {
             .layer(from_fn_with_state(Arc::clone(&sessions), streamable::guard))
             .with_state(service);
         let sse = SseTransport::new(server, sessions);
+        let open = get(sse::open).with_state(Arc::clone(&sse));
+        let post = post(sse::post).with_state(sse);
+        // People write the address with a slash at its end too.
         Router::new()
-            .route(MCP, streamable)
-            .route(SSE, get(sse::open).with_state(Arc::clone(&sse)))
-            .route(MESSAGES, post(sse::post).with_state(sse))
+            .route(MCP, streamable.clone())
+            .route(&format!("{MCP}/"), streamable)
+            .route(SSE, open.clone())
+            .route(&format!("{SSE}/"), open)
+            .route(MESSAGES, post.clone())
+            .route(&format!("{MESSAGES}/"), post)
             .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
             .layer(from_fn_with_state(Arc::<BodyMemory>::default(), read_body))
+            .layer(from_fn_with_state(shares, admit))
     }
 }
 
@@ -130,7 +145,9 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::config::Bounds;
     use crate::http::access::Subject;
+    use crate::http::shares::Places;
     use crate::local::{Behavior, LocalZep};
     use crate::memory::MemoryService;
     use crate::memory::access::Caller;
@@ -140,9 +157,19 @@ mod tests {
     async fn serve(store: &std::path::Path) -> SocketAddr {
         let zep = Arc::new(LocalZep::open(store, Behavior::default()).unwrap());
         let memories = MemoryService::new(zep, UserId::new("ann").unwrap());
+        let bounds = Bounds {
+            connections: 100,
+            sessions: 10,
+            calls: 100,
+            calls_per_minute: None,
+            unread_bytes: 1 << 20,
+            share: 100,
+        };
         let transports = Transports {
             server: MemoryServer::new(memories).on_a_network(),
-            sessions: McpSessions::new(10),
+            sessions: McpSessions::new(&bounds),
+            replay: ReplayBuffer::new(),
+            shares: Shares::new(bounds, Places::new(100, &bounds)),
             end: CancellationToken::new(),
         };
         let named = |headers: &HeaderMap| Subject::named(headers["who"].to_str().unwrap());

@@ -1,4 +1,5 @@
-//! Health checks: liveness (`/health`) and readiness (`/ready`).
+//! Health checks: liveness (`/health`) and readiness (`/ready`). Operators also see how much of the
+//! bounds is taken.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,9 +7,13 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
+use super::access::Access;
+use super::mcp_sessions::McpSessions;
+use super::shares::{Levels, Shares};
 use crate::zep::Zep;
 
 /// How long the backend may take to answer.
@@ -22,13 +27,24 @@ pub(super) struct Health {
     zep: Arc<dyn Zep>,
     /// Locked during a check, so that concurrent requests share one.
     last: Mutex<Option<(Instant, Result<(), &'static str>)>>,
+    access: Arc<Access>,
+    shares: Arc<Shares>,
+    sessions: Arc<McpSessions>,
 }
 
 impl Health {
-    pub(super) fn new(zep: Arc<dyn Zep>) -> Arc<Self> {
+    pub(super) fn new(
+        zep: Arc<dyn Zep>,
+        access: Arc<Access>,
+        shares: Arc<Shares>,
+        sessions: Arc<McpSessions>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             zep,
             last: Mutex::new(None),
+            access,
+            shares,
+            sessions,
         })
     }
 
@@ -60,14 +76,24 @@ pub(super) struct HealthStatus {
     backend: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shares: Option<Levels>,
 }
 
-/// `/health`: the server is alive if it answers.
-pub(super) async fn alive(State(health): State<Arc<Health>>) -> Json<HealthStatus> {
+/// `/health`: the server is alive if it answers. With the query `shares` it also tells an operator how
+/// much of the bounds is taken.
+pub(super) async fn alive(State(health): State<Arc<Health>>, request: Parts) -> Json<HealthStatus> {
+    // Only then, so that a check with a wrong token is no failed attempt.
+    let asks = request.uri.query() == Some("shares");
+    let shares = match asks && health.access.is_operator(&request).await {
+        true => Some(health.shares.levels(health.sessions.level())),
+        false => None,
+    };
     Json(HealthStatus {
         status: "ok",
         backend: health.zep.backend(),
         reason: None,
+        shares,
     })
 }
 
@@ -82,6 +108,7 @@ pub(super) async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, Jso
         status,
         backend: health.zep.backend(),
         reason: result.err(),
+        shares: None,
     };
     (code, Json(body))
 }

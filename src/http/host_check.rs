@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, HeaderName, ORIGIN, WWW_AUTHENTICATE};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -51,20 +52,22 @@ impl Allowlist {
     }
 
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Rejection> {
-        let hosts = headers.get_all(HOST).iter().map(|value| {
-            let authority = value.to_str().ok().and_then(|text| text.parse().ok());
-            authority.ok_or(Rejection::NoHost)
-        });
-        let named = hosts.chain(uri.authority().cloned().map(Ok));
-        let mut host = None;
-        for authority in named {
-            let name = HostName::of(&authority?);
-            if !self.admits_host(&name) {
+        // There must be one, also beside a target that names a host itself (RFC 9112, 3.2).
+        let mut values = headers.get_all(HOST).iter();
+        let (Some(value), None) = (values.next(), values.next()) else {
+            return Err(Rejection::BadHost);
+        };
+        let host = authority(value).ok_or(Rejection::BadHost)?;
+        let mut host = HostName::of(&host);
+        if !self.admits_host(&host) {
+            return Err(Rejection::Host);
+        }
+        if let Some(target) = uri.authority() {
+            host = HostName::of(target);
+            if !self.admits_host(&host) {
                 return Err(Rejection::Host);
             }
-            host = Some(name);
         }
-        let host = host.ok_or(Rejection::NoHost)?;
         for origin in headers.get_all(ORIGIN) {
             let own = origin.to_str().ok().and_then(WebOrigin::parse);
             let own = own.is_some_and(|origin| origin.is_of(&host));
@@ -93,10 +96,24 @@ impl Allowlist {
     }
 }
 
+/// The host and port that a `Host` header names; `None` if it is not one (RFC 9110, 7.2).
+fn authority(value: &HeaderValue) -> Option<Authority> {
+    let authority: Authority = value.to_str().ok()?.parse().ok()?;
+    let port = authority.as_str().strip_prefix(authority.host())?;
+    let is_valid = match port.strip_prefix(':') {
+        None => port.is_empty(),
+        Some("") => true,
+        Some(digits) => {
+            digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok()
+        }
+    };
+    is_valid.then_some(authority)
+}
+
 /// Why a request is rejected. Never repeats the header, which is foreign text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rejection {
-    NoHost,
+    BadHost,
     Host,
     Origin,
 }
@@ -104,7 +121,10 @@ enum Rejection {
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         match self {
-            Self::NoHost => (StatusCode::BAD_REQUEST, "the Host header cannot be read\n"),
+            Self::BadHost => (
+                StatusCode::BAD_REQUEST,
+                "a request needs one Host header, with a host and at most a port\n",
+            ),
             Self::Host => (
                 StatusCode::FORBIDDEN,
                 "this server is not known under that host name; its operator can add it to \
@@ -200,9 +220,42 @@ mod tests {
         headers.append(HOST, "localhost".parse().unwrap());
         headers.append(HOST, "evil.example".parse().unwrap());
         let refused = allowlist.check(&"/mcp".parse().unwrap(), &headers);
-        assert_eq!(refused, Err(Rejection::Host));
-        let refused = allowlist.check(&"/mcp".parse().unwrap(), &HeaderMap::new());
-        assert_eq!(refused, Err(Rejection::NoHost));
+        assert_eq!(refused, Err(Rejection::BadHost));
+    }
+
+    #[test]
+    fn there_is_one_host_and_it_is_one() {
+        let allowlist = Allowlist::new(Vec::new(), true, Vec::new());
+        for bad in [
+            "",
+            "ann@localhost",
+            "localhost:",
+            "localhost:port",
+            "localhost:65536",
+            "localhost:+1",
+            "localhost:1:2",
+            "localhost/",
+            "http://localhost",
+            "local host",
+            "[::1",
+            "::1",
+        ] {
+            let checked = check(&allowlist, "/mcp", bad, None);
+            let expected = match bad {
+                "localhost:" => Ok(()),
+                _ => Err(Rejection::BadHost),
+            };
+            assert_eq!(checked, expected, "{bad}");
+        }
+        for target in ["/mcp", "http://localhost/mcp"] {
+            let refused = allowlist.check(&target.parse().unwrap(), &HeaderMap::new());
+            assert_eq!(refused, Err(Rejection::BadHost), "{target}");
+        }
+        let mut twice = HeaderMap::new();
+        twice.append(HOST, HeaderValue::from_static("localhost"));
+        twice.append(HOST, HeaderValue::from_static("localhost"));
+        let refused = allowlist.check(&"/mcp".parse().unwrap(), &twice);
+        assert_eq!(refused, Err(Rejection::BadHost));
     }
 
     #[test]

@@ -2,15 +2,8 @@
 
 use std::time::Duration;
 
-/// The most connections at once; fewer where the system allows fewer files. HTTP/1.1 answers the
-/// requests of a connection one after the other, so this bounds requests too.
-pub(super) const MAX_CONNECTIONS: usize = 4096;
 /// Files that are not client connections: stores, logs, connections to Zep.
 pub(super) const OTHER_FILES: usize = 128;
-/// The most connections that have not sent a whole request yet: room for all clients that reconnect
-/// at once after a restart. Above this, the oldest pending connection is dropped; real clients send
-/// at once.
-pub(super) const MAX_PENDING: usize = 2048;
 /// How long a new connection has for its first request, TLS included.
 pub(super) const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(10);
 /// How long a connection stays open without a request: longer than load balancers keep theirs (60 s),
@@ -18,6 +11,11 @@ pub(super) const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(10);
 pub(super) const IDLE_CONNECTION: Duration = Duration::from_secs(75);
 /// The largest header of a request, in bytes: tokens take some kilobytes at most.
 pub(super) const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// Connections that wait to be accepted, as tokio has them.
+pub(super) const WAITING_CONNECTIONS: u32 = 1024;
+/// The system's buffer of each connection for what is not read yet, in bytes: otherwise the system lets
+/// it grow to some megabytes, which no share counts. It bounds a connection to 5 MB/s at 50 ms.
+pub(super) const SEND_BUFFER: u32 = 256 * 1024;
 /// How long a client may read nothing before its connection is closed.
 pub(super) const STALLED_WRITE: Duration = Duration::from_secs(30);
 /// How often a silent stream sends a sign of life: before proxies (60 s) and clients give up.

@@ -3,7 +3,9 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use tokio::net::{TcpListener, lookup_host};
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
+
+use super::limits::{SEND_BUFFER, WAITING_CONNECTIONS};
 
 /// The addresses of a host: for a name, all of them.
 ///
@@ -30,9 +32,7 @@ pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
 ///
 /// # Errors
 /// The address, and why it cannot be used.
-pub(super) async fn bind(
-    addresses: &[SocketAddr],
-) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
+pub(super) fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, (SocketAddr, io::Error)> {
     let mut listeners: Vec<TcpListener> = Vec::new();
     let mut absent = None;
     for mut address in addresses.iter().copied() {
@@ -42,7 +42,7 @@ pub(super) async fn bind(
         {
             address.set_port(first.port());
         }
-        match TcpListener::bind(address).await {
+        match listener(address) {
             Ok(listener) => listeners.push(listener),
             // A machine without IPv6 may still resolve its name to an IPv6 address.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
@@ -55,6 +55,21 @@ pub(super) async fn bind(
         (true, Some(absent)) => Err(absent),
         _ => Ok(listeners),
     }
+}
+
+/// Listens on an address, as [`TcpListener::bind`] does, with a small buffer of each connection.
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // Connections of an earlier process may still be closing. On Windows it means something else.
+    if cfg!(unix) {
+        socket.set_reuseaddr(true)?;
+    }
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_CONNECTIONS)
 }
 
 #[cfg(test)]

@@ -1,54 +1,44 @@
 //! The MCP sessions of both transports.
 //!
 //! A session belongs to the subject that opened it; nobody else can use its id. Their number is
-//! bounded: the session that was unused longest makes room for a new one.
+//! bounded, for each subject and in all: a subject beyond its share loses the one of its sessions that
+//! was unused longest, and where all are taken, the subject with the most loses one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::access::{Access, Subject};
+use super::shares::{Exceeded, Level, lock};
+use crate::config::Bounds;
 
 /// The header with a session's id (MCP 2025-03-26, Streamable HTTP).
 pub(super) const SESSION_ID: &str = "mcp-session-id";
 
 /// How long an unused session lives. Clients often leave without ending theirs.
 const IDLE: Duration = Duration::from_secs(24 * 3600);
-/// How often unused sessions and sessions with a revoked token are ended. Until then an open stream
-/// only delivers responses to calls that were accepted before. Ours.
-const SWEEP: Duration = Duration::from_secs(10);
-
-/// All sessions are in use, and no more may be opened.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("as many sessions are in use as this server allows; try again later")]
-pub(super) struct SessionLimit;
-
-impl IntoResponse for SessionLimit {
-    fn into_response(self) -> Response {
-        tracing::warn!("a session was refused: all sessions are in use");
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        (status, [(RETRY_AFTER, "10")], format!("{self}\n")).into_response()
-    }
-}
-
 /// The answer to an expired and to a foreign session id: clients initialise again.
 pub(super) fn no_session() -> Response {
     (StatusCode::NOT_FOUND, "there is no such session\n").into_response()
 }
 
+/// Open sessions by id.
+type Open = HashMap<Arc<str>, Arc<State>>;
+
 /// All sessions.
 #[derive(Debug)]
 pub(super) struct McpSessions {
-    open: Mutex<HashMap<Arc<str>, Arc<State>>>,
+    open: Mutex<Open>,
     most: usize,
+    /// The most of one subject.
+    share: usize,
     /// Calls in flight, for the shutdown to wait for.
     pub(super) calls: TaskTracker,
 }
@@ -65,8 +55,7 @@ struct State {
 
 #[derive(Debug)]
 struct Usage {
-    /// `None` for a moment while the session is opened: then nobody can use it.
-    holder: Option<Subject>,
+    holder: Subject,
     /// How many requests and streams are open.
     open: usize,
     last: Instant,
@@ -85,32 +74,27 @@ impl State {
     }
 }
 
-/// Locks a mutex whose value is consistent after each step, even if a thread panicked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl McpSessions {
-    /// At most this many.
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub(super) fn new(bounds: &Bounds) -> Arc<Self> {
         Arc::new(Self {
             open: Mutex::default(),
-            most,
+            most: bounds.sessions,
+            share: bounds.share_of(bounds.sessions),
             calls: TaskTracker::new(),
         })
     }
 
-    /// Opens a session, which ends when it is dropped. Without a holder it needs [`Self::bind`].
+    /// Opens a session, which ends when it is dropped.
     ///
     /// # Errors
-    /// [`SessionLimit`] if all sessions are in use.
+    /// If there is no room.
     pub(super) fn open(
         self: &Arc<Self>,
         id: Arc<str>,
-        holder: Option<Subject>,
-    ) -> Result<McpSession, SessionLimit> {
+        holder: Subject,
+    ) -> Result<McpSession, Exceeded> {
         let mut open = lock(&self.open);
-        self.make_room(&mut open)?;
+        self.make_room_among(&mut open, &holder)?;
         let state = Arc::new(State {
             id: Arc::clone(&id),
             usage: Mutex::new(Usage {
@@ -128,31 +112,41 @@ impl McpSessions {
         })
     }
 
-    /// Whether one more can be opened, if need be after ending an unused one.
-    pub(super) fn has_room(&self) -> bool {
-        self.make_room(&mut lock(&self.open)).is_ok()
+    /// Makes room for one more session of this holder, if need be by ending another.
+    ///
+    /// # Errors
+    /// If there is no room.
+    pub(super) fn make_room(&self, holder: &Subject) -> Result<(), Exceeded> {
+        self.make_room_among(&mut lock(&self.open), holder)
     }
 
-    fn make_room(&self, open: &mut HashMap<Arc<str>, Arc<State>>) -> Result<(), SessionLimit> {
+    fn make_room_among(&self, open: &mut Open, holder: &Subject) -> Result<(), Exceeded> {
+        let own = open
+            .values()
+            .filter(|state| state.usage().holder == *holder)
+            .count();
+        if own >= self.share {
+            let oldest = oldest(open, Some(holder), State::idle_since);
+            let oldest = oldest.ok_or(Exceeded::Sessions)?;
+            end(open, &oldest);
+            return Ok(());
+        }
         if open.len() < self.most {
             return Ok(());
         }
-        let idle = open
-            .values()
-            .filter_map(|state| Some((state.idle_since()?, Arc::clone(&state.id))));
-        let (_, id) = idle.min_by_key(|(since, _)| *since).ok_or(SessionLimit)?;
-        if let Some(state) = open.remove(&id) {
-            state.ended.cancel();
-        }
-        tracing::debug!("ended an unused session to make room for a new one");
+        let counts = count(open);
+        let largest = counts.iter().max_by_key(|(_, count)| **count);
+        let Some((largest, _)) = largest.filter(|(_, count)| **count > own + 1) else {
+            // All have about as many.
+            let oldest = oldest(open, None, State::idle_since);
+            end(open, &oldest.ok_or(Exceeded::AllSessions)?);
+            return Ok(());
+        };
+        // Where all are in use, one of them ends: its holder has more of them.
+        let oldest = oldest(open, Some(largest), State::idle_since)
+            .or_else(|| oldest(open, Some(largest), |state| Some(state.usage().last)));
+        end(open, &oldest.ok_or(Exceeded::AllSessions)?);
         Ok(())
-    }
-
-    /// Sets the holder of a new session.
-    pub(super) fn bind(&self, id: &str, holder: Subject) {
-        if let Some(state) = lock(&self.open).get(id) {
-            state.usage().holder = Some(holder);
-        }
     }
 
     /// Marks a session as in use; `None` if there is none with this id and this holder.
@@ -160,11 +154,11 @@ impl McpSessions {
         let state = Arc::clone(lock(&self.open).get(id)?);
         {
             let mut usage = state.usage();
-            if usage.holder.as_ref() != Some(holder) {
+            if usage.holder != *holder {
                 return None;
             }
             // The same subject, perhaps with a newer token.
-            usage.holder = Some(holder.clone());
+            usage.holder = holder.clone();
             usage.open += 1;
             usage.last = Instant::now();
         }
@@ -173,9 +167,7 @@ impl McpSessions {
 
     /// Ends a session, if there is one with this id.
     pub(super) fn end(&self, id: &str) {
-        if let Some(state) = lock(&self.open).remove(id) {
-            state.ended.cancel();
-        }
+        end(&mut lock(&self.open), id);
     }
 
     /// Ends all sessions.
@@ -190,21 +182,27 @@ impl McpSessions {
         lock(&self.open).len()
     }
 
-    /// Regularly ends sessions that were unused for long, and sessions whose token was revoked or has
-    /// expired. Never returns.
-    pub(super) async fn sweep(&self, access: &Access) {
-        let mut ticks = tokio::time::interval(SWEEP);
-        loop {
-            ticks.tick().await;
-            self.end_unused(IDLE);
-            self.end_unauthorized(access).await;
+    /// How many are open, and how many one holder has at most.
+    pub(super) fn level(&self) -> Level {
+        let open = lock(&self.open);
+        Level {
+            now: open.len(),
+            most: self.most,
+            share: self.share,
+            largest: count(&open).into_values().max().unwrap_or(0),
         }
+    }
+
+    /// Ends sessions that were unused for long, and sessions whose token was revoked or has expired.
+    pub(super) async fn sweep(&self, access: &Access) {
+        self.end_unused(IDLE);
+        self.end_unauthorized(access).await;
     }
 
     async fn end_unauthorized(&self, access: &Access) {
         let held: Vec<_> = lock(&self.open)
             .values()
-            .filter_map(|state| Some((Arc::clone(&state.id), state.usage().holder.clone()?)))
+            .map(|state| (Arc::clone(&state.id), state.usage().holder.clone()))
             .collect();
         for (id, holder) in held {
             if !access.still_admits(&holder).await {
@@ -226,6 +224,35 @@ impl McpSessions {
             }
             !is_over
         });
+    }
+}
+
+/// How many sessions each holder has.
+fn count(open: &Open) -> HashMap<Subject, usize> {
+    let mut counts = HashMap::new();
+    for state in open.values() {
+        *counts.entry(state.usage().holder.clone()).or_default() += 1;
+    }
+    counts
+}
+
+/// The session with the earliest of these times, among those of this holder.
+fn oldest(
+    open: &Open,
+    holder: Option<&Subject>,
+    time: fn(&State) -> Option<Instant>,
+) -> Option<Arc<str>> {
+    let theirs = open
+        .values()
+        .filter(|state| holder.is_none_or(|holder| state.usage().holder == *holder));
+    let times = theirs.filter_map(|state| Some((time(state)?, &state.id)));
+    let oldest = times.min_by_key(|(since, _)| *since);
+    oldest.map(|(_, id)| Arc::clone(id))
+}
+
+fn end(open: &mut Open, id: &str) {
+    if let Some(state) = open.remove(id) {
+        state.ended.cancel();
     }
 }
 
@@ -292,38 +319,41 @@ mod tests {
         Subject::named("ann")
     }
 
+    fn bounded(sessions: usize, share: usize) -> Arc<McpSessions> {
+        McpSessions::new(&Bounds {
+            connections: 1,
+            sessions,
+            calls: 1,
+            calls_per_minute: None,
+            unread_bytes: 1,
+            share,
+        })
+    }
+
     #[test]
     fn only_its_holder_can_use_a_session() {
-        let sessions = McpSessions::new(10);
-        let _one = sessions.open("one".into(), Some(ann())).unwrap();
-        let _new = sessions.open("new".into(), None).unwrap();
+        let sessions = bounded(10, 100);
+        let _one = sessions.open("one".into(), ann()).unwrap();
         assert!(sessions.enter("one", &ann()).is_some());
         assert!(sessions.enter("one", &Subject::named("ben")).is_none());
         assert!(sessions.enter("two", &ann()).is_none());
-        assert!(
-            sessions.enter("new", &ann()).is_none(),
-            "it has no holder yet"
-        );
-        sessions.bind("new", ann());
-        assert!(sessions.enter("new", &ann()).is_some());
-        assert!(sessions.enter("new", &Subject::named("ben")).is_none());
     }
 
     #[test]
     fn the_session_unused_longest_makes_room_and_one_in_use_never_does() {
-        let sessions = McpSessions::new(2);
-        let one = sessions.open("one".into(), Some(ann())).unwrap();
-        let two = sessions.open("two".into(), Some(ann())).unwrap();
+        let sessions = bounded(2, 100);
+        let one = sessions.open("one".into(), ann()).unwrap();
+        let two = sessions.open("two".into(), ann()).unwrap();
         // The first is the older one, but it was used since.
         drop(sessions.enter("one", &ann()).unwrap());
-        let three = sessions.open("three".into(), Some(ann())).unwrap();
+        let three = sessions.open("three".into(), ann()).unwrap();
         assert!(two.ended().is_cancelled() && !one.ended().is_cancelled());
         let _stream = sessions.enter("one", &ann()).unwrap();
         let call = three.call();
-        assert!(!sessions.has_room());
-        assert!(sessions.open("four".into(), Some(ann())).is_err());
+        assert_eq!(sessions.make_room(&ann()), Err(Exceeded::Sessions));
+        assert!(sessions.open("four".into(), ann()).is_err());
         drop(call);
-        assert!(sessions.open("four".into(), Some(ann())).is_ok());
+        assert!(sessions.open("four".into(), ann()).is_ok());
         assert!(three.ended().is_cancelled());
         // Dropping an ended session ends no other.
         drop(two);
@@ -333,13 +363,44 @@ mod tests {
 
     #[test]
     fn an_unused_session_ends_after_a_time() {
-        let sessions = McpSessions::new(10);
-        let one = sessions.open("one".into(), Some(ann())).unwrap();
-        let two = sessions.open("two".into(), Some(ann())).unwrap();
+        let sessions = bounded(10, 100);
+        let one = sessions.open("one".into(), ann()).unwrap();
+        let two = sessions.open("two".into(), ann()).unwrap();
         let _call = two.call();
         std::thread::sleep(Duration::from_millis(2));
         sessions.end_unused(Duration::from_millis(1));
         assert!(one.ended().is_cancelled() && !two.ended().is_cancelled());
         assert!(sessions.enter("one", &ann()).is_none());
+    }
+
+    #[test]
+    fn no_holder_ends_sessions_of_one_that_has_fewer() {
+        let sessions = bounded(8, 50);
+        let open = |who: &str, count: usize| -> Vec<_> {
+            let open = |number| {
+                let id = format!("{who} {number}");
+                sessions.open(id.into(), Subject::named(who)).unwrap()
+            };
+            (0..count).map(open).collect()
+        };
+        let alive = |opened: &[McpSession]| {
+            let alive = opened.iter().filter(|one| !one.ended().is_cancelled());
+            alive.count()
+        };
+        let bens = open("ben", 2);
+        let anns = open("ann", 100);
+        assert_eq!((alive(&anns), alive(&bens)), (4, 2));
+        let cids = open("cid", 3);
+        assert_eq!((alive(&anns), alive(&bens), alive(&cids)), (3, 2, 3));
+        // Also where all of them are in use.
+        let used: Vec<_> = sessions.open.lock().unwrap().keys().cloned().collect();
+        let used: Vec<_> = used
+            .iter()
+            .filter_map(|id| sessions.enter(id, &Subject::named(id.split_once(' ')?.0)))
+            .collect();
+        assert_eq!(used.len(), 8);
+        let dans = open("dan", 1);
+        assert_eq!((alive(&bens), alive(&dans)), (2, 1));
+        assert_eq!(alive(&anns) + alive(&cids), 5);
     }
 }

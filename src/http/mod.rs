@@ -11,13 +11,14 @@ mod body;
 mod calls;
 mod connections;
 mod drain;
+mod early;
 mod health;
 mod host_check;
 mod limits;
 mod listen;
 mod mcp_sessions;
-mod pending;
 mod replay;
+mod shares;
 mod sse;
 mod streamable;
 mod tls;
@@ -25,6 +26,7 @@ mod tls;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -32,14 +34,20 @@ pub use tls::TlsError;
 
 use self::access::{Access, AccessError, OpenToAll};
 use self::app::{App, Transports};
-use self::connections::Connections;
+use self::connections::{Connections, max_connections};
 use self::drain::Drain;
 use self::health::Health;
 use self::host_check::Allowlist;
 use self::mcp_sessions::McpSessions;
+use self::replay::ReplayBuffer;
+use self::shares::{Places, Shares, relieve};
 use crate::config::{HostName, HttpConfig};
 use crate::mcp::MemoryServer;
 use crate::zep::Zep;
+
+/// How often what is over is forgotten. Until a session with a revoked token is ended, an open stream
+/// only delivers responses to calls that were accepted before. Ours.
+const SWEEP: Duration = Duration::from_secs(10);
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -136,9 +144,8 @@ pub async fn serve(
         .await
         // It is not cancelled: only a panic ends it early.
         .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))?;
-    let listeners = listen::bind(&addresses)
-        .await
-        .map_err(|(address, cause)| HttpError::Bind { address, cause })?;
+    let listeners =
+        listen::bind(&addresses).map_err(|(address, cause)| HttpError::Bind { address, cause })?;
     let bound: Vec<_> = listeners
         .iter()
         .filter_map(|listener| listener.local_addr().ok())
@@ -147,24 +154,37 @@ pub async fn serve(
     let mut names = config.allowed_hosts;
     names.extend(config.host.parse::<HostName>());
     let memories = server.memories().clone();
-    let sessions = McpSessions::new(config.max_sessions);
+    let mut bounds = config.bounds;
+    bounds.connections = max_connections(bounds.connections);
+    let sessions = McpSessions::new(&bounds);
+    let places = Places::new(bounds.connections, &bounds);
+    let shares = Shares::new(bounds, Arc::clone(&places));
+    let replay = ReplayBuffer::new();
     let end = CancellationToken::new();
     let app = App {
         transports: Transports {
             server: server.on_a_network(),
             sessions: Arc::clone(&sessions),
+            replay: Arc::clone(&replay),
+            shares: Arc::clone(&shares),
             end: end.clone(),
         },
         access: Arc::clone(&access),
         allowlist: Arc::new(Allowlist::new(names, is_remote, config.allowed_origins)),
-        health: Health::new(zep),
+        health: Health::new(
+            zep,
+            Arc::clone(&access),
+            Arc::clone(&shares),
+            Arc::clone(&sessions),
+        ),
     };
-    let connections = Connections::new(app.router(), tls);
+    let connections = Connections::new(app.router(), tls, bounds.connections, places);
     connections.listen(listeners);
     ready(&bound);
     tokio::select! {
         () = stop.asked.cancelled() => {}
-        () = sessions.sweep(&access) => {}
+        () = sweep(&sessions, &access, &shares, &replay) => {}
+        () = relieve(&shares, &replay) => {}
     }
     let drain = Drain {
         connections,
@@ -175,4 +195,16 @@ pub async fn serve(
     drain.run(stop.hurry).await;
     memories.settle().await;
     Ok(())
+}
+
+/// Regularly forgets what is over: sessions, responses that nobody came back for, and the counts of
+/// tokens that take nothing. Never returns.
+async fn sweep(sessions: &McpSessions, access: &Access, shares: &Shares, replay: &ReplayBuffer) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        sessions.sweep(access).await;
+        replay.sweep();
+        shares.sweep();
+    }
 }

@@ -3,20 +3,23 @@
 //! even if the client did not receive it.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt, stream};
+use rmcp::model::ServerJsonRpcMessage;
 use rmcp::transport::streamable_http_server::session::{ServerSseMessage, SessionId};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::cache::Cache;
+use super::access::Subject;
+use super::shares::{Account, Held, lock};
 
 /// How long a response is kept that may not have been received. Clients reconnect within seconds.
 const KEPT_FOR: Duration = Duration::from_secs(60);
-/// The most that all kept responses take together, in bytes as they are sent. Ours.
-const KEPT_BYTES: u64 = 32 << 20;
+/// The most that the kept responses of one token take together, in bytes as they are sent. Ours. They
+/// also count as unread answers, which are bounded in all.
+const KEPT_BYTES: usize = 16 << 20;
 /// A response that took longer than this is kept even if it was sent: writing to a connection that
 /// broke meanwhile fails only later. Quicker ones are kept only if sending them failed.
 const LONG: Duration = Duration::from_secs(1);
@@ -30,7 +33,49 @@ type Key = (SessionId, u64);
 #[derive(Debug)]
 pub(super) struct ReplayBuffer {
     unfinished: Mutex<HashMap<Key, Arc<Recording>>>,
-    finished: Cache<Key, Arc<Recording>>,
+    finished: Mutex<Finished>,
+}
+
+/// The recordings of calls that ended.
+#[derive(Debug, Default)]
+struct Finished {
+    recordings: HashMap<Key, Arc<Recording>>,
+    /// Those of each token, the oldest first: when they ended, and their bytes.
+    order: HashMap<Subject, VecDeque<(Instant, Key, usize)>>,
+}
+
+impl Finished {
+    fn insert(&mut self, subject: Subject, key: Key, recording: Arc<Recording>) {
+        let size = recording.size();
+        let order = self.order.entry(subject).or_default();
+        order.push_back((Instant::now(), key.clone(), size));
+        self.recordings.insert(key, recording);
+        let mut kept: usize = order.iter().map(|(_, _, size)| size).sum();
+        while kept > KEPT_BYTES
+            && let Some((_, oldest, size)) = order.pop_front()
+        {
+            self.recordings.remove(&oldest);
+            kept -= size;
+        }
+    }
+
+    /// Removes those that are older; returns their bytes.
+    fn remove_older(&mut self, age: Duration, of: impl Fn(&Subject) -> bool) -> usize {
+        let Self { recordings, order } = self;
+        let mut removed = 0;
+        order.retain(|subject, order| {
+            while of(subject)
+                && let Some((at, oldest, size)) = order.front()
+                && at.elapsed() >= age
+            {
+                recordings.remove(oldest);
+                removed += size;
+                order.pop_front();
+            }
+            !order.is_empty()
+        });
+        removed
+    }
 }
 
 /// The events of one call so far.
@@ -45,8 +90,16 @@ struct Recording {
 
 #[derive(Debug, Default)]
 struct Events {
-    kept: VecDeque<(u64, ServerSseMessage)>,
+    kept: VecDeque<Kept>,
     is_complete: bool,
+}
+
+/// An event, and the memory of its response.
+#[derive(Debug)]
+struct Kept {
+    index: u64,
+    event: ServerSseMessage,
+    held: Option<Held>,
 }
 
 impl Recording {
@@ -58,12 +111,12 @@ impl Recording {
         })
     }
 
-    fn push(&self, index: u64, event: ServerSseMessage) {
+    fn push(&self, kept: Kept) {
         let mut events = lock(&self.events);
         if events.kept.len() >= MAX_EVENTS {
             events.kept.pop_front();
         }
-        events.kept.push_back((index, event));
+        events.kept.push_back(kept);
         drop(events);
         self.changed.send_replace(());
     }
@@ -73,17 +126,11 @@ impl Recording {
         self.changed.send_replace(());
     }
 
-    /// Its size in bytes as it is sent.
-    fn size(&self) -> u64 {
+    /// Its size in bytes as it is sent, without progress.
+    fn size(&self) -> usize {
         let events = lock(&self.events);
-        let messages = events
-            .kept
-            .iter()
-            .filter_map(|(_, event)| event.message.as_deref());
-        let size: usize = messages
-            .map(|message| serde_json::to_vec(message).map_or(0, |text| text.len()))
-            .sum();
-        size as u64
+        let held = events.kept.iter().filter_map(|kept| kept.held.as_ref());
+        held.map(Held::bytes).sum()
     }
 
     /// The events after this one, including future ones.
@@ -95,9 +142,9 @@ impl Recording {
                 loop {
                     {
                         let events = lock(&recording.events);
-                        let next = events.kept.iter().find(|(index, _)| *index > seen);
-                        if let Some((index, event)) = next {
-                            let (index, event) = (*index, event.clone());
+                        let next = events.kept.iter().find(|kept| kept.index > seen);
+                        if let Some(kept) = next {
+                            let (index, event) = (kept.index, kept.event.clone());
                             drop(events);
                             return Some((event, (recording, changed, index)));
                         }
@@ -112,11 +159,6 @@ impl Recording {
     }
 }
 
-/// Locks a mutex whose value is consistent after each step, even if a thread panicked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// The numbers of an event and of its stream (rmcp writes `<event>/<stream>`); `None` for events
 /// that belong to no call.
 fn numbers(event_id: &str) -> Option<(u64, u64)> {
@@ -128,27 +170,37 @@ impl ReplayBuffer {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             unfinished: Mutex::default(),
-            // The least recently used makes room: clients most likely reconnect for the newest.
-            finished: Cache::weighing(KEPT_BYTES, |recording: &Arc<Recording>| recording.size())
-                .expiring(KEPT_FOR),
+            finished: Mutex::default(),
         })
     }
 
-    /// Passes on the events of a call and records them, to the last one even if the client stops
-    /// reading.
+    /// Forgets the responses of clients that did not reconnect in time.
+    pub(super) fn sweep(&self) {
+        lock(&self.finished).remove_older(KEPT_FOR, |_| true);
+    }
+
+    /// Forgets the kept responses of this token; returns their bytes.
+    pub(super) fn forget(&self, subject: &Subject) -> usize {
+        lock(&self.finished).remove_older(Duration::ZERO, |other| other == subject)
+    }
+
+    /// Passes on the events of a call of this account and records them, to the last one even if the
+    /// client stops reading.
     pub(super) fn record(
         self: &Arc<Self>,
         session: SessionId,
+        account: Account,
         events: impl Stream<Item = ServerSseMessage> + Send + 'static,
     ) -> impl Stream<Item = ServerSseMessage> + Send + Sync + 'static {
         let (sender, receiver) = mpsc::channel(1);
-        tokio::spawn(Arc::clone(self).forward(session, events, sender));
+        tokio::spawn(Arc::clone(self).forward(session, account, events, sender));
         stream_of(receiver)
     }
 
     async fn forward(
         self: Arc<Self>,
         session: SessionId,
+        account: Account,
         events: impl Stream<Item = ServerSseMessage> + Send + 'static,
         sender: mpsc::Sender<ServerSseMessage>,
     ) {
@@ -164,7 +216,17 @@ impl ReplayBuffer {
                     lock(&self.unfinished).insert(key.clone(), Arc::clone(&recording));
                     (key, recording)
                 });
-                recording.push(index, event.clone());
+                let response = event.message.as_deref().filter(|message| {
+                    matches!(
+                        message,
+                        ServerJsonRpcMessage::Response(_) | ServerJsonRpcMessage::Error(_)
+                    )
+                });
+                recording.push(Kept {
+                    index,
+                    event: event.clone(),
+                    held: response.map(|response| account.hold_message(response)),
+                });
             }
             let Some(live) = &reader else { continue };
             let resumed = kept
@@ -189,7 +251,8 @@ impl ReplayBuffer {
             None => false,
         };
         if !is_read || begun.elapsed() > LONG {
-            self.finished.insert(key.clone(), recording);
+            let subject = account.subject().clone();
+            lock(&self.finished).insert(subject, key.clone(), recording);
         }
         lock(&self.unfinished).remove(&key);
     }
@@ -203,7 +266,8 @@ impl ReplayBuffer {
         let (index, stream) = numbers(last_event_id)?;
         let key = (Arc::clone(session), stream);
         let unfinished = lock(&self.unfinished).get(&key).cloned();
-        let recording = unfinished.or_else(|| self.finished.get(&key))?;
+        let recording =
+            unfinished.or_else(|| lock(&self.finished).recordings.get(&key).cloned())?;
         recording.resumed.cancel();
         let (sender, receiver) = mpsc::channel(1);
         tokio::spawn(async move {
@@ -253,7 +317,8 @@ mod tests {
         let buffer = ReplayBuffer::new();
         let session: SessionId = "one".into();
         let (sender, events) = mpsc::channel(16);
-        let mut first = Box::pin(buffer.record(Arc::clone(&session), stream_of(events)));
+        let mut first =
+            Box::pin(buffer.record(Arc::clone(&session), Account::of("ann"), stream_of(events)));
         for index in 0..2 {
             sender.send(event(index)).await.unwrap();
         }
@@ -283,7 +348,10 @@ mod tests {
         let buffer = ReplayBuffer::new();
         let session: SessionId = "one".into();
         let events = stream::iter((0..3).map(event));
-        let read: Vec<_> = buffer.record(Arc::clone(&session), events).collect().await;
+        let read: Vec<_> = buffer
+            .record(Arc::clone(&session), Account::of("ann"), events)
+            .collect()
+            .await;
         assert_eq!(ids(&read), ["0/7", "1/7", "2/7"]);
         while !lock(&buffer.unfinished).is_empty() {
             tokio::task::yield_now().await;
@@ -297,7 +365,7 @@ mod tests {
         let session: SessionId = "one".into();
         let events = stream::iter((0..200).map(event));
         // Kept open, and never read.
-        let _stuck = buffer.record(Arc::clone(&session), events);
+        let _stuck = buffer.record(Arc::clone(&session), Account::of("ann"), events);
         let resumed = loop {
             if let Some(resumed) = buffer.resume(&session, "0/7") {
                 break resumed;

@@ -8,12 +8,11 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Extension, Query, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
@@ -30,6 +29,7 @@ use super::body::GuardedBody;
 use super::calls::CountedTransport;
 use super::limits::KEEP_ALIVE;
 use super::mcp_sessions::{McpSessions, no_session};
+use super::shares::{Account, Counted};
 use crate::mcp::{InitializeFirst, MemoryServer, Refused};
 
 /// The route of the stream.
@@ -39,9 +39,11 @@ pub(super) const MESSAGES: &str = "/messages";
 
 /// How many messages of a session are queued.
 const MAX_QUEUED: usize = 16;
-/// How many responses of a session may be unread: each can have a megabyte, and many clients may not
-/// read.
+/// How many responses of a session may be unread before it takes no more calls. Their memory is
+/// bounded by the shares of their token.
 const MAX_UNREAD: usize = 4;
+/// A comment keeps a stream of events alive (HTML: server-sent events).
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 /// How long a posted message waits for room in the queue.
 const QUEUED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -95,14 +97,12 @@ impl Drop for OpenStream {
 pub(super) async fn open(
     State(transport): State<Arc<SseTransport>>,
     Extension(holder): Extension<Subject>,
+    Extension(account): Extension<Account>,
 ) -> Response {
     let id = session_id();
-    let session = match transport
-        .sessions
-        .open(Arc::clone(&id), Some(holder.clone()))
-    {
+    let session = match transport.sessions.open(Arc::clone(&id), holder.clone()) {
         Ok(session) => session,
-        Err(limit) => return limit.into_response(),
+        Err(exceeded) => return exceeded.answer(Body::empty()).await,
     };
     // In use as long as its stream: it is not ended to make room.
     let in_use = transport.sessions.enter(&id, &holder);
@@ -118,7 +118,12 @@ pub(super) async fn open(
         transport: Arc::clone(&transport),
         id: Arc::clone(&id),
     };
-    let wire = InitializeFirst::new(Wire { outbox, calls }).resumable();
+    let wire = Wire {
+        outbox,
+        calls,
+        account,
+    };
+    let wire = InitializeFirst::new(wire).resumable();
     let wire = CountedTransport::new(wire, session);
     let server = transport.server.clone();
     tokio::spawn(async move {
@@ -132,34 +137,44 @@ pub(super) async fn open(
             Err(_) => tracing::debug!("a client left before the handshake"),
         }
     });
-    let endpoint = Event::default()
-        .event("endpoint")
-        .data(format!("{MESSAGES}?sessionId={id}"));
-    let events = stream::once(async { Ok(endpoint) }).chain(events(answers, ended));
-    let response = Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
-        .into_response();
+    let endpoint = format!("event: endpoint\ndata: {MESSAGES}?sessionId={id}\n\n");
+    let events = stream::once(async { Ok(endpoint.into()) }).chain(events(answers, ended));
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-cache"),
+    ];
+    let mut response = (headers, Body::from_stream(events)).into_response();
+    response.extensions_mut().insert(Counted);
     GuardedBody::wrap(response, (stream, in_use))
 }
 
-/// The responses as events, up to the last one that was queued when the session ended.
+/// The responses as events, up to the last one that was queued when the session ended, and comments
+/// while there is none.
 fn events(
-    answers: mpsc::Receiver<ServerJsonRpcMessage>,
+    answers: mpsc::Receiver<Bytes>,
     ended: CancellationToken,
-) -> impl Stream<Item = Result<Event, Infallible>> + Send + 'static {
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
     stream::unfold((answers, ended), |(mut answers, ended)| async {
-        let answer = tokio::select! {
+        let event = tokio::select! {
             biased;
-            answer = answers.recv() => answer,
+            answer = answers.recv() => answer?,
             () = ended.cancelled(), if !answers.is_closed() => {
                 answers.close();
-                answers.recv().await
+                answers.recv().await?
             }
-        }?;
-        // A message always serialises; if one did not, the stream would have to end.
-        let event = Event::default().event("message").json_data(answer).ok()?;
+            () = tokio::time::sleep(KEEP_ALIVE) => COMMENT,
+        };
         Some((Ok(event), (answers, ended)))
     })
+}
+
+/// A message as an event.
+fn event(message: &ServerJsonRpcMessage) -> serde_json::Result<Bytes> {
+    let mut event = b"event: message\ndata: ".to_vec();
+    serde_json::to_writer(&mut event, message)?;
+    event.extend_from_slice(b"\n\n");
+    event.shrink_to_fit();
+    Ok(event.into())
 }
 
 /// The query of `/messages`.
@@ -226,19 +241,33 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// The messages of a session, in both directions.
 struct Wire {
-    outbox: mpsc::Sender<ServerJsonRpcMessage>,
+    /// Events, whose memory counts until they are written.
+    outbox: mpsc::Sender<Bytes>,
     calls: mpsc::Receiver<Posted>,
+    /// Of the request that opened the stream.
+    account: Account,
+}
+
+/// A message cannot be sent.
+#[derive(Debug, thiserror::Error)]
+enum WireError {
+    #[error("the client is gone")]
+    Closed,
+    #[error("the message cannot be serialised")]
+    Message(#[from] serde_json::Error),
 }
 
 impl Transport<RoleServer> for Wire {
-    type Error = mpsc::error::SendError<ServerJsonRpcMessage>;
+    type Error = WireError;
 
     fn send(
         &mut self,
         item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        // At once, so that only the event waits to be read, which is smaller than the message.
+        let event = event(&item).map(|event| self.account.owned(event));
         let outbox = self.outbox.clone();
-        async move { outbox.send(item).await }
+        async move { outbox.send(event?).await.map_err(|_| WireError::Closed) }
     }
 
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
@@ -270,7 +299,11 @@ mod tests {
     async fn no_call_is_taken_before_the_responses_are_read() {
         let (outbox, mut answers) = mpsc::channel(1);
         let (inbox, calls) = mpsc::channel(1);
-        let mut wire = Wire { outbox, calls };
+        let mut wire = Wire {
+            outbox,
+            calls,
+            account: Account::of("ann"),
+        };
         let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
         inbox
             .send(Ok(serde_json::from_value(ping).unwrap()))

@@ -7,13 +7,14 @@ use axum::Json;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Extension, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::future::Either;
 use futures::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
-use rmcp::model::{ClientJsonRpcMessage, ProtocolVersion, ServerJsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, GetExtensions, ProtocolVersion, ServerJsonRpcMessage};
 use rmcp::transport::streamable_http_server::session::local::{
     LocalSessionManager, LocalSessionManagerError, LocalSessionWorker,
 };
@@ -27,8 +28,9 @@ use super::access::Subject;
 use super::body::GuardedBody;
 use super::calls::CountedTransport;
 use super::limits::{KEEP_ALIVE, MAX_BODY_BYTES};
-use super::mcp_sessions::{McpSessions, SESSION_ID, SessionLimit, no_session};
+use super::mcp_sessions::{McpSessions, SESSION_ID, no_session};
 use super::replay::ReplayBuffer;
+use super::shares::{Account, Exceeded};
 use crate::mcp::{MemoryServer, Refused};
 
 /// The route of Streamable HTTP.
@@ -44,6 +46,7 @@ pub(super) type Service = StreamableHttpService<MemoryServer, BoundedSessions>;
 pub(super) fn service(
     server: MemoryServer,
     sessions: Arc<McpSessions>,
+    replay: Arc<ReplayBuffer>,
     end: CancellationToken,
 ) -> Service {
     let mut inner = LocalSessionManager::default();
@@ -60,7 +63,7 @@ pub(super) fn service(
     let manager = BoundedSessions {
         inner,
         sessions,
-        replay: ReplayBuffer::new(),
+        replay,
     };
     StreamableHttpService::new(move || Ok(server.clone()), Arc::new(manager), config)
 }
@@ -167,15 +170,11 @@ pub(super) async fn guard(
     let Some(named) = named else {
         if request.method() == Method::POST && !is_stateless(request.headers()) {
             // Only `initialize` opens a session; every other request is refused anyway.
-            if !sessions.has_room() {
-                return SessionLimit.into_response();
+            if let Err(exceeded) = sessions.make_room(&holder) {
+                return exceeded.answer(request.into_body()).await;
             }
         }
-        let response = next.run(request).await;
-        let opened = response.headers().get(SESSION_ID);
-        if let Some(id) = opened.and_then(|id| id.to_str().ok()) {
-            sessions.bind(id, holder);
-        }
+        let response = OPENER.scope(holder, next.run(request)).await;
         return keep(response, call);
     };
     let in_use = named
@@ -204,6 +203,11 @@ fn is_stateless(headers: &HeaderMap) -> bool {
     })
 }
 
+tokio::task_local! {
+    /// The subject of the request that opens a session.
+    static OPENER: Subject;
+}
+
 /// Answers other methods.
 pub(super) async fn no_method() -> Response {
     let allowed = [(ALLOW, "GET, POST, DELETE")];
@@ -221,11 +225,23 @@ pub(super) struct BoundedSessions {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionError {
     /// There are too many.
-    #[error(transparent)]
-    Limit(#[from] SessionLimit),
+    #[error("there are too many sessions: {0:?}")]
+    Exceeded(Exceeded),
+    /// The request carries no subject or no account.
+    #[error("the caller is not known")]
+    NoCaller,
     /// rmcp's own.
     #[error(transparent)]
     Local(#[from] LocalSessionManagerError),
+}
+
+/// The account of a request, which rmcp passes on with it.
+fn account_of(message: &ClientJsonRpcMessage) -> Option<Account> {
+    let ClientJsonRpcMessage::Request(request) = message else {
+        return None;
+    };
+    let parts = request.request.extensions().get::<Parts>()?;
+    parts.extensions.get::<Account>().cloned()
 }
 
 impl SessionManager for BoundedSessions {
@@ -233,12 +249,14 @@ impl SessionManager for BoundedSessions {
     type Transport = CountedTransport<WorkerTransport<LocalSessionWorker>>;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
+        let holder = OPENER.try_with(Subject::clone);
+        let holder = holder.map_err(|_| SessionError::NoCaller)?;
         let (id, transport) = self.inner.create_session().await?;
-        match self.sessions.open(Arc::clone(&id), None) {
+        match self.sessions.open(Arc::clone(&id), holder) {
             Ok(session) => Ok((id, CountedTransport::new(transport, session))),
-            Err(limit) => {
+            Err(exceeded) => {
                 self.inner.close_session(&id).await?;
-                Err(limit.into())
+                Err(SessionError::Exceeded(exceeded))
             }
         }
     }
@@ -265,8 +283,9 @@ impl SessionManager for BoundedSessions {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
+        let account = account_of(&message).ok_or(SessionError::NoCaller)?;
         let events = self.inner.create_stream(id, message).await?;
-        Ok(self.replay.record(Arc::clone(id), events))
+        Ok(self.replay.record(Arc::clone(id), account, events))
     }
 
     async fn accept_message(

@@ -78,6 +78,11 @@ impl LocalZep {
         })
     }
 
+    /// Why the file, if it exists, can only be read; `None` if it can be written.
+    pub fn why_unwritable(&self) -> Option<String> {
+        self.store.why_unwritable()
+    }
+
     /// The current behaviour.
     pub fn behavior(&self) -> Behavior {
         self.store.behavior()

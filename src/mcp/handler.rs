@@ -7,14 +7,23 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     handler::server::tool::ToolCallContext,
     model::{
-        CallToolRequestParams, CallToolResponse, Implementation, ServerCapabilities, ServerConfig,
+        CallToolRequestParams, CallToolResponse, ErrorCode, Implementation, ServerCapabilities,
+        ServerConfig,
     },
     prompt_handler,
     service::RequestContext,
     tool_handler,
 };
 
-use super::{confirm::Answers, error::ToolError, prompts, server::MemoryServer, tools};
+use super::{
+    arguments,
+    confirm::Answers,
+    error::ToolError,
+    prompts,
+    server::MemoryServer,
+    tools,
+    turn::{CallTurn, TooBusy},
+};
 use crate::config::{Tool, Tools};
 use crate::memory::MemoryService;
 
@@ -62,6 +71,38 @@ impl MemoryServer {
         self
     }
 
+    /// The tool of this name, if it is offered.
+    fn tool(&self, name: &str) -> Option<Tool> {
+        let known = Tools::known().iter().copied();
+        known
+            .filter(|tool| self.tools.has_route(tool.as_str()))
+            .find(|tool| tool.as_str() == name)
+    }
+
+    /// Reads the arguments of a call, and makes it. What was made of them is said in `notes`.
+    async fn read_and_call(
+        &self,
+        tool: Option<Tool>,
+        mut request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let listed = tool.and_then(|tool| Some((tool, self.tools.get(tool.as_str())?)));
+        let mut notes = Vec::new();
+        if let Some((tool, listed)) = listed {
+            let given = request.arguments.take().unwrap_or_default();
+            match arguments::read(tool, &listed.input_schema, given) {
+                Ok(read) => (request.arguments, notes) = (Some(read.arguments), read.notes),
+                Err(error) => return Ok(error.into_result().into()),
+            }
+        }
+        let context = ToolCallContext::new(self, request, context);
+        let mut answer = self.tools.call(context).await?;
+        if !notes.is_empty() {
+            arguments::add_notes(&mut answer, notes);
+        }
+        Ok(answer)
+    }
+
     fn instructions(&self) -> String {
         let place = match self.memories().backend() {
             "zep" => {
@@ -92,6 +133,12 @@ impl MemoryServer {
     }
 }
 
+/// The answer to a call that was not started, with JSON-RPC's code of errors that a server defines.
+fn busy(error: TooBusy) -> ErrorData {
+    let data = serde_json::json!({"error": "too_many_unread_answers"});
+    ErrorData::new(ErrorCode(-32000), error.to_string(), Some(data))
+}
+
 #[tool_handler(router = self.tools)]
 #[prompt_handler(router = self.prompts)]
 impl ServerHandler for MemoryServer {
@@ -119,16 +166,23 @@ impl ServerHandler for MemoryServer {
             context.extensions.insert(Answers { responses, state });
         }
         let server = self.for_request(&context)?;
+        let tool = self.tool(&request.name);
         // An unknown name may hold anything, and is not logged.
-        let mut known = Tools::known().iter().map(|tool| tool.as_str());
-        let name = known
-            .find(|name| *name == request.name)
-            .unwrap_or("unknown");
+        let name = tool.map_or("unknown", Tool::as_str);
         let begun = Instant::now();
         let cancelled = context.ct.clone();
-        let call = self
-            .tools
-            .call(ToolCallContext::new(&server, request, context));
+        let turn = context
+            .extensions
+            .get::<http::request::Parts>()
+            .and_then(|parts| parts.extensions.get::<CallTurn>())
+            .cloned();
+        let call = async {
+            let _turn = match turn {
+                Some(turn) => Some(turn.0.turn().await.map_err(busy)?),
+                None => None,
+            };
+            server.read_and_call(tool, request, context).await
+        };
         let outcome = tokio::select! {
             outcome = AssertUnwindSafe(call).catch_unwind() => outcome,
             () = cancelled.cancelled() => {

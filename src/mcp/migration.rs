@@ -114,6 +114,7 @@ pub(super) struct UserArg {
     /// as they are.
     role: Option<String>,
     /// What they prefer, any JSON; kept in the user's metadata.
+    #[schemars(with = "Option<Map<String, Value>>")]
     preferences: Option<Value>,
     /// Further fields of theirs.
     metadata: Option<Map<String, Value>>,

@@ -9,11 +9,14 @@ mod incoming;
 mod migration;
 mod progress;
 mod prompts;
+mod schema;
 mod server;
 mod stdio;
 mod tools;
+mod turn;
 
 pub(crate) use handshake::{InitializeFirst, answered};
 pub(crate) use incoming::{Incoming, Refused};
 pub use server::MemoryServer;
 pub use stdio::serve_stdio;
+pub(crate) use turn::{CallTurn, TooBusy, Turn, Turns};

@@ -14,10 +14,12 @@ const USER_ROLES: [(&str, &str); 4] = [
 ];
 
 /// Message roles and Zep's role for each. All others become `norole`.
-const MESSAGE_ROLES: [(&str, Role); 9] = [
+const MESSAGE_ROLES: [(&str, Role); 11] = [
     ("user", Role::User),
+    ("human", Role::User),
     ("assistant", Role::Assistant),
     ("ai", Role::Assistant),
+    ("model", Role::Assistant),
     ("ai_therapist", Role::Assistant),
     ("system", Role::System),
     ("therapist", Role::User),

@@ -56,6 +56,23 @@ impl Threads {
     }
 }
 
+/// Why a session has no thread to write to.
+#[derive(Debug)]
+pub(crate) enum NoThread {
+    /// It is not known whether there is one.
+    Unknown(Error),
+    /// There was none, and it could not be created.
+    Absent(Error),
+}
+
+impl From<NoThread> for Error {
+    fn from(why: NoThread) -> Self {
+        match why {
+            NoThread::Unknown(error) | NoThread::Absent(error) => error,
+        }
+    }
+}
+
 /// The state of a thread id, as one user sees it.
 enum Thread {
     Theirs,
@@ -99,7 +116,7 @@ impl Sessions {
         zep: &dyn Zep,
         user: &UserId,
         session: &SessionId,
-    ) -> Result<ThreadId> {
+    ) -> std::result::Result<ThreadId, NoThread> {
         let key = (user.clone(), session.clone());
         if let Some(thread) = self.known(&key) {
             return Ok(thread);
@@ -107,7 +124,8 @@ impl Sessions {
         // Another call or server may create a thread of this session first, for this user or
         // another: first the plain one, then the qualified one.
         for _ in 0..RACES {
-            let thread = match self.look_up(zep, user, session).await? {
+            let found = self.look_up(zep, user, session).await;
+            let thread = match found.map_err(NoThread::Unknown)? {
                 Resolution::Exists(thread) => thread,
                 Resolution::ToMake(thread) => match create_thread(zep, &thread, user).await {
                     Ok(made) if made.user_id.as_deref() == Some(user.as_str()) => thread,
@@ -115,16 +133,16 @@ impl Sessions {
                     // is not ours.
                     Ok(_) => continue,
                     Err(error) if error.is_conflict() => continue,
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(NoThread::Absent(error.into())),
                 },
             };
             self.remember(key, &thread);
             return Ok(thread);
         }
-        Err(zep::Error::BadAnswer {
+        let error = zep::Error::BadAnswer {
             message: format!("the thread of session `{session}` exists and cannot be read"),
-        }
-        .into())
+        };
+        Err(NoThread::Unknown(error.into()))
     }
 
     /// Creates the thread of a session that the user is known not to have: one request if the id is

@@ -159,6 +159,9 @@ pub struct Container {
     pub names: Names,
     /// When the export was made, where the object says so.
     pub exported_at: Option<Timestamp>,
+    /// The field that leaves open what it names, where one does: whose the items in it are cannot be
+    /// known.
+    pub unsure: Option<String>,
 }
 
 /// The user, agent, app and session that something of a source names: not trimmed, not checked.

@@ -26,27 +26,25 @@ use std::{
 
 use axum::{
     Router,
-    body::Body,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, header},
+    http::{Extensions, HeaderMap, header, request::Parts},
     middleware::Next,
     response::Response,
 };
-use http_body_util::{BodyExt, Limited};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use crate::{
     config::{AccessSettings, OauthSettings, Setting},
-    memory::access::Caller,
+    memory::access::{Allowed, Caller, Role},
 };
 
 pub use file::{TokensFileError, append};
 pub use subject::Subject;
 pub use throttle::Failures;
+pub(super) use throttle::network_of;
 pub use tokens::{Entry, Expiry, Name, NoRandomness, Reach, TokenHash, fresh};
 
-use super::limits::{MAX_REFUSED_BYTES, REFUSED_WITHIN};
 use file::TokensFile;
 use oauth::Issuer;
 use refusal::Refusal;
@@ -222,6 +220,23 @@ impl Access {
         }
     }
 
+    /// Whether this request is an operator's. One without a token is, where none is needed.
+    pub(super) async fn is_operator(&self, request: &Parts) -> bool {
+        let headers = &request.headers;
+        // A check without a token is no failed attempt.
+        if self.needs_token() && !headers.contains_key(header::AUTHORIZATION) {
+            return false;
+        }
+        let caller = self.authenticate(headers, peer(&request.extensions)).await;
+        match caller {
+            Ok((Caller::Operator, _)) => true,
+            Ok((Caller::Granted(grant), _)) => {
+                grant.role == Role::Operator && grant.users == Allowed::All
+            }
+            Err(_) => false,
+        }
+    }
+
     fn refuse(&self, refusal: Refusal) -> Response {
         let metadata = self
             .issuer()
@@ -240,9 +255,10 @@ pub async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let connection = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    let peer = connection.map(|connection| connection.0.ip());
-    match access.authenticate(request.headers(), peer).await {
+    match access
+        .authenticate(request.headers(), peer(request.extensions()))
+        .await
+    {
         Ok((caller, subject)) => {
             // Nothing after this needs the token, or could leak it.
             request.headers_mut().remove(header::AUTHORIZATION);
@@ -252,18 +268,15 @@ pub async fn authenticate(
         }
         Err(refusal) => {
             tracing::debug!(reason = refusal.name(), "refused a request");
-            discard(request.into_body()).await;
             access.refuse(refusal)
         }
     }
 }
 
-/// Reads a refused request's body, within its limits.
-async fn discard(body: Body) {
-    let mut body = Limited::new(body, MAX_REFUSED_BYTES);
-    let read = async { while let Some(Ok(_)) = body.frame().await {} };
-    // A client that sends more, or more slowly, may find the connection reset.
-    let _ = tokio::time::timeout(REFUSED_WITHIN, read).await;
+/// The address of a request's connection.
+fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    let connection = extensions.get::<ConnectInfo<SocketAddr>>();
+    connection.map(|connection| connection.0.ip())
 }
 
 /// The bearer token of a request.

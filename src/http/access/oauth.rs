@@ -76,6 +76,10 @@ impl Issuer {
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let decoded = decode::<Map<String, Value>>(token, &key, &validation);
         let claims = decoded.map_err(|_| Refusal::InvalidToken)?.claims;
+        // `jsonwebtoken` also accepts a list that has the issuer in it (RFC 7519, 4.1.1: a string).
+        if claims.get("iss").and_then(Value::as_str) != Some(self.settings.issuer.as_str()) {
+            return Err(Refusal::InvalidToken);
+        }
         let grant =
             claims::grant(&claims, &self.settings.user_claim).ok_or(Refusal::InsufficientScope)?;
         let subject = claims.get("sub").and_then(Value::as_str);

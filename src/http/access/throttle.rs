@@ -130,7 +130,7 @@ impl Throttle {
 }
 
 /// What counts as one address: for IPv6 its /64 network, which one client has as a whole.
-fn network_of(address: IpAddr) -> IpAddr {
+pub(in crate::http) fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(
             address.to_bits() & !u128::from(u64::MAX),

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use crate::zep::Error;
 
@@ -76,9 +76,27 @@ fn explain(error: &rusqlite::Error) -> String {
         ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt => {
             "it is damaged or not a memory file; restore it from a backup or move it away".into()
         }
+        ErrorCode::SystemIoFailure if could_not_write(error) => {
+            "the system refused to write to it: a quota or a limit of file sizes (ulimit -f) is used \
+             up, or the disk is faulty; nothing of this call was stored; free some space or raise \
+             the limit, and try again"
+                .into()
+        }
         ErrorCode::SystemIoFailure => {
             "the disk reports an error; nothing of this call was stored; check the disk".into()
         }
         code => format!("SQLite reports {code:?}; nothing of this call was stored"),
     }
+}
+
+/// Whether writing or growing a file failed; a full disk has a code of its own.
+fn could_not_write(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    [
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_IOERR_TRUNCATE,
+        ffi::SQLITE_IOERR_SHMSIZE,
+    ]
+    .map(Some)
+    .contains(&code)
 }

@@ -4,9 +4,12 @@
 //! of row ids, also in the index of words; `n` is never reused. A fact has no row: it is its
 //! episode, with its own text only after a change.
 
+use std::path::Path;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::error::{Fault, Step};
+use super::file::{EMPTIED, was_made};
 use super::transaction::Clock;
 use crate::local::uuids;
 use crate::zep::Error;
@@ -193,8 +196,29 @@ pub(super) fn check_marks(application_id: i32, version: i32) -> Result<(), Strin
     Ok(())
 }
 
+/// Refuses a file that this program cannot read as it is.
+pub(super) fn check_readable(connection: &Connection) -> Step<()> {
+    let (application_id, version) = marks(connection)?;
+    check_marks(application_id, version)
+        .and_then(|()| match version {
+            VERSION => Ok(()),
+            older => Err(format!(
+                "it has an older layout ({older}) and cannot be written; make it writable once, so \
+                 that it gets the present one ({VERSION})"
+            )),
+        })
+        .map_err(refused)
+}
+
+fn refused(message: String) -> Fault {
+    Fault::Refused(Error::Storage {
+        path: String::new(),
+        message,
+    })
+}
+
 /// Creates the tables in an empty file, migrates older layouts, and refuses every other file.
-pub(super) fn prepare(connection: &mut Connection, clock: Clock) -> Step<()> {
+pub(super) fn prepare(connection: &mut Connection, path: &Path, clock: Clock) -> Step<()> {
     if marks(connection)? != (APPLICATION_ID, VERSION) {
         // The lock keeps processes that start together from creating the tables twice. The file is
         // complete, application id included, before it is switched to a write-ahead log.
@@ -202,6 +226,9 @@ pub(super) fn prepare(connection: &mut Connection, clock: Clock) -> Step<()> {
         let (application_id, version) = marks(&tx)?;
         let tables: i64 = tx.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0))?;
         if tables == 0 && application_id == 0 {
+            if was_made(path) {
+                return Err(refused(EMPTIED.into()));
+            }
             tx.execute_batch(V1)?;
             tx.execute(
                 "INSERT INTO store (id, uuid, created_at) VALUES (1, ?1, ?2)",
@@ -210,12 +237,7 @@ pub(super) fn prepare(connection: &mut Connection, clock: Clock) -> Step<()> {
             tx.pragma_update(None, "application_id", APPLICATION_ID)?;
             migrate(&tx, 1)?;
         } else {
-            check_marks(application_id, version).map_err(|message| {
-                Fault::Refused(Error::Storage {
-                    path: String::new(),
-                    message,
-                })
-            })?;
+            check_marks(application_id, version).map_err(refused)?;
             migrate(&tx, version)?;
         }
         tx.commit()?;
@@ -236,10 +258,8 @@ fn migrate(tx: &Connection, version: i32) -> Step<()> {
         // Each layout that a release has written gets its step here.
         1 => tx.execute_batch(V2)?,
         _ => {
-            return Err(Fault::Refused(Error::Storage {
-                path: String::new(),
-                message: format!("no release has written its layout {version}"),
-            }));
+            let message = format!("no release has written its layout {version}");
+            return Err(refused(message));
         }
     }
     tx.pragma_update(None, "user_version", VERSION)?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
 
-use super::connection::OpenFile;
+use super::connection::{OpenFile, why_unwritable};
 use super::error::{Step, error, unusable};
 use super::file::file_id;
 use super::transaction::{Clock, Work};
@@ -45,6 +45,12 @@ impl Store {
             slots: Arc::new(Semaphore::new(CONNECTIONS)),
             writer: Arc::default(),
         }
+    }
+
+    /// Why the file, if it exists, cannot be written; `None` if it can be.
+    pub(crate) fn why_unwritable(&self) -> Option<String> {
+        let why = why_unwritable(&self.path)?;
+        Some(unusable(&self.path, &why).to_string())
     }
 
     pub(crate) fn behavior(&self) -> Behavior {
@@ -110,6 +116,11 @@ impl Store {
                 None => TransactionBehavior::Deferred,
             };
             let mut opened = store.take()?;
+            if let (Some(_), Some(why)) = (&turn, &opened.unwritable) {
+                let refusal = unusable(&store.path, why);
+                store.put_back(opened);
+                return Err(refusal);
+            }
             let done = store
                 .transact(&mut opened.connection, kind, work)
                 .map_err(|fault| error(&store.path, fault));
@@ -158,6 +169,9 @@ impl Store {
     }
 
     fn put_back(&self, opened: OpenFile) {
+        if !opened.lasts {
+            return;
+        }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE_CONNECTIONS {
             idle.push(opened);

@@ -1,16 +1,12 @@
 //! `add_memory`: store a text or turns of a conversation.
 
-use rmcp::{
-    handler::server::{common::schema_for_type, wrapper::Json},
-    model::JsonObject,
-    tool, tool_router,
-};
+use rmcp::{handler::server::wrapper::Json, model::JsonObject, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
 use crate::{
-    mcp::{arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         NewMemories, NewTurn,
         input::{self, EntityIds},
@@ -20,7 +16,6 @@ use crate::{
 
 /// What to remember, and whose memory it is.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct AddMemoryArgs {
     /// A plain sentence to remember. Give `text`, `messages`, or both; if both are given the
     /// messages are stored and the text is not.
@@ -113,7 +108,7 @@ impl MemoryServer {
                        of a conversation (`messages`, with a `session_id` to keep them together \
                        and in order). Nothing is summarised or dropped: it can be read back word \
                        for word. Each call adds; it never replaces what is there.",
-        input_schema = schema_for_type::<AddMemoryArgs>(),
+        input_schema = schema::of::<AddMemoryArgs>(),
         annotations(
             read_only_hint = false,
             destructive_hint = false,

@@ -1,9 +1,6 @@
 //! `delete_all_memories`: delete all memories in a scope, and keep the user.
 
-use rmcp::{
-    RoleServer, handler::server::common::schema_for_type, model::JsonObject,
-    service::RequestContext, tool, tool_router,
-};
+use rmcp::{RoleServer, model::JsonObject, service::RequestContext, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -12,6 +9,7 @@ use crate::{
         arguments,
         confirm::{Answered, Confirmed, in_words},
         error::ToolError,
+        schema,
         server::MemoryServer,
     },
     memory::{access::Right, answers::DeletionAnswer, input::EntityIds},
@@ -19,7 +17,6 @@ use crate::{
 
 /// Whose memories.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct DeleteAllMemoriesArgs {
     /// This user's. With others: only what is of all of them at once.
     user_id: Option<String>,
@@ -40,7 +37,7 @@ impl MemoryServer {
                        the user. Several ids mean what belongs to all of them at once. Only after \
                        the person has asked for exactly this; they may be asked to confirm. The \
                        answer says what is gone. For one memory use delete_memory.",
-        input_schema = schema_for_type::<DeleteAllMemoriesArgs>(),
+        input_schema = schema::of::<DeleteAllMemoriesArgs>(),
         annotations(
             read_only_hint = false,
             destructive_hint = true,

@@ -1,9 +1,6 @@
 //! `delete_entities`: delete a user, agent, app or conversation with everything that is theirs.
 
-use rmcp::{
-    RoleServer, handler::server::common::schema_for_type, model::JsonObject,
-    service::RequestContext, tool, tool_router,
-};
+use rmcp::{RoleServer, model::JsonObject, service::RequestContext, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -12,6 +9,7 @@ use crate::{
         arguments,
         confirm::{Answered, Confirmed, in_words},
         error::ToolError,
+        schema,
         server::MemoryServer,
     },
     memory::{EntityId, access::Right, answers::DeletionAnswer, input::EntityIds, model::Scope},
@@ -19,7 +17,6 @@ use crate::{
 
 /// Which one: exactly one of the four.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct DeleteEntitiesArgs {
     /// This user, with everything of theirs.
     user_id: Option<String>,
@@ -40,7 +37,7 @@ impl MemoryServer {
                        memories, for good. Takes exactly one id. Only after the person has asked \
                        for exactly this; they may be asked to confirm. To keep the user and delete \
                        the memories use delete_all_memories.",
-        input_schema = schema_for_type::<DeleteEntitiesArgs>(),
+        input_schema = schema::of::<DeleteEntitiesArgs>(),
         annotations(
             read_only_hint = false,
             destructive_hint = true,

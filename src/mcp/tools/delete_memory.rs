@@ -1,7 +1,6 @@
 //! `delete_memory`: delete one memory, and say what is gone.
 
 use rmcp::{
-    handler::server::common::schema_for_type,
     model::{CallToolResult, JsonObject},
     tool, tool_router,
 };
@@ -9,13 +8,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    mcp::{arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{Deleted, Removed, input::EntityIds},
 };
 
 /// Which memory.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct DeleteMemoryArgs {
     /// Its id.
     memory_id: String,
@@ -56,7 +54,7 @@ impl MemoryServer {
                        much is gone: of a fact, what it was drawn from stays; of a turn of a \
                        conversation, Zep keeps the words until the conversation is deleted, hidden \
                        from all tools.",
-        input_schema = schema_for_type::<DeleteMemoryArgs>(),
+        input_schema = schema::of::<DeleteMemoryArgs>(),
         annotations(
             read_only_hint = false,
             destructive_hint = true,

@@ -1,19 +1,17 @@
 //! `get_event_status`: how far Zep is with one memory.
 
 use rmcp::{
-    handler::server::common::schema_for_type,
     model::{CallToolResult, JsonObject},
     tool, tool_router,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::mcp::{arguments, error::ToolError, server::MemoryServer};
+use crate::mcp::{arguments, error::ToolError, schema, server::MemoryServer};
 use crate::memory::{answers::EventAnswer, input::EntityIds};
 
 /// Which memory.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct GetEventStatusArgs {
     /// The memory's id, as add_memory answered it.
     event_id: String,
@@ -30,7 +28,7 @@ impl MemoryServer {
         title = "Get the status of an event",
         description = "Tell whether Zep has drawn its facts from one stored memory yet: `status` \
                        is PENDING or SUCCEEDED. The event's id is the memory's.",
-        input_schema = schema_for_type::<GetEventStatusArgs>(),
+        input_schema = schema::of::<GetEventStatusArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn get_event_status(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {

@@ -1,7 +1,6 @@
 //! `get_memories`: mem0's list of memories, page by page.
 
 use rmcp::{
-    handler::server::common::schema_for_type,
     model::{CallToolResult, JsonObject},
     tool, tool_router,
 };
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         BrowseQuery, MAX_PAGE_SIZE, MemoryPage,
         answers::MemoryAnswer,
@@ -23,12 +22,12 @@ const DEFAULT_PAGE_SIZE: u32 = 10;
 
 /// Which page of which memories.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct GetMemoriesArgs {
     /// Which memories, like {"AND": [{"user_id": "john"}]}. Without a user the default user is
     /// meant.
     filters: Option<Map<String, Value>>,
     /// Which page, from 1.
+    #[schemars(range(min = 1))]
     page: Option<i64>,
     /// How many memories a page has: 1 to 200, 10 if left out.
     #[schemars(range(min = 1, max = 200))]
@@ -77,7 +76,7 @@ impl MemoryServer {
                        {\"created_at\": {\"gte\": \"2024-01-01\"}}]}; the default user is put in \
                        where no user is named. Use it to look through everything; to find something \
                        use search_memories.",
-        input_schema = schema_for_type::<GetMemoriesArgs>(),
+        input_schema = schema::of::<GetMemoriesArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn get_memories(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {

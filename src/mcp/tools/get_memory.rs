@@ -1,19 +1,17 @@
 //! `get_memory`: one memory by its id.
 
 use rmcp::{
-    handler::server::common::schema_for_type,
     model::{CallToolResult, JsonObject},
     tool, tool_router,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::mcp::{arguments, error::ToolError, server::MemoryServer};
+use crate::mcp::{arguments, error::ToolError, schema, server::MemoryServer};
 use crate::memory::{answers::MemoryAnswer, input::EntityIds};
 
 /// Which memory.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct GetMemoryArgs {
     /// Its id, as search_memories, get_memories or get_session tell it.
     memory_id: String,
@@ -30,7 +28,7 @@ impl MemoryServer {
         title = "Get one memory",
         description = "Fetch one memory whose id you know, whole. `kind` says what it is: a fact, \
                        an episode (a text), or a message (a turn of a conversation).",
-        input_schema = schema_for_type::<GetMemoryArgs>(),
+        input_schema = schema::of::<GetMemoryArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn get_memory(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {

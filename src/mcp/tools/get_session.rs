@@ -1,16 +1,12 @@
 //! `get_session`: read a conversation back.
 
-use rmcp::{
-    handler::server::{common::schema_for_type, wrapper::Json},
-    model::JsonObject,
-    tool, tool_router,
-};
+use rmcp::{handler::server::wrapper::Json, model::JsonObject, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         self, MAX_RECORDS, PageOf, SessionQuery, Summary,
         input::{self, EntityIds},
@@ -23,7 +19,6 @@ const DEFAULT_RECORDS: u32 = 50;
 
 /// Which part of which conversation to read.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct GetSessionArgs {
     /// Which conversation. Messages that were stored without one are in `default`.
     session_id: String,
@@ -107,7 +102,7 @@ impl MemoryServer {
         description = "Read a conversation back, word for word and in order, a page at a time \
                        (`cursor`) or only its end (`last`). Use it for what exactly was said; use \
                        search_memory for what is known. list_sessions names the conversations.",
-        input_schema = schema_for_type::<GetSessionArgs>(),
+        input_schema = schema::of::<GetSessionArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn get_session(

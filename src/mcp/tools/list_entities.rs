@@ -1,7 +1,6 @@
 //! `list_entities`: whose memories there are.
 
 use rmcp::{
-    handler::server::common::schema_for_type,
     model::{CallToolResult, JsonObject},
     tool, tool_router,
 };
@@ -10,14 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{Entity, MAX_ENTITIES},
 };
 
 // Some hosts refuse a schema without `properties`, even if there are none.
 /// Nothing to say.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 #[schemars(extend("properties" = {}))]
 struct ListEntitiesArgs {}
 
@@ -75,7 +73,7 @@ impl MemoryServer {
         title = "List entities",
         description = "List whose memories there are: users, agents, apps and conversations \
                        (runs), with counts. Use it to find the exact id of somebody.",
-        input_schema = schema_for_type::<ListEntitiesArgs>(),
+        input_schema = schema::of::<ListEntitiesArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn list_entities(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {

@@ -1,7 +1,6 @@
 //! `list_events`: what was stored last, and how far Zep is with it.
 
 use rmcp::{
-    handler::server::common::schema_for_type,
     model::{CallToolResult, JsonObject},
     tool, tool_router,
 };
@@ -9,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    mcp::{arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         answers::EventAnswer,
         input::{self, EntityIds},
@@ -23,7 +22,6 @@ const MAX_EVENTS: u32 = 100;
 
 /// Whose.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct ListEventsArgs {
     /// The user. Left out, the server's default user.
     user_id: Option<String>,
@@ -54,7 +52,7 @@ impl MemoryServer {
         title = "List events",
         description = "List what was stored last for somebody, and whether Zep has drawn its facts \
                        from it yet. Use it when search_memories does not find what was just added.",
-        input_schema = schema_for_type::<ListEventsArgs>(),
+        input_schema = schema::of::<ListEventsArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn list_events(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {

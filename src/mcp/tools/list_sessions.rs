@@ -1,15 +1,11 @@
 //! `list_sessions`: which conversations there are.
 
-use rmcp::{
-    handler::server::{common::schema_for_type, wrapper::Json},
-    model::JsonObject,
-    tool, tool_router,
-};
+use rmcp::{handler::server::wrapper::Json, model::JsonObject, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    mcp::{arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         SessionInfo,
         input::{self, EntityIds},
@@ -23,7 +19,6 @@ const DEFAULT_SESSIONS: u32 = 20;
 
 /// Whose conversations to list.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct ListSessionsArgs {
     /// The user. Left out, the server's default user.
     user_id: Option<String>,
@@ -66,7 +61,7 @@ impl MemoryServer {
         title = "List sessions",
         description = "List somebody's conversations, newest first, with how many messages each \
                        has and when it was last used. Read one with get_session.",
-        input_schema = schema_for_type::<ListSessionsArgs>(),
+        input_schema = schema::of::<ListSessionsArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn list_sessions(

@@ -1,15 +1,12 @@
 //! `migrate_user`: move a user's memories over.
 
 use rmcp::{
-    RoleServer,
-    handler::server::{common::schema_for_type, wrapper::Json},
-    model::JsonObject,
-    service::RequestContext,
-    tool, tool_router,
+    RoleServer, handler::server::wrapper::Json, model::JsonObject, service::RequestContext, tool,
+    tool_router,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,6 +15,7 @@ use crate::{
         error::ToolError,
         migration::{UserArg, shorten},
         progress::ProgressReporter,
+        schema,
         server::MemoryServer,
     },
     migration::{Report, Request},
@@ -26,13 +24,13 @@ use crate::{
 
 /// Whose memories to move, and from where.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct MigrateUserArgs {
     /// The user.
     user: UserArg,
     /// Their memories, inline: an export of mem0 (`{"results": […]}` or a list of memories), or
     /// `{"messages": […], "sessions": [{"id", "messages"}], "insights", "summary", "traits"}`.
     /// Records that name nobody are taken for this user's, if no other user is named.
+    #[schemars(with = "Option<Map<String, Value>>")]
     data: Option<Value>,
     /// Their memories in an export file on the server, by its name in the import directory. It may
     /// hold other users, too, who are left out.
@@ -58,7 +56,7 @@ impl MemoryServer {
                        is there already is recognised and not stored again. Try `dry_run` first; \
                        check with validate_migration afterwards. `success` false means that \
                        something is not moved: `errors` says what and why.",
-        input_schema = schema_for_type::<MigrateUserArgs>(),
+        input_schema = schema::of::<MigrateUserArgs>(),
         annotations(
             read_only_hint = false,
             destructive_hint = false,

@@ -1,7 +1,6 @@
 //! `search_memories`: mem0's search, with its filters.
 
 use rmcp::{
-    handler::server::common::schema_for_type,
     model::{CallToolResult, JsonObject},
     tool, tool_router,
 };
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         SearchQuery, SearchTarget, Selector,
         answers::MemoryAnswer,
@@ -26,7 +25,6 @@ const MOST_ASKED: u32 = 1_000;
 
 /// What to look for, and among which memories.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct SearchMemoriesArgs {
     /// What to find, in plain words.
     query: String,
@@ -34,8 +32,10 @@ struct SearchMemoriesArgs {
     /// Without a user the default user is meant.
     filters: Option<Map<String, Value>>,
     /// How many results at most, up to 50; 10 if left out.
+    #[schemars(range(min = 1, max = 50))]
     limit: Option<i64>,
     /// Another name for `limit`.
+    #[schemars(range(min = 1, max = 50))]
     top_k: Option<i64>,
     /// Only results with at least this likeness, 0 to 1; 0 is no bound.
     threshold: Option<f64>,
@@ -84,7 +84,7 @@ impl MemoryServer {
                        Also `metadata`, `categories`, `keywords`, `run_id`, `app_id`, `NOT`, and \
                        \"*\" for any value. The default user is put in where no user is named. \
                        search_memory is the plain form for one user.",
-        input_schema = schema_for_type::<SearchMemoriesArgs>(),
+        input_schema = schema::of::<SearchMemoriesArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn search_memories(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {

@@ -1,15 +1,11 @@
 //! `search_memory`: find what is known.
 
-use rmcp::{
-    handler::server::{common::schema_for_type, wrapper::Json},
-    model::JsonObject,
-    tool, tool_router,
-};
+use rmcp::{handler::server::wrapper::Json, model::JsonObject, tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    mcp::{arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         SearchQuery, SearchTarget, Selector,
         answers::MemoryAnswer,
@@ -23,7 +19,6 @@ const DEFAULT_RESULTS: u32 = 10;
 
 /// What to look for, and in whose memory.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct SearchMemoryArgs {
     /// What to look for, in plain words. Over 400 characters it is shortened.
     query: String,
@@ -52,13 +47,13 @@ struct SearchMemoryArgs {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum ScopeArg {
-    /// What is known, topped up with stored texts where few facts are found.
+    // What is known, topped up with stored texts where few facts are found.
     Facts,
-    /// What was stored, word for word.
+    // What was stored, word for word.
     Episodes,
-    /// People and things.
+    // People and things.
     Entities,
-    /// One ready-made block of text with all that matters, to put into a prompt.
+    // One ready-made block of text with all that matters, to put into a prompt.
     Context,
 }
 
@@ -82,7 +77,7 @@ impl MemoryServer {
                        with when it was said and where. Ask before answering anything that earlier \
                        conversations may bear on. To read a conversation back word for word use \
                        get_session instead.",
-        input_schema = schema_for_type::<SearchMemoryArgs>(),
+        input_schema = schema::of::<SearchMemoryArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn search_memory(

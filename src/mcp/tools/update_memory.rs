@@ -1,7 +1,6 @@
 //! `update_memory`: change the words or the fields of a memory.
 
 use rmcp::{
-    handler::server::common::schema_for_type,
     model::{CallToolResult, JsonObject},
     tool, tool_router,
 };
@@ -10,13 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    mcp::{arguments, error::ToolError, server::MemoryServer},
+    mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{Change, answers::MemoryAnswer, input::EntityIds},
 };
 
 /// Which memory, and what of it to change.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct UpdateMemoryArgs {
     /// Its id.
     memory_id: String,
@@ -52,7 +50,7 @@ impl MemoryServer {
         description = "Replace the words (`text`), the fields (`metadata`), or both, of one memory. \
                        A text gets a new `id` with its new words; the answer tells it. A turn of a \
                        conversation keeps its words: add what is right now with add_memory.",
-        input_schema = schema_for_type::<UpdateMemoryArgs>(),
+        input_schema = schema::of::<UpdateMemoryArgs>(),
         annotations(
             read_only_hint = false,
             destructive_hint = true,

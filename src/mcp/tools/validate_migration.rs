@@ -1,15 +1,12 @@
 //! `validate_migration`: prove that a user's memories arrived.
 
 use rmcp::{
-    RoleServer,
-    handler::server::{common::schema_for_type, wrapper::Json},
-    model::JsonObject,
-    service::RequestContext,
-    tool, tool_router,
+    RoleServer, handler::server::wrapper::Json, model::JsonObject, service::RequestContext, tool,
+    tool_router,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -18,6 +15,7 @@ use crate::{
         error::ToolError,
         migration::{UserArg, shorten},
         progress::ProgressReporter,
+        schema,
         server::MemoryServer,
     },
     migration::{Request, Validation},
@@ -25,13 +23,13 @@ use crate::{
 
 /// Whose memories to compare, and with what.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 struct ValidateMigrationArgs {
     /// The user, as given to migrate_user: their id, and the fields to compare.
     user: UserArg,
     /// Only this session.
     session_id: Option<String>,
     /// The source, inline, as given to migrate_user.
+    #[schemars(with = "Option<Map<String, Value>>")]
     data: Option<Value>,
     /// The source as an export file in the server's import directory, as given to migrate_user.
     file: Option<String>,
@@ -49,7 +47,7 @@ impl MemoryServer {
                        metadata, content, order. `valid` is true only if nothing is missing, \
                        doubled, changed or added; `issues` names each difference by record id and \
                        field. Changes nothing.",
-        input_schema = schema_for_type::<ValidateMigrationArgs>(),
+        input_schema = schema::of::<ValidateMigrationArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn validate_migration(

@@ -15,6 +15,7 @@ use crate::memory::{
     record::draft::{Draft, Stored},
     record::fit::{Carrier, FittedPart, Level},
     service::MemoryService,
+    sessions::NoThread,
     write::locks::{ImportTurn, Share},
 };
 use crate::zep::{
@@ -125,7 +126,11 @@ impl WriteJob {
         let unknown = matches!(known, Known::LookFirst);
         let waits = |thread: &ThreadId| vec![inner.sessions.writer(thread)];
         let found = inner.sessions.find_or_make(zep, user, session).await;
-        let mut thread = found.map_err(|error| self.before_a_look(unknown, error))?;
+        let mut thread = found.map_err(|why| match why {
+            NoThread::Unknown(error) => self.before_a_look(unknown, error),
+            // Nothing can be stored where there is no thread.
+            NoThread::Absent(error) => error,
+        })?;
         let mut turn = self.take_turns(waits(&thread), abandoned).await;
         if let Err(error) = turn {
             return Err(self.before_a_look(unknown, error.into()));

@@ -96,6 +96,8 @@ struct Surroundings {
     names: Names,
     /// Microseconds since 1970.
     exported_at: Option<i64>,
+    /// The field of the innermost that leaves open what it names.
+    unsure: Option<String>,
 }
 
 /// A record with everything that the plan adds to it.
@@ -204,17 +206,20 @@ impl Resolver<'_> {
         let mut around = Surroundings::default();
         let mut next = container;
         while let Some(container) = next {
-            let found: Option<(Option<ContainerId>, Names, Option<i64>)> = self
+            let found: Option<(Option<ContainerId>, Names, Option<i64>, Option<String>)> = self
                 .db
-                .prepare_cached("SELECT parent, names, exported_at FROM container WHERE id = ?1")?
+                .prepare_cached(
+                    "SELECT parent, names, exported_at, unsure FROM container WHERE id = ?1",
+                )?
                 .query_row([container], |row| {
-                    Ok((row.get(0)?, kept(row, 1)?, row.get(2)?))
+                    Ok((row.get(0)?, kept(row, 1)?, row.get(2)?, row.get(3)?))
                 })
                 .optional()?;
             // A container that was cut off is not there.
-            let Some((parent, names, exported_at)) = found else {
+            let Some((parent, names, exported_at, unsure)) = found else {
                 break;
             };
+            around.unsure = around.unsure.or(unsure);
             around.names = around.names.or(&names);
             around.exported_at = around.exported_at.or(exported_at);
             next = parent;
@@ -231,6 +236,14 @@ impl Resolver<'_> {
         record: SourceRecord,
     ) -> rusqlite::Result<()> {
         let around = self.surroundings(record.origin.container)?;
+        if let Some(field) = around.unsure {
+            let defect = Defect::of(
+                field,
+                "is twice in the object around this record, with different values: whose it is \
+                 cannot be known",
+            );
+            return keep_problem(self.db, &record.problem(Severity::Record, defect));
+        }
         let names = record.names.clone().or(&around.names);
         if !self.may_be_selected(item, &names)? {
             return Ok(());

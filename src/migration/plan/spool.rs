@@ -19,7 +19,9 @@ const SCHEMA: &str = "
         parent INTEGER,
         names TEXT NOT NULL,
         -- Microseconds since 1970.
-        exported_at INTEGER
+        exported_at INTEGER,
+        -- The field that leaves open what it names.
+        unsure TEXT
     );
     -- What the source yielded, interpreted, in its order. After it the turns of conversations, each
     -- as an item of its own.

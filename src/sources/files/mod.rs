@@ -5,7 +5,7 @@
 //! Reading, from the bytes up: `input` feeds the JSON parser and knows line and column; `detect` knows
 //! a file by its beginning; `documents` goes from value to value. Within a value `objects` reads
 //! what holds items, one item at a time, `value` reads a value as a whole within the bounds of `budget`,
-//! and `parser` is the state of both. `shape` says what an object is, `recognise` makes an item or a
+//! and `parser` is the state of both; `twice` knows fields that are there twice. `shape` says what an object is, `recognise` makes an item or a
 //! container of it, `interpret` says what the item means. `output` hands it on.
 
 mod budget;
@@ -24,6 +24,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 mod time;
+mod twice;
 mod value;
 mod visitor;
 

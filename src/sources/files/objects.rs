@@ -1,6 +1,6 @@
 //! Reading what holds items, one item at a time.
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
 use super::budget::{Budget, Exceeded};
@@ -9,6 +9,7 @@ use super::output::Suspicion;
 use super::parser::{Parser, Segment};
 use super::recognise::Object;
 use super::shape::{Group, Shape, container_fields, is_field, is_settled};
+use super::twice::{Twice, put};
 use super::value::WholeValue;
 use super::visitor::{Seed, Visit, skip_list, skip_object};
 use crate::sources::Defect;
@@ -215,6 +216,14 @@ impl Parser<'_, '_, '_> {
             Group::History if object.own.contains_key("memory") => true,
             _ => !is_settled(&object.own),
         });
+        if holds.is_some() {
+            if object.has_read(&name) {
+                from.next_value::<IgnoredAny>()?;
+                object.twice.push(Twice::unread(name));
+                return Ok(());
+            }
+            object.given.push(name.clone());
+        }
         match holds {
             None => {
                 let before = self.budget;
@@ -241,11 +250,14 @@ impl Parser<'_, '_, '_> {
     fn keep(&mut self, object: &mut Object, name: String, value: Value, before: Budget) {
         match self.budget.exceeded {
             Some(exceeded) => {
+                self.twice = None;
                 object.lost.push((name, exceeded));
                 self.budget = before;
             }
             None => {
-                object.own.insert(name, value);
+                let inner = self.twice.take().map(|twice| twice.within(&name));
+                let here = put(&mut object.own, name, value);
+                object.twice.extend(Twice::worst([inner, here]));
             }
         }
     }
@@ -335,10 +347,19 @@ impl Snapshots<'_, '_, '_, '_, '_> {
             object,
             name,
         } = self;
+        let twice = parser.twice.take();
         if let Some(exceeded) = parser.budget.exceeded {
             object.lost.push((name, exceeded));
             parser.budget = before;
             return Ok(());
+        }
+        if let Some(twice) = twice {
+            let is_same = twice.is_same();
+            object.twice.push(twice.within(&name));
+            if !is_same {
+                parser.budget = before;
+                return Ok(());
+            }
         }
         if object.container.is_some() {
             parser.budget = before;
@@ -390,6 +411,14 @@ impl<'de> Visit<'de> for Snapshots<'_, '_, '_, '_, '_> {
             if let Some(exceeded) = parser.budget.exceeded {
                 value = Value::Null;
                 parser.report(Suspicion::None, None, Defect::whole(exceeded.reason()))?;
+            }
+            if let Some(twice) = parser.twice.take() {
+                if !twice.is_same() {
+                    value = Value::Null;
+                }
+                object
+                    .twice
+                    .push(twice.within(&format!("{name}[{}]", index - 1)));
             }
             if object.container.is_some() {
                 parser.snapshot(&name, value)?;

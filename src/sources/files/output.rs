@@ -74,6 +74,22 @@ impl<'s> Output<'s> {
         }))
     }
 
+    /// Hands on that an item is not as it should be, and is kept all the same.
+    pub(super) fn warning(
+        &mut self,
+        position: Position,
+        record: Option<String>,
+        defect: Defect,
+    ) -> Result<(), ReadError> {
+        self.recognise()?;
+        self.send(SourceItem::Problem(Problem {
+            position,
+            record,
+            severity: Severity::Warning,
+            defect,
+        }))
+    }
+
     /// Hands on a container, and its fields that have no place in a migration. `more_pages` is what
     /// a page of a list says of further ones.
     pub(super) fn container(

@@ -11,6 +11,7 @@ use super::input::Input;
 use super::interpret::{ItemKind, interpret};
 use super::output::{Output, Suspicion};
 use super::shape::ContainerFields;
+use super::twice::Twice;
 use crate::sources::{Container, ContainerId, Defect, Origin, Position, ReadError};
 
 /// How many characters of a name from the source are shown.
@@ -28,6 +29,8 @@ pub(super) struct Parser<'a, 's, 'r> {
     depth: usize,
     /// The innermost container.
     pub(super) container: Option<ContainerId>,
+    /// A field that is twice in the value that was read last.
+    pub(super) twice: Option<Twice>,
     containers: ContainerId,
     stopped: bool,
 }
@@ -49,6 +52,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
             path: Vec::new(),
             depth: 0,
             container: None,
+            twice: None,
             containers: 0,
             stopped: false,
         }
@@ -118,6 +122,26 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         self.sent(sent)
     }
 
+    /// Hands on that an item cannot be kept.
+    pub(super) fn lost<E: Error>(
+        &mut self,
+        record: Option<String>,
+        defect: Defect,
+    ) -> Result<(), E> {
+        let sent = self.output.lost(self.position(), record, defect);
+        self.sent(sent)
+    }
+
+    /// Hands on that something is not as it should be, and costs nothing.
+    pub(super) fn warn<E: Error>(
+        &mut self,
+        record: Option<String>,
+        defect: Defect,
+    ) -> Result<(), E> {
+        let sent = self.output.warning(self.position(), record, defect);
+        self.sent(sent)
+    }
+
     /// Hands on a container.
     pub(super) fn container_ended<E: Error>(
         &mut self,
@@ -129,6 +153,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
             parent: self.container,
             names: fields.names,
             exported_at: fields.exported_at,
+            unsure: fields.unsure,
         };
         let sent = self
             .output

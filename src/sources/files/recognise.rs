@@ -8,7 +8,10 @@ use super::fields::{id_text, is_empty};
 use super::interpret::ItemKind;
 use super::output::Suspicion;
 use super::parser::{Parser, Segment, shown};
-use super::shape::{Group, Held, Shape, container_fields, shape, without_export_date};
+use super::shape::{
+    ContainerFields, Group, Held, Shape, container_fields, is_name, shape, without_export_date,
+};
+use super::twice::Twice;
 use crate::sources::{ContainerId, Defect};
 
 /// The kind of snapshot that keeps a session's own fields.
@@ -23,8 +26,26 @@ pub(super) struct Object {
     pub(super) container: Option<ContainerId>,
     /// Snapshots, or fields of a memory that have the name of one.
     pub(super) waiting: Vec<(String, Value)>,
+    /// The fields that were read and hold items or snapshots.
+    pub(super) given: Vec<String>,
+    /// Fields that are there twice.
+    pub(super) twice: Vec<Twice>,
     /// Fields that exceeded a bound.
     pub(super) lost: Vec<(String, Exceeded)>,
+}
+
+impl Object {
+    /// Whether a field of that name was read.
+    pub(super) fn has_read(&self, name: &str) -> bool {
+        self.own.contains_key(name) || self.given.iter().any(|given| given == name)
+    }
+
+    /// A field that names what the items in it belong to, and is there twice.
+    fn unsure(&self) -> Option<String> {
+        let mut different = self.twice.iter().filter(|twice| !twice.is_same());
+        let unsure = different.find(|twice| is_name(twice.outermost()))?;
+        Some(unsure.field.clone())
+    }
 }
 
 impl Parser<'_, '_, '_> {
@@ -101,10 +122,20 @@ impl Parser<'_, '_, '_> {
             Shape::Entity => ItemKind::Entity,
         };
         object.own.extend(std::mem::take(&mut object.waiting));
-        let container = object
-            .container
-            .map(|id| (id, container_fields(shape, &object.own)));
-        self.item(&kind, Value::Object(object.own))?;
+        let unsure = object.unsure();
+        let container = object.container.map(|id| {
+            let fields = container_fields(shape, &object.own);
+            (id, ContainerFields { unsure, ..fields })
+        });
+        match Twice::worst(object.twice.into_iter().map(Some)) {
+            Some(twice) if !twice.is_same() => self.lost(record, twice.of_item())?,
+            twice => {
+                if let Some(twice) = twice {
+                    self.warn(record, twice.of_item())?;
+                }
+                self.item(&kind, Value::Object(object.own))?;
+            }
+        }
         match container {
             Some((id, fields)) => self.container_ended(id, fields),
             None => Ok(()),
@@ -113,6 +144,24 @@ impl Parser<'_, '_, '_> {
 
     fn holder_ended<E: Error>(&mut self, shape: Shape, mut object: Object) -> Result<(), E> {
         let parent = self.container;
+        let unsure = object.unsure();
+        let record = object.own.get("id").and_then(id_text);
+        let holds_nothing = object.container.is_none() && object.waiting.is_empty();
+        if let Some(twice) = object.twice.iter().find(|twice| !twice.is_same())
+            && shape == Shape::User
+            && holds_nothing
+        {
+            return self.lost(record, twice.of_item());
+        }
+        for twice in std::mem::take(&mut object.twice) {
+            let defect = twice.of_holder();
+            if twice.is_same() {
+                self.warn(record.clone(), defect)?;
+            } else {
+                self.report(Suspicion::None, record.clone(), defect)?;
+                object.own.shift_remove(twice.outermost());
+            }
+        }
         self.container = object.container.or(parent);
         if !object.waiting.is_empty() || shape == Shape::Session {
             self.hold(&mut object, Group::Snapshots)?;
@@ -128,6 +177,7 @@ impl Parser<'_, '_, '_> {
         self.container = parent;
 
         let mut fields = container_fields(shape, &object.own);
+        fields.unsure.clone_from(&unsure);
         for field in std::mem::take(&mut fields.unreadable) {
             let reason = "is neither text nor a number";
             self.report(Suspicion::None, None, Defect::of(field, reason))?;
@@ -148,7 +198,9 @@ impl Parser<'_, '_, '_> {
             self.snapshot(SESSION_FIELDS, Value::Object(own))?;
             self.container = parent;
         }
-        if shape == Shape::User {
+        if unsure.is_some() {
+            // Whom it describes is not known.
+        } else if shape == Shape::User {
             let own = without_export_date(object.own);
             self.item(&ItemKind::User, Value::Object(own))?;
         } else if fields.names.user.is_none()

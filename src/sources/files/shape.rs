@@ -220,6 +220,14 @@ pub(super) struct ContainerFields {
     pub(super) unplaced: Vec<String>,
     /// Fields that should hold an id and do not.
     pub(super) unreadable: Vec<&'static str>,
+    /// A field that names what the items belong to, and is there twice.
+    pub(super) unsure: Option<String>,
+}
+
+/// Whether a field may name what the items in an object belong to.
+pub(super) fn is_name(field: &str) -> bool {
+    SESSION_IDS.contains(&field)
+        || matches!(field, "id" | "user_id" | "agent_id" | "app_id" | "user")
 }
 
 /// What an object of this shape says of all items in it.
@@ -282,6 +290,7 @@ pub(super) fn container_fields(shape: Shape, own: &Map<String, Value>) -> Contai
         more_pages,
         unplaced,
         unreadable,
+        unsure: None,
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::budget::Exceeded;
 use super::parser::Parser;
+use super::twice::{Twice, put};
 use super::visitor::{Seed, Visit, skip_list, skip_object};
 
 /// Reads a value. One that exceeds the bounds is skipped, and the parser's budget says so: then the
@@ -60,9 +61,12 @@ impl<'de> Visit<'de> for WholeValue<'_, '_, '_, '_> {
         }
         while let Some(key) = object.next_key::<String>()? {
             self.spend(key.len());
+            let before = self.0.twice.take();
             let value = object.next_value_seed(Seed(WholeValue(self.0)))?;
             if self.0.budget.exceeded.is_none() {
-                fields.insert(key, value);
+                let inner = self.0.twice.take().map(|twice| twice.within(&key));
+                let here = put(&mut fields, key, value);
+                self.0.twice = Twice::worst([before, inner, here]);
             } else {
                 fields = Map::new();
             }

@@ -229,6 +229,7 @@ async fn a_wrong_claim_invalidates_a_token() {
         ("exp", json!(1e19)),
         ("nbf", json!(now() + 90)),
         ("iss", json!("https://other.example.com")),
+        ("iss", json!(1)),
         ("iss", Value::Null),
         ("aud", json!("https://other.example.com")),
         ("aud", json!([])),
@@ -245,9 +246,16 @@ async fn a_wrong_claim_invalidates_a_token() {
         );
     }
     let world = World::new().await;
-    let mut slash = world.claims();
-    slash["iss"] = format!("{}/", world.issuer).into();
-    assert_eq!(world.server.show(&world.signed(&slash)).await.0, 401);
+    let issuer = &world.issuer;
+    for issuer in [
+        json!(format!("{issuer}/")),
+        // A string is needed (RFC 7519, 4.1.1).
+        json!([issuer]),
+        json!([issuer, "https://other.example.com"]),
+        json!({ "0": issuer }),
+    ] {
+        assert_eq!(world.changed("iss", issuer.clone()).await, 401, "{issuer}");
+    }
 }
 
 #[tokio::test]

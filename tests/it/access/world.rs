@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use zep_mcp_server::config::{AccessSettings, Confirm, HttpConfig};
+use zep_mcp_server::config::{AccessSettings, Bounds, Confirm, HttpConfig};
 use zep_mcp_server::emulator;
 use zep_mcp_server::http::access::{Entry, Name, Reach, TokenHash, append, fresh};
 use zep_mcp_server::http::{self, Serving, Stop};
@@ -432,7 +432,14 @@ async fn serve(
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             tls: None,
-            max_sessions: 100,
+            bounds: Bounds {
+                connections: 1000,
+                sessions: 100,
+                calls: 1000,
+                calls_per_minute: None,
+                unread_bytes: 256 << 20,
+                share: 50,
+            },
             grace: Duration::ZERO,
         },
         server: MemoryServer::new(memories).confirming(Confirm::Never),

@@ -61,8 +61,10 @@ fn the_latest_events_are_listed_newest_first(world: &World) {
         }
     }
     for limit in [json!(0), json!(101), json!(-1)] {
-        client.refuses_argument("list_events", json!({ "limit": limit }), "limit");
+        let events = client.call("list_events", json!({ "limit": limit }));
+        assert!(events["notes"].to_string().contains("`limit`"), "{events}");
     }
+    client.refuses_argument("list_events", json!({"limit": "all"}), "limit");
     let own = client.call("list_events", json!({"agent_id": "bot"}));
     assert_eq!(
         (&own["count"], &own["results"][0]["user_id"]),

@@ -125,7 +125,11 @@ fn each_recorded_tool_is_listed_and_takes_each_recorded_argument_set(world: &Wor
             .get(name(tool))
             .unwrap_or_else(|| panic!("{} is not listed", name(tool)));
         let ours = validator(schema);
-        for set in argument_sets(tool, "018f2b3a-0000-7000-8000-000000000000") {
+        for mut set in argument_sets(tool, "018f2b3a-0000-7000-8000-000000000000") {
+            // Null is taken, too, but not stated: several hosts convert one plain type only.
+            set.as_object_mut()
+                .unwrap()
+                .retain(|_, value| !value.is_null());
             let problem = ours.validate(&set).err().map(|wrong| wrong.to_string());
             assert_eq!(problem, None, "{} {set}", name(tool));
         }

@@ -7,6 +7,7 @@ mod contract;
 mod differential;
 mod listing;
 mod narrowing;
+mod odd;
 mod paging;
 mod patterns;
 mod service;

@@ -4,6 +4,7 @@ mod bounds;
 mod broken;
 mod meaning;
 mod shapes;
+mod twice;
 
 use std::io;
 use std::ops::ControlFlow;

@@ -32,7 +32,7 @@ fn memory_mb(pid: u32) -> u64 {
 }
 
 /// The most memory that a process had at once.
-fn peak_mb(pid: u32) -> u64 {
+pub fn peak_mb(pid: u32) -> u64 {
     status_mb(pid, "VmHWM")
 }
 
@@ -209,7 +209,10 @@ async fn a_large_export_in_a_call_is_read_item_by_item() {
         assert_eq!(report["memories_migrated"], 1_000, "{report}");
         let errors = report["errors"].as_array().unwrap();
         let reason = errors[0]["reason"].as_str().unwrap();
-        assert!(errors.len() == 1 && reason.contains("`unknown` is too large"), "{report}");
+        assert!(
+            errors.len() == 1 && reason.contains("`unknown` is too large"),
+            "{report}"
+        );
     }
     let turns = vec![json!({"role": "user", "content": "Ships passed."}); 2_000];
     let arguments = json!({"user": {"id": "ann"}, "data": {"messages": turns}});

@@ -163,10 +163,21 @@ impl Mcp {
 
     /// A client with this token, after the handshake.
     pub async fn connect_with(url: &str, version: &str, token: &str) -> Self {
-        let mut client = Self::new(url, version);
-        client.token = Some(token.to_owned());
+        let mut client = Self::new(url, version).with_token(token);
         client.initialize().await;
         client
+    }
+
+    /// The same with this token.
+    pub fn with_token(mut self, token: &str) -> Self {
+        self.token = Some(token.to_owned());
+        self
+    }
+
+    /// The same at this address.
+    pub fn at(mut self, url: &str) -> Self {
+        self.url = url.to_owned();
+        self
     }
 
     /// The same through this HTTP client.

@@ -196,12 +196,12 @@ async fn sessions_are_bounded_and_unused_ones_make_room() {
         .send()
         .await
         .unwrap();
-    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
     let new = Mcp::new(&server.url, "2025-06-18");
     let hello = request(1, "initialize", super::client::hello("2025-06-18"));
     assert_eq!(
         new.post(&hello).await.status(),
-        StatusCode::SERVICE_UNAVAILABLE
+        StatusCode::TOO_MANY_REQUESTS
     );
     // Clients without a session take no place.
     let stateless = Mcp::connect(&server.url, super::client::STATELESS).await;

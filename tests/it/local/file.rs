@@ -26,12 +26,12 @@ async fn refused(path: &Path) -> String {
 }
 
 async fn is_left_as_it_is(path: &Path, says: &str) {
-    let before = fs::read(path).unwrap();
+    let beside = || fs::read_dir(path.parent().unwrap()).unwrap().count();
+    let before = (fs::read(path).unwrap(), beside());
     let error = refused(path).await;
     assert!(error.contains(says), "{error}");
-    assert_eq!(fs::read(path).unwrap(), before);
-    let beside = fs::read_dir(path.parent().unwrap()).unwrap().count();
-    assert_eq!(beside, 1, "nothing was put beside it");
+    let after = (fs::read(path).unwrap(), beside());
+    assert_eq!(after, before, "nothing was put beside it");
 }
 
 /// A plain SQLite connection to inspect the file.
@@ -94,15 +94,65 @@ async fn a_file_of_a_newer_version_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_read_only_file_is_left_as_it_is() {
+async fn a_read_only_file_is_read_and_left_as_it_is() {
+    let home = Home::new();
+    home.user("u").await;
+    let written = home.path();
+    drop(home.zep);
+    // A file that this process has written counts as writable.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("memory.db");
+    fs::copy(&written, &path).unwrap();
+    let beside = || fs::read_dir(directory.path()).unwrap().count();
+    let before = (fs::read(&path).unwrap(), beside());
+    let mut permissions = fs::metadata(&path).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&path, permissions).unwrap();
+
+    let zep = LocalZep::open(&path, Behavior::default()).unwrap();
+    let why = zep.why_unwritable().unwrap();
+    assert!(why.contains("read-only"), "{why}");
+    assert!(zep.user(&user("u")).await.is_ok());
+    let new = NewUser {
+        user_id: user("v"),
+        fields: UserFields::default(),
+    };
+    let refused = zep.add_user(&new).await.unwrap_err();
+    assert!(matches!(refused, Error::Storage { .. }), "{refused}");
+    assert_eq!(refused.to_string(), why);
+    assert!(zep.user(&user("v")).await.unwrap_err().is_not_found());
+    assert_eq!((fs::read(&path).unwrap(), beside()), before);
+}
+
+#[tokio::test]
+async fn a_file_that_became_empty_is_not_taken_for_a_new_one() {
     let home = Home::new();
     home.user("u").await;
     let path = home.path();
     drop(home.zep);
-    let mut permissions = fs::metadata(&path).unwrap().permissions();
-    permissions.set_readonly(true);
-    fs::set_permissions(&path, permissions).unwrap();
-    is_left_as_it_is(&path, "read-only").await;
+    fs::write(&path, "").unwrap();
+    let error = refused(&path).await;
+    assert!(
+        error.contains("empty") && error.contains("backup"),
+        "{error}"
+    );
+    assert_eq!(fs::metadata(&path).unwrap().len(), 0);
+    // Whoever deletes it begins anew.
+    fs::remove_file(&path).unwrap();
+    let zep = LocalZep::open(&path, Behavior::default()).unwrap();
+    assert!(zep.user(&user("u")).await.unwrap_err().is_not_found());
+}
+
+#[tokio::test]
+async fn an_empty_file_whose_log_holds_memories_is_not_taken_for_a_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("memory.db");
+    fs::write(&path, "").unwrap();
+    fs::write(directory.path().join("memory.db-wal"), "a log").unwrap();
+    let error = refused(&path).await;
+    assert!(error.contains("empty"), "{error}");
+    let log = fs::read_to_string(directory.path().join("memory.db-wal"));
+    assert_eq!(log.unwrap(), "a log");
 }
 
 #[tokio::test]

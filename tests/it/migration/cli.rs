@@ -14,6 +14,7 @@ on_both_backends!(
     a_second_run_adds_nothing,
     a_dry_run_writes_nothing,
     one_broken_record_is_named_and_the_rest_is_migrated,
+    a_key_twice_is_one_line_and_what_it_says_is_not_guessed,
     strict_writes_nothing_if_anything_is_broken,
 );
 
@@ -216,6 +217,47 @@ fn one_broken_record_is_named_and_the_rest_is_migrated(world: &World) {
     let found = run(world, &["validate", "--file", &file, "--json"]).report(1);
     assert_eq!(check(&found, "source_readable")["passed"], false);
     assert_eq!(check(&found, "content")["passed"], true, "{found:#}");
+}
+
+fn a_key_twice_is_one_line_and_what_it_says_is_not_guessed(world: &World) {
+    let file = write(
+        world,
+        "twice.jsonl",
+        concat!(
+            r#"{"id":"m1","user_id":"ana","memory":"Marker one"}"#,
+            "\n",
+            r#"{"id":"m2","user_id":"ana","memory":"Marker two","memory":"Marker three"}"#,
+            "\n",
+            r#"{"user_id":"ana","session_id":"s","user_id":"ben","messages":[{"role":"user","content":"Marker four"}]}"#,
+            "\n",
+        ),
+    );
+    let report = run(
+        world,
+        &["migrate", "--file", file.to_str().unwrap(), "--json"],
+    )
+    .report(1);
+    assert_eq!(report["memories_migrated"], 1, "{report:#}");
+    let errors = report["errors"].as_array().unwrap();
+    let lines: Vec<_> = errors
+        .iter()
+        .map(|error| (error["position"].as_str().unwrap(), &error["field"]))
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("line 2", &json!("memory")),
+            ("line 3", &json!("user_id")),
+            ("line 3, messages[0]", &json!("user_id")),
+        ]
+    );
+    let mut client = world.connect();
+    for (user, stored) in [("ana", 1), ("ben", 0)] {
+        let listed = client.call("get_memories", json!({"user_id": user}));
+        assert_eq!(listed["count"], stored, "{listed}");
+        let sessions = client.call("list_sessions", json!({"user_id": user}));
+        assert_eq!(sessions["total_count"], 0, "{sessions}");
+    }
 }
 
 fn strict_writes_nothing_if_anything_is_broken(world: &World) {

@@ -124,7 +124,7 @@ fn ids_of_any_kind_reach_their_own_memories(world: &World) {
         "A",
         "user_id",
         "0",
-        "null",
+        "nulla",
         "a&b=c",
         "a;b",
         "{id}",
