@@ -5,7 +5,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::attack::{GREEDY, OTHER, client, levels, peak_mb, server, unread};
+use super::attack::{GREEDY, OTHER, client, levels, server, unread};
+use super::memory::peak_mb;
 use crate::common::PATIENCE;
 use crate::common::program::World;
 use crate::http::client::{Mcp, call, hello, http, request};
@@ -49,7 +50,7 @@ async fn the_slow_are_cut_and_nobody_else_notices(server: &Server, other: &Mcp, 
         }
         assert!(begun.elapsed() < PATIENCE, "nobody is cut: {shares}");
     }
-    let took = peak_mb(server) - before;
+    let took = peak_mb(server.pid()) - before;
     assert!(took < MOST_MB, "it took {took} MB");
 }
 
@@ -60,7 +61,7 @@ async fn unread_answers_at_mcp_are_bounded_in_bytes() {
     let other = client(&server, OTHER).await;
     fill(&other).await;
     let greedy = client(&server, GREEDY).await;
-    let before = peak_mb(&server);
+    let before = peak_mb(server.pid());
     let mut lines = Vec::new();
     for id in 0..120 {
         let body = call(id, "get_session", read("long")).to_string();
@@ -106,7 +107,7 @@ async fn unread_answers_at_sse_are_bounded_in_bytes() {
     let server = server(&world, &["--max-unread-mb", "32"]);
     let other = client(&server, OTHER).await;
     fill(&other).await;
-    let before = peak_mb(&server);
+    let before = peak_mb(server.pid());
     let mut lines = Vec::new();
     let http = http();
     for _ in 0..40 {
