@@ -1,6 +1,7 @@
 //! Agent hosts' configuration files: what can be read can be changed without touching anything else,
 //! or is refused.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -107,7 +108,7 @@ fn a_hosts_file_is_refused_or_changed_in_one_entry() {
         home: home.into(),
         config: home.join(".config"),
         local: home.join(".local/share"),
-        variables: Default::default(),
+        variables: BTreeMap::new(),
         directory: home.join("project"),
     };
     let locations = directories.locations();
