@@ -162,6 +162,7 @@ async fn as_events(
 pub(super) async fn guard(
     State(sessions): State<Arc<McpSessions>>,
     Extension(holder): Extension<Subject>,
+    Extension(account): Extension<Account>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -171,7 +172,7 @@ pub(super) async fn guard(
         if request.method() == Method::POST && !is_stateless(request.headers()) {
             // Only `initialize` opens a session; every other request is refused anyway.
             if let Err(exceeded) = sessions.make_room(&holder) {
-                return exceeded.answer(request.into_body()).await;
+                return account.refuse_with(exceeded, request.into_body()).await;
             }
         }
         let response = OPENER.scope(holder, next.run(request)).await;

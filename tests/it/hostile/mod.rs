@@ -9,4 +9,5 @@ mod memory;
 mod once;
 mod shares;
 mod store;
+#[cfg(target_os = "linux")]
 mod unread;
