@@ -33,6 +33,7 @@
 //! `memory/write/job.rs`, `zep/v3/writes.rs`, `zep/transport/mod.rs`.
 
 mod cache;
+mod json;
 pub mod local;
 pub mod memory;
 pub mod migration;

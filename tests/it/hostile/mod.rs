@@ -3,6 +3,9 @@
 mod attack;
 mod http_lines;
 mod late;
+// The memory of a process is read from `/proc`.
+#[cfg(target_os = "linux")]
+mod memory;
 mod once;
 mod shares;
 mod store;
