@@ -91,7 +91,11 @@ impl Replaced {
     ) -> bool {
         let is_hidden = |id: &Uuid| match sources.get(id) {
             Some(source) => {
-                self.hides(source) || self.doubles.get(id).is_some_and(|kept| cited.contains(kept))
+                self.hides(source)
+                    || self
+                        .doubles
+                        .get(id)
+                        .is_some_and(|kept| cited.contains(kept))
             }
             None => service.inner.replaced.contains(id),
         };

@@ -180,7 +180,11 @@ impl MemoryService {
     }
 
     /// All stored copies of all parts of the record of this episode, in order.
-    pub(crate) async fn with_copies(&self, owner: &Owner, episode: Episode) -> Result<Vec<Episode>> {
+    pub(crate) async fn with_copies(
+        &self,
+        owner: &Owner,
+        episode: Episode,
+    ) -> Result<Vec<Episode>> {
         match episode.mark() {
             Some(mark) => self.all_copies(owner, episode, &mark.record).await,
             None => Ok(vec![episode]),

@@ -100,11 +100,11 @@ impl FromStr for Cursor {
             })
         };
         read().ok_or_else(|| {
-                Error::invalid(
-                    "cursor",
-                    "is not one of ours; pass `next_cursor` of the page before, unchanged",
-                )
-            })
+            Error::invalid(
+                "cursor",
+                "is not one of ours; pass `next_cursor` of the page before, unchanged",
+            )
+        })
     }
 }
 

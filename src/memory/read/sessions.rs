@@ -96,7 +96,12 @@ impl MemoryService {
                 message_count: page
                     .total_count
                     .unwrap_or(page.messages.len() as u64)
-                    .saturating_sub(self.inner.repeats.get(&thread_id).map_or(0, |it| it.doubles)),
+                    .saturating_sub(
+                        self.inner
+                            .repeats
+                            .get(&thread_id)
+                            .map_or(0, |it| it.doubles),
+                    ),
             })),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),

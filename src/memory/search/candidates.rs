@@ -212,7 +212,9 @@ impl OwnerSearch<'_> {
             // A record is shown once: its other parts and its doubles are not.
             let record = record_in_place(&source);
             let is_cited = cited.episodes.contains(&source.id)
-                || record.as_ref().is_some_and(|record| cited.records.contains(record));
+                || record
+                    .as_ref()
+                    .is_some_and(|record| cited.records.contains(record));
             let fresh = record.is_none_or(|record| seen.insert(record));
             let is_part = episode.mark().is_some_and(|mark| mark.is_split());
             if !fresh

@@ -89,7 +89,11 @@ impl MemoryService {
         };
         let found = match query.among {
             SearchTarget::Facts => finder.facts_then_episodes().await,
-            SearchTarget::Episodes => finder.episodes(&Cited::default(), query.limit as usize).await,
+            SearchTarget::Episodes => {
+                finder
+                    .episodes(&Cited::default(), query.limit as usize)
+                    .await
+            }
             SearchTarget::Entities => finder.entities().await,
             SearchTarget::Context => match finder.context().await {
                 Ok(context) => return Ok((FoundThere::default(), context)),

@@ -75,7 +75,11 @@ fn a_turn_that_arrives_long_after_its_repeat_is_shown_once_at_any_page_size() {
         let read = client.read_session_by("ann", "monday", limit);
         assert_eq!(contents(&read), said, "pages of {limit}");
         let (read, _) = newest(&mut client, limit);
-        assert_eq!(read, said[said.len().saturating_sub(limit)..], "the newest {limit}");
+        assert_eq!(
+            read,
+            said[said.len().saturating_sub(limit)..],
+            "the newest {limit}"
+        );
     }
 }
 
@@ -108,7 +112,11 @@ fn calls_that_arrive_again_behind_many_turns_are_shown_once_in_pages_and_counts(
         assert_eq!(contents(&read), said, "pages of {limit}");
         let mut other = world.connect();
         let (read, total) = newest(&mut other, limit);
-        assert_eq!(read, said[said.len().saturating_sub(limit)..], "the newest {limit}");
+        assert_eq!(
+            read,
+            said[said.len().saturating_sub(limit)..],
+            "the newest {limit}"
+        );
         assert_eq!(total, said.len() as u64 + 2, "parts count, doubles do not");
     }
     let arguments = json!({"user_id": "ann", "session_id": "monday", "summary": true});
@@ -130,7 +138,9 @@ fn turns_of_equal_and_older_times_are_shown_once_and_none_is_lost() {
     let mut client = world.connect();
     let mut said: Vec<String> = Vec::new();
     let mut add = |client: &mut Client, day: usize, call: usize| {
-        let turns: Vec<String> = (0..3).map(|n| format!("day {day} call {call}.{n}")).collect();
+        let turns: Vec<String> = (0..3)
+            .map(|n| format!("day {day} call {call}.{n}"))
+            .collect();
         let messages: Vec<Value> = turns
             .iter()
             .map(|turn| json!({"role": "user", "content": turn, "created_at": format!("2024-05-{day:02}T00:00:00Z")}))
@@ -242,7 +252,10 @@ fn a_text_that_arrives_again_is_listed_found_changed_and_deleted_once() {
     };
     let there = teas(&service);
     assert_eq!(there.len(), 2);
-    assert!(there.iter().all(|text| text["metadata"]["sure"] == true), "{there:?}");
+    assert!(
+        there.iter().all(|text| text["metadata"]["sure"] == true),
+        "{there:?}"
+    );
     let id = &changed["id"];
     client.call("delete_memory", json!({"user_id": "ann", "memory_id": id}));
     assert_eq!(teas(&service).len(), 0);
