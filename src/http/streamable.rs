@@ -119,19 +119,20 @@ impl Streamable {
             Ok(body) => body.to_bytes(),
             Err(_) => return StatusCode::BAD_REQUEST.into_response(),
         };
-        match read(&body) {
-            Err(refused) => refusal(refused),
-            Ok(Received::Ignored) => StatusCode::ACCEPTED.into_response(),
-            Ok(Received::Message(message)) => self.pass(parts, message, body.clone()).await,
+        let message = match read(&body) {
+            Err(refused) => return refusal(refused),
+            Ok(Received::Ignored) => return StatusCode::ACCEPTED.into_response(),
+            Ok(Received::Message(message)) => message,
             Ok(Received::Batch(members)) => {
                 if !has_batches(&parts.headers) {
                     return refusal(Refused::of(None, Refusal::NO_BATCHES));
                 }
                 let members = members.into_iter();
                 let members = members.map(|member| body.slice_ref(member.as_bytes()));
-                self.batch(parts, members.collect())
+                return self.batch(parts, members.collect());
             }
-        }
+        };
+        self.pass(parts, message, body).await
     }
 
     /// Passes a message on to rmcp.

@@ -363,11 +363,12 @@ impl Reader<'_> {
             }
             let latest = (!is_whole).then(|| doubles::latest(&page.messages[..ahead]));
             let doubles = self.doubles(&page.messages[ahead..], latest).await?;
-            let assembly = assemble_messages(&page.messages, &doubles);
+            let mut assembly = assemble_messages(&page.messages, &doubles);
+            assembly.begin_at(ahead);
             let wanted = assembly
                 .records
                 .iter()
-                .filter(|found| found.first >= ahead && self.wants(&found.record))
+                .filter(|found| self.wants(&found.record))
                 .count();
             if wanted >= count || is_whole {
                 let mut records = self.complete(assembly).await?;

@@ -85,6 +85,15 @@ pub struct Assembly {
     pub hidden: usize,
 }
 
+impl Assembly {
+    /// Leaves out the records that begin before this index of the window.
+    pub(crate) fn begin_at(&mut self, index: usize) {
+        self.records.retain(|found| found.first >= index);
+        let left = self.records.iter().filter(|found| found.record.incomplete);
+        self.incomplete = left.filter_map(|found| found.record.record_id.clone()).collect();
+    }
+}
+
 /// Assembles records. Parts of different records may be mixed, missing or double. Each part that we
 /// did not write is a record of its own. Of copies of one part the first counts; one that is marked as
 /// a double, never.
