@@ -5,5 +5,5 @@ mod attack;
 mod http_lines;
 mod once;
 mod shares;
-mod unread;
 mod store;
+mod unread;
