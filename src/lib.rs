@@ -26,6 +26,7 @@
 //! - [`zep`]: the port in four parts (accounts, threads, graphs, batches) and its adapter to Zep
 //!   Cloud. `zep/transport/` sends, retries what is safe, and reports what is known of the outcome;
 //!   `zep/v3/` knows generation 3's API and settles unanswered writes by record id.
+//! - `queue`: what is done for a write after its call was answered, whichever process is alive then.
 //! - [`local`]: the port over one SQLite file, with a search of its own.
 //! - `telemetry`: logs to stderr, without content.
 //!
@@ -33,6 +34,7 @@
 //! `memory/write/job.rs`, `zep/v3/writes.rs`, `zep/transport/mod.rs`.
 
 mod cache;
+mod json;
 pub mod local;
 pub mod memory;
 pub mod migration;
@@ -51,5 +53,7 @@ pub mod emulator;
 pub mod http;
 #[doc(hidden)]
 pub mod mcp;
+#[doc(hidden)]
+pub mod queue;
 #[doc(hidden)]
 pub mod telemetry;

@@ -38,7 +38,7 @@ pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
 }
 
 /// A text on one line without control characters, which may come from untrusted input.
-pub(crate) fn on_one_line(text: &impl ToString) -> String {
+pub(crate) fn on_one_line<T: ToString + ?Sized>(text: &T) -> String {
     text.to_string()
         .split_whitespace()
         .collect::<Vec<_>>()

@@ -2,40 +2,8 @@
 
 use serde_json::{Map, Value};
 
-/// Options of `docker run` that take a value (docs.docker.com, "docker container run"). The first
-/// other word after them is the image.
-const DOCKER_VALUES: [&str; 30] = [
-    "-a",
-    "-c",
-    "-e",
-    "-h",
-    "-l",
-    "-m",
-    "-p",
-    "-u",
-    "-v",
-    "-w",
-    "--add-host",
-    "--cpus",
-    "--dns",
-    "--entrypoint",
-    "--env",
-    "--env-file",
-    "--gpus",
-    "--hostname",
-    "--label",
-    "--log-driver",
-    "--memory",
-    "--mount",
-    "--name",
-    "--network",
-    "--net",
-    "--platform",
-    "--publish",
-    "--pull",
-    "--user",
-    "--volume",
-];
+use super::convention::STANDARD;
+use super::shape::Shape;
 
 /// A command line.
 pub(super) struct CommandLine {
@@ -46,19 +14,20 @@ pub(super) struct CommandLine {
 }
 
 impl CommandLine {
-    /// Reads `command` and `args` of an entry.
+    /// Reads the program and the arguments of an entry.
     pub(super) fn of(entry: &Map<String, Value>) -> Self {
+        let shape = Shape::of(entry, &STANDARD);
+        let holder = shape.holder(entry);
         let mut words: Vec<String> = Vec::new();
-        match entry.get("command") {
-            Some(Value::String(command)) => words.push(command.clone()),
-            // Some hosts accept the whole command line as a list.
-            Some(Value::Array(all)) => {
-                words.extend(all.iter().filter_map(Value::as_str).map(str::to_owned));
+        for member in [shape.program, "args"] {
+            match holder.get(member) {
+                Some(Value::String(word)) => words.push(word.clone()),
+                // Some hosts accept the whole command line as a list.
+                Some(Value::Array(all)) => {
+                    words.extend(all.iter().filter_map(Value::as_str).map(str::to_owned));
+                }
+                _ => {}
             }
-            _ => {}
-        }
-        if let Some(Value::Array(args)) = entry.get("args") {
-            words.extend(args.iter().filter_map(Value::as_str).map(str::to_owned));
         }
         // A whole shell line in `command`, unless it is a path with spaces.
         if let [line] = &words[..]
@@ -78,37 +47,9 @@ impl CommandLine {
         Self { words, every_word }
     }
 
-    /// The [`stem`] of the program's name; empty if there is none.
-    pub(super) fn program(&self) -> String {
-        self.words
-            .first()
-            .map(|word| stem(word))
-            .unwrap_or_default()
-    }
-
-    /// The words after the program.
-    pub(super) fn arguments(&self) -> &[String] {
-        self.words.get(1..).unwrap_or_default()
-    }
-
-    /// Whether the program is a container engine.
-    pub(super) fn is_container(&self) -> bool {
-        matches!(self.program().as_str(), "docker" | "podman" | "nerdctl")
-    }
-
-    /// The image of `docker run`.
-    pub(super) fn image(&self) -> Option<&str> {
-        let arguments = self.arguments();
-        let start = arguments.iter().position(|word| word == "run")? + 1;
-        let mut words = arguments[start..].iter();
-        while let Some(word) = words.next() {
-            if DOCKER_VALUES.contains(&word.as_str()) {
-                words.next();
-            } else if !word.starts_with('-') {
-                return Some(word);
-            }
-        }
-        None
+    /// The program and its arguments.
+    pub(super) fn words(&self) -> &[String] {
+        &self.words
     }
 }
 

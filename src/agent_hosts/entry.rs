@@ -2,25 +2,33 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::command_line::{CommandLine, stem};
+use super::convention::STANDARD;
+use super::launcher::{Started, started, unversioned};
+use super::shape::{Shape, urls};
 
 /// mem0's package, as PyPI and `python -m` spell it (mem0-mcp-server 0.2.1, `METADATA`).
 const MEM0_PROGRAM: [&str; 2] = ["mem0-mcp-server", "mem0_mcp_server"];
 /// Who publishes mem0's servers on npm and on Smithery (mem0-mcp-server 0.2.1, "Smithery").
-const MEM0_SCOPES: [&str; 2] = ["@mem0ai/", "@mem0/"];
+const MEM0_SCOPES: [&str; 2] = ["@mem0ai", "@mem0"];
 /// mem0's hosted server (docs.mem0.ai/platform/mem0-mcp).
 const MEM0_HOST: &str = "mcp.mem0.ai";
 /// Smithery's servers by URL: `https://server.smithery.ai/@mem0ai/mem0-memory-mcp/mcp`.
 const SMITHERY_HOST: &str = "server.smithery.ai";
+/// The port of OpenMemory, mem0's server on the user's machine (docs.mem0.ai/openmemory/integrations).
+const OPENMEMORY_PORT: u16 = 8765;
+/// Words that tell of mem0.
+const TELLING: [&str; 2] = ["mem0", "openmemory"];
 /// This program, in all packages.
 pub const OUR_PROGRAM: &str = "zep-mcp-server";
 
-/// Members that hold the URL of a remote server.
-pub const URL_KEYS: [&str; 3] = ["url", "serverUrl", "httpUrl"];
-/// mem0's variables that this server reads too, or that a migration needs.
+/// The variable of the default user that mem0 does not have.
+const DEFAULT_USER: &str = "ZEP_DEFAULT_USER_ID";
+/// Variables that this server reads too, or that a migration needs.
 const CARRIED: [&str; 3] = [
     "MEM0_API_KEY",
     "MEM0_DEFAULT_USER_ID",
@@ -41,6 +49,8 @@ pub enum Runs {
     Mem0(Launcher),
     /// This server.
     Ours,
+    /// Perhaps mem0's: its name or its command tells of mem0, but not that it is mem0's server.
+    Unsure,
     /// Any other.
     Other,
 }
@@ -60,31 +70,49 @@ pub enum Launcher {
     Program,
 }
 
-/// The server that `entry` runs.
-pub fn runs(entry: &Value) -> Runs {
+/// The server that `entry` runs, which the host calls `name`.
+pub fn runs(name: &str, entry: &Value) -> Runs {
     let Some(entry) = entry.as_object() else {
         return Runs::Other;
     };
     let command = CommandLine::of(entry);
-    if is_ours(&command) {
-        return Runs::Ours;
+    let (launcher, by_command) = match started(command.words()) {
+        Some((program, it)) => (launcher(&program), server(&it)),
+        None => (Launcher::Program, Runs::Other),
+    };
+    match by_command {
+        Runs::Mem0(Launcher::Container) | Runs::Ours => return by_command,
+        Runs::Mem0(_) => return Runs::Mem0(launcher),
+        Runs::Unsure | Runs::Other => {}
     }
-    if let Some(by) = mem0(&command) {
-        return Runs::Mem0(by);
+    if urls(entry).any(is_mem0_url) {
+        return Runs::Mem0(Launcher::Url);
     }
-    let by_url = URL_KEYS
-        .iter()
-        .filter_map(|key| entry.get(*key)?.as_str())
-        .any(is_mem0_url);
-    if by_url {
-        Runs::Mem0(Launcher::Url)
+    let tells = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        TELLING.iter().any(|word| text.contains(word))
+    };
+    let is_told = tells(name)
+        || command.every_word.iter().any(|word| tells(word))
+        || urls(entry).any(|url| tells(url) || openmemory_user(url).is_some());
+    // A place in the file that starts nothing is no server.
+    let starts = !command.words().is_empty() || urls(entry).next().is_some();
+    if is_told && starts {
+        Runs::Unsure
     } else {
         Runs::Other
     }
 }
 
-/// The `CARRIED` variables that a mem0 entry sets on its command line (`docker run -e`, `env`, a
-/// shell line, Smithery's `--config`). Without them, memories would go to another user than before.
+/// The variables of an entry.
+pub fn variables(entry: &Value) -> Option<&Map<String, Value>> {
+    let entry = entry.as_object()?;
+    let shape = Shape::of(entry, &STANDARD);
+    shape.holder(entry).get(shape.env)?.as_object()
+}
+
+/// The variables that a mem0 entry sets on its command line (`docker run -e`, `env`, a shell line,
+/// Smithery's `--config`) or in its URL. Without them, memories would go to another user than before.
 pub fn carried(entry: &Map<String, Value>) -> BTreeMap<&'static str, String> {
     let command = CommandLine::of(entry);
     let mut found = BTreeMap::new();
@@ -106,86 +134,86 @@ pub fn carried(entry: &Map<String, Value>) -> BTreeMap<&'static str, String> {
             }
         }
     }
+    let by_bridge = match started(command.words()) {
+        Some((_, Started::Remote(url))) => Some(url),
+        _ => None,
+    };
+    for url in urls(entry).chain(by_bridge).filter(|url| is_mem0_url(url)) {
+        let in_query = || {
+            let url = Url::parse(url).ok()?;
+            let user = url.query_pairs().find(|(name, _)| name == "user_id")?;
+            Some(user.1.into_owned())
+        };
+        if let Some(user) = openmemory_user(url).or_else(in_query) {
+            found.insert(DEFAULT_USER, user);
+        }
+    }
     found
 }
 
-fn is_ours(command: &CommandLine) -> bool {
-    let program = command.program();
-    program == OUR_PROGRAM
-        || (launcher(&program).is_some()
-            && command
-                .arguments()
-                .iter()
-                .any(|word| package(word) == OUR_PROGRAM))
-}
-
-/// How the command starts mem0's server, if it does.
-fn mem0(command: &CommandLine) -> Option<Launcher> {
-    let program = command.program();
-    if MEM0_PROGRAM.contains(&program.as_str()) {
-        return Some(Launcher::Program);
-    }
-    if command.is_container() {
-        return command
-            .image()
-            .is_some_and(is_mem0_image)
-            .then_some(Launcher::Container);
-    }
-    let by = launcher(&program)?;
-    let mut arguments = command.arguments().iter();
-    arguments.any(|word| is_mem0_word(word)).then_some(by)
-}
-
-/// Programs that start servers named in their arguments. Other programs with mem0's name among
-/// their arguments (an editor, a monitor) are not mem0's server.
-fn launcher(program: &str) -> Option<Launcher> {
+fn launcher(program: &str) -> Launcher {
     match program {
-        "uvx" => Some(Launcher::Uvx),
-        "npx" => Some(Launcher::Npx),
-        "uv" | "pipx" | "py" | "poetry" | "pdm" | "hatch" | "rye" | "bunx" | "bun" | "pnpm"
-        | "pnpx" | "yarn" | "npm" | "node" | "deno" | "mcp-remote" | "mcp-proxy"
-        | "supergateway" | "smithery" => Some(Launcher::Program),
-        python if python.starts_with("python") || python.starts_with("pypy") => {
-            Some(Launcher::Program)
-        }
-        _ => None,
+        "uvx" => Launcher::Uvx,
+        "npx" => Launcher::Npx,
+        _ => Launcher::Program,
     }
 }
 
-/// The package that an argument names, without version and extras: `mem0-mcp-server` for
-/// `--from=mem0-mcp-server[agent]==0.2.1`.
-fn package(word: &str) -> &str {
-    let word = word
-        .strip_prefix("--from=")
-        .or_else(|| word.strip_prefix("--spec="))
-        .or_else(|| word.strip_prefix("--package="))
-        .unwrap_or(word);
-    let scope = usize::from(word.starts_with('@'));
-    let end = word[scope..]
-        .find(['=', '@', '[', '<', '>', '~', '!', ' '])
-        .map_or(word.len(), |end| end + scope);
-    &word[..end]
+/// Whose server it is that is started.
+fn server(it: &Started) -> Runs {
+    let is_mem0 = match it {
+        Started::Image(image) => {
+            return if is_mem0_image(image) {
+                Runs::Mem0(Launcher::Container)
+            } else {
+                Runs::Other
+            };
+        }
+        Started::Named(name, package) => {
+            if [Some(*name), *package]
+                .into_iter()
+                .flatten()
+                .any(|it| stem(unversioned(it)) == OUR_PROGRAM)
+            {
+                return Runs::Ours;
+            }
+            is_mem0_name(name)
+        }
+        Started::Script(file, directory) => {
+            is_mem0_path(file) || directory.is_some_and(is_mem0_path)
+        }
+        Started::Remote(url) => is_mem0_url(url),
+    };
+    if is_mem0 {
+        Runs::Mem0(Launcher::Program)
+    } else {
+        Runs::Other
+    }
 }
 
-/// Whether an argument of a launcher names mem0's server.
-fn is_mem0_word(word: &str) -> bool {
-    let name = package(word);
-    let is_module = || {
-        let module = name.split('.').next().unwrap_or(name);
-        MEM0_PROGRAM.contains(&module)
-    };
-    let is_scoped =
-        || MEM0_SCOPES.iter().any(|scope| name.starts_with(scope)) && name.contains("mcp");
-    let is_path = || {
-        !word.contains("://")
-            && word
-                .split(['/', '\\'])
-                .any(|part| MEM0_PROGRAM.contains(&stem(part).trim_end_matches(".py")))
+/// Whether a program, module, package or repository is mem0's server.
+fn is_mem0_name(word: &str) -> bool {
+    let name = unversioned(word);
+    let module = name.split('.').next().unwrap_or(name);
+    let is_scoped = || {
+        let scoped = name.split_once('/');
+        scoped.is_some_and(|(scope, name)| MEM0_SCOPES.contains(&scope) && name.contains("mcp"))
     };
     let is_repository = || {
         word.contains("github.com/mem0ai/mem0-mcp") || word.contains("github.com:mem0ai/mem0-mcp")
     };
-    is_module() || is_scoped() || is_path() || is_repository() || is_mem0_url(word)
+    MEM0_PROGRAM.contains(&module)
+        || MEM0_PROGRAM.contains(&stem(name).as_str())
+        || is_scoped()
+        || is_repository()
+}
+
+/// Whether a script is in a directory of mem0's server, or is named so.
+fn is_mem0_path(path: &str) -> bool {
+    let parts: Vec<_> = path.split(['/', '\\']).collect();
+    let named = |part: &&str| MEM0_PROGRAM.contains(&stem(part).trim_end_matches(".py"));
+    let scoped = |pair: &[&str]| MEM0_SCOPES.contains(&pair[0]) && pair[1].contains("mcp");
+    parts.iter().any(named) || parts.windows(2).any(scoped)
 }
 
 fn is_mem0_url(text: &str) -> bool {
@@ -194,18 +222,36 @@ fn is_mem0_url(text: &str) -> bool {
     };
     match url.host_str() {
         Some(MEM0_HOST) => true,
-        Some(SMITHERY_HOST) => MEM0_SCOPES
-            .iter()
-            .any(|scope| url.path().trim_start_matches('/').starts_with(scope)),
-        _ => false,
+        Some(SMITHERY_HOST) => {
+            let mut parts = url.path().split('/').filter(|part| !part.is_empty());
+            parts
+                .next()
+                .is_some_and(|scope| MEM0_SCOPES.contains(&scope))
+        }
+        _ => url.port() == Some(OPENMEMORY_PORT) && openmemory_user(text).is_some(),
     }
 }
 
-/// mem0 publishes no image. People build one from its repository, so names vary:
-/// `mem0-mcp-server`, `mem0ai/mem0-mcp:latest`, `registry.example/mcp/mem0`.
+/// The user in a URL of OpenMemory: `…/mcp/<client>/sse/<user>`, or `http` for `sse`.
+fn openmemory_user(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let parts: Vec<_> = url.path().split('/').filter(|it| !it.is_empty()).collect();
+    match parts[..] {
+        [.., "mcp", _, "sse" | "http", user] => {
+            Some(percent_decode_str(user).decode_utf8_lossy().into_owned())
+        }
+        _ => None,
+    }
+}
+
+/// mem0 publishes no image; its repository says how to build one named `mem0-mcp-server`. An image of
+/// another name or owner may be anything.
 fn is_mem0_image(image: &str) -> bool {
-    let image = image.to_ascii_lowercase();
-    image.contains("mem0") && image.contains("mcp")
+    let image = image.split('@').next().unwrap_or(image);
+    let (owner, name) = image.rsplit_once('/').unwrap_or(("", image));
+    let name = name.split(':').next().unwrap_or(name);
+    let is_owned = || owner.is_empty() || owner == "mem0ai" || owner.ends_with("/mem0ai");
+    name == MEM0_PROGRAM[0] || name == "mem0-mcp" && is_owned()
 }
 
 #[cfg(test)]
@@ -215,7 +261,7 @@ mod tests {
     use super::*;
 
     fn of(command: &str, args: &[&str]) -> Runs {
-        runs(&json!({ "command": command, "args": args }))
+        runs("memory", &json!({ "command": command, "args": args }))
     }
 
     #[test]
@@ -325,11 +371,72 @@ mod tests {
                     "-i",
                     "--rm",
                     "--env=A=b",
-                    "ghcr.io/x/mem0-mcp:0.2@sha256:00",
+                    "ghcr.io/x/mem0-mcp-server:0.2@sha256:00",
                 ],
                 Container,
             ),
-            ("podman", &["run", "--rm", "-i", "mcp/mem0"], Container),
+            (
+                "podman",
+                &["run", "--rm", "-i", "mem0ai/mem0-mcp"],
+                Container,
+            ),
+            ("npx", &["-y", "mem0-mcp-server"], Npx),
+            (
+                "npx",
+                &["-y", "-p", "@mem0/mcp-server", "mem0-mcp-server"],
+                Npx,
+            ),
+            ("pnpm", &["dlx", "@mem0/mcp-server"], Program),
+            ("bun", &["x", "mem0-mcp-server"], Program),
+            (
+                "node",
+                &["/usr/lib/node_modules/@mem0ai/mem0-memory-mcp/dist/index.js"],
+                Program,
+            ),
+            (r"C:\Users\x\.local\bin\uvx.exe", &["mem0-mcp-server"], Uvx),
+            (
+                "uvx",
+                &[
+                    "--from",
+                    "mem0-mcp-server",
+                    "python",
+                    "-m",
+                    "mem0_mcp_server",
+                ],
+                Uvx,
+            ),
+            (
+                "uv",
+                &["run", "--directory", "/src/mem0", "-m", "mem0_mcp_server"],
+                Program,
+            ),
+            ("mcp-remote", &["https://mcp.mem0.ai/sse"], Program),
+            (
+                "npx",
+                &[
+                    "-y",
+                    "supergateway",
+                    "--sse",
+                    "http://localhost:8765/mcp/claude/sse/jane",
+                ],
+                Npx,
+            ),
+            (
+                "npx",
+                &[
+                    "mcp-remote@latest",
+                    "http://127.0.0.1:8765/mcp/cursor/http/jane",
+                ],
+                Npx,
+            ),
+            (
+                "uvx",
+                &[
+                    "openmemory-mcp-bridge",
+                    "--sse=http://localhost:8765/mcp/c/sse/jane",
+                ],
+                Uvx,
+            ),
             (
                 "${MEM0_MCP_COMMAND:-uvx}",
                 &["${MEM0_MCP_BINARY:-mem0-mcp-server}"],
@@ -349,7 +456,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                runs(&json!({ key: url })),
+                runs("x", &json!({ key: url })),
                 Runs::Mem0(Launcher::Url),
                 "{url}"
             );
@@ -357,10 +464,28 @@ mod tests {
     }
 
     #[test]
-    fn other_servers_are_not_taken_for_mem0() {
+    fn what_only_tells_of_mem0_is_not_taken_for_it() {
         for (command, args) in [
-            ("uvx", &["mcp-server-git"][..]),
-            ("uvx", &["mem0-mcp-server-tools"]),
+            ("uvx", &["mem0-mcp-server-tools"][..]),
+            ("uvx", &["--with", "mem0-mcp-server", "something"]),
+            (
+                "uvx",
+                &[
+                    "--from",
+                    "git+https://github.com/x/mem0-mcp-selfhosted",
+                    "mem0-mcp-selfhosted",
+                ],
+            ),
+            ("npx", &["-y", "@pinkpixel/mem0-mcp"]),
+            ("npx", &["-y", "openmemory"]),
+            (
+                "npx",
+                &[
+                    "-y",
+                    "@modelcontextprotocol/server-filesystem",
+                    "/src/mem0-mcp-server",
+                ],
+            ),
             (
                 "npx",
                 &[
@@ -369,8 +494,7 @@ mod tests {
                     "https://mcp.example.com/?next=https://mcp.mem0.ai/mcp",
                 ],
             ),
-            ("npx", &["-y", "@modelcontextprotocol/server-memory"]),
-            ("npx", &["-y", "@pinkpixel/mem0-mcp"]),
+            ("python", &["backup.py", "mem0-mcp-server"]),
             (
                 "docker",
                 &[
@@ -382,20 +506,44 @@ mod tests {
                     "postgres",
                 ],
             ),
+            ("docker", &["run", "--rm", "-i", "mcp/mem0"]),
+            ("docker", &["run", "--rm", "-i", "ghcr.io/x/mem0-mcp"]),
             ("docker", &["logs", "mem0-mcp-server"]),
             ("tail", &["-f", "/var/log/mem0-mcp-server"]),
+        ] {
+            assert_eq!(of(command, args), Runs::Unsure, "{command} {args:?}");
+        }
+        for entry in [
+            json!({"url": "https://mcp.mem0.ai.evil.example/mcp"}),
+            json!({"url": "https://example.com/mcp.mem0.ai"}),
+            json!({"url": "https://memory.example/mcp/claude/sse/jane"}),
+        ] {
+            assert_eq!(runs("x", &entry), Runs::Unsure, "{entry}");
+        }
+        assert_eq!(
+            runs("mem0", &json!({"command": "/opt/wrapper"})),
+            Runs::Unsure
+        );
+    }
+
+    #[test]
+    fn other_servers_are_other() {
+        for (command, args) in [
+            ("uvx", &["mcp-server-git"][..]),
+            ("npx", &["-y", "@modelcontextprotocol/server-memory"]),
+            ("uvx", &[]),
             ("", &[]),
         ] {
             assert_eq!(of(command, args), Runs::Other, "{command} {args:?}");
         }
         for entry in [
-            json!({"url": "https://mcp.mem0.ai.evil.example/mcp"}),
-            json!({"url": "https://example.com/mcp.mem0.ai"}),
             json!({"url": 7}),
+            json!({"url": "http://localhost:8765/mcp"}),
+            json!({"mem0": {}}),
             json!("mem0-mcp-server"),
             json!(null),
         ] {
-            assert_eq!(runs(&entry), Runs::Other, "{entry}");
+            assert_eq!(runs("memory", &entry), Runs::Other, "{entry}");
         }
     }
 
@@ -425,7 +573,7 @@ mod tests {
         ] {
             let found = carried(entry.as_object().unwrap());
             assert_eq!(found["MEM0_DEFAULT_USER_ID"], "jane", "{entry}");
-            assert!(matches!(runs(&entry), Runs::Mem0(_)), "{entry}");
+            assert!(matches!(runs("x", &entry), Runs::Mem0(_)), "{entry}");
         }
         let entry = json!({"command": "docker", "args": ["run", "-e", "MEM0_DEFAULT_USER_ID=Jane Doe", "mem0-mcp"]});
         let found = carried(entry.as_object().unwrap());
@@ -436,5 +584,19 @@ mod tests {
             carried(entry.as_object().unwrap()).is_empty(),
             "only a shell can expand it"
         );
+    }
+
+    #[test]
+    fn the_user_in_a_url_stays_the_default_user() {
+        for entry in [
+            json!({"url": "http://localhost:8765/mcp/claude/sse/jane%20doe"}),
+            json!({"transport": {"type": "sse", "url": "http://localhost:8765/mcp/cline/sse/jane%20doe"}}),
+            json!({"command": "npx", "args": ["supergateway", "--sse", "http://localhost:8765/mcp/c/sse/jane%20doe"]}),
+            json!({"url": "https://mcp.mem0.ai/mcp?user_id=jane+doe&source=cursor"}),
+        ] {
+            assert!(matches!(runs("x", &entry), Runs::Mem0(_)), "{entry}");
+            let found = carried(entry.as_object().unwrap());
+            assert_eq!(found["ZEP_DEFAULT_USER_ID"], "jane doe", "{entry}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Configuration files on disk: read whole, replaced atomically, and restored.
 //!
-//! Before a file is replaced, its content is kept beside it as `NAME.zep-backup-TIME-HASH`, readable
-//! by its owner only. The hash is of the new content, so that a restore detects later changes.
+//! A file keeps its owner, group and permissions, also if root changes it. Before it is replaced, its
+//! content is kept beside it as `NAME.zep-backup-TIME-HASH`, with the same owner and readable by that
+//! owner only. The hash is of the new content, so that a restore detects later changes.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -132,7 +133,7 @@ impl Snapshot {
     /// [`FileError`]; the file is then unchanged.
     pub fn replace(&self, text: &str) -> Result<Option<PathBuf>, FileError> {
         let bytes = self.bytes(text);
-        let prepared = prepared(&self.real, &bytes)?;
+        let prepared = prepared(&self.real, &self.real, &bytes)?;
         self.check_unchanged()?;
         let backup = match &self.text {
             Some(old) => Some(keep(&self.real, BACKUP, &self.bytes(old), &bytes)?),
@@ -204,7 +205,8 @@ impl Restoration {
             return Err(FileError::ChangedSince(path.to_owned()));
         }
         Ok(Self {
-            prepared: prepared(&real, &old)?,
+            // A file that is gone comes back with the owner of its backup.
+            prepared: prepared(&real, if real.exists() { &real } else { &backup }, &old)?,
             real,
             backup,
             old,
@@ -257,7 +259,7 @@ fn latest_backup(real: &Path) -> Option<PathBuf> {
         .max()
 }
 
-/// Writes `old` to a new file beside `real`, readable by its owner only.
+/// Writes `old` to a new file beside `real`, of the same owner and readable by that owner only.
 fn keep(real: &Path, mark: &str, old: &[u8], new: &[u8]) -> Result<PathBuf, FileError> {
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%S.%9fZ").to_string();
     let mut name: OsString = real.file_name().unwrap_or_default().to_owned();
@@ -272,7 +274,10 @@ fn keep(real: &Path, mark: &str, old: &[u8], new: &[u8]) -> Result<PathBuf, File
         options.mode(0o600);
     }
     let mut file = options.open(&backup).map_err(failed)?;
-    let written = file.write_all(old).and_then(|()| file.sync_all());
+    let written = fs::metadata(real)
+        .and_then(|like| give_to_owner_of(&file, &like))
+        .and_then(|()| file.write_all(old))
+        .and_then(|()| file.sync_all());
     if let Err(source) = written {
         // A restore could not tell half a backup from a whole one.
         let _ = fs::remove_file(&backup);
@@ -281,18 +286,18 @@ fn keep(real: &Path, mark: &str, old: &[u8], new: &[u8]) -> Result<PathBuf, File
     Ok(backup)
 }
 
-/// A temporary file beside `real` with these bytes and the permissions of `real`.
-fn prepared(real: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, FileError> {
+/// A temporary file beside `real` with these bytes, and the owner and permissions of `like`.
+fn prepared(real: &Path, like: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, FileError> {
     let failed = |source| refused(real, "written", source);
     let directory = real.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(directory).map_err(failed)?;
-    let old = match fs::metadata(real) {
-        Ok(metadata) => Some(metadata.permissions()),
+    let old = match fs::metadata(like) {
+        Ok(metadata) => Some(metadata),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(source) => return Err(failed(source)),
     };
     if let Some(old) = &old
-        && old.readonly()
+        && old.permissions().readonly()
     {
         // Renaming over a read-only file would succeed.
         return Err(failed(io::ErrorKind::PermissionDenied.into()));
@@ -303,10 +308,31 @@ fn prepared(real: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, FileEr
         .map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     if let Some(old) = old {
-        file.as_file().set_permissions(old).map_err(failed)?;
+        // A change of the owner clears some of the permissions.
+        give_to_owner_of(file.as_file(), &old)
+            .and_then(|()| file.as_file().set_permissions(old.permissions()))
+            .map_err(failed)?;
     }
     file.as_file().sync_all().map_err(failed)?;
     Ok(file)
+}
+
+/// Gives a new file the owner and the group of another, if they differ. Only root can give a file
+/// away; for others, a replacement that changes the owner is an error.
+#[cfg(unix)]
+fn give_to_owner_of(file: &File, like: &fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) == (like.uid(), like.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(like.uid()), Some(like.gid()))
+}
+
+/// On other systems a file inherits its access from its directory.
+#[cfg(not(unix))]
+fn give_to_owner_of(_: &File, _: &fs::Metadata) -> io::Result<()> {
+    Ok(())
 }
 
 fn put_in_place(prepared: tempfile::NamedTempFile, real: &Path) -> Result<(), FileError> {

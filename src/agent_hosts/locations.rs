@@ -1,52 +1,17 @@
-//! The configuration files of each host, and their conventions.
-//!
-//! Sources, read in November 2026:
-//! - Claude Desktop: modelcontextprotocol.io, "Connect to local MCP servers" (macOS, Windows). On
-//!   Linux and in the Windows Store edition it is Electron's directory of the application.
-//! - Claude Code: code.claude.com/docs/en/mcp ("MCP installation scopes", "Environment variable
-//!   expansion in `.mcp.json`"; user scope does not expand: anthropics/claude-code#43693) and
-//!   `CLAUDE_CONFIG_DIR` of code.claude.com/docs/en/env-vars.
-//! - Cursor: cursor.com/docs/mcp ("Configuration locations", "Config interpolation").
-//! - Windsurf: docs.windsurf.com/windsurf/cascade/mcp ("mcp_config.json", "Config Interpolation").
-//! - VS Code: code.visualstudio.com/docs/copilot/reference/mcp-configuration ("Configuration
-//!   structure", "Input variables for sensitive data"). Until 1.102 servers were in `settings.json`.
-//! - Codex: developers.openai.com/codex/mcp and openai/codex `docs/config.md` (`CODEX_HOME`,
-//!   `env_vars`; a project's `.codex/config.toml` is read if the project is trusted).
-//! - Gemini CLI: google-gemini/gemini-cli `docs/tools/mcp-server.md`.
+//! The configuration files of each host on this machine.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use directories::BaseDirs;
+use serde_json::Value;
 
 use super::Host;
+use super::convention::{Base, Dialect, Place, STANDARD};
+pub use super::convention::{ConfigScope, Reference};
 use super::document::{Section, Syntax};
-
-const MCP_SERVERS: &[Section] = &[&["mcpServers"]];
-const CLAUDE_CODE: &[Section] = &[&["mcpServers"], &["projects", "*", "mcpServers"]];
-const SERVERS: &[Section] = &[&["servers"]];
-const SETTINGS: &[Section] = &[&["mcp", "servers"]];
-const CODEX: &[Section] = &[&["mcp_servers"]];
-
-/// Who shares a file, in the words of the hosts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConfigScope {
-    /// One user on this machine.
-    User,
-    /// A project, likely under version control: no key is written into its files.
-    Project,
-}
-
-/// How an entry refers to a value that is not in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reference {
-    /// The host replaces the variable's name between this prefix and suffix.
-    Interpolated(&'static str, &'static str),
-    /// The host forwards the variables named in `env_vars`.
-    Forwarded,
-    /// The host asks the user once and stores the value: `${input:…}`.
-    Prompted,
-}
+use super::table::HOSTS;
 
 /// A configuration file that lists MCP servers, existing or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,27 +22,16 @@ pub struct Location {
     pub path: PathBuf,
     /// Who shares it.
     pub scope: ConfigScope,
-    /// Its lists of servers. A new entry goes into the first.
+    /// Its lists of servers. A new entry goes into the innermost that exists, else into the first.
     pub sections: &'static [Section],
     /// Its language.
     pub syntax: Syntax,
+    /// How an entry in this file can refer to a value outside it. `None` where the host documents no
+    /// way.
+    pub reference: Option<Reference>,
 }
 
 impl Location {
-    /// How an entry in this file can refer to a value outside it. `None` where the host documents no
-    /// way.
-    pub fn reference(&self) -> Option<Reference> {
-        match (self.host?, self.scope) {
-            (Host::ClaudeDesktop, _) | (Host::ClaudeCode, ConfigScope::User) => None,
-            (Host::ClaudeCode, ConfigScope::Project) | (Host::Gemini, _) => {
-                Some(Reference::Interpolated("${", "}"))
-            }
-            (Host::Cursor | Host::Windsurf, _) => Some(Reference::Interpolated("${env:", "}")),
-            (Host::VsCode, _) => Some(Reference::Prompted),
-            (Host::Codex, _) => Some(Reference::Forwarded),
-        }
-    }
-
     /// Whether others are likely to get the file, so that no secret belongs into it.
     pub fn is_shared(&self) -> bool {
         self.scope == ConfigScope::Project
@@ -92,35 +46,53 @@ impl Location {
         }
     }
 
-    fn at(host: Host, path: PathBuf) -> Self {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let (sections, syntax) = match host {
-            Host::ClaudeCode if name == ".claude.json" => (CLAUDE_CODE, Syntax::Json),
-            Host::VsCode if name == "settings.json" => (SETTINGS, Syntax::Json),
-            Host::VsCode => (SERVERS, Syntax::Json),
-            Host::Codex => (CODEX, Syntax::Toml),
-            _ => (MCP_SERVERS, Syntax::Json),
-        };
+    /// How its entries start servers.
+    pub(super) fn dialect(&self) -> &'static Dialect {
+        self.host.map_or(&STANDARD, |host| host.entry().dialect)
+    }
+
+    pub(super) fn at(host: Host, place: &Place, path: PathBuf) -> Self {
         Self {
             host: Some(host),
             path,
-            scope: ConfigScope::User,
-            sections,
-            syntax,
+            scope: match place.base {
+                Base::Project => ConfigScope::Project,
+                _ => ConfigScope::User,
+            },
+            sections: place.sections,
+            syntax: place.syntax,
+            reference: place.reference,
         }
     }
+}
 
-    fn of_project(host: Host, path: PathBuf) -> Self {
-        Self {
-            scope: ConfigScope::Project,
-            ..Self::at(host, path)
-        }
-    }
+/// The operating system, as far as hosts' files depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    /// Linux and other Unix systems.
+    Linux,
+    /// macOS.
+    MacOs,
+    /// Windows.
+    Windows,
+}
+
+impl System {
+    /// The one this program was built for.
+    pub const HERE: Self = if cfg!(windows) {
+        Self::Windows
+    } else if cfg!(target_os = "macos") {
+        Self::MacOs
+    } else {
+        Self::Linux
+    };
 }
 
 /// The directories that determine where hosts keep their files.
 #[derive(Debug, Clone)]
 pub struct HostDirs {
+    /// The operating system.
+    pub system: System,
     /// The user's home directory.
     pub home: PathBuf,
     /// Where applications keep their settings: `~/.config`, `~/Library/Application Support` or
@@ -128,12 +100,21 @@ pub struct HostDirs {
     pub config: PathBuf,
     /// Where applications keep data that stays on this machine; on Windows `%LOCALAPPDATA%`.
     pub local: PathBuf,
-    /// `CODEX_HOME`; without it, `~/.codex`.
-    pub codex_home: Option<PathBuf>,
-    /// `CLAUDE_CONFIG_DIR`; without it, the home directory.
-    pub claude_dir: Option<PathBuf>,
+    /// Directories in variables of the hosts, for example `CODEX_HOME`.
+    pub variables: BTreeMap<&'static str, PathBuf>,
     /// The working directory, for project files.
     pub directory: PathBuf,
+}
+
+/// A plugin of a host that brings mem0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plugin {
+    /// The host.
+    pub host: Host,
+    /// Its name, for example `mem0@mem0-plugins`.
+    pub name: String,
+    /// The command that removes it.
+    pub remove: String,
 }
 
 impl HostDirs {
@@ -142,13 +123,17 @@ impl HostDirs {
     /// The variables belong to the hosts; they are not settings of this program.
     pub fn from_process() -> Option<Self> {
         let dirs = BaseDirs::new()?;
-        let set = |value: OsString| (!value.is_empty()).then(|| PathBuf::from(value));
+        let set = |value: &OsString| !value.is_empty();
+        let variables = ["CLAUDE_CONFIG_DIR", "CODEX_HOME", "HERMES_HOME"];
         Some(Self {
+            system: System::HERE,
             home: dirs.home_dir().to_owned(),
             config: dirs.config_dir().to_owned(),
             local: dirs.data_local_dir().to_owned(),
-            codex_home: std::env::var_os("CODEX_HOME").and_then(set),
-            claude_dir: std::env::var_os("CLAUDE_CONFIG_DIR").and_then(set),
+            variables: variables
+                .into_iter()
+                .filter_map(|name| Some((name, std::env::var_os(name).filter(set)?.into())))
+                .collect(),
             directory: std::env::current_dir().ok()?,
         })
     }
@@ -156,14 +141,8 @@ impl HostDirs {
     /// All files that hosts read, existing or not. The first of each host is the one for a new
     /// entry.
     pub fn locations(&self) -> Vec<Location> {
-        let mut locations: Vec<Location> = Host::ALL
-            .into_iter()
-            .flat_map(|host| {
-                let user = self.user_files(host).into_iter();
-                let project = self.project_files(host).into_iter();
-                user.map(move |path| Location::at(host, path))
-                    .chain(project.map(move |path| Location::of_project(host, path)))
-            })
+        let mut locations: Vec<Location> = Host::all()
+            .flat_map(|host| self.locations_of(host))
             .collect();
         // In the home directory, `.cursor/mcp.json` is both the project's and the user's.
         let mut seen = Vec::new();
@@ -175,151 +154,133 @@ impl HostDirs {
         locations
     }
 
+    fn locations_of(&self, host: Host) -> impl Iterator<Item = Location> {
+        host.entry().places.iter().flat_map(move |place| {
+            self.directories(place.base)
+                .into_iter()
+                .map(move |directory| Location::at(host, place, directory.join(self.path(place))))
+        })
+    }
+
+    fn path(&self, place: &Place) -> &'static str {
+        match (self.system, place.on_windows) {
+            (System::Windows, Some(path)) => path,
+            _ => place.path,
+        }
+    }
+
     /// Whether the host is installed for this user: its directory or one of its files exists.
     pub fn has(&self, host: Host) -> bool {
-        let own = match host {
-            Host::ClaudeCode => vec![self.claude_dir.clone().unwrap_or(self.home.join(".claude"))],
-            _ => self
-                .user_files(host)
+        if let Some((base, path)) = host.entry().sign
+            && self
+                .directories(base)
                 .iter()
-                .filter_map(|file| file.parent().map(Path::to_owned))
-                .collect(),
-        };
-        own.iter().any(|directory| directory.is_dir())
-            || self.user_files(host).iter().any(|file| file.exists())
+                .any(|it| it.join(path).is_dir())
+        {
+            return true;
+        }
+        let sign = host.entry().sign.is_some();
+        self.user_files(host)
+            .any(|file| file.exists() || !sign && file.parent().is_some_and(Path::is_dir))
     }
 
     /// The path that [`Self::has`] looks for first, for error messages.
     pub fn expected(&self, host: Host) -> PathBuf {
-        let files = self.user_files(host);
-        let first = files.first().cloned().unwrap_or_default();
-        match host {
-            Host::ClaudeCode => first,
-            _ => first.parent().map(Path::to_owned).unwrap_or(first),
+        let first = self.user_files(host).next().unwrap_or_default();
+        match host.entry().sign {
+            Some(_) => first,
+            None => first.parent().map(Path::to_owned).unwrap_or(first),
         }
     }
 
-    fn user_files(&self, host: Host) -> Vec<PathBuf> {
-        match host {
-            Host::ClaudeDesktop => {
-                let name = "claude_desktop_config.json";
-                let mut files = vec![self.config.join("Claude").join(name)];
-                if cfg!(windows) {
-                    files.extend(self.store_editions().map(|own| own.join(name)));
-                }
-                files
+    fn user_files(&self, host: Host) -> impl Iterator<Item = PathBuf> {
+        self.locations_of(host)
+            .filter(|it| it.scope == ConfigScope::User)
+            .map(|it| it.path)
+    }
+
+    /// The directories that a base stands for.
+    fn directories(&self, base: Base) -> Vec<PathBuf> {
+        let variable =
+            |name: &str, or: PathBuf| vec![self.variables.get(name).cloned().unwrap_or(or)];
+        let xdg = || match self.system {
+            System::Linux => self.config.clone(),
+            _ => self.home.join(".config"),
+        };
+        let editions = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| self.config.join(name).join("User"))
+                .collect::<Vec<_>>()
+        };
+        let vscode = || editions(&["Code", "Code - Insiders"]);
+        match base {
+            Base::Home => vec![self.home.clone()],
+            Base::Project => vec![self.directory.clone()],
+            Base::Settings => vec![self.config.clone()],
+            Base::Xdg => vec![xdg()],
+            Base::WindowsOrXdg if self.system == System::Windows => vec![self.config.clone()],
+            Base::WindowsOrXdg => vec![xdg()],
+            Base::Variable(name, or) => variable(name, self.home.join(or)),
+            Base::Hermes if self.system == System::Windows => {
+                variable("HERMES_HOME", self.local.join("hermes"))
             }
-            Host::ClaudeCode => {
-                let directory = self.claude_dir.as_ref().unwrap_or(&self.home);
-                vec![directory.join(".claude.json")]
+            Base::Hermes => variable("HERMES_HOME", self.home.join(".hermes")),
+            Base::ClaudeStore if self.system == System::Windows => {
+                subdirectories(&self.local.join("Packages"))
+                    .filter(|package| {
+                        let name = package.file_name().unwrap_or_default().to_string_lossy();
+                        name.starts_with("Claude_")
+                    })
+                    .map(|package| package.join("LocalCache/Roaming/Claude"))
+                    .collect()
             }
-            Host::Cursor => vec![self.home.join(".cursor/mcp.json")],
-            Host::Windsurf => vec![self.home.join(".codeium/windsurf/mcp_config.json")],
-            Host::VsCode => ["Code", "Code - Insiders"]
-                .into_iter()
-                .flat_map(|edition| {
-                    let user = self.config.join(edition).join("User");
-                    let mut files = vec![user.join("mcp.json"), user.join("settings.json")];
-                    let profiles = subdirectories(&user.join("profiles"));
-                    files.extend(profiles.map(|profile| profile.join("mcp.json")));
-                    files
-                })
+            Base::ClaudeStore => Vec::new(),
+            Base::VsCode => vscode(),
+            Base::VsCodeProfiles => vscode()
+                .iter()
+                .flat_map(|user| subdirectories(&user.join("profiles")))
                 .collect(),
-            Host::Codex => {
-                let own = self.codex_home.clone();
-                vec![own.unwrap_or(self.home.join(".codex")).join("config.toml")]
+            Base::Extension => editions(&[
+                "Code",
+                "Code - Insiders",
+                "VSCodium",
+                "Cursor",
+                "Windsurf",
+                "Kiro",
+                "Antigravity",
+            ])
+            .iter()
+            .map(|user| user.join("globalStorage"))
+            .collect(),
+        }
+    }
+
+    /// mem0's plugins that hosts have switched on. A file that cannot be read has none.
+    pub fn mem0_plugins(&self) -> Vec<Plugin> {
+        let mut found = Vec::new();
+        for entry in &HOSTS {
+            for list in entry.plugins {
+                for directory in self.directories(list.base) {
+                    let text = std::fs::read_to_string(directory.join(list.path));
+                    let document = text.ok().and_then(|text| list.syntax.read(&text).ok());
+                    let plugins = document
+                        .as_ref()
+                        .and_then(|it| it.get(list.member)?.as_object());
+                    let names = plugins.into_iter().flatten().filter(|(name, state)| {
+                        let is_off =
+                            **state == Value::Bool(false) || state["enabled"] == Value::Bool(false);
+                        name.starts_with("mem0@") && !is_off
+                    });
+                    found.extend(names.map(|(name, _)| Plugin {
+                        host: entry.host,
+                        name: name.clone(),
+                        remove: format!("{} {name}", list.remove),
+                    }));
+                }
             }
-            Host::Gemini => vec![self.home.join(".gemini/settings.json")],
         }
-    }
-
-    fn project_files(&self, host: Host) -> Option<PathBuf> {
-        let inside = match host {
-            Host::ClaudeDesktop | Host::Windsurf => return None,
-            Host::ClaudeCode => ".mcp.json",
-            Host::Cursor => ".cursor/mcp.json",
-            Host::VsCode => ".vscode/mcp.json",
-            Host::Codex => ".codex/config.toml",
-            Host::Gemini => ".gemini/settings.json",
-        };
-        Some(self.directory.join(inside))
-    }
-
-    /// Claude Desktop from the Windows Store has its own roaming directory.
-    fn store_editions(&self) -> impl Iterator<Item = PathBuf> {
-        subdirectories(&self.local.join("Packages"))
-            .filter(|package| {
-                let name = package.file_name().unwrap_or_default().to_string_lossy();
-                name.starts_with("Claude_")
-            })
-            .map(|package| package.join("LocalCache/Roaming/Claude"))
-    }
-
-    /// The location of a path given by the user: a known one, else a file of `host`, else one
-    /// recognised by its name, else one of an unknown host.
-    pub fn location_of(&self, path: &Path, host: Option<Host>) -> Location {
-        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let known = self.locations().into_iter().find(|it| it.path == absolute);
-        let location = match (known, host) {
-            (Some(known), _) => known,
-            (None, Some(host)) => Location::at(host, absolute),
-            (None, None) => by_name(absolute),
-        };
-        Location {
-            path: path.to_owned(),
-            ..location
-        }
-    }
-}
-
-/// Recognises a file by its name and directory.
-fn by_name(path: PathBuf) -> Location {
-    let parts: Vec<_> = path
-        .components()
-        .rev()
-        .filter_map(|part| match part {
-            Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
-            _ => None,
-        })
-        .take(2)
-        .collect();
-    let parts: Vec<_> = parts.iter().map(String::as_str).collect();
-    match parts[..] {
-        ["claude_desktop_config.json", ..] => Location::at(Host::ClaudeDesktop, path),
-        [".claude.json", ..] => Location::at(Host::ClaudeCode, path),
-        [".mcp.json", ..] => Location::of_project(Host::ClaudeCode, path),
-        ["mcp.json", ".cursor"] => Location::of_project(Host::Cursor, path),
-        ["mcp_config.json", "windsurf"] => Location::at(Host::Windsurf, path),
-        ["mcp.json", ".vscode"] => Location::of_project(Host::VsCode, path),
-        ["mcp.json" | "settings.json", "User"] => Location::at(Host::VsCode, path),
-        ["config.toml", ".codex"] => Location::of_project(Host::Codex, path),
-        ["settings.json", ".gemini"] => Location::of_project(Host::Gemini, path),
-        _ => unknown(path),
-    }
-}
-
-/// A file of an unknown host: TOML in the form of Codex, or JSON with any known list.
-fn unknown(path: PathBuf) -> Location {
-    const ANY: &[Section] = &[
-        &["mcpServers"],
-        &["projects", "*", "mcpServers"],
-        &["servers"],
-        &["mcp", "servers"],
-    ];
-    let is_toml = path
-        .extension()
-        .is_some_and(|it| it.eq_ignore_ascii_case("toml"));
-    let (sections, syntax) = if is_toml {
-        (CODEX, Syntax::Toml)
-    } else {
-        (ANY, Syntax::Json)
-    };
-    Location {
-        host: None,
-        path,
-        scope: ConfigScope::User,
-        sections,
-        syntax,
+        found
     }
 }
 

@@ -62,10 +62,14 @@ pub fn masked(entry: &Value) -> Value {
 
 fn member((name, value): (&String, &Value)) -> (String, Value) {
     let shown = match (name.as_str(), value) {
-        ("env", Value::Object(env)) => Value::Object(env.iter().map(variable).collect()),
-        ("args" | "command", Value::Array(words)) => arguments(words),
+        // Where some hosts hold the command and its variables.
+        ("command" | "transport", Value::Object(_)) => masked(value),
+        ("env" | "environment" | "envs", Value::Object(env)) => {
+            Value::Object(env.iter().map(variable).collect())
+        }
+        ("args" | "command" | "cmd", Value::Array(words)) => arguments(words),
         // The names of variables, not their values.
-        ("env_vars" | "bearer_token_env_var", value) => unnamed(value),
+        ("env_vars" | "env_keys" | "bearer_token_env_var", value) => unnamed(value),
         (name, value) if ALL_SECRET.contains(&name) => hidden(value),
         (name, Value::String(text)) => shown(name, text).into(),
         (_, value) => unnamed(value),
@@ -252,6 +256,9 @@ mod tests {
             json!({"args": [format!("https://u:{KEY}@x.example/{KEY}/mcp?key={KEY}#{KEY}")]}),
             json!({"url": format!("https://mcp.mem0.ai/mcp?api_key={KEY}")}),
             json!({"command": ["env", format!("MEM0_API_KEY={KEY}")]}),
+            json!({"command": {"path": "uvx", "env": {"ANYTHING": "short"}}}),
+            json!({"transport": {"type": "stdio", "env": {"ANYTHING": "short"}}}),
+            json!({"environment": {"ANYTHING": "short"}, "envs": {"ANYTHING": "short"}}),
             json!({"command": "sh", "args": ["-c", format!("MEM0_API_KEY={KEY} mem0-mcp-server")]}),
             json!({"description": format!("mine: {KEY}"), "other": {"deep": [{"apiKey": "short"}, KEY]}}),
         ] {

@@ -1,8 +1,11 @@
 //! Agent hosts: where each keeps its list of MCP servers, and how one entry is changed without
 //! touching anything else.
 //!
-//! - [`locations`]: the configuration files of each host, and their conventions.
-//! - [`entry`], with `command_line`: which server an entry runs.
+//! - `table`: what distinguishes the hosts, one entry each, in the terms of `convention`.
+//! - [`locations`]: their configuration files on this machine.
+//! - [`layout`]: which host's a given file is.
+//! - `shape`, `command_line`, `launcher`: what an entry starts, in the notation of any host.
+//! - [`entry`]: which server that is.
 //! - [`plan`]: the entry after the switch.
 //! - [`document`]: the file's text with that one entry changed, all else byte for byte.
 //! - [`mask`]: an entry with its secrets hidden.
@@ -11,14 +14,22 @@
 //! Knows nothing of memories.
 
 mod command_line;
+mod convention;
 pub mod document;
 pub mod entry;
 pub mod file;
+mod launcher;
+pub mod layout;
 pub mod locations;
 pub mod mask;
 pub mod plan;
+mod shape;
+mod table;
 
 use std::fmt;
+
+use convention::Entry;
+use table::HOSTS;
 
 /// A program that starts MCP servers for its agents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum)]
@@ -39,51 +50,50 @@ pub enum Host {
     /// Gemini CLI
     #[value(name = "gemini-cli")]
     Gemini,
+    /// Google Antigravity
+    Antigravity,
+    /// opencode
+    #[value(name = "opencode")]
+    OpenCode,
+    /// Zed
+    Zed,
+    /// Cline (its command line and its editor extension)
+    Cline,
+    /// Roo Code
+    RooCode,
+    /// Kiro
+    Kiro,
+    /// LM Studio
+    LmStudio,
+    /// Goose
+    Goose,
+    /// Junie, the agent of JetBrains' IDEs
+    Junie,
+    /// Amp
+    Amp,
+    /// Hermes Agent
+    Hermes,
 }
 
 impl Host {
     /// All hosts, in search order.
-    pub const ALL: [Self; 7] = [
-        Self::ClaudeDesktop,
-        Self::ClaudeCode,
-        Self::Cursor,
-        Self::Windsurf,
-        Self::VsCode,
-        Self::Codex,
-        Self::Gemini,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        HOSTS.iter().map(|entry| entry.host)
+    }
 
     /// The product name.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::ClaudeDesktop => "Claude Desktop",
-            Self::ClaudeCode => "Claude Code",
-            Self::Cursor => "Cursor",
-            Self::Windsurf => "Windsurf",
-            Self::VsCode => "VS Code",
-            Self::Codex => "Codex",
-            Self::Gemini => "Gemini CLI",
-        }
+        self.entry().name
     }
 
     /// How to make the host start the server again.
     pub fn restart(self) -> &'static str {
-        match self {
-            Self::ClaudeDesktop => {
-                "quit it completely, including its tray icon, and start it again"
-            }
-            Self::ClaudeCode => {
-                "end its sessions and start a new one; `/mcp` shows the server. A running session \
-                 may overwrite this change: then run `install` again"
-            }
-            Self::Cursor => "restart it, or turn the server off and on in its MCP settings",
-            Self::Windsurf => "press refresh in Cascade's MCP panel, or restart it",
-            Self::VsCode => {
-                "run `MCP: List Servers` from the command palette and restart the server"
-            }
-            Self::Codex => "start a new session; `/mcp` shows the server",
-            Self::Gemini => "restart it; `/mcp` shows the server",
-        }
+        self.entry().restart
+    }
+
+    fn entry(self) -> &'static Entry {
+        // The table has the order of the variants, which a test checks.
+        &HOSTS[self as usize]
     }
 }
 

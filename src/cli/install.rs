@@ -26,9 +26,9 @@ pub(crate) struct InstallArgs {
     #[arg(long, conflicts_with = "entry")]
     pub all: bool,
 
-    /// The name of a new entry, if no entry runs mem0
-    #[arg(long, value_name = "NAME", default_value = "zep-memory")]
-    pub name: String,
+    /// The name of a new entry, if no entry runs mem0 [default: zep-memory]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
 
     /// How the entry starts this server [default: path, or the `uvx` or `npx` that runs this command]
     #[arg(long, value_name = "HOW")]
@@ -64,21 +64,21 @@ pub(crate) struct InstallArgs {
 pub(super) const INSTALLING: &str = "\
 What it searches for:
   Entries that run mem0-mcp-server (by name, uvx, uv, pipx, python -m, npx, Smithery, a container,
-  mcp-remote) or name https://mcp.mem0.ai/mcp, in the files of Claude Desktop, Claude Code (with its
-  projects), Cursor, Windsurf, VS Code, Codex and Gemini CLI, and in project files in the working
-  directory (.mcp.json, .cursor/mcp.json, .vscode/mcp.json, .codex/config.toml,
-  .gemini/settings.json).
+  mcp-remote) or OpenMemory, or name https://mcp.mem0.ai, in the files of the hosts that --host lists
+  and in their project files in the working directory. Entries that may run mem0 are shown and left
+  alone, unless --entry names them. A new entry is made only where --host is given.
 
 What changes:
-  The command, its arguments and ZEP_API_KEY in `env`, or MEMORY_BACKEND=local with --local. The
-  entry's name, its other members and the rest of the file stay, byte for byte. MEM0_API_KEY and
-  MEM0_DEFAULT_USER_ID stay; those on a container's command line move into `env`.
+  The command, its arguments and ZEP_API_KEY in `env`, or MEMORY_BACKEND=local with --local. What
+  only a remote server has goes. The entry's name, its other members and the rest of the file stay,
+  byte for byte. MEM0_API_KEY and MEM0_DEFAULT_USER_ID stay; those on a container's command line
+  move into `env`, and the user of an OpenMemory URL becomes ZEP_DEFAULT_USER_ID.
 
 The key:
   install asks for it without echo; without a terminal, it takes ZEP_API_KEY. It is never shown.
-  With --key-from-env the file gets a reference: Cursor, Windsurf, Gemini CLI and .mcp.json refer to
-  the variable ZEP_API_KEY, Codex forwards it, VS Code asks for it. Project files are shared with
-  others and always get a reference.
+  With --key-from-env the file gets a reference: most hosts refer to the variable ZEP_API_KEY, Codex
+  and Goose forward it, VS Code asks for it. Project files are shared with others and always get a
+  reference.
 
 Backups:
   Before a file is written, its content is kept beside it (NAME.zep-backup-…), readable only by you.

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use zep_mcp_server::config::{Backend, Config};
 use zep_mcp_server::local::{Behavior, LocalZep};
+use zep_mcp_server::queue::LateWrites;
 use zep_mcp_server::zep::{Zep, v3::ZepCloud};
 
 /// The configured backend. Sends nothing yet; the file of the embedded store is opened, or created, by
@@ -24,9 +25,36 @@ use zep_mcp_server::zep::{Zep, v3::ZepCloud};
 /// # Errors
 /// If the path of the embedded store is not valid.
 pub(crate) fn open_backend(config: &Config) -> anyhow::Result<Arc<dyn Zep>> {
+    open_backend_telling(config, None)
+}
+
+/// The list of records that were sent again to the configured backend. Opens nothing.
+fn late_writes(config: &Config) -> Option<Arc<LateWrites>> {
+    let (Backend::Zep(connection), Some(directory)) = (&config.backend, &config.data_dir) else {
+        return None;
+    };
+    let looks = config.recheck.clone();
+    Some(Arc::new(LateWrites::new(
+        directory,
+        connection.account(),
+        looks,
+    )))
+}
+
+/// The same as [`open_backend`]; what is sent again is noted in the list.
+fn open_backend_telling(
+    config: &Config,
+    late: Option<Arc<LateWrites>>,
+) -> anyhow::Result<Arc<dyn Zep>> {
     signals::outlive_file_size_limit()?;
     match &config.backend {
-        Backend::Zep(connection) => Ok(Arc::new(ZepCloud::new(connection.clone()))),
+        Backend::Zep(connection) => {
+            let zep = ZepCloud::new(connection.clone());
+            Ok(match late {
+                Some(late) => Arc::new(zep.telling(Arc::new(late))),
+                None => Arc::new(zep),
+            })
+        }
         Backend::Local { path } => {
             let store = LocalZep::open(path, Behavior::default())?;
             if let Some(why) = store.why_unwritable() {

@@ -1,12 +1,14 @@
 //! `serve`: MCP over stdin and stdout, or on a network.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use zep_mcp_server::config::{Config, Flags};
 use zep_mcp_server::http::{self, Serving, Stop};
 use zep_mcp_server::mcp::{self, MemoryServer};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::telemetry;
+use zep_mcp_server::zep::{SentAgain, Zep};
 
 use super::signals;
 use crate::cli::ServeArgs;
@@ -37,8 +39,7 @@ fn over_stdio(config: Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let zep = super::open_backend(&config)?;
-        let memories = MemoryService::new(zep, config.default_user.clone());
+        let (_, memories) = open(&config)?;
         mcp::serve_stdio(server(&config, memories)).await?;
         Ok(ExitCode::SUCCESS)
     })
@@ -58,8 +59,7 @@ fn on_a_network(mut config: Config) -> anyhow::Result<ExitCode> {
             asked: signals.first,
             hurry: signals.second,
         };
-        let zep = super::open_backend(&config)?;
-        let memories = MemoryService::new(zep.clone(), config.default_user.clone());
+        let (zep, memories) = open(&config)?;
         let serving = Serving {
             config: http,
             server: server(&config, memories),
@@ -78,6 +78,37 @@ fn on_a_network(mut config: Config) -> anyhow::Result<ExitCode> {
     // All writes are settled, and pending reads need not finish.
     runtime.shutdown_background();
     served.map(|()| ExitCode::SUCCESS)
+}
+
+/// The backend, and the service on it. In the background, records that were sent again are looked at
+/// later; nothing waits for that, and what the end of the process interrupts is done by the next one.
+fn open(config: &Config) -> anyhow::Result<(Arc<dyn Zep>, MemoryService)> {
+    let late = super::late_writes(config);
+    let zep = super::open_backend_telling(config, late.clone())?;
+    let memories = MemoryService::new(zep.clone(), config.default_user.clone());
+    if let Some(late) = late {
+        let memories = memories.clone();
+        tokio::spawn(late.watch(move |sent| look_again(memories.clone(), sent)));
+    }
+    Ok((zep, memories))
+}
+
+/// Whether it could be looked.
+async fn look_again(memories: MemoryService, sent: SentAgain) -> bool {
+    match memories.remove_doubles(&sent).await {
+        Ok(0) => true,
+        Ok(count) => {
+            tracing::info!(count, "doubles of a write that was sent again were removed");
+            true
+        }
+        Err(error) => {
+            tracing::debug!(
+                code = error.code(),
+                "a write that was sent again is looked at later"
+            );
+            false
+        }
+    }
 }
 
 fn server(config: &Config, memories: MemoryService) -> MemoryServer {

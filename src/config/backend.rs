@@ -17,6 +17,11 @@ const STORE_FILE: &str = "memory.db";
 const DATA_DIR: &str = "zep-mcp-server";
 /// The shortest and the longest time for one call to Zep, in seconds.
 const TIMEOUT_SECS: std::ops::RangeInclusive<u64> = 1..=600;
+/// How long after its repeat a write may be looked at, in seconds. Ours: what has not arrived within a
+/// day was lost.
+const RECHECK_SECS: std::ops::RangeInclusive<u64> = 1..=86_400;
+/// How often a write is looked at. Ours: each look may read a whole thread.
+const MAX_RECHECKS: usize = 10;
 
 /// Where memories are kept.
 #[derive(Debug)]
@@ -184,6 +189,28 @@ fn data_directory(reader: &mut Reader, backend: Option<BackendName>) -> Option<O
             None => "none".to_owned(),
         },
     )
+}
+
+/// When a write that was sent again is looked at.
+pub(super) fn recheck(reader: &mut Reader) -> Option<Vec<Duration>> {
+    let parse = |raw: &str| {
+        let times = raw.split(',').map(str::trim);
+        let times: Result<Vec<_>, _> = times
+            .map(|secs| parse::number(secs, RECHECK_SECS, "seconds").map(Duration::from_secs))
+            .collect();
+        times.and_then(|times| match times.len() <= MAX_RECHECKS {
+            true => Ok(times),
+            false => Err(format!("has more than {MAX_RECHECKS} times")),
+        })
+    };
+    let show = |times: &Vec<Duration>| {
+        let times: Vec<_> = times
+            .iter()
+            .map(|time| time.as_secs().to_string())
+            .collect();
+        times.join(",")
+    };
+    reader.value(Setting::RecheckSecs, parse, show)
 }
 
 pub(super) fn default_user(reader: &mut Reader) -> Option<UserId> {

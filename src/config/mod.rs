@@ -20,6 +20,7 @@ mod tools;
 mod words;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::zep::UserId;
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub backend: Backend,
     /// The directory of this program's own files, absolute. It need not exist yet.
     pub data_dir: Option<PathBuf>,
+    /// When a write that was sent again is looked at, counted from its repeat.
+    pub recheck: Vec<Duration>,
     /// The user of memories where a call names nobody.
     pub default_user: UserId,
     /// The only directory from which tools read export files, with all symbolic links resolved.
@@ -105,6 +108,7 @@ impl Config {
     fn from_sources(sources: Sources, transport: Transport) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(sources);
         let backend = backend::read(&mut reader);
+        let recheck = backend::recheck(&mut reader);
         let default_user = backend::default_user(&mut reader);
         let import_dir = import_dir(&mut reader);
         let tools = reader.value(Setting::Tools, Tools::parse, ToString::to_string);
@@ -120,6 +124,7 @@ impl Config {
             Some(Self {
                 backend,
                 data_dir,
+                recheck: recheck?,
                 default_user: default_user?,
                 import_dir: import_dir?,
                 tools: tools?,

@@ -89,6 +89,13 @@ settings! {
             help: "How long one call to Zep may take, in seconds, from 1 to 600",
             default: Fallback::Value("30"),
         }
+        RecheckSecs = "ZEP_RECHECK_SECS" {
+            flag: Some(("recheck-secs", "SECONDS")),
+            dotenv: true,
+            help: "How long after a write was sent to Zep again, since it got no answer, to look \
+                   whether it arrived twice, in seconds, separated by commas",
+            default: Fallback::Value("60,600,3600"),
+        }
         DefaultUserId = "ZEP_DEFAULT_USER_ID" {
             flag: Some(("default-user-id", "ID")),
             dotenv: true,
@@ -106,7 +113,7 @@ settings! {
             flag: Some(("data-dir", "DIRECTORY")),
             dotenv: true,
             help: "The directory of the local backend's file, `memory.db`, and of notes on \
-                   migrations into Zep that have not ended",
+                   migrations into Zep that have not ended and on writes that were sent again",
             default: Fallback::Described(
                 "zep-mcp-server in your data directory (Linux: ~/.local/share, macOS: \
                  ~/Library/Application Support, Windows: %LOCALAPPDATA%)"

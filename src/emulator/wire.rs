@@ -11,12 +11,20 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::{ApiError, ApiResult};
+use crate::json::{self, Bounds};
 use crate::local::CursorPage;
 use crate::zep::{GraphId, Owner, ThreadId, UserId, Uuid};
 
 /// The largest request body in bytes: 350 batch items of 10,000 characters are 3.5 MB, and up to
 /// four times that outside ASCII.
 pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// The bounds of a body. 350 batch items with 10 metadata keys each have 6,000 values.
+static BODY: Bounds = Bounds {
+    depth: 120,
+    values: 64 * 1024,
+    parts: &[],
+};
 
 /// The header with the next page's cursor (zep-cloud 3.30.0, `graph.edge.get_by_user_id`).
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("zep-next-cursor");
@@ -41,7 +49,7 @@ where
             },
         )?;
         let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        serde_json::from_slice(json)
+        json::from_slice(json, &BODY)
             .map(Self)
             .map_err(|error| ApiError::bad_request(format_args!("invalid body: {error}")))
     }

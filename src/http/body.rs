@@ -1,37 +1,83 @@
 //! Reads request bodies within limits of size, time and memory.
 
-use std::pin::Pin;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::runtime::{Handle, RuntimeFlavor};
 
-use super::limits::{BODY_WITHIN, MAX_BODIES_BYTES, MAX_BODY_BYTES, MAX_DISCARDED_BYTES};
+use super::access::Subject;
+use super::limits::{
+    BODY_WITHIN, MAX_BODIES_BYTES, MAX_BODIES_SHARE, MAX_BODY_BYTES, MAX_DISCARDED_BYTES,
+    QUICK_BODY_BYTES, VALUE_BYTES,
+};
+use crate::mcp::Incoming;
 
-/// The unit in which memory is counted, in bytes.
-const UNIT: usize = 16 * 1024;
-/// [`MAX_BODIES_BYTES`] in units.
-const MAX_UNITS: usize = MAX_BODIES_BYTES / UNIT;
-
-/// The memory that all bodies share.
-#[derive(Debug)]
+/// The memory that the requests of all clients share, and what each takes of it.
+#[derive(Debug, Default)]
 pub(super) struct BodyMemory {
-    units: Arc<Semaphore>,
+    used: Mutex<Used>,
 }
 
-impl Default for BodyMemory {
-    fn default() -> Self {
-        Self {
-            units: Arc::new(Semaphore::new(MAX_UNITS)),
+/// Bytes of memory.
+#[derive(Debug, Default)]
+struct Used {
+    by_all: usize,
+    by: HashMap<Subject, usize>,
+}
+
+/// The memory of one request. In its extensions, so that it is counted until its call is over.
+#[derive(Debug)]
+struct Held {
+    memory: Arc<BodyMemory>,
+    holder: Subject,
+    bytes: usize,
+}
+
+impl Held {
+    fn grow_to(&mut self, bytes: usize) -> Result<(), BodyError> {
+        let more = bytes.saturating_sub(self.bytes);
+        let mut used = self.memory.used();
+        let Used { by_all, by } = &mut *used;
+        let own = by.get(&self.holder).copied().unwrap_or(0);
+        if own + more > MAX_BODIES_SHARE {
+            return Err(BodyError::NoShare);
         }
+        if *by_all + more > MAX_BODIES_BYTES {
+            return Err(BodyError::NoMemory);
+        }
+        *by_all += more;
+        by.insert(self.holder.clone(), own + more);
+        self.bytes += more;
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        let mut used = self.memory.used();
+        used.by_all -= self.bytes;
+        if let Some(own) = used.by.get_mut(&self.holder) {
+            *own -= self.bytes;
+            if *own == 0 {
+                used.by.remove(&self.holder);
+            }
+        }
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 
@@ -40,6 +86,7 @@ impl Default for BodyMemory {
 enum BodyError {
     TooLarge,
     TooSlow,
+    NoShare,
     NoMemory,
     Broken,
 }
@@ -52,6 +99,10 @@ impl IntoResponse for BodyError {
                 "a request may have at most 16 MB\n",
             ),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
+            Self::NoShare => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many large requests of this client at once; wait for some of them\n",
+            ),
             Self::NoMemory => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many large requests at once; try again\n",
@@ -59,7 +110,7 @@ impl IntoResponse for BodyError {
             Self::Broken => (StatusCode::BAD_REQUEST, "the request body is incomplete\n"),
         };
         let mut response = (status, why).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(self, Self::NoShare | Self::NoMemory) {
             response.headers_mut().insert(RETRY_AFTER, 1.into());
         }
         response
@@ -67,52 +118,75 @@ impl IntoResponse for BodyError {
 }
 
 impl BodyMemory {
+    fn used(&self) -> std::sync::MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads a body of at most [`MAX_BODY_BYTES`]. What follows a refusal is discarded.
     async fn read(
-        &self,
+        self: &Arc<Self>,
         mut body: Body,
-    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), BodyError> {
-        let mut read = Vec::new();
-        let mut discarded = 0;
-        let mut memory: Option<OwnedSemaphorePermit> = None;
+        holder: Subject,
+        announced: Option<usize>,
+    ) -> Result<Read, BodyError> {
+        let mut held = Held {
+            memory: Arc::clone(self),
+            holder,
+            bytes: 0,
+        };
+        let mut incoming = Incoming::default();
+        // Room for all of it, so that it does not move. Untouched room is no memory yet.
+        let mut read = Vec::with_capacity(announced.unwrap_or(0).min(MAX_BODY_BYTES));
+        let mut length = 0;
+        let mut discards = false;
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|_| BodyError::Broken)?.into_data() else {
                 continue;
             };
-            let length = read.len() + data.len();
-            if discarded > 0 || length > MAX_BODY_BYTES {
-                (read, memory) = (Vec::new(), None);
-                discarded += data.len();
-                if discarded > MAX_DISCARDED_BYTES {
-                    return Err(BodyError::TooLarge);
-                }
+            length += data.len();
+            if length > MAX_DISCARDED_BYTES {
+                return Err(BodyError::TooLarge);
+            }
+            let accepted = incoming.feed(&data);
+            if discards {
                 continue;
             }
-            let has = memory.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-            let needs = length.div_ceil(UNIT).saturating_sub(has);
-            let more = u32::try_from(needs).map_err(|_| BodyError::NoMemory)?;
-            let more = Arc::clone(&self.units)
-                .try_acquire_many_owned(more)
-                .map_err(|_| BodyError::NoMemory)?;
-            match &mut memory {
-                Some(memory) => memory.merge(more),
-                None => memory = Some(more),
+            if !accepted || length > MAX_BODY_BYTES {
+                read = Vec::new();
+                held.release();
+                discards = true;
+                continue;
             }
+            held.grow_to(length + incoming.values() * VALUE_BYTES)?;
             read.extend_from_slice(&data);
         }
-        if discarded > 0 {
+        if length > MAX_BODY_BYTES {
             return Err(BodyError::TooLarge);
         }
-        Ok((read.into(), memory))
+        Ok(Read {
+            incoming,
+            body: read.into(),
+            held,
+        })
     }
+}
+
+/// A body that was read.
+#[derive(Debug)]
+struct Read {
+    incoming: Incoming,
+    body: Bytes,
+    held: Held,
 }
 
 /// Reads the whole body before the request is handled, so that its limits are in one place.
 pub(super) async fn read_body(
     State(memory): State<Arc<BodyMemory>>,
+    Extension(holder): Extension<Subject>,
     request: Request,
     next: Next,
 ) -> Response {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let announced = parts
         .headers
         .get(CONTENT_LENGTH)
@@ -120,11 +194,47 @@ pub(super) async fn read_body(
     if announced.is_some_and(|length| length > MAX_DISCARDED_BYTES) {
         return BodyError::TooLarge.into_response();
     }
-    let read = tokio::time::timeout(BODY_WITHIN, memory.read(body)).await;
-    match read.unwrap_or(Err(BodyError::TooSlow)) {
-        Ok((body, _memory)) => next.run(Request::from_parts(parts, Body::from(body))).await,
-        Err(error) => error.into_response(),
+    let read = tokio::time::timeout(BODY_WITHIN, memory.read(body, holder, announced)).await;
+    let Read {
+        incoming,
+        body,
+        held,
+    } = match read.unwrap_or(Err(BodyError::TooSlow)) {
+        Ok(read) => read,
+        Err(error) => return error.into_response(),
+    };
+    let is_quick = body.len() <= QUICK_BODY_BYTES;
+    let answer = async move {
+        let body = match incoming.finish(body) {
+            Ok((body, inline)) => {
+                parts.extensions.insert(Arc::new(held));
+                inline.map(|inline| parts.extensions.insert(inline));
+                body
+            }
+            // The transport answers.
+            Err(refused) => {
+                parts.extensions.insert(refused);
+                Bytes::new()
+            }
+        };
+        next.run(Request::from_parts(parts, Body::from(body))).await
+    };
+    if is_quick {
+        answer.await
+    } else {
+        letting_others_run(answer).await
     }
+}
+
+/// Polls a future that parses much, while other tasks of this thread move to another one.
+async fn letting_others_run<F: Future>(future: F) -> F::Output {
+    let has_others = Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread;
+    let mut future = pin!(future);
+    poll_fn(|context| match has_others {
+        true => tokio::task::block_in_place(|| future.as_mut().poll(context)),
+        false => future.as_mut().poll(context),
+    })
+    .await
 }
 
 /// A body that keeps a value until it is sent or dropped.
@@ -172,28 +282,39 @@ mod tests {
         Body::from_stream(futures::stream::iter(chunks))
     }
 
+    async fn read(memory: &Arc<BodyMemory>, who: &str, sizes: &[usize]) -> Result<Read, BodyError> {
+        memory.read(chunks(sizes), Subject::named(who), None).await
+    }
+
     #[tokio::test]
     async fn memory_of_bodies_is_counted_and_released() {
-        let bodies = BodyMemory::default();
-        let (body, memory) = bodies.read(chunks(&[1, UNIT, UNIT])).await.unwrap();
-        assert_eq!(body.len(), 2 * UNIT + 1);
-        assert_eq!(bodies.units.available_permits(), MAX_UNITS - 3);
-        let all = bodies.units.try_acquire_many((MAX_UNITS - 3) as u32);
-        let refused = bodies.read(chunks(&[1])).await;
+        let memory = Arc::<BodyMemory>::default();
+        let quarter = MAX_BODIES_SHARE / 4;
+        let mut all = Vec::new();
+        for who in ["ann", "ben"] {
+            for _ in 0..4 {
+                all.push(read(&memory, who, &[1, quarter - 1]).await.unwrap());
+            }
+            let refused = read(&memory, who, &[1]).await;
+            assert_eq!(refused.unwrap_err(), BodyError::NoShare);
+        }
+        assert_eq!(memory.used().by_all, MAX_BODIES_BYTES);
+        let refused = read(&memory, "cem", &[1]).await;
         assert_eq!(refused.unwrap_err(), BodyError::NoMemory);
-        drop((all, memory));
-        assert_eq!(bodies.units.available_permits(), MAX_UNITS);
+        drop(all);
+        assert_eq!(memory.used().by_all, 0);
+        assert!(memory.used().by.is_empty());
     }
 
     #[tokio::test]
     async fn a_body_that_is_too_large_takes_no_memory() {
-        let bodies = BodyMemory::default();
-        let exact = bodies.read(chunks(&[MAX_BODY_BYTES])).await;
-        assert_eq!(exact.unwrap().0.len(), MAX_BODY_BYTES);
+        let memory = Arc::<BodyMemory>::default();
+        let exact = read(&memory, "ann", &[MAX_BODY_BYTES]).await;
+        assert_eq!(exact.unwrap().body.len(), MAX_BODY_BYTES);
         for sizes in [&[MAX_BODY_BYTES, 1, 1][..], &[MAX_DISCARDED_BYTES + 1, 1]] {
-            let refused = bodies.read(chunks(sizes)).await;
+            let refused = read(&memory, "ann", sizes).await;
             assert_eq!(refused.unwrap_err(), BodyError::TooLarge);
         }
-        assert_eq!(bodies.units.available_permits(), MAX_UNITS);
+        assert_eq!(memory.used().by_all, 0);
     }
 }

@@ -33,8 +33,16 @@ pub(super) const MAX_REFUSED_BYTES: usize = 64 * 1024;
 pub(super) const REFUSED_WITHIN: Duration = Duration::from_secs(2);
 /// How long a body may take: 16 MB at 2 Mbit/s.
 pub(super) const BODY_WITHIN: Duration = Duration::from_secs(64);
-/// The memory of all bodies that are being read, in bytes.
-pub(super) const MAX_BODIES_BYTES: usize = 256 * 1024 * 1024;
+/// The memory of all requests that are being read or answered, in bytes: of their bodies, and of the
+/// values that are parsed from them.
+pub(super) const MAX_BODIES_BYTES: usize = 2 * MAX_BODIES_SHARE;
+/// How much of it one token may take: one request with the most values, or four of the largest.
+pub(super) const MAX_BODIES_SHARE: usize = 4 * MAX_BODY_BYTES;
+/// The memory of a value while it is parsed, in bytes: measured with the smallest objects.
+pub(super) const VALUE_BYTES: usize = 600;
+/// The largest body that is parsed at once, in bytes. The values of a larger one take milliseconds,
+/// for which other tasks move to another thread.
+pub(super) const QUICK_BODY_BYTES: usize = 256 * 1024;
 
 /// The most calls of one session that are answered at once: more than any agent makes, and few enough
 /// that other sessions do not wait.

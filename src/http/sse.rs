@@ -30,7 +30,7 @@ use super::calls::CountedTransport;
 use super::limits::KEEP_ALIVE;
 use super::mcp_sessions::{McpSessions, no_session};
 use super::shares::{Account, Counted};
-use crate::mcp::{InitializeFirst, MemoryServer};
+use crate::mcp::{InitializeFirst, MemoryServer, Refused};
 
 /// The route of the stream.
 pub(super) const SSE: &str = "/sse";
@@ -47,13 +47,16 @@ const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 /// How long a posted message waits for room in the queue.
 const QUEUED_WITHIN: Duration = Duration::from_secs(30);
 
+/// A message that was posted, or one that was refused and is answered on the stream.
+type Posted = Result<ClientJsonRpcMessage, Refused>;
+
 /// The state of both routes.
 #[derive(Debug)]
 pub(super) struct SseTransport {
     server: MemoryServer,
     sessions: Arc<McpSessions>,
     /// The queues of posted messages, by session.
-    inboxes: Mutex<HashMap<Arc<str>, mpsc::Sender<ClientJsonRpcMessage>>>,
+    inboxes: Mutex<HashMap<Arc<str>, mpsc::Sender<Posted>>>,
 }
 
 impl SseTransport {
@@ -65,7 +68,7 @@ impl SseTransport {
         })
     }
 
-    fn inbox(&self, id: &str) -> Option<mpsc::Sender<ClientJsonRpcMessage>> {
+    fn inbox(&self, id: &str) -> Option<mpsc::Sender<Posted>> {
         let inboxes = self.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
         inboxes.get(id).cloned()
     }
@@ -187,7 +190,7 @@ pub(super) async fn post(
     State(transport): State<Arc<SseTransport>>,
     Extension(holder): Extension<Subject>,
     Query(address): Query<Address>,
-    parts: Parts,
+    mut parts: Parts,
     body: Bytes,
 ) -> Response {
     if !is_json(&parts.headers) {
@@ -204,10 +207,17 @@ pub(super) async fn post(
     let Some((_in_use, inbox)) = session else {
         return no_session();
     };
-    let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
-        return (StatusCode::BAD_REQUEST, "this is not a JSON-RPC message\n").into_response();
+    let message = match parts.extensions.remove::<Refused>() {
+        Some(refused) => Err(refused),
+        None => {
+            let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
+                return (StatusCode::BAD_REQUEST, "this is not a JSON-RPC message\n")
+                    .into_response();
+            };
+            message.insert_extension(parts);
+            Ok(message)
+        }
     };
-    message.insert_extension(parts);
     match inbox.send_timeout(message, QUEUED_WITHIN).await {
         Ok(()) => (StatusCode::ACCEPTED, "Accepted").into_response(),
         Err(mpsc::error::SendTimeoutError::Closed(_)) => {
@@ -233,7 +243,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 struct Wire {
     /// Events, whose memory counts until they are written.
     outbox: mpsc::Sender<Bytes>,
-    calls: mpsc::Receiver<ClientJsonRpcMessage>,
+    calls: mpsc::Receiver<Posted>,
     /// Of the request that opened the stream.
     account: Account,
 }
@@ -263,8 +273,14 @@ impl Transport<RoleServer> for Wire {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         // Takes no call while responses are unread, since each call adds one to memory. The channel
         // is fair: responses that wait for room get it first.
-        drop(self.outbox.reserve().await.ok()?);
-        self.calls.recv().await
+        loop {
+            drop(self.outbox.reserve().await.ok()?);
+            match self.calls.recv().await? {
+                Ok(message) => return Some(message),
+                // In a task of its own, since this future may be dropped at any time.
+                Err(refused) => tokio::spawn(self.send(refused.into_answer())),
+            };
+        }
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {
@@ -290,7 +306,7 @@ mod tests {
         };
         let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
         inbox
-            .send(serde_json::from_value(ping).unwrap())
+            .send(Ok(serde_json::from_value(ping).unwrap()))
             .await
             .unwrap();
         let answer = json!({"jsonrpc": "2.0", "id": 0, "result": {}});

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Extension, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
@@ -30,7 +31,7 @@ use super::limits::{KEEP_ALIVE, MAX_BODY_BYTES};
 use super::mcp_sessions::{McpSessions, SESSION_ID, no_session};
 use super::replay::ReplayBuffer;
 use super::shares::{Account, Exceeded};
-use crate::mcp::MemoryServer;
+use crate::mcp::{MemoryServer, Refused};
 
 /// The route of Streamable HTTP.
 pub(super) const MCP: &str = "/mcp";
@@ -69,6 +70,13 @@ pub(super) fn service(
 
 /// Answers a request.
 pub(super) async fn serve(State(service): State<Service>, request: Request) -> Response {
+    if let Some(refused) = request.extensions().get::<Refused>() {
+        let status = match refused.id {
+            Some(_) => StatusCode::OK,
+            None => StatusCode::BAD_REQUEST,
+        };
+        return (status, Json(refused.clone().into_answer())).into_response();
+    }
     let method = request.method().clone();
     let answer = async move { service.handle(request).await.map(Body::new) };
     if method != Method::POST {

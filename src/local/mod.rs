@@ -52,6 +52,7 @@ pub use tables::users::UserOrder;
 
 use crate::zep::{Error, Result};
 use sqlite::Store;
+pub(crate) use sqlite::make_private;
 
 /// The embedded Zep over one file. Cheap to clone; clones share its connections.
 ///

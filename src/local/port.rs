@@ -99,6 +99,13 @@ impl Threads for LocalZep {
             .await
     }
 
+    async fn is_thread_of(&self, thread: &ThreadId, user: &UserId) -> Result<bool> {
+        let (thread, user) = (thread.clone(), user.clone());
+        self.store
+            .read(move |w| threads::is_of(w, &thread, &user))
+            .await
+    }
+
     async fn add_messages(
         &self,
         thread: &ThreadId,

@@ -91,6 +91,25 @@ async fn a_panic_is_an_error_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_users_threads_are_looked_up_without_a_look_at_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory);
+    with_thread(&store).await;
+    store
+        .read(|w| {
+            let plan: String =
+                w.tx.prepare(&format!("EXPLAIN QUERY PLAN {}", threads::IS_OF))?
+                    .query_map(("t", "u"), |row| row.get::<_, String>(3))?
+                    .collect::<rusqlite::Result<_>>()?;
+            let own = "SEARCH thread USING COVERING INDEX thread_owner (owner=? AND name=?)";
+            assert!(plan.contains(own), "{plan}");
+            Ok(())
+        })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn records_are_looked_up_by_index() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);

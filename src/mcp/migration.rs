@@ -1,9 +1,18 @@
 //! Arguments that the migration tools share: the user and the source of their memories.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{Cursor, Read};
 
+use rmcp::RoleServer;
+use rmcp::service::RequestContext;
+use schemars::JsonSchema;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use tokio_util::bytes::{Buf, Bytes};
+
+use super::incoming::InlineData;
 use super::{error::ToolError, server::MemoryServer};
 use crate::config::Setting;
 use crate::memory::access::Right;
@@ -30,6 +39,66 @@ const USER_KEYS: [&str; 6] = [
     "traits",
     "preferences",
 ];
+
+/// The keys of an object that matter here.
+#[derive(Default)]
+struct Keys {
+    describe_user: bool,
+    name_user: bool,
+}
+
+impl Keys {
+    fn add(&mut self, key: &str) {
+        self.describe_user |= USER_KEYS.contains(&key);
+        self.name_user |= matches!(key, "id" | "user_id");
+    }
+
+    /// Whether it describes a user without an id: then the one who is moved.
+    fn lack_id(&self) -> bool {
+        self.describe_user && !self.name_user
+    }
+}
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self, A::Error> {
+        while let Some((key, IgnoredAny)) = map.next_entry::<Cow<'_, str>, _>()? {
+            self.add(&key);
+        }
+        Ok(self)
+    }
+}
+
+/// An export whose JSON was left out of its message. It is read item by item.
+fn large_export(user: &UserArg, mut text: Bytes) -> Result<Export, ToolError> {
+    let start = text.iter().position(|byte| !byte.is_ascii_whitespace());
+    text.advance(start.unwrap_or_default());
+    let mut head = Vec::new();
+    match text.first() {
+        Some(b'[') => {}
+        Some(b'{') => {
+            let mut json = serde_json::Deserializer::from_slice(&text);
+            let keys = json.deserialize_map(Keys::default());
+            if keys.is_ok_and(|keys| keys.lack_id()) {
+                text.advance(1);
+                head = format!("{{\"id\":{},", Value::from(user.id.trim())).into_bytes();
+            }
+        }
+        _ => return Err(no_export()),
+    }
+    let bytes = (head.len() + text.len()) as u64;
+    let reader = Read::chain(Cursor::new(head), Cursor::new(text));
+    Ok(Export::of_length(reader, bytes))
+}
+
+fn no_export() -> ToolError {
+    ToolError::argument("`data` must be an object or an array".into())
+}
 
 /// The user, as the old system describes them.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -93,20 +162,26 @@ impl MemoryServer {
         user: &UserArg,
         data: Option<Value>,
         file: Option<&str>,
+        context: &RequestContext<RoleServer>,
     ) -> Result<Option<Export>, ToolError> {
         let refuse = |detail: String| Err(ToolError::argument(detail));
+        if file.is_none()
+            && let Some(text) = InlineData::of(context, data.as_ref())
+        {
+            return large_export(user, text).map(Some);
+        }
         match (data, file) {
             (Some(_), Some(_)) => refuse("give `data` or `file`, not both".into()),
             (Some(Value::Object(mut data)), None) => {
-                // A description without an id describes this user.
-                let of_user = USER_KEYS.iter().any(|key| data.contains_key(*key));
-                if of_user && !data.contains_key("id") && !data.contains_key("user_id") {
+                let mut keys = Keys::default();
+                data.keys().for_each(|key| keys.add(key));
+                if keys.lack_id() {
                     data.insert("id".into(), user.id.trim().into());
                 }
                 Ok(Some(Export::value(&data.into())))
             }
             (Some(data @ Value::Array(_)), None) => Ok(Some(Export::value(&data))),
-            (Some(_), None) => refuse("`data` must be an object or an array".into()),
+            (Some(_), None) => Err(no_export()),
             (None, None) => Ok(None),
             (None, Some(file)) => {
                 let variable = Setting::ImportDir;

@@ -5,6 +5,7 @@ mod confirm;
 mod error;
 mod handler;
 mod handshake;
+mod incoming;
 mod migration;
 mod progress;
 mod prompts;
@@ -15,6 +16,7 @@ mod tools;
 mod turn;
 
 pub(crate) use handshake::{InitializeFirst, answered};
+pub(crate) use incoming::{Incoming, Refused};
 pub use server::MemoryServer;
 pub use stdio::serve_stdio;
 pub(crate) use turn::{CallTurn, TooBusy, Turn, Turns};

@@ -297,6 +297,12 @@ impl DeletionAnswer {
     }
 }
 
+/// How many characters of an error's text are kept from its beginning. Ours are shorter; a parser's can
+/// repeat a value of any length.
+const MAX_DETAIL_CHARS: usize = 2_000;
+/// The same from its end, where a parser says what it expected.
+const MAX_DETAIL_END_CHARS: usize = 200;
+
 /// An error, for the agent or program that reads it: `{"error", "detail", "status"?}`.
 #[derive(Debug, Clone, Serialize)]
 pub struct ErrorAnswer {
@@ -326,7 +332,7 @@ impl ErrorAnswer {
     pub fn new(error: &'static str, detail: String) -> Self {
         Self {
             error,
-            detail,
+            detail: shortened(detail),
             status: None,
             progress: None,
         }
@@ -355,6 +361,18 @@ impl From<Error> for ErrorAnswer {
             progress,
             ..Self::new(error.code(), error.to_string())
         }
+    }
+}
+
+/// A text whose middle is left out if it is long.
+fn shortened(text: String) -> String {
+    let start = text.char_indices().nth(MAX_DETAIL_CHARS);
+    let end = text.char_indices().nth_back(MAX_DETAIL_END_CHARS - 1);
+    match (start, end) {
+        (Some((start, _)), Some((end, _))) if start < end => {
+            format!("{}…{}", &text[..start], &text[end..])
+        }
+        _ => text,
     }
 }
 

@@ -10,10 +10,11 @@ use crate::memory::{
     access::{Caller, Right},
     model::{GraphId, Owner, Scope, UserId, Uuid},
     read::list_cache::{ListKey, Listed},
+    record::doubles::Repeats,
     sessions::Sessions,
     write::locks::{Alone, Locks, OwnerLocks, Share},
 };
-use crate::zep::{self, Zep};
+use crate::zep::{self, ThreadId, Zep};
 
 /// How many memory ids are remembered with their owner: some 200 bytes each.
 const KEPT_OWNERS: u64 = 10_000;
@@ -25,6 +26,11 @@ const KEPT_KEYS: u64 = 10_000;
 /// How long a replaced episode is remembered while it is being deleted. Ours: longer than a search
 /// that found it may take.
 const REPLACED_FOR: Duration = Duration::from_secs(60);
+
+/// How many messages are kept that may repeat earlier ones: some 100 bytes each.
+const KEPT_REPEATS: u64 = 10_000;
+/// How long it is kept which messages repeat earlier ones. Ours: for the pages of one reader.
+const REPEATS_KEPT_FOR: Duration = Duration::from_secs(60);
 
 /// How many lists are kept for their next pages: 2 MB each at most.
 const KEPT_LISTS: u64 = 8;
@@ -59,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) shown: Cache<Uuid, Owner>,
     /// Replaced episodes that are being deleted, with what replaced them.
     pub(crate) replaced: Cache<Uuid, Uuid>,
+    /// What is known of doubles in threads that had to be read whole.
+    pub(crate) repeats: Cache<ThreadId, Arc<Repeats>>,
     /// Lists kept for their next pages.
     pub(crate) lists: Cache<ListKey, Arc<Listed>>,
     /// Agents and apps whose marker graph exists.
@@ -81,6 +89,8 @@ impl MemoryService {
                 owners: OwnerLocks::default(),
                 shown: Cache::new(KEPT_OWNERS),
                 replaced: Cache::new(KEPT_OWNERS).expiring(REPLACED_FOR),
+                repeats: Cache::weighing(KEPT_REPEATS, |repeats: &Arc<Repeats>| repeats.weight())
+                    .expiring(REPEATS_KEPT_FOR),
                 lists: Cache::new(KEPT_LISTS).expiring(LIST_KEPT_FOR),
                 told: Cache::new(KEPT_OWNERS),
                 writes: TaskTracker::new(),

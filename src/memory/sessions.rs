@@ -100,14 +100,16 @@ impl Sessions {
         if let Some(thread) = self.known(&key) {
             return Ok(Some(thread));
         }
-        let found = match self.look_up(threads, user, session).await {
-            Ok(Resolution::Exists(thread)) => thread,
-            // Neither the owner nor the existence of other users' threads is revealed.
-            Ok(Resolution::ToMake(_)) | Err(Error::NotYours { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        self.remember(key, &found);
-        Ok(Some(found))
+        // Neither the owner nor the existence of other users' threads is revealed, not even by the
+        // time that it takes: both are looked for whatever the first one is.
+        let plain = (!session.is_default()).then(|| session.plain_thread());
+        for thread in plain.into_iter().chain([session.qualified_thread(user)]) {
+            if threads.is_thread_of(&thread, user).await? {
+                self.remember(key, &thread);
+                return Ok(Some(thread));
+            }
+        }
+        Ok(None)
     }
 
     /// The user's thread of this session; created, with the user, if it does not exist.

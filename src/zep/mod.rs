@@ -15,7 +15,8 @@
 //!   and where the API has idempotency keys, as a key made from the mark. What it reads must answer
 //!   the same mark ([`Message::mark`], [`Episode::mark`]). If an answer is lost, the adapter looks for
 //!   the mark before it sends again (`v3/settle.rs`); [`Outcome::Unknown`] reaches the caller only
-//!   where that did not settle it.
+//!   where that did not settle it. Before it sends again it tells [`Resends`], since the first write
+//!   may still arrive.
 //! - **Lists by page.** Cursors and page numbers stay in the adapter: [`Pages::by_cursor`] and
 //!   [`Pages::by_number`] turn one request for a page into a list. Each [`Pages::next`] is one request,
 //!   and [`Page::is_last`] is set where that is known without another.
@@ -48,7 +49,10 @@ pub mod v3;
 pub use error::{Error, Outcome, Result};
 pub(crate) use ids::id_type;
 pub use ids::{GraphId, InvalidId, MAX_ID_CHARS, Owner, ThreadId, UserId, Uuid, check_id};
-pub use port::{Accounts, Batches, Graphs, Page, Pages, ThreadPages, Threads, TimeOrder, Zep};
+pub use port::{
+    Accounts, Batches, Graphs, Page, Pages, Resends, SentAgain, SentTo, ThreadPages, Threads,
+    TimeOrder, Zep,
+};
 pub use transport::{Connection, InvalidConnection, TransportStats};
 pub(crate) use transport::{check_key, check_url, is_this_machine};
 pub use types::*;

@@ -299,6 +299,7 @@ fn entries_are_shown_as_install_changes_them() {
         let language = match syntax {
             Syntax::Json => "json",
             Syntax::Toml => "toml",
+            Syntax::Yaml => "yaml",
         };
         let shown = snippets(page, language);
         let [before, after] = &shown[..] else {

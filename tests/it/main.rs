@@ -13,6 +13,7 @@ mod export;
 mod faults;
 mod filter;
 mod fit;
+mod fuzz;
 mod hostile;
 mod http;
 // Windows takes the place of applications' settings from no environment variable: a test would

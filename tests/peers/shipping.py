@@ -163,7 +163,11 @@ with check("the configuration of each host reaches a server elsewhere, with a to
         assert "https://memory.example.com/mcp" in entry, name
         assert "Authorization" in entry or "bearer_token_env_var" in entry, name
         if isinstance(host["url"], list):
-            tomllib.loads("\n".join(host["url"]))
+            text = "\n".join(host["url"])
+            if host["linux"].endswith("toml"):
+                tomllib.loads(text)
+            else:
+                YAML().load(text)
 with check("the documentation names every setting"):
     configuration = (ROOT / "docs" / "configuration.md").read_text()
     missing = {name for name in SETTINGS if f"`{name}`" not in configuration}

@@ -57,6 +57,11 @@ pub(super) fn set(text: &str, path: &[String], new: &Value) -> Result<String, Do
     Ok(root.to_string())
 }
 
+/// One entry as JSON text.
+pub(super) fn rendered(name: &str, entry: &Map<String, Value>) -> String {
+    format!("{:#}", serde_json::json!({ name: entry }))
+}
+
 fn parse(text: &str) -> Result<CstRootNode, DocumentError> {
     CstRootNode::parse(text, &DIALECT).map_err(|error| DocumentError::Broken {
         line: error.line_display(),

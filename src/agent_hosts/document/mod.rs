@@ -3,6 +3,7 @@
 mod error;
 mod jsonc;
 mod toml;
+mod yaml;
 
 use serde_json::{Map, Value};
 
@@ -18,6 +19,8 @@ pub enum Syntax {
     Json,
     /// TOML.
     Toml,
+    /// YAML, one document.
+    Yaml,
 }
 
 /// A server in a list.
@@ -45,12 +48,17 @@ impl Syntax {
         match self {
             Self::Json => jsonc::read(text),
             Self::Toml => toml::read(text),
+            Self::Yaml => yaml::read(text),
         }
     }
 
-    /// One entry as TOML text.
-    pub fn toml_entry(name: &str, entry: &Map<String, Value>) -> String {
-        toml::rendered(name, entry)
+    /// One entry as text, to be shown.
+    pub fn rendered(self, name: &str, entry: &Map<String, Value>) -> String {
+        match self {
+            Self::Json => jsonc::rendered(name, entry),
+            Self::Toml => toml::rendered(name, entry),
+            Self::Yaml => yaml::rendered(name, entry),
+        }
     }
 
     /// The text with `new` at `path` and everything else unchanged, byte for byte. Within the old
@@ -63,6 +71,7 @@ impl Syntax {
         let after = match self {
             Self::Json => jsonc::set(text, path, new)?,
             Self::Toml => toml::set(text, path, new)?,
+            Self::Yaml => yaml::set(text, path, new)?,
         };
         // Guards against faults of the editing libraries.
         let mut expected = Value::Object(before);
@@ -132,6 +141,20 @@ pub fn at<'a>(document: &'a Map<String, Value>, path: &[impl AsRef<str>]) -> Opt
     rest.iter()
         .try_fold(document.get(first.as_ref())?, |value, name| {
             value.get(name.as_ref())
+        })
+}
+
+/// Whether there is an object or a null at the path of a section.
+pub(super) fn at_any(document: &Map<String, Value>, section: &[&str]) -> bool {
+    let Some((first, rest)) = section.split_first() else {
+        return true;
+    };
+    document
+        .iter()
+        .filter(|(name, _)| *first == "*" || name == first)
+        .any(|(_, value)| match value {
+            Value::Object(inner) => at_any(inner, rest),
+            _ => rest.is_empty(),
         })
 }
 

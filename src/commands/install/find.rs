@@ -2,9 +2,10 @@
 
 use anyhow::Context;
 use serde_json::{Map, Value};
-use zep_mcp_server::agent_hosts::document::{self, ListedServer};
+use zep_mcp_server::agent_hosts::document::{self, DocumentError, ListedServer};
 use zep_mcp_server::agent_hosts::entry::{self, Launcher, Runs};
 use zep_mcp_server::agent_hosts::file::Snapshot;
+use zep_mcp_server::agent_hosts::layout;
 use zep_mcp_server::agent_hosts::locations::{ConfigScope, HostDirs, Location};
 use zep_mcp_server::agent_hosts::plan::{self, LaunchSpec, Planned};
 
@@ -18,6 +19,8 @@ pub(super) struct ConfigFile {
     document: Map<String, Value>,
     /// The entries that will run this server.
     pub(super) targets: Vec<Target>,
+    /// The names of the entries that perhaps run mem0, and that nobody chose.
+    pub(super) unsure: Vec<String>,
 }
 
 /// An entry that will run this server.
@@ -39,8 +42,7 @@ impl Target {
     /// Whether it sets a default user.
     pub(super) fn has_default_user(&self) -> bool {
         let is_set = |name: &str| {
-            self.entry
-                .get("env")
+            entry::variables(&self.entry)
                 .and_then(|env| env.get(name))
                 .and_then(Value::as_str)
                 .is_some_and(|value| !value.trim().is_empty())
@@ -48,7 +50,9 @@ impl Target {
         let carried = self.entry.as_object().map(entry::carried);
         is_set("MEM0_DEFAULT_USER_ID")
             || is_set("ZEP_DEFAULT_USER_ID")
-            || carried.is_some_and(|it| it.contains_key("MEM0_DEFAULT_USER_ID"))
+            || carried.is_some_and(|it| {
+                it.contains_key("MEM0_DEFAULT_USER_ID") || it.contains_key("ZEP_DEFAULT_USER_ID")
+            })
     }
 }
 
@@ -56,18 +60,27 @@ impl ConfigFile {
     /// Reads a file, which need not exist. Selects no targets.
     ///
     /// # Errors
-    /// If it cannot be read or parsed.
+    /// If it cannot be read or parsed, or if it is of an unknown layout.
     fn read(location: &Location) -> anyhow::Result<Self> {
         let snapshot = Snapshot::read(&location.path)?;
-        let document = location
-            .syntax
-            .read(snapshot.text())
-            .with_context(|| shown_path(&location.path))?;
+        let document = location.syntax.read(snapshot.text());
+        let document = match document {
+            Err(error @ DocumentError::WrongKind { .. }) if location.host.is_none() => {
+                Err(error).with_context(|| unknown_layout(location))?
+            }
+            other => other.with_context(|| shown_path(&location.path))?,
+        };
+        let recognised = match layout::recognised(location.clone(), &document) {
+            _ if !snapshot.exists() => location.clone(),
+            Some(recognised) => recognised,
+            None => anyhow::bail!(unknown_layout(location)),
+        };
         Ok(Self {
-            location: location.clone(),
+            location: recognised,
             snapshot,
             document,
             targets: Vec::new(),
+            unsure: Vec::new(),
         })
     }
 
@@ -76,16 +89,25 @@ impl ConfigFile {
         shown_path(&self.location.path)
     }
 
-    /// Selects the entries that run mem0, among `names` if there are any.
+    /// Selects the entries that run mem0, among `names` if there are any. One that perhaps runs mem0
+    /// is selected only by its name.
     fn select_mem0(&mut self, names: &[String]) -> anyhow::Result<()> {
-        for ListedServer { path, entry } in self.listed(names)? {
-            if let Runs::Mem0(launcher) = entry::runs(&entry) {
-                self.targets.push(Target {
-                    path,
-                    entry,
-                    launcher: Some(launcher),
-                });
-            }
+        for listed in self.listed(names)? {
+            let launcher = match entry::runs(listed.name(), &listed.entry) {
+                Runs::Mem0(launcher) => launcher,
+                Runs::Unsure if !names.is_empty() => Launcher::Program,
+                Runs::Unsure => {
+                    self.unsure.push(listed.name().to_owned());
+                    continue;
+                }
+                Runs::Ours | Runs::Other => continue,
+            };
+            let ListedServer { path, entry } = listed;
+            self.targets.push(Target {
+                path,
+                entry,
+                launcher: Some(launcher),
+            });
         }
         Ok(())
     }
@@ -97,20 +119,27 @@ impl ConfigFile {
     pub(super) fn ours(&self, names: &[String]) -> anyhow::Result<Vec<String>> {
         let listed = self.listed(names)?.into_iter();
         Ok(listed
-            .filter(|it| entry::runs(&it.entry) == Runs::Ours)
+            .filter(|it| entry::runs(it.name(), &it.entry) == Runs::Ours)
             .map(|it| it.name().to_owned())
             .collect())
     }
 
-    /// Selects a new entry: in the first list that exists, else in the first one of this host.
+    /// Selects a new entry: in the innermost list that exists, else in the first of this host.
     ///
     /// # Errors
-    /// If the name is taken.
+    /// If the name is taken, or if the file is laid out as another host's.
     pub(super) fn select_new(&mut self, name: &str) -> anyhow::Result<()> {
+        if let Some(other) = layout::other(&self.location, &self.document) {
+            anyhow::bail!(
+                "{} lists its servers as {other} does, and not as {}; nothing was added",
+                self.shown_path(),
+                self.location.title()
+            );
+        }
         let sections = self.location.sections;
         let existing = sections
             .iter()
-            .find(|section| document::at(&self.document, section).is_some());
+            .rfind(|section| document::at(&self.document, section).is_some());
         let Some(section) = existing.or(sections.first()) else {
             return Ok(());
         };
@@ -120,7 +149,7 @@ impl ConfigFile {
             document::at(&self.document, &path).is_none(),
             "{}: another entry is named `{}`; choose a different name with --name",
             self.shown_path(),
-            on_one_line(&name)
+            on_one_line(name)
         );
         self.targets.push(Target {
             path,
@@ -167,6 +196,15 @@ impl ConfigFile {
     }
 }
 
+fn unknown_layout(location: &Location) -> String {
+    format!(
+        "{}: no list of MCP servers was found in it. The layouts that are known: {}. For a file that \
+         has none yet, name the host: --host",
+        shown_path(&location.path),
+        layout::known()
+    )
+}
+
 /// Reads all files that exist and selects their mem0 entries. Files named with `--config` must
 /// exist.
 ///
@@ -186,7 +224,8 @@ pub(super) fn files(locations: &[Location], args: &InstallArgs) -> anyhow::Resul
     Ok(files)
 }
 
-/// The files for new entries: those of `--config`, or the main file of each installed host.
+/// The files for new entries: those of `--config`, or the main file of each installed host. The main
+/// file is the first that exists.
 ///
 /// # Errors
 /// If one cannot be read.
@@ -198,16 +237,18 @@ pub(super) fn files_for_new_entries(
     if !args.config.is_empty() {
         return Ok(files);
     }
-    let mut hosts = Vec::new();
-    let mut chosen = Vec::new();
+    let mut chosen: Vec<Location> = Vec::new();
     for location in dirs.locations() {
         let Some(host) = location.host else { continue };
         let wanted = args.host.is_empty() || args.host.contains(&host);
-        let is_main = location.scope == ConfigScope::User && !hosts.contains(&host);
-        if wanted && is_main && dirs.has(host) {
-            hosts.push(host);
-            chosen.push(ConfigFile::read(&location)?);
+        if !wanted || location.scope != ConfigScope::User || !dirs.has(host) {
+            continue;
+        }
+        match chosen.iter_mut().find(|it| it.host == Some(host)) {
+            None => chosen.push(location),
+            Some(main) if !main.path.exists() && location.path.exists() => *main = location,
+            Some(_) => {}
         }
     }
-    Ok(chosen)
+    chosen.iter().map(ConfigFile::read).collect()
 }

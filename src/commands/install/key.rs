@@ -37,7 +37,7 @@ impl KeySource {
             .filter(|file| file.targets.iter().any(|it| !plan::has_key(&it.entry)))
             .map(|file| &file.location);
         if args.key_from_env {
-            return match without_key.find(|it| it.reference().is_none()) {
+            return match without_key.find(|it| it.reference.is_none()) {
                 None => Ok(Self::Unwritten(ApiKey::Reference)),
                 Some(location) => Err(Misuse(format!(
                     "{} has no documented way to read a key from the environment: omit \

@@ -11,12 +11,16 @@ mod show;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use zep_mcp_server::agent_hosts::Host;
 use zep_mcp_server::agent_hosts::locations::{HostDirs, Location};
 use zep_mcp_server::config::{Flags, Setting};
 
 use crate::cli::InstallArgs;
 use crate::output::{Misuse, Page, Style, on_one_line, shown_path};
 use find::ConfigFile;
+
+/// The name of a new entry.
+const NEW_ENTRY: &str = "zep-memory";
 
 /// Finds, shows, asks, and changes.
 ///
@@ -30,6 +34,11 @@ pub(crate) fn run(settings: &Flags, args: &InstallArgs) -> anyhow::Result<ExitCo
     let page = Page::stdout();
     if args.restore {
         return restore::run(&page, &locations, args);
+    }
+    let plugins = dirs.mem0_plugins();
+    for plugin in plugins.iter().filter(|it| concerns(args, it.host)) {
+        let label = page.styled(Style::Warning, "note:");
+        page.line(&format!("{label} {}", notes::plugin(plugin)))?;
     }
     let files = find::files(&locations, args)?;
     if files.iter().all(|file| file.targets.is_empty()) {
@@ -66,7 +75,20 @@ fn without_mem0(
     if let Some(name) = args.entry.first() {
         anyhow::bail!("no entry named `{}` runs mem0", on_one_line(name));
     }
-    let named = !args.host.is_empty() || !args.config.is_empty();
+    let unsure: Vec<_> = files.iter().filter_map(notes::unsure).collect();
+    if !unsure.is_empty() && args.name.is_none() {
+        anyhow::bail!(
+            "{} To add an entry beside it, use --name NAME.",
+            unsure.join("\n")
+        );
+    }
+    let named = !args.host.is_empty();
+    if !named && !args.config.is_empty() {
+        anyhow::bail!(
+            "no entry runs mem0 in the named files. To add a new entry, name the host: --host"
+        );
+    }
+    let name = args.name.as_deref().unwrap_or(NEW_ENTRY);
     let files = find::files_for_new_entries(dirs, files, args)?;
     if files.is_empty() {
         anyhow::bail!(
@@ -86,10 +108,10 @@ fn without_mem0(
         let question = format!(
             "No entry runs mem0 in {}. Add one named `{}`?",
             file.shown_path(),
-            on_one_line(&args.name)
+            on_one_line(name)
         );
         if named || ask::yes(&question)? {
-            file.select_new(&args.name)?;
+            file.select_new(name)?;
             chosen.push(file);
         }
     }
@@ -98,6 +120,11 @@ fn without_mem0(
         return Ok(ExitCode::SUCCESS);
     }
     change::run(page, &chosen, args)
+}
+
+/// Whether the command line selects this host.
+fn concerns(args: &InstallArgs, host: Host) -> bool {
+    args.config.is_empty() && (args.host.is_empty() || args.host.contains(&host))
 }
 
 /// The files that the command line selects.

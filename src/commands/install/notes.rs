@@ -2,9 +2,10 @@
 
 use std::io;
 
+use clap::ValueEnum;
 use zep_mcp_server::agent_hosts::Host;
 use zep_mcp_server::agent_hosts::entry::{Launcher, OUR_PROGRAM};
-use zep_mcp_server::agent_hosts::locations::Reference;
+use zep_mcp_server::agent_hosts::locations::{Plugin, Reference};
 use zep_mcp_server::agent_hosts::plan::{ApiKey, Via};
 
 use super::find::ConfigFile;
@@ -24,8 +25,8 @@ pub(super) fn before(files: &[ConfigFile], via: Via, args: &InstallArgs) -> Vec<
     }
     if any(Launcher::Url) {
         notes.push(
-            "mem0 was a remote server; this server runs on this machine. `headers` is removed, \
-             and stays in the backup."
+            "mem0 was a remote server; this server runs on this machine. What only a remote server \
+             has (for example `headers`) is removed, and stays in the backup."
                 .to_owned(),
         );
     }
@@ -47,6 +48,7 @@ pub(super) fn before(files: &[ConfigFile], via: Via, args: &InstallArgs) -> Vec<
             }
         ));
     }
+    notes.extend(files.iter().filter_map(unsure));
     let changes_shared = |file: &ConfigFile| file.location.is_shared() && !file.targets.is_empty();
     if !args.local && files.iter().any(changes_shared) {
         notes.push(
@@ -54,7 +56,54 @@ pub(super) fn before(files: &[ConfigFile], via: Via, args: &InstallArgs) -> Vec<
                 .to_owned(),
         );
     }
+    let without_reference = |file: &&ConfigFile| {
+        let location = &file.location;
+        changes_shared(file) && location.reference.is_none() && !args.local
+    };
+    for file in files.iter().filter(without_reference) {
+        notes.push(format!(
+            "{} documents no reference to a variable, so {} gets no key: the server starts only if \
+             the host passes ZEP_API_KEY on to it.",
+            file.location.title(),
+            file.shown_path()
+        ));
+    }
     notes
+}
+
+/// Says which entries of a file perhaps run mem0, and how to choose one.
+pub(super) fn unsure(file: &ConfigFile) -> Option<String> {
+    let names: Vec<_> = file
+        .unsure
+        .iter()
+        .map(|it| format!("`{}`", on_one_line(it)))
+        .collect();
+    let first = file.unsure.first()?;
+    Some(format!(
+        "{}: {} may run mem0, but not by a command or URL that is known to be its server's. It is \
+         left alone; to change it, use --entry '{}'.",
+        file.shown_path(),
+        names.join(", "),
+        on_one_line(first)
+    ))
+}
+
+/// Says how to remove a plugin that brings mem0.
+pub(super) fn plugin(plugin: &Plugin) -> String {
+    format!(
+        "{} has mem0 as the plugin `{}`, which `install` does not change. To replace it: `{}`, then \
+         `{OUR_PROGRAM} install --host {}`.",
+        plugin.host,
+        on_one_line(&plugin.name),
+        on_one_line(&plugin.remove),
+        flag(plugin.host)
+    )
+}
+
+/// The name of a host on the command line.
+fn flag(host: Host) -> String {
+    host.to_possible_value()
+        .map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 /// What to do after the change.
@@ -76,7 +125,7 @@ pub(super) fn after(page: &Page, files: &[ConfigFile], key: &ApiKey) -> io::Resu
     }
     restarts(page, changed().filter_map(|file| file.location.host))?;
     let needs_variable = |file: &ConfigFile| {
-        let reference = file.location.reference();
+        let reference = file.location.reference;
         matches!(key.in_file(&file.location), ApiKey::Reference)
             && reference.is_some_and(|it| it != Reference::Prompted)
     };

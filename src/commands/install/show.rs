@@ -78,8 +78,5 @@ fn written(syntax: Syntax, name: &str, entry: &Value) -> anyhow::Result<String> 
     let Value::Object(members) = entry else {
         return Ok(String::new());
     };
-    Ok(match syntax {
-        Syntax::Json => serde_json::to_string_pretty(&json!({ name: entry }))?,
-        Syntax::Toml => Syntax::toml_entry(name, members),
-    })
+    Ok(syntax.rendered(name, members))
 }

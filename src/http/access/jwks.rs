@@ -11,6 +11,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::config::is_secure;
+use crate::json::{self, Bounds};
 
 /// Time limit for connecting to the issuer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -20,6 +21,12 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_BYTES: usize = 256 * 1024;
 /// The most keys that are kept. Ours.
 const MAX_KEYS: usize = 100;
+/// The bounds of an answer: as many keys with 20 fields each, and metadata.
+static ANSWER: Bounds = Bounds {
+    depth: 20,
+    values: MAX_KEYS * 40,
+    parts: &[],
+};
 
 /// A public key of the issuer.
 #[derive(Debug)]
@@ -140,7 +147,7 @@ impl KeyFetcher {
             }
             body.extend_from_slice(&chunk);
         }
-        serde_json::from_slice(&body).map_err(|_| "its answer cannot be parsed")
+        json::from_slice(&body, &ANSWER).map_err(|_| "its answer cannot be parsed")
     }
 }
 

@@ -112,19 +112,36 @@ fn parse_entry(text: &str) -> Result<Entry, String> {
             (_, serde_json::error::Category::Syntax | serde_json::error::Category::Eof) => {
                 "is not one JSON object".to_owned()
             }
-            (".", _) => without_position(&cause),
-            (field, _) => format!("`{field}` {}", without_position(&cause)),
+            (".", _) => in_words(&cause),
+            (field, _) => format!("`{field}` {}", in_words(&cause)),
         }
     })?;
     json.end().map_err(|_| "is more than one JSON object")?;
     Ok(entry)
 }
 
-/// The message without serde_json's position, which is relative to the one line.
-fn without_position(error: &serde_json::Error) -> String {
+/// serde_json's message in the words of JSON, without the wrong value and without the position, which
+/// is relative to the one line.
+fn in_words(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    match text.rsplit_once(" at line ") {
-        Some((message, _)) => message.to_owned(),
-        None => text,
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(&*text, |(text, _)| text);
+    let wrong_type = text.strip_prefix("invalid type: ");
+    match wrong_type.and_then(|it| it.rsplit_once(", expected ")) {
+        Some((_, expected)) => {
+            let expected = match expected {
+                "a map" => "an object",
+                "a sequence" => "a list",
+                kind if kind.starts_with("struct ") => "an object",
+                kind if kind.starts_with(['i', 'u']) && kind[1..].parse::<u8>().is_ok() => {
+                    "a whole number"
+                }
+                "f64" => "a number",
+                kind => kind,
+            };
+            format!("must be {expected}")
+        }
+        None => text.to_owned(),
     }
 }

@@ -25,7 +25,7 @@ pub(super) const EMPTIED: &str = "it is empty and was not before, so its memorie
     failed, a damaged disk); restore it from a backup, or delete it to begin anew";
 
 /// Creates the file, and its directory where it is missing, readable by the owner only.
-pub(super) fn make_private(path: &Path) -> Result<(), String> {
+pub(crate) fn make_private(path: &Path) -> Result<(), String> {
     match fs::metadata(path) {
         Ok(found) if !found.is_file() => return Err("it is not a file".into()),
         Ok(_) => return Ok(()),

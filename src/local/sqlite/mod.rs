@@ -13,5 +13,6 @@ mod store;
 mod transaction;
 
 pub(super) use error::{Fault, Step};
+pub(crate) use file::make_private;
 pub(super) use store::Store;
 pub(super) use transaction::{Clock, Work};

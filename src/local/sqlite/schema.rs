@@ -135,6 +135,8 @@ CREATE INDEX batch_item_open ON batch_item (owner) WHERE payload IS NOT NULL;
 /// owner and place, a thread or (0) the graph itself. A place of its own is another memory, as for all
 /// who read records. What arrives through Zep's HTTP API, which keeps doubles, is not `once`.
 ///
+/// The threads of an owner are found by name, without a look at other owners' threads.
+///
 /// Files of layout 1 may hold doubles, left by processes that wrote the same record at the same time.
 /// The earliest of each part counts. A later one is removed if nothing but its id and its time tells
 /// them apart; one that differs, or that was changed since, stays beside it as it is.
@@ -177,6 +179,8 @@ DROP TABLE temp.part;
 CREATE UNIQUE INDEX episode_once ON episode (
   owner, coalesce(thread, 0), metadata ->> '$.zm_id',
   CAST(coalesce(metadata ->> '$.zm_part', '1') AS INTEGER)) WHERE once = 1;
+DROP INDEX thread_owner;
+CREATE INDEX thread_owner ON thread (owner, name);
 ";
 
 pub(super) const NOT_OURS: &str = "it is not a memory file of this program, and was left as it is; \

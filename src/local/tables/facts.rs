@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid as Raw;
 
-use super::columns::object_text;
+use super::columns::{object_text, uuid};
 use super::episode_row::{COLUMNS, EpisodeRow, TABLES};
 use super::{episodes, index, owners};
 use crate::local::sqlite::{Step, Work};
@@ -40,15 +40,20 @@ pub(crate) fn head(w: &Work<'_>, row: EpisodeRow) -> Step<EpisodeRow> {
 
 /// These episodes, and instead of later parts of records the first ones, which have their facts.
 pub(crate) fn heads(w: &Work<'_>, mut episodes: HashSet<Raw>) -> Step<HashSet<Raw>> {
-    let mut heads = Vec::new();
-    for uuid in &episodes {
-        if let Some(row) = episodes::by_uuid(w, *uuid)?
-            && row.follows().is_some()
-        {
-            heads.push(head(w, row)?.uuid);
+    let ids: Vec<String> = episodes.iter().map(|id| id.simple().to_string()).collect();
+    // Parts are few: whole rows are read of them alone.
+    let later: Vec<Raw> =
+        w.tx.prepare_cached(
+            "SELECT uuid FROM episode WHERE uuid IN (SELECT unhex(value) FROM json_each(?1))
+             AND once = 1 AND metadata ->> '$.zm_part' NOT LIKE '1/%'",
+        )?
+        .query_map([Value::from(ids).to_string()], |row| uuid(row, 0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for part in later {
+        if let Some(row) = episodes::by_uuid(w, part)? {
+            episodes.insert(head(w, row)?.uuid);
         }
     }
-    episodes.extend(heads);
     Ok(episodes)
 }
 

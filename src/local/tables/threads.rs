@@ -57,6 +57,18 @@ fn lookup(w: &Work<'_>, thread: &ThreadId) -> Step<Option<ThreadRow>> {
         .optional()?)
 }
 
+/// The query of [`is_of`], answered from the index of the user's own threads: other users' threads are
+/// not looked at, so that nobody can measure whether they exist.
+pub(crate) const IS_OF: &str = "SELECT EXISTS (SELECT 1 FROM thread
+    WHERE owner = (SELECT id FROM owner WHERE kind = 0 AND name = ?2) AND name = ?1)";
+
+/// Whether a thread is this user's.
+pub(crate) fn is_of(w: &Work<'_>, thread: &ThreadId, user: &UserId) -> Step<bool> {
+    Ok(w.tx
+        .prepare_cached(IS_OF)?
+        .query_row((thread.as_str(), user.as_str()), |row| row.get(0))?)
+}
+
 pub(crate) fn create(w: &Work<'_>, thread: &ThreadId, user: &UserId) -> Step<Thread> {
     if lookup(w, thread)?.is_some() {
         let status = w.behavior.existing_thread.status();

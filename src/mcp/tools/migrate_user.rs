@@ -74,7 +74,7 @@ impl MemoryServer {
     ) -> Result<CallToolResult, ToolError> {
         let args: MigrateUserArgs = arguments::parse(arguments)?;
         self.may_migrate(&args.user)?;
-        let source = self.source(&args.user, args.data, args.file.as_deref())?;
+        let source = self.source(&args.user, args.data, args.file.as_deref(), &context)?;
         let request = Request {
             dry_run: args.dry_run.unwrap_or_default(),
             include_expired: args.include_expired.unwrap_or_default(),

@@ -62,7 +62,8 @@ impl MemoryServer {
     ) -> Result<CallToolResult, ToolError> {
         let args: ValidateMigrationArgs = arguments::parse(arguments)?;
         self.may_migrate(&args.user)?;
-        let Some(source) = self.source(&args.user, args.data, args.file.as_deref())? else {
+        let Some(source) = self.source(&args.user, args.data, args.file.as_deref(), &context)?
+        else {
             return Err(ToolError::argument(
                 "give the source to compare with, the same as to migrate_user: `data` or `file`"
                     .into(),

@@ -271,6 +271,7 @@ impl MemoryService {
         self.inner.sessions.forget_all();
         self.inner.shown.clear();
         self.inner.lists.clear();
+        self.inner.repeats.clear();
         self.inner.told.clear();
     }
 }
@@ -423,7 +424,8 @@ impl<'a> Purge<'a> {
         let messages = self.zep().all_messages(thread).await?.messages;
         let all = messages.iter().all(|message| {
             let metadata = message.metadata.as_ref();
-            marks.has(metadata) || ours(metadata).is_some_and(|ours| ours.marks.deleted)
+            marks.has(metadata)
+                || ours(metadata).is_some_and(|ours| ours.marks.deleted || ours.marks.double)
         });
         Ok(all.then_some(messages.len() as u64))
     }

@@ -1,5 +1,5 @@
-//! Replaced texts: a new text names the old one, which is then deleted. Where both are found, the
-//! old one is hidden and its deletion finished.
+//! Hidden episodes. A new text names the old one that it replaced, which is then deleted: where both
+//! are found, the old one is hidden and its deletion finished. Of doubles one is shown.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,20 +8,23 @@ use crate::memory::{
     input::memory_id,
     model::{Owner, Uuid},
     record::assemble::whole,
+    record::doubles,
     record::fit,
     record::view::SourceView,
     service::MemoryService,
 };
 use crate::zep::{Episode, Fact};
 
-/// The hidden ones among some episodes: replaced texts whose replacement is among them, and
-/// incomplete replacements.
+/// The hidden ones among some episodes: replaced texts whose replacement is among them, incomplete
+/// replacements, and doubles.
 #[derive(Debug, Default)]
 pub(crate) struct Replaced {
     /// Replaced texts whose replacement is stored whole, with the replacement.
     ids: HashMap<Uuid, Uuid>,
     /// The records that begin with these, and incomplete replacements.
     records: HashSet<String>,
+    /// Doubles, each with the copy that is shown.
+    doubles: HashMap<Uuid, Uuid>,
 }
 
 impl Replaced {
@@ -38,14 +41,17 @@ impl Replaced {
                 new_ones.entry((old, record)).or_default().push(source);
             }
         }
-        let mut replaced = Self::default();
+        let mut replaced = Self {
+            doubles: doubles::among(&sources),
+            ..Self::default()
+        };
         for ((old, record), parts) in new_ones {
             let Some(old) = sources.iter().find(|source| source.id.as_str() == old) else {
                 continue;
             };
             // Parts are stored in order: if the last exists, all do. Until then the old text stays
             // and is shown: the new one may never be completed.
-            let is_whole = parts.iter().any(|part| part.is_last)
+            let is_whole = parts.iter().any(|part| part.part.is_last())
                 || whole(service.zep().find_episodes(owner, record).await?)
                     .is_some_and(|found| !found.record.incomplete);
             if is_whole {
@@ -59,7 +65,12 @@ impl Replaced {
         Ok(replaced)
     }
 
-    /// Whether this episode is hidden.
+    /// Whether this episode is a double of another one.
+    pub(crate) fn is_double(&self, source: &SourceView) -> bool {
+        self.doubles.contains_key(&source.id)
+    }
+
+    /// Whether this episode is hidden regardless of its doubles.
     pub(crate) fn hides(&self, source: &SourceView) -> bool {
         source.deleted
             || self.ids.contains_key(&source.id)
@@ -69,15 +80,23 @@ impl Replaced {
                 .is_some_and(|record| self.records.contains(record))
     }
 
-    /// Whether this fact was drawn from hidden episodes only.
+    /// Whether this fact was drawn from hidden episodes only. A double hides its facts only if the
+    /// copy that is shown is cited, too: otherwise they are the only ones.
     pub(crate) fn hides_fact(
         &self,
         service: &MemoryService,
         fact: &Fact,
         sources: &HashMap<Uuid, SourceView>,
+        cited: &HashSet<Uuid>,
     ) -> bool {
         let is_hidden = |id: &Uuid| match sources.get(id) {
-            Some(source) => self.hides(source),
+            Some(source) => {
+                self.hides(source)
+                    || self
+                        .doubles
+                        .get(id)
+                        .is_some_and(|kept| cited.contains(kept))
+            }
             None => service.inner.replaced.contains(id),
         };
         !fact.episodes.is_empty() && fact.episodes.iter().all(is_hidden)

@@ -69,6 +69,7 @@ impl MemoryService {
                 }
                 found => found?,
             };
+            let found = self.with_doubles(found).await?;
             let first = found.first_id().unwrap_or(&id);
             if found.owner == owner && *first == key {
                 return Ok(Turn {
@@ -81,6 +82,20 @@ impl MemoryService {
             key.clone_from(first);
             owner = found.owner;
         }
+    }
+
+    /// The same with the doubles of a record of one part; of a record of several they are there
+    /// already.
+    async fn with_doubles(&self, found: Located) -> Result<Located> {
+        let Located { owner, what } = found;
+        let what = match what {
+            Item::Record(mut parts) if parts.len() == 1 => match parts.pop() {
+                Some(only) => Item::Record(self.with_copies(&owner, only).await?),
+                None => Item::Record(parts),
+            },
+            what => what,
+        };
+        Ok(Located { owner, what })
     }
 
     /// The owner of whom a memory probably is.

@@ -331,7 +331,7 @@ impl MemoryService {
 
     /// All parts of a text; `None` if it does not exist.
     async fn text_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Vec<Episode>>> {
-        let parts = self.record_under(owner, id).await?;
+        let parts = self.copies_under(owner, id).await?;
         let is_text = |part: &Episode| Form::of_episode(part) == Form::Episode;
         Ok(parts.filter(|parts| parts.iter().all(is_text)))
     }

@@ -166,15 +166,54 @@ impl MemoryService {
         Ok(Some(self.all_parts(owner, episode).await?))
     }
 
+    /// All stored copies of all parts of the record that an episode belongs to: a change must reach
+    /// the doubles, too.
+    pub(crate) async fn copies_under(
+        &self,
+        owner: &Owner,
+        id: &Uuid,
+    ) -> Result<Option<Vec<Episode>>> {
+        let Some(episode) = self.episode_under(owner, id).await? else {
+            return Ok(None);
+        };
+        Ok(Some(self.with_copies(owner, episode).await?))
+    }
+
+    /// All stored copies of all parts of the record of this episode, in order.
+    pub(crate) async fn with_copies(
+        &self,
+        owner: &Owner,
+        episode: Episode,
+    ) -> Result<Vec<Episode>> {
+        match episode.mark() {
+            Some(mark) => self.all_copies(owner, episode, &mark.record).await,
+            None => Ok(vec![episode]),
+        }
+    }
+
     /// All parts of the record of this episode, in order.
     pub(crate) async fn all_parts(&self, owner: &Owner, episode: Episode) -> Result<Vec<Episode>> {
-        let Some(mark) = episode.mark().filter(RecordMark::is_split) else {
-            return Ok(vec![episode]);
-        };
-        let mut parts = self.zep().find_episodes(owner, &mark.record).await?;
+        match episode.mark().filter(RecordMark::is_split) {
+            Some(mark) => self.all_copies(owner, episode, &mark.record).await,
+            None => Ok(vec![episode]),
+        }
+    }
+
+    /// All stored copies of all parts of the record of this episode, in order: of doubles, the one
+    /// that counts comes first.
+    async fn all_copies(
+        &self,
+        owner: &Owner,
+        episode: Episode,
+        record: &str,
+    ) -> Result<Vec<Episode>> {
+        let mut parts = self.zep().find_episodes(owner, record).await?;
         // Parts of the same record id in another place belong to another record.
         parts.retain(|part| part.thread_id == episode.thread_id);
-        parts.sort_by_key(|part| part.mark().map_or(1, |mark| mark.part.number));
+        parts.sort_by_key(|part| {
+            let number = part.mark().map_or(1, |mark| mark.part.number);
+            (number, part.uuid.clone())
+        });
         if !parts.iter().any(|part| part.uuid == episode.uuid) {
             return Ok(vec![episode]);
         }

@@ -1,5 +1,7 @@
 //! The state of Zep's processing of what was stored.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use crate::memory::{
@@ -56,6 +58,7 @@ impl MemoryService {
             .zep()
             .episodes(&owner, TimeOrder::NewestFirst, page_size);
         let mut events = Vec::new();
+        let mut seen = HashSet::new();
         while events.len() < limit {
             let page = match pages.next().await {
                 // An unknown owner has stored nothing.
@@ -63,9 +66,13 @@ impl MemoryService {
                 page => page?,
             };
             let Some(page) = page else { break };
-            // A deleted memory whose episode remains is hidden everywhere.
-            let seen = page.items.iter().filter(|episode| !is_deleted(episode));
-            events.extend(seen.map(|episode| Event::of(episode, &owner)));
+            // A deleted memory whose episode remains is hidden everywhere, and of doubles one is
+            // shown.
+            let shown = page.items.iter().filter(|episode| {
+                let place = |mark| (episode.thread_id.clone(), mark);
+                !is_hidden(episode) && episode.mark().is_none_or(|mark| seen.insert(place(mark)))
+            });
+            events.extend(shown.map(|episode| Event::of(episode, &owner)));
         }
         events.truncate(limit);
         for event in &events {
@@ -92,7 +99,7 @@ impl MemoryService {
             }),
             Item::Record(parts) => {
                 let first = parts.first().ok_or_else(|| Error::no_memory(&id))?;
-                if parts.iter().any(is_deleted) {
+                if parts.iter().any(is_hidden) {
                     return Err(Error::no_memory(&id));
                 }
                 Ok(Event {
@@ -105,9 +112,9 @@ impl MemoryService {
     }
 }
 
-/// Whether it was deleted as far as Zep allows.
-fn is_deleted(episode: &Episode) -> bool {
+/// Whether it was deleted as far as Zep allows, or is a double of another one.
+fn is_hidden(episode: &Episode) -> bool {
     let ours = episode.metadata.as_ref().map(fit::unpack);
     ours.and_then(|unpacked| unpacked.ours)
-        .is_some_and(|ours| ours.marks.deleted)
+        .is_some_and(|ours| ours.marks.deleted || ours.marks.double)
 }

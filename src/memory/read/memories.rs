@@ -20,7 +20,7 @@ use crate::memory::{
     search::restriction::Restriction,
     service::MemoryService,
 };
-use crate::zep::{Page, TimeOrder, limits::PAGE_ITEMS};
+use crate::zep::{Fact, Page, TimeOrder, limits::PAGE_ITEMS};
 
 /// The most memories of a page (mem0 Platform).
 pub const MAX_PAGE_SIZE: u32 = 200;
@@ -253,39 +253,62 @@ impl Reading<'_> {
         let zep = self.service.zep();
         let mut pages = zep.facts(owner, TimeOrder::NewestFirst, PAGE_ITEMS);
         let mut cited = HashSet::new();
+        let mut of_doubles = Vec::new();
         while let Some(page) = pages.next().await? {
             let goes_on = self.goes_on(&page);
             for fact in page.items {
-                let extracted = fact.created_at;
-                if !self.is_known_by_then(extracted)
+                if !self.is_known_by_then(fact.created_at)
                     || !(self.query.include_invalid || view::is_in_force(&fact))
-                    || replaced.hides_fact(self.service, &fact, sources)
+                    || replaced.hides_fact(self.service, &fact, sources, &cited)
                 {
                     continue;
                 }
-                cited.extend(fact.episodes.iter().cloned());
                 let known = view::sources_of(&fact, sources);
-                let placed = known.iter().filter_map(|source| source.placed_at).min();
-                let memory = view::fact(fact, sources, owner);
-                if condition.admits_fact(&memory, &known) {
-                    self.list(Entry {
-                        time: memory
-                            .created_at
-                            .or(placed)
-                            .or(memory.valid_at)
-                            .or(extracted),
-                        form: Form::Fact,
-                        id: memory.id,
-                        owner: owner.clone(),
-                    });
-                    self.see(extracted);
+                if known.iter().any(|source| replaced.is_double(source)) {
+                    of_doubles.push(fact);
+                    continue;
                 }
+                cited.extend(fact.episodes.iter().cloned());
+                self.list_fact(owner, condition, sources, fact);
             }
             if !goes_on {
                 break;
             }
         }
+        // Only now it is known what is cited of the copies that are shown.
+        for fact in of_doubles {
+            if !replaced.hides_fact(self.service, &fact, sources, &cited) {
+                cited.extend(fact.episodes.iter().cloned());
+                self.list_fact(owner, condition, sources, fact);
+            }
+        }
         Ok(cited)
+    }
+
+    fn list_fact(
+        &mut self,
+        owner: &Arc<Owner>,
+        condition: &Restriction,
+        sources: &HashMap<Uuid, SourceView>,
+        fact: Fact,
+    ) {
+        let extracted = fact.created_at;
+        let known = view::sources_of(&fact, sources);
+        let placed = known.iter().filter_map(|source| source.placed_at).min();
+        let memory = view::fact(fact, sources, owner);
+        if condition.admits_fact(&memory, &known) {
+            self.list(Entry {
+                time: memory
+                    .created_at
+                    .or(placed)
+                    .or(memory.valid_at)
+                    .or(extracted),
+                form: Form::Fact,
+                id: memory.id,
+                owner: owner.clone(),
+            });
+            self.see(extracted);
+        }
     }
 
     /// Lists the texts that belong to no session and that no fact cites.
@@ -324,8 +347,9 @@ impl Reading<'_> {
                 Some(record) => admitted_records.contains(record),
                 None => condition.admits_source(source, owner),
             };
-            if source.is_first
+            if source.part.is_first()
                 && !replaced.hides(source)
+                && !replaced.is_double(source)
                 && !is_cited
                 && admitted
                 && self.is_known_by_then(source.placed_at)

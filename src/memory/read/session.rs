@@ -1,14 +1,16 @@
 //! Reads sessions: whole records, in order, page by page.
 
-use std::{collections::HashSet, fmt, str::FromStr};
+use std::{collections::HashSet, fmt, str::FromStr, sync::Arc};
 
 use jiff::Timestamp;
 
+use crate::cache::Cache;
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
     model::{MemoryKind, Owner, Record, Scope, SessionId, UserId, Uuid},
-    record::assemble::{Assembly, StoredPart, assemble},
+    record::assemble::{Assembly, StoredPart, assemble_without},
+    record::doubles::{self, AHEAD, Repeats},
     service::MemoryService,
 };
 use crate::zep::{self, Message, MessagePage, ThreadId, Threads, Window};
@@ -55,17 +57,24 @@ pub struct SessionQuery {
     pub include_summary: bool,
 }
 
-/// A place between two records of a session: the number of messages before it, and the id of the
-/// last of them, which proves the place. Opaque to callers.
+/// A place between two records of a session: the number of messages before it, the id of the last of
+/// them, which proves the place, and their latest time, which shows what cannot repeat any of them.
+/// Opaque to callers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     offset: u64,
     last: Uuid,
+    /// `None` if it is not known: then each message after it may repeat one before.
+    latest: Option<Timestamp>,
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.offset, self.last)
+        write!(f, "{}.{}", self.offset, self.last)?;
+        match self.latest {
+            Some(latest) => write!(f, ".{}", latest.as_nanosecond()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -73,21 +82,29 @@ impl FromStr for Cursor {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        text.split_once('.')
-            .and_then(|(offset, last)| {
-                let offset = offset.parse().ok().filter(|offset| *offset > 0)?;
-                let last = uuid::Uuid::parse_str(last).ok()?;
-                Some(Self {
-                    offset,
-                    last: Uuid(last.to_string()),
-                })
+        let read = || {
+            let (offset, rest) = text.split_once('.')?;
+            let (last, latest) = match rest.split_once('.') {
+                Some((last, latest)) => (last, Some(latest)),
+                None => (rest, None),
+            };
+            let last = uuid::Uuid::parse_str(last).ok()?;
+            let time = |nanos: &str| Timestamp::from_nanosecond(nanos.parse().ok()?).ok();
+            Some(Self {
+                offset: offset.parse().ok().filter(|offset| *offset > 0)?,
+                last: Uuid(last.to_string()),
+                latest: match latest {
+                    Some(latest) => Some(time(latest)?),
+                    None => None,
+                },
             })
-            .ok_or_else(|| {
-                Error::invalid(
-                    "cursor",
-                    "is not one of ours; pass `next_cursor` of the page before, unchanged",
-                )
-            })
+        };
+        read().ok_or_else(|| {
+            Error::invalid(
+                "cursor",
+                "is not one of ours; pass `next_cursor` of the page before, unchanged",
+            )
+        })
     }
 }
 
@@ -100,7 +117,8 @@ pub struct SessionPage {
     pub session: SessionId,
     /// Whole records, oldest first.
     pub records: Vec<Record>,
-    /// How many messages Zep stores in the session: a long record counts once per part.
+    /// How many messages Zep stores in the session, without known doubles: a long record counts once
+    /// per part.
     pub total_count: u64,
     /// Where the next page begins; absent on the last one.
     pub next_cursor: Option<Cursor>,
@@ -179,6 +197,7 @@ impl MemoryService {
             thread,
             user,
             kind: query.kind.as_ref(),
+            repeats: &self.inner.repeats,
         };
         let (records, total_count, next_cursor) = match &query.page {
             PageOf::Forward { cursor, limit } => {
@@ -196,11 +215,12 @@ impl MemoryService {
         } else {
             None
         };
+        let doubles = self.inner.repeats.get(thread).map_or(0, |it| it.doubles);
         Ok(SessionPage {
             user: user.clone(),
             session: session.clone(),
             records,
-            total_count,
+            total_count: total_count.saturating_sub(doubles),
             next_cursor,
             context,
             summary,
@@ -225,6 +245,7 @@ struct Reader<'a> {
     thread: &'a ThreadId,
     user: &'a UserId,
     kind: Option<&'a MemoryKind>,
+    repeats: &'a Cache<ThreadId, Arc<Repeats>>,
 }
 
 impl Reader<'_> {
@@ -274,18 +295,24 @@ impl Reader<'_> {
         })?;
         let mut messages = page.messages;
         let mut total = page.total_count.unwrap_or(start + messages.len() as u64);
+        if place.is_none() && messages.len() as u64 >= total {
+            self.note_repeats(&messages);
+        }
         let ends_here = |messages: &[Message], total: u64| start + messages.len() as u64 >= total;
-        let mut assembly = assemble_messages(&messages);
+        let latest = place.map(|place| place.latest.or(Some(Timestamp::MAX)));
+        let mut doubles = self.doubles(&messages, latest).await?;
+        let mut assembly = assemble_messages(&messages, &doubles);
         // The only record continues behind the window: read a little more.
         if !assembly.incomplete.is_empty()
             && assembly.records.len() == 1
             && !ends_here(&messages, total)
-            && let Some(more) = place_behind(start, &messages, messages.len())
+            && let Some(more) = place_behind(place, &messages, messages.len())
         {
             let page = self.messages(&window_at(Some(&more), OVERHANG)).await?;
             total = page.total_count.unwrap_or(total);
             messages.extend(page.messages);
-            assembly = assemble_messages(&messages);
+            doubles = self.doubles(&messages, latest).await?;
+            assembly = assemble_messages(&messages, &doubles);
         }
         let mut end = messages.len();
         // The last record continues behind the window: the page ends before it.
@@ -301,7 +328,7 @@ impl Reader<'_> {
             }
         }
         let next = if start + (end as u64) < total {
-            let behind = place_behind(start, &messages, end);
+            let behind = place_behind(place, &messages, end);
             Some(behind.ok_or_else(|| zep::Error::BadAnswer {
                 message: format!("the thread holds {total} messages, but they cannot be paged"),
             })?)
@@ -311,7 +338,7 @@ impl Reader<'_> {
         let places: Vec<_> = assembly
             .records
             .iter()
-            .map(|found| place_behind(start, &messages, found.first).or_else(|| place.cloned()))
+            .map(|found| place_behind(place, &messages, found.first).or_else(|| place.cloned()))
             .collect();
         let records = self.complete(assembly).await?;
         Ok((records.into_iter().zip(places).collect(), total, next))
@@ -320,18 +347,30 @@ impl Reader<'_> {
     async fn last(&self, count: usize) -> Result<ReadPage> {
         let mut limit = match self.kind {
             Some(_) => WIDE_WINDOW,
-            None => u32::try_from(count).unwrap_or(MAX_RECORDS),
+            None => u32::try_from(count).unwrap_or(MAX_RECORDS) + AHEAD,
         };
         loop {
             let page = self.messages(&Window::Last { limit }).await?;
             let total = page.total_count.unwrap_or(page.messages.len() as u64);
-            let assembly = assemble_messages(&page.messages);
+            let is_whole = page.messages.len() as u64 >= total;
+            // What is in front of the page only shows what may repeat it.
+            let ahead = match is_whole {
+                true => 0,
+                false => page.messages.len().min(AHEAD as usize),
+            };
+            if is_whole {
+                self.note_repeats(&page.messages);
+            }
+            let latest = (!is_whole).then(|| doubles::latest(&page.messages[..ahead]));
+            let doubles = self.doubles(&page.messages[ahead..], latest).await?;
+            let mut assembly = assemble_messages(&page.messages, &doubles);
+            assembly.begin_at(ahead);
             let wanted = assembly
                 .records
                 .iter()
                 .filter(|found| self.wants(&found.record))
                 .count();
-            if wanted >= count || page.messages.len() as u64 >= total {
+            if wanted >= count || is_whole {
                 let mut records = self.complete(assembly).await?;
                 records.retain(|record| self.wants(record));
                 let surplus = records.len().saturating_sub(count);
@@ -350,11 +389,56 @@ impl Reader<'_> {
     async fn whole(&self) -> Result<Vec<Record>> {
         let page = self.threads.all_messages(self.thread).await?;
         self.check_owner(&page)?;
-        Ok(assemble_messages(&page.messages)
+        self.note_repeats(&page.messages);
+        Ok(assemble_messages(&page.messages, &HashSet::new())
             .records
             .into_iter()
             .map(|found| found.record)
             .collect())
+    }
+
+    /// The doubles among these messages, which come after others, of which this is the latest time;
+    /// `None` if none come before them. The thread is read whole only if there may be any.
+    async fn doubles(
+        &self,
+        messages: &[Message],
+        latest: Option<Option<Timestamp>>,
+    ) -> Result<HashSet<Uuid>> {
+        let Some(latest) = latest else {
+            return Ok(HashSet::new());
+        };
+        let in_doubt: Vec<&Uuid> = messages
+            .iter()
+            .filter(|message| doubles::may_repeat(message, latest))
+            .filter_map(|message| message.uuid.as_ref())
+            .collect();
+        if in_doubt.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let known = self.repeats.get(self.thread);
+        let all_known = |repeats: &Arc<Repeats>| {
+            let mut in_doubt = in_doubt.iter();
+            in_doubt.all(|message| repeats.is_double(message).is_some())
+        };
+        let repeats = match known.filter(all_known) {
+            Some(repeats) => repeats,
+            None => {
+                let page = self.threads.all_messages(self.thread).await?;
+                self.check_owner(&page)?;
+                self.note_repeats(&page.messages)
+            }
+        };
+        let doubles = in_doubt
+            .into_iter()
+            .filter(|message| repeats.is_double(message) == Some(true));
+        Ok(doubles.cloned().collect())
+    }
+
+    /// Keeps what a whole thread tells of its doubles.
+    fn note_repeats(&self, whole: &[Message]) -> Arc<Repeats> {
+        let repeats = Arc::new(Repeats::of(whole));
+        self.repeats.insert(self.thread.clone(), repeats.clone());
+        repeats
     }
 
     /// Fetches parts that are not next to their record's first part: an interrupted write that
@@ -370,7 +454,7 @@ impl Reader<'_> {
         }
         let wanted: HashSet<String> = assembly.incomplete.into_iter().collect();
         let found = self.threads.find_messages(self.thread, &wanted).await?;
-        for whole in assemble_messages(&found).records {
+        for whole in assemble_messages(&found, &HashSet::new()).records {
             let whole = whole.record;
             if let Some(record) = records
                 .iter_mut()
@@ -408,7 +492,7 @@ impl Reader<'_> {
 fn window_at(place: Option<&Cursor>, limit: u32) -> Window {
     match place {
         None => Window::First { limit },
-        Some(Cursor { offset, last }) => Window::After {
+        Some(Cursor { offset, last, .. }) => Window::After {
             offset: *offset,
             last: last.clone(),
             limit,
@@ -416,17 +500,20 @@ fn window_at(place: Option<&Cursor>, limit: u32) -> Window {
     }
 }
 
-/// The place before the `index`th message of a window that starts after `start` messages.
-fn place_behind(start: u64, messages: &[Message], index: usize) -> Option<Cursor> {
+/// The place before the `index`th message of a window that starts at `start`.
+fn place_behind(start: Option<&Cursor>, messages: &[Message], index: usize) -> Option<Cursor> {
     let last = messages.get(index.checked_sub(1)?)?.uuid.clone()?;
+    let latest = doubles::latest(&messages[..index]);
     Some(Cursor {
-        offset: start + index as u64,
+        offset: start.map_or(0, |start| start.offset) + index as u64,
         last,
+        latest: latest.max(start.and_then(|start| start.latest)),
     })
 }
 
-fn assemble_messages(messages: &[Message]) -> Assembly {
-    assemble(messages.iter().cloned().map(StoredPart::from).collect())
+fn assemble_messages(messages: &[Message], doubles: &HashSet<Uuid>) -> Assembly {
+    let parts = messages.iter().cloned().map(StoredPart::from).collect();
+    assemble_without(parts, |message| doubles.contains(message))
 }
 
 fn summarise(records: &[Record]) -> Summary {

@@ -93,7 +93,15 @@ impl MemoryService {
                 session: SessionId::of_thread(&id, user),
                 created_at: thread.created_at,
                 last_used_at: page.messages.last().and_then(|message| message.created_at),
-                message_count: page.total_count.unwrap_or(page.messages.len() as u64),
+                message_count: page
+                    .total_count
+                    .unwrap_or(page.messages.len() as u64)
+                    .saturating_sub(
+                        self.inner
+                            .repeats
+                            .get(&thread_id)
+                            .map_or(0, |it| it.doubles),
+                    ),
             })),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::memory::model::{MemoryKind, Record, TimeOrigin, Uuid};
-use crate::memory::record::fit::{JoinPart, Joined, Ours, Unpacked, join, unpack};
+use crate::memory::record::fit::{JoinPart, Joined, Marks, Ours, Unpacked, join, unpack};
 use crate::zep::{Episode, Message, Metadata, Role};
 
 /// A stored message or episode.
@@ -85,9 +85,27 @@ pub struct Assembly {
     pub hidden: usize,
 }
 
+impl Assembly {
+    /// Leaves out the records that begin before this index of the window.
+    pub(crate) fn begin_at(&mut self, index: usize) {
+        self.records.retain(|found| found.first >= index);
+        let left = self.records.iter().filter(|found| found.record.incomplete);
+        self.incomplete = left.filter_map(|found| found.record.record_id.clone()).collect();
+    }
+}
+
 /// Assembles records. Parts of different records may be mixed, missing or double. Each part that we
-/// did not write is a record of its own.
+/// did not write is a record of its own. Of copies of one part the first counts; one that is marked as
+/// a double, never.
 pub fn assemble(items: Vec<StoredPart>) -> Assembly {
+    assemble_without(items, |_| false)
+}
+
+/// The same without the parts that are known to be doubles of others.
+pub(crate) fn assemble_without(
+    items: Vec<StoredPart>,
+    is_double: impl Fn(&Uuid) -> bool,
+) -> Assembly {
     let items: Vec<(StoredPart, Unpacked)> = items
         .into_iter()
         .map(|item| {
@@ -96,7 +114,11 @@ pub fn assemble(items: Vec<StoredPart>) -> Assembly {
         })
         .collect();
     let mut assembly = Assembly::default();
-    for places in by_record(&items) {
+    let counts = |(item, unpacked): &(StoredPart, Unpacked)| {
+        !marks(unpacked).is_some_and(|marks| marks.double)
+            && !item.uuid.as_ref().is_some_and(&is_double)
+    };
+    for places in by_record(&items, counts) {
         let group: Vec<&(StoredPart, Unpacked)> = places.iter().map(|&i| &items[i]).collect();
         let joined = join(
             &group
@@ -130,12 +152,15 @@ pub fn assemble(items: Vec<StoredPart>) -> Assembly {
 /// The number of a record's first part.
 const FIRST: u32 = 1;
 
-/// The indexes of each record's parts.
-fn by_record(items: &[(StoredPart, Unpacked)]) -> Vec<Vec<usize>> {
+/// The indexes of each record's parts, those that count.
+fn by_record(
+    items: &[(StoredPart, Unpacked)],
+    counts: impl Fn(&(StoredPart, Unpacked)) -> bool,
+) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut group_of: HashMap<&str, usize> = HashMap::new();
-    for (place, (_, unpacked)) in items.iter().enumerate() {
-        match &unpacked.ours {
+    for (place, item) in items.iter().enumerate().filter(|(_, item)| counts(item)) {
+        match &item.1.ours {
             Some(ours) => {
                 let group = *group_of.entry(ours.record.as_str()).or_insert(groups.len());
                 if group == groups.len() {
@@ -150,10 +175,11 @@ fn by_record(items: &[(StoredPart, Unpacked)]) -> Vec<Vec<usize>> {
 }
 
 fn is_deleted(unpacked: &Unpacked) -> bool {
-    unpacked
-        .ours
-        .as_ref()
-        .is_some_and(|ours| ours.marks.deleted)
+    marks(unpacked).is_some_and(|marks| marks.deleted)
+}
+
+fn marks(unpacked: &Unpacked) -> Option<&Marks> {
+    unpacked.ours.as_ref().map(|ours| &ours.marks)
 }
 
 /// A record from the parts at these indexes. Everything but the content comes from the first part.
@@ -211,7 +237,7 @@ mod tests {
 
     use super::*;
     use crate::memory::model::RecordId;
-    use crate::memory::record::fit::{Carrier, Level, Marks, Speaker, fit_name, pack};
+    use crate::memory::record::fit::{Carrier, Level, Speaker, fit_name, pack};
     use crate::zep::RecordMark;
 
     fn ours(id: &str) -> Ours {
@@ -345,6 +371,18 @@ mod tests {
         let assembly = assemble(parts);
         assert_eq!(ids(&assembly), ["c"]);
         assert_eq!(assembly.hidden, 2);
+    }
+
+    #[test]
+    fn a_part_marked_as_a_double_hides_no_other() {
+        let mut double = ours("a");
+        double.marks.double = true;
+        let mut parts = stored(&double, json!({}), "once");
+        parts.extend(stored(&ours("a"), json!({}), "once"));
+        parts.extend(stored(&double, json!({}), "once"));
+        let assembly = assemble(parts);
+        assert_eq!(ids(&assembly), ["a"]);
+        assert_eq!((assembly.records[0].first, assembly.hidden), (1, 0));
     }
 
     fn deleted_alone() -> Ours {

@@ -2,6 +2,7 @@
 //! assembled from their parts, and shown as memories.
 
 pub mod assemble;
+pub(crate) mod doubles;
 pub(crate) mod draft;
 pub mod fit;
 pub(crate) mod sources;

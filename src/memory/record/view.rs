@@ -10,7 +10,7 @@ use crate::memory::{
     record::assemble::Assembled,
     record::fit::{self, Unpacked},
 };
-use crate::zep::{DataType, Entity, Episode, Fact, Message, ThreadId};
+use crate::zep::{DataType, Entity, Episode, Fact, Message, PartNo, ThreadId};
 
 /// In a fact's attributes: fields set on the fact itself, as JSON text. Without it, the fact shows
 /// the fields of its source episodes.
@@ -135,14 +135,12 @@ pub(crate) struct SourceView {
     pub(crate) updated_at: Option<Timestamp>,
     /// When it happened, as Zep has it, inferred times included.
     pub(crate) placed_at: Option<Timestamp>,
-    /// Whether it was deleted as far as Zep allows.
+    /// Whether it is hidden: deleted as far as Zep allows, or a double of another episode.
     pub(crate) deleted: bool,
     /// The id of the episode it replaced.
     pub(crate) replaces: Option<String>,
-    /// Whether it is the first part of its record.
-    pub(crate) is_first: bool,
-    /// Whether it is the last part of its record.
-    pub(crate) is_last: bool,
+    /// Which part of its record it is.
+    pub(crate) part: PartNo,
     /// The record it belongs to.
     pub(crate) record: Option<String>,
     pub(crate) form: Form,
@@ -160,8 +158,7 @@ impl SourceView {
         let marked = ours.as_ref().and_then(|ours| ours.agent.as_ref());
         Self {
             form: Form::of_episode(&episode),
-            is_first: part.is_first(),
-            is_last: part.is_last(),
+            part,
             session: session_of(episode.thread_id.as_deref(), owner),
             agent: agent_of(owner, marked),
             app: ours
@@ -171,12 +168,20 @@ impl SourceView {
             created_at: episode.created_at.filter(|_| !undated),
             placed_at: episode.created_at,
             updated_at: ours.as_ref().and_then(|ours| ours.marks.updated),
-            deleted: ours.as_ref().is_some_and(|ours| ours.marks.deleted),
+            deleted: ours
+                .as_ref()
+                .is_some_and(|ours| ours.marks.deleted || ours.marks.double),
             replaces: ours.as_ref().and_then(|ours| ours.marks.replaces.clone()),
             record: ours.map(|ours| ours.record.to_string()),
             id: episode.uuid,
             text: episode.content,
         }
+    }
+
+    /// The record it belongs to, and in which session: the same id in another session is another
+    /// record.
+    pub(crate) fn record_in_place(&self) -> Option<(Option<&str>, &str)> {
+        Some((self.session.as_deref(), self.record.as_deref()?))
     }
 
     /// The view of a message in an owner's thread; none for one without an id.

@@ -32,12 +32,32 @@ pub(crate) struct FoundThere {
     pub(crate) truncated: bool,
 }
 
+/// What facts cite.
+#[derive(Debug, Default)]
+pub(crate) struct Cited {
+    episodes: HashSet<Uuid>,
+    /// The records of these episodes, each with its session.
+    records: HashSet<(Option<String>, String)>,
+}
+
+impl Cited {
+    fn note(&mut self, fact: &Fact, sources: &HashMap<Uuid, SourceView>) {
+        self.episodes.extend(fact.episodes.iter().cloned());
+        let known = fact.episodes.iter().filter_map(|id| sources.get(id));
+        self.records.extend(known.filter_map(record_in_place));
+    }
+}
+
+fn record_in_place(source: &SourceView) -> Option<(Option<String>, String)> {
+    let (session, record) = source.record_in_place()?;
+    Some((session.map(str::to_owned), record.to_owned()))
+}
+
 /// The facts examined so far.
 #[derive(Debug, Default)]
 struct LookedAt {
     seen: HashSet<Uuid>,
-    /// Their source episodes.
-    cited: HashSet<Uuid>,
+    cited: Cited,
     /// Those that meet the restriction.
     admitted: Vec<Memory>,
 }
@@ -68,7 +88,7 @@ impl OwnerSearch<'_> {
 
     /// Facts, and the episodes cited by any fact found, those that do not meet the restriction
     /// included.
-    async fn facts(&self, limit: usize) -> Result<(FoundThere, HashSet<Uuid>)> {
+    async fn facts(&self, limit: usize) -> Result<(FoundThere, Cited)> {
         let mut candidates = self.candidates(&[]).await?;
         if self.condition.is_none() {
             // Sources of facts that are not shown need not be read.
@@ -126,13 +146,16 @@ impl OwnerSearch<'_> {
         replaced: &Replaced,
         looked_at: &mut LookedAt,
     ) {
+        let episodes = facts.iter().flat_map(|fact| &fact.episodes);
+        let mut cited: HashSet<Uuid> = episodes.cloned().collect();
+        cited.extend(looked_at.cited.episodes.iter().cloned());
         for fact in facts {
             if !looked_at.seen.insert(fact.uuid.clone())
-                || replaced.hides_fact(self.service, &fact, sources)
+                || replaced.hides_fact(self.service, &fact, sources, &cited)
             {
                 continue;
             }
-            looked_at.cited.extend(fact.episodes.iter().cloned());
+            looked_at.cited.note(&fact, sources);
             let known = view::sources_of(&fact, sources);
             let memory = view::fact(fact, sources, &self.owner);
             if self.condition.admits_fact(&memory, &known) {
@@ -165,7 +188,7 @@ impl OwnerSearch<'_> {
         sources(self.zep(), &self.owner, &asked).await
     }
 
-    pub(crate) async fn episodes(&self, cited: &HashSet<Uuid>, limit: usize) -> Result<FoundThere> {
+    pub(crate) async fn episodes(&self, cited: &Cited, limit: usize) -> Result<FoundThere> {
         let found = self.run(SearchScope::Episodes, &[]).await?;
         // Zep cannot narrow a search for episodes to some of them.
         let is_cut = !self.condition.is_none() && found.episodes.len() >= SEARCH_RESULTS as usize;
@@ -183,14 +206,19 @@ impl OwnerSearch<'_> {
             if memories.len() == limit {
                 break;
             }
-            let fresh = source
-                .record
-                .as_ref()
-                .is_none_or(|record| seen.insert(record.clone()));
+            if replaced.hides(&source) {
+                continue;
+            }
+            // A record is shown once: its other parts and its doubles are not.
+            let record = record_in_place(&source);
+            let is_cited = cited.episodes.contains(&source.id)
+                || record
+                    .as_ref()
+                    .is_some_and(|record| cited.records.contains(record));
+            let fresh = record.is_none_or(|record| seen.insert(record));
             let is_part = episode.mark().is_some_and(|mark| mark.is_split());
             if !fresh
-                || replaced.hides(&source)
-                || cited.contains(&source.id)
+                || is_cited
                 || !self.is_alike(episode.score)
                 // The part decides, except for words that may be in another part.
                 || (!is_part && !self.condition.admits_source(&source, &self.owner))
@@ -199,12 +227,9 @@ impl OwnerSearch<'_> {
             }
             let thread = episode.thread_id.clone();
             let score = episode.score;
-            let parts = match (is_part, &source.record) {
-                // Only a part was found: the whole record is shown.
-                (true, Some(record)) => self.zep().find_episodes(&self.owner, record).await?,
-                _ => vec![episode],
-            };
-            if parts.iter().any(|part| cited.contains(&part.uuid)) {
+            // If only a part was found, the whole record is shown.
+            let parts = self.service.all_parts(&self.owner, episode).await?;
+            if parts.iter().any(|part| cited.episodes.contains(&part.uuid)) {
                 continue;
             }
             let parts = parts.into_iter().map(StoredPart::from).collect();

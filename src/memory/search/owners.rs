@@ -1,7 +1,5 @@
 //! Searches the owners that a query selects, side by side, and merges their results.
 
-use std::collections::HashSet;
-
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::memory::{
@@ -12,7 +10,7 @@ use crate::memory::{
     people::owners::{Owners, SIDE_BY_SIDE},
     record::view::Memory,
     search::{
-        candidates::{FoundThere, OwnerSearch},
+        candidates::{Cited, FoundThere, OwnerSearch},
         query::{Answer, SearchQuery, SearchTarget, Selector},
         restriction::Restriction,
     },
@@ -91,7 +89,11 @@ impl MemoryService {
         };
         let found = match query.among {
             SearchTarget::Facts => finder.facts_then_episodes().await,
-            SearchTarget::Episodes => finder.episodes(&HashSet::new(), query.limit as usize).await,
+            SearchTarget::Episodes => {
+                finder
+                    .episodes(&Cited::default(), query.limit as usize)
+                    .await
+            }
             SearchTarget::Entities => finder.entities().await,
             SearchTarget::Context => match finder.context().await {
                 Ok(context) => return Ok((FoundThere::default(), context)),

@@ -64,21 +64,19 @@ impl Export {
         })
     }
 
-    /// An export file of this length.
-    pub(super) fn of_length(file: File, bytes: u64) -> Self {
+    /// An export of this length.
+    pub(crate) fn of_length(reader: impl Read + Send + 'static, bytes: u64) -> Self {
         Self {
-            reader: Box::new(file),
+            reader: Box::new(reader),
             bytes: Some(bytes),
         }
     }
 
     /// An export in memory: one document.
     pub fn value(value: &Value) -> Self {
-        let text = value.to_string().into_bytes();
-        Self {
-            bytes: Some(text.len() as u64),
-            reader: Box::new(Cursor::new(text)),
-        }
+        let text = value.to_string();
+        let bytes = text.len() as u64;
+        Self::of_length(Cursor::new(text), bytes)
     }
 }
 

@@ -4,6 +4,7 @@ mod accounts;
 mod batches;
 mod graphs;
 mod pages;
+mod resends;
 mod threads;
 
 use std::time::Duration;
@@ -12,6 +13,7 @@ pub use accounts::Accounts;
 pub use batches::Batches;
 pub use graphs::Graphs;
 pub use pages::{Page, Pages, TimeOrder};
+pub use resends::{Resends, SentAgain, SentTo};
 pub use threads::{ThreadPages, Threads};
 
 use super::transport::TransportStats;

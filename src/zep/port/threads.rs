@@ -26,6 +26,15 @@ pub trait Threads: Send + Sync + Debug {
 
     /// Messages of a thread, oldest first, with the thread's owner and count.
     async fn messages(&self, thread: &ThreadId, window: &Window) -> Result<MessagePage>;
+    /// Whether a thread is this user's. An owner that the backend does not tell is not this user. As far
+    /// as it is up to this program, another user's thread takes as long as none.
+    async fn is_thread_of(&self, thread: &ThreadId, user: &UserId) -> Result<bool> {
+        match self.messages(thread, &Window::Last { limit: 1 }).await {
+            Ok(page) => Ok(page.user_id.as_deref() == Some(user.as_str())),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
     /// Adds 1 to 30 messages, in order, all or none. Does not check the thread's owner: as in Zep,
     /// that is the caller's duty.
     async fn add_messages(

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Url, redirect};
+use ring::digest;
 use secrecy::{ExposeSecret, SecretString};
 
 /// How long connecting may take: this, or a third of the time-out if that is less, so that a second
@@ -17,6 +18,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// The shortest key that is removed from texts, in bytes: a shorter one is a test key and would match
 /// ordinary words.
 const SECRET_LENGTH: usize = 8;
+/// How much of its digest names an account, in bytes.
+const ACCOUNT_BYTES: usize = 16;
 /// Unused connections kept. Ours.
 const IDLE_CONNECTIONS: usize = 8;
 
@@ -79,6 +82,15 @@ impl Connection {
     /// The API key.
     pub fn key(&self) -> &SecretString {
         &self.api_key
+    }
+
+    /// A name of the account that does not tell the key: what is noted on this machine about one
+    /// account is not another's.
+    pub fn account(&self) -> String {
+        let named = format!("{} {}", self.host(), self.api_key.expose_secret());
+        let digest = digest::digest(&digest::SHA256, named.as_bytes());
+        let digest = digest.as_ref().iter().take(ACCOUNT_BYTES);
+        digest.map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// How long connecting may take.

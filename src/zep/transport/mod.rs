@@ -29,6 +29,7 @@ pub(crate) use request::Request;
 use self::answer::Attempt;
 use self::pace::Pace;
 use self::request::Repeat;
+use crate::json::{self, Bounds, JsonError};
 use crate::zep::error::{Error, Outcome};
 use clock::Clock;
 
@@ -39,6 +40,13 @@ const RETRIES: usize = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest such wait, unless Zep asks for more. Ours.
 const LONGEST_WAIT: Duration = Duration::from_secs(4);
+
+/// The bounds of an answer: the largest one full of the shortest messages, of 32 bytes a value.
+static ANSWER: Bounds = Bounds {
+    depth: 120,
+    values: answer::MAX_ANSWER_BYTES / 32,
+    parts: &[],
+};
 
 /// What the transport did since the program started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -164,13 +172,16 @@ impl Transport {
     ) -> Result<Answer<T>, Failure> {
         let parsed = Mutex::new(None);
         let read = |body: &[u8]| {
-            let value: T = serde_json::from_slice(body).map_err(|error| Error::BadAnswer {
-                // The parser's own text may repeat content.
-                message: format!(
-                    "it is not the JSON that Zep documents (line {}, column {})",
-                    error.line(),
-                    error.column()
-                ),
+            let value: T = json::from_slice(body, &ANSWER).map_err(|error| Error::BadAnswer {
+                message: match error {
+                    JsonError::TooMuch(exceeded) => exceeded.to_string(),
+                    // The parser's own text may repeat content.
+                    JsonError::Json(error) => format!(
+                        "it is not the JSON that Zep documents (line {}, column {})",
+                        error.line(),
+                        error.column()
+                    ),
+                },
             })?;
             *parsed.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
             Ok(())

@@ -18,11 +18,12 @@ mod threads;
 mod window;
 mod writes;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use pages::{BatchItemPage, BatchPage, GraphPage, ThreadPage, UserPage};
 
-use crate::zep::port::Zep;
+use crate::zep::port::{Resends, Zep};
 use crate::zep::transport::{Connection, Transport, TransportStats};
 
 /// A write is late for at least this long, however short the time-out is. Ours: Zep does not know it.
@@ -33,6 +34,7 @@ const LATE_AT_LEAST: Duration = Duration::from_secs(5);
 pub struct ZepCloud {
     transport: Transport,
     paging: paging::Paging,
+    resends: Option<Arc<dyn Resends>>,
 }
 
 impl ZepCloud {
@@ -41,7 +43,15 @@ impl ZepCloud {
         Self {
             transport: Transport::new(connection, "/api/v2"),
             paging: paging::Paging::default(),
+            resends: None,
         }
+    }
+
+    /// The same, which tells what it sends again.
+    #[must_use]
+    pub fn telling(mut self, resends: Arc<dyn Resends>) -> Self {
+        self.resends = Some(resends);
+        self
     }
 }
 

@@ -1,6 +1,6 @@
 //! Adds messages and episodes: a lost answer neither loses nor doubles any.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use async_trait::async_trait;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use super::calls::owner_field;
 use super::settle::{self, InDoubt};
 use crate::zep::error::{Outcome, Result};
 use crate::zep::ids::{Owner, ThreadId, Uuid};
-use crate::zep::port::{Graphs, Threads};
+use crate::zep::port::{Graphs, SentAgain, SentTo, Threads};
 use crate::zep::transport::Request;
 use crate::zep::types::{
     AddedMessages, Episode, Message, NewEpisode, NewMessage, PartNo, RecordMark, Window,
@@ -44,12 +44,24 @@ impl ZepCloud {
                     return Err(doubt);
                 };
                 let time = self.transport.timeout();
+                let settled = settle::settle(&write, &marks, doubt, time).await;
+                if settled.is_err() {
+                    // The caller may send it again.
+                    write.tell(&all).await;
+                }
                 Ok(AddedMessages {
-                    message_uuids: settle::settle(&write, &marks, doubt, time).await?,
+                    message_uuids: settled?,
                     ..AddedMessages::default()
                 })
             }
             Err(error) => Err(error),
+        }
+    }
+
+    async fn tell_resent(&self, to: SentTo, record: &str) {
+        if let Some(resends) = &self.resends {
+            let record = record.to_owned();
+            resends.note(SentAgain { to, record }).await;
         }
     }
 
@@ -91,8 +103,12 @@ impl ZepCloud {
             return Err(doubt);
         };
         let time = self.transport.timeout();
-        let uuids = settle::settle(&write, &marks, doubt.clone(), time).await?;
-        let uuid = uuids.into_iter().next().ok_or(doubt)?;
+        let settled = settle::settle(&write, &marks, doubt.clone(), time).await;
+        if settled.is_err() {
+            // The caller may send it again.
+            write.tell().await;
+        }
+        let uuid = settled?.into_iter().next().ok_or(doubt)?;
         // It is stored, even if it cannot be read back now.
         Ok(self.episode(&uuid).await.unwrap_or_else(|_| Episode {
             uuid,
@@ -125,6 +141,16 @@ impl Messages<'_> {
         let request = Request::post(&["threads", self.thread.as_str(), "messages"])
             .json(&json!({ "messages": messages }))?;
         Ok(self.zep.ask::<Told<AddedMessages>>(request).await?.0)
+    }
+
+    /// Tells that these may arrive twice.
+    async fn tell(&self, items: &[usize]) {
+        let marks = items.iter().map(|&item| self.messages[item].mark.as_ref());
+        let records: BTreeSet<&str> = marks.flatten().map(|mark| mark.record.as_str()).collect();
+        for record in records {
+            let to = SentTo::Thread(self.thread.clone());
+            self.zep.tell_resent(to, record).await;
+        }
     }
 
     /// Zep took them, but did not answer an id for each: they are looked up, and if that fails, no ids
@@ -167,6 +193,7 @@ impl InDoubt for Messages<'_> {
 
     async fn send(&self, items: &[usize]) -> Result<Vec<Uuid>> {
         self.zep.transport.resends();
+        self.tell(items).await;
         Ok(self.post(items).await?.message_uuids)
     }
 }
@@ -184,6 +211,14 @@ impl OneEpisode<'_> {
         body.insert("type".into(), json!(self.episode.data_type));
         body.insert(owner.into(), id.into());
         self.zep.ask(Request::post(&["graph"]).json(&body)?).await
+    }
+
+    /// Tells that it may arrive twice.
+    async fn tell(&self) {
+        if let Some(mark) = &self.episode.mark {
+            let to = SentTo::Graph(self.owner.clone());
+            self.zep.tell_resent(to, &mark.record).await;
+        }
     }
 }
 
@@ -207,6 +242,7 @@ impl InDoubt for OneEpisode<'_> {
     }
 
     async fn send(&self, _items: &[usize]) -> Result<Vec<Uuid>> {
+        self.tell().await;
         Ok(vec![self.post().await?.uuid])
     }
 }

@@ -2,8 +2,9 @@
 
 mod authentication;
 mod filters;
+mod guessing;
 mod library;
-mod signed;
+pub mod signed;
 mod table;
 mod token_new;
 mod tokens_file;

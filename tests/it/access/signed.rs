@@ -14,11 +14,11 @@ use zep_mcp_server::config::{AccessSettings, OauthSettings};
 
 use super::authentication::Guarded;
 
-const AUDIENCE: &str = "https://memory.example.com/mcp";
+pub const AUDIENCE: &str = "https://memory.example.com/mcp";
 const RSA: &str = include_str!("../../fixtures/access/rsa.json");
 
 /// A signing key.
-enum Signer {
+pub enum Signer {
     Edwards(Ed25519KeyPair),
     Curve(EcdsaKeyPair),
 }
@@ -56,7 +56,7 @@ impl Signer {
         }
     }
 
-    fn sign(&self, header: &Value, claims: &Value) -> String {
+    pub fn sign(&self, header: &Value, claims: &Value) -> String {
         let part = |value: &Value| BASE64.encode(value.to_string());
         let message = format!("{}.{}", part(header), part(claims));
         let signature = match self {
@@ -79,16 +79,16 @@ struct Served {
 }
 
 /// An issuer, and a server that trusts it.
-struct World {
+pub struct World {
     served: Arc<Served>,
-    issuer: String,
-    server: Guarded,
-    edwards: Signer,
+    pub issuer: String,
+    pub server: Guarded,
+    pub edwards: Signer,
     curve: Signer,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    fn claims(&self) -> Value {
+    pub fn claims(&self) -> Value {
         json!({
             "iss": self.issuer, "aud": AUDIENCE, "sub": "alice", "scope": "memory:read",
             "exp": now() + 600,
@@ -160,7 +160,7 @@ fn header_of(signer: &Signer, id: &str) -> Value {
     json!({"alg": signer.algorithm(), "typ": "at+jwt", "kid": id})
 }
 
-fn now() -> i64 {
+pub fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 

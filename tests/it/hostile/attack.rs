@@ -98,8 +98,5 @@ pub async fn rest(line: &mut TcpStream) -> String {
 /// The most memory that the server had at once, in MB.
 #[cfg(target_os = "linux")]
 pub fn peak_mb(server: &Server) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let kb = line.unwrap().split_whitespace().nth(1).unwrap();
-    kb.parse::<u64>().unwrap() >> 10
+    super::memory::peak_mb(server.pid())
 }

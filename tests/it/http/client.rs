@@ -322,11 +322,16 @@ impl Sse {
 
     /// Posts a message.
     pub async fn post(&self, message: &Value) -> Response {
+        self.post_text(message.to_string()).await
+    }
+
+    /// Posts a text as it is.
+    pub async fn post_text(&self, text: String) -> Response {
         let posted = self
             .http
             .post(&self.endpoint)
             .header(CONTENT_TYPE, "application/json")
-            .body(message.to_string())
+            .body(text)
             .send();
         let posted = timeout(PATIENCE, posted);
         posted.await.expect("an answer within the time").unwrap()

@@ -112,6 +112,11 @@ impl Server {
         self.address().rsplit_once(':').unwrap().1
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.stderr.lock().unwrap().clone()

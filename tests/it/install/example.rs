@@ -4,9 +4,8 @@ use std::path::Path;
 
 use serde_json::Value;
 use zep_mcp_server::agent_hosts::Host;
-use zep_mcp_server::agent_hosts::document::Syntax;
 
-use super::{Home, KEY, program};
+use super::{Home, KEY, program, syntax};
 
 /// The placeholders of the example.
 const PROGRAM: &str = "/usr/local/bin/zep-mcp-server";
@@ -17,7 +16,7 @@ fn each_hosts_before_becomes_its_after() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("mcp_config.example.json");
     let example: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     let hosts = example["_hosts"].as_object().unwrap();
-    let known: Vec<_> = Host::ALL.iter().map(|host| host.name()).collect();
+    let known: Vec<_> = Host::all().map(Host::name).collect();
     let shown: Vec<_> = hosts.keys().map(String::as_str).collect();
     assert_eq!(shown, known, "each host has its own");
     for (name, host) in hosts {
@@ -39,11 +38,7 @@ fn each_hosts_before_becomes_its_after() {
             .collect();
         home.install(&[&["--yes"], &arguments[..]].concat())
             .ended(0);
-        let syntax = if at.ends_with("toml") {
-            Syntax::Toml
-        } else {
-            Syntax::Json
-        };
+        let syntax = syntax(at);
         let after = home
             .text(at)
             .replace(program(), PROGRAM)

@@ -1,31 +1,71 @@
 //! Which files and entries are selected.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use zep_mcp_server::agent_hosts::Host;
 use zep_mcp_server::agent_hosts::document::Syntax;
-use zep_mcp_server::agent_hosts::locations::{ConfigScope, HostDirs};
+use zep_mcp_server::agent_hosts::locations::{ConfigScope, HostDirs, System};
 
 use super::{Home, KEY, bytes, entry, program};
 
+/// The documented places on Linux, macOS and Windows; of a project, the same on all.
+#[rustfmt::skip]
+const PLACES: [(Host, [&str; 3]); 35] = [
+    (Host::ClaudeDesktop, ["/h/.config/Claude/claude_desktop_config.json", "/h/Library/Application Support/Claude/claude_desktop_config.json", "/h/AppData/Roaming/Claude/claude_desktop_config.json"]),
+    (Host::ClaudeCode, ["/h/.claude.json"; 3]),
+    (Host::ClaudeCode, ["/p/.mcp.json"; 3]),
+    (Host::Cursor, ["/h/.cursor/mcp.json"; 3]),
+    (Host::Cursor, ["/p/.cursor/mcp.json"; 3]),
+    (Host::Windsurf, ["/h/.codeium/windsurf/mcp_config.json"; 3]),
+    (Host::VsCode, ["/h/.config/Code/User/mcp.json", "/h/Library/Application Support/Code/User/mcp.json", "/h/AppData/Roaming/Code/User/mcp.json"]),
+    (Host::VsCode, ["/h/.config/Code/User/settings.json", "/h/Library/Application Support/Code/User/settings.json", "/h/AppData/Roaming/Code/User/settings.json"]),
+    (Host::VsCode, ["/h/.config/Code - Insiders/User/mcp.json", "/h/Library/Application Support/Code - Insiders/User/mcp.json", "/h/AppData/Roaming/Code - Insiders/User/mcp.json"]),
+    (Host::VsCode, ["/p/.vscode/mcp.json"; 3]),
+    (Host::Codex, ["/h/.codex/config.toml"; 3]),
+    (Host::Codex, ["/p/.codex/config.toml"; 3]),
+    (Host::Gemini, ["/h/.gemini/settings.json"; 3]),
+    (Host::Gemini, ["/p/.gemini/settings.json"; 3]),
+    (Host::Antigravity, ["/h/.gemini/antigravity/mcp_config.json"; 3]),
+    (Host::Antigravity, ["/h/.gemini/config/mcp_config.json"; 3]),
+    (Host::OpenCode, ["/h/.config/opencode/opencode.json"; 3]),
+    (Host::OpenCode, ["/p/opencode.json"; 3]),
+    (Host::Zed, ["/h/.config/zed/settings.json", "/h/.config/zed/settings.json", "/h/AppData/Roaming/Zed/settings.json"]),
+    (Host::Zed, ["/p/.zed/settings.json"; 3]),
+    (Host::Cline, ["/h/.cline/data/settings/cline_mcp_settings.json"; 3]),
+    (Host::Cline, ["/h/.config/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json", "/h/Library/Application Support/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json", "/h/AppData/Roaming/Code/User/globalStorage/saoudrizwan.claude-dev/settings/cline_mcp_settings.json"]),
+    (Host::RooCode, ["/h/.config/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json", "/h/Library/Application Support/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json", "/h/AppData/Roaming/Code/User/globalStorage/rooveterinaryinc.roo-cline/settings/mcp_settings.json"]),
+    (Host::RooCode, ["/p/.roo/mcp.json"; 3]),
+    (Host::Kiro, ["/h/.kiro/settings/mcp.json"; 3]),
+    (Host::Kiro, ["/p/.kiro/settings/mcp.json"; 3]),
+    (Host::LmStudio, ["/h/.lmstudio/mcp.json"; 3]),
+    (Host::Goose, ["/h/.config/goose/config.yaml", "/h/.config/goose/config.yaml", "/h/AppData/Roaming/Block/goose/config/config.yaml"]),
+    (Host::Junie, ["/h/.junie/mcp/mcp.json"; 3]),
+    (Host::Junie, ["/p/.junie/mcp/mcp.json"; 3]),
+    (Host::Amp, ["/h/.config/amp/settings.json"; 3]),
+    (Host::Amp, ["/p/.amp/settings.json"; 3]),
+    (Host::Hermes, ["/h/.hermes/config.yaml", "/h/.hermes/config.yaml", "/h/AppData/Local/hermes/config.yaml"]),
+    (Host::Antigravity, ["/p/.agents/mcp_config.json"; 3]),
+    (Host::OpenCode, ["/p/.opencode/opencode.json"; 3]),
+];
+
 #[test]
 fn every_host_is_found_by_its_files() {
-    for (config, local) in [
-        ("/home/jane/.config", "/home/jane/.local/share"),
+    for (system, config, local) in [
+        (System::Linux, "/h/.config", "/h/.local/share"),
         (
-            "/Users/jane/Library/Application Support",
-            "/Users/jane/Library/Application Support",
+            System::MacOs,
+            "/h/Library/Application Support",
+            "/h/Library/Application Support",
         ),
-        (
-            "C:/Users/jane/AppData/Roaming",
-            "C:/Users/jane/AppData/Local",
-        ),
+        (System::Windows, "/h/AppData/Roaming", "/h/AppData/Local"),
     ] {
         let dirs = HostDirs {
+            system,
             home: "/h".into(),
             config: config.into(),
             local: local.into(),
-            codex_home: None,
-            claude_dir: None,
+            variables: BTreeMap::new(),
             directory: "/p".into(),
         };
         let found: Vec<_> = dirs
@@ -39,81 +79,22 @@ fn every_host_is_found_by_its_files() {
                 )
             })
             .collect();
-        for (host, scope, path) in [
-            (
-                Host::ClaudeDesktop,
-                ConfigScope::User,
-                format!("{config}/Claude/claude_desktop_config.json"),
-            ),
-            (
-                Host::ClaudeCode,
-                ConfigScope::User,
-                "/h/.claude.json".into(),
-            ),
-            (
-                Host::ClaudeCode,
-                ConfigScope::Project,
-                "/p/.mcp.json".into(),
-            ),
-            (
-                Host::Cursor,
-                ConfigScope::User,
-                "/h/.cursor/mcp.json".into(),
-            ),
-            (
-                Host::Cursor,
-                ConfigScope::Project,
-                "/p/.cursor/mcp.json".into(),
-            ),
-            (
-                Host::Windsurf,
-                ConfigScope::User,
-                "/h/.codeium/windsurf/mcp_config.json".into(),
-            ),
-            (
-                Host::VsCode,
-                ConfigScope::User,
-                format!("{config}/Code/User/mcp.json"),
-            ),
-            (
-                Host::VsCode,
-                ConfigScope::User,
-                format!("{config}/Code/User/settings.json"),
-            ),
-            (
-                Host::VsCode,
-                ConfigScope::User,
-                format!("{config}/Code - Insiders/User/mcp.json"),
-            ),
-            (
-                Host::VsCode,
-                ConfigScope::Project,
-                "/p/.vscode/mcp.json".into(),
-            ),
-            (
-                Host::Codex,
-                ConfigScope::User,
-                "/h/.codex/config.toml".into(),
-            ),
-            (
-                Host::Codex,
-                ConfigScope::Project,
-                "/p/.codex/config.toml".into(),
-            ),
-            (
-                Host::Gemini,
-                ConfigScope::User,
-                "/h/.gemini/settings.json".into(),
-            ),
-            (
-                Host::Gemini,
-                ConfigScope::Project,
-                "/p/.gemini/settings.json".into(),
-            ),
-        ] {
+        for (host, paths) in PLACES {
+            let path = paths[system as usize].to_owned();
+            let scope = if path.starts_with("/p/") {
+                ConfigScope::Project
+            } else {
+                ConfigScope::User
+            };
             assert!(
                 found.contains(&(host, scope, path.clone())),
                 "{path}: {found:?}"
+            );
+        }
+        for host in Host::all() {
+            assert!(
+                PLACES.iter().any(|(it, _)| *it == host),
+                "{host} has its places"
             );
         }
     }

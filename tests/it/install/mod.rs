@@ -3,9 +3,12 @@
 mod asking;
 mod example;
 mod finding;
+mod hosts;
 mod keeping;
+mod loading;
 mod refusing;
 mod restoring;
+mod telling;
 mod writing;
 
 use std::fs;
@@ -45,10 +48,14 @@ impl Home {
         home
     }
 
-    /// A path in this home; `.config` stands for the system's directory of settings.
+    /// A path in this home; `.config/Claude` and `.config/Code` stand for the system's directory of
+    /// settings.
     pub fn path(&self, at: &str) -> PathBuf {
         match at.strip_prefix(".config/") {
-            Some(inside) if cfg!(target_os = "macos") => {
+            Some(inside)
+                if cfg!(target_os = "macos")
+                    && (inside.starts_with("Claude/") || inside.starts_with("Code/")) =>
+            {
                 let settings = self.dir.path().join("Library/Application Support");
                 settings.join(inside)
             }
@@ -152,6 +159,17 @@ pub fn program() -> &'static str {
         path.into_os_string().into_string().unwrap()
     });
     &PROGRAM
+}
+
+/// The language of a file, by its name.
+pub fn syntax(at: &str) -> Syntax {
+    if at.ends_with("toml") {
+        Syntax::Toml
+    } else if at.ends_with("yaml") {
+        Syntax::Yaml
+    } else {
+        Syntax::Json
+    }
 }
 
 /// The value at `path`, whose names are separated by `|`.

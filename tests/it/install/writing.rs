@@ -351,3 +351,36 @@ fn no_temporary_file_remains() {
     let names = std::fs::read_dir(home.path(".cursor")).unwrap().count();
     assert_eq!(names, 2, "the file and its backup");
 }
+
+/// Root changes a user's file, for example with `sudo`.
+#[test]
+#[cfg(unix)]
+fn the_owner_of_a_file_and_of_its_backup_stays() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+    let home = Home::with(".cursor/mcp.json", "cursor/mcp.json");
+    let file = home.path(".cursor/mcp.json");
+    let like = |path: &std::path::Path| {
+        let it = std::fs::metadata(path).unwrap();
+        (it.uid(), it.gid(), it.mode() & 0o777)
+    };
+    if let Err(error) = chown(&file, Some(1234), Some(2345)) {
+        eprintln!("skipped: only root can give a file away: {error}");
+        return;
+    }
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    home.install(&["--yes"]).ended(0);
+    assert_eq!(like(&file), (1234, 2345, 0o640));
+    let [backup] = &home.backups(".cursor/mcp.json")[..] else {
+        panic!("one backup");
+    };
+    // Readable by the owner only, whatever the file allows.
+    assert_eq!(like(backup), (1234, 2345, 0o600));
+    home.install(&["--yes", "--restore"]).ended(0);
+    assert_eq!(like(&file), (1234, 2345, 0o640));
+    assert_eq!(std::fs::read(&file).unwrap(), bytes("cursor/mcp.json"));
+    // A file that is gone comes back with its owner.
+    home.install(&["--yes"]).ended(0);
+    std::fs::remove_file(&file).unwrap();
+    home.install(&["--yes", "--restore", "--force"]).ended(0);
+    assert_eq!(like(&file), (1234, 2345, 0o600));
+}

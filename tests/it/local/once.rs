@@ -111,7 +111,8 @@ async fn what_arrives_without_a_mark_may_be_stored_twice_as_in_zep() {
 pub(super) fn as_layout_1(home: &Home) {
     let file = rusqlite::Connection::open(home.path()).unwrap();
     file.execute_batch(
-        "DROP INDEX episode_once; ALTER TABLE episode DROP COLUMN once; PRAGMA user_version = 1",
+        "DROP INDEX episode_once; ALTER TABLE episode DROP COLUMN once;
+         PRAGMA user_version = 1",
     )
     .unwrap();
 }

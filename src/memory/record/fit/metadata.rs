@@ -40,6 +40,7 @@ const INFERRED: &str = "inferred";
 const REPLACES: &str = "replaces";
 const INSTEAD: &str = "instead_of";
 const DELETED: &str = "deleted";
+const DOUBLE: &str = "double";
 const UPDATED: &str = "updated";
 const SPEAKER: &str = "speaker";
 const ROLE: &str = "role";
@@ -94,6 +95,8 @@ pub struct Marks {
     pub instead_of: Option<String>,
     /// Whether it was deleted as far as Zep allows and is hidden.
     pub deleted: bool,
+    /// Whether it is a second copy of a stored part and is hidden; the other one is shown.
+    pub double: bool,
     /// When it was last changed here.
     pub updated: Option<Timestamp>,
     /// The speaker, for a message that is stored as an episode.
@@ -131,6 +134,9 @@ impl Marks {
         if self.deleted {
             map.insert(DELETED.into(), true.into());
         }
+        if self.double {
+            map.insert(DOUBLE.into(), true.into());
+        }
         if let Some(time) = self.updated {
             map.insert(UPDATED.into(), time.to_string().into());
         }
@@ -155,6 +161,7 @@ impl Marks {
             replaces: take(&mut map, REPLACES, text),
             instead_of: take(&mut map, INSTEAD, text),
             deleted: take(&mut map, DELETED, |v| (*v == json!(true)).then_some(())).is_some(),
+            double: take(&mut map, DOUBLE, |v| (*v == json!(true)).then_some(())).is_some(),
             updated: take(&mut map, UPDATED, |v| exact_time(v.as_str()?)),
             speaker: take(&mut map, SPEAKER, Speaker::from_json),
             name: take(&mut map, NAME, text),

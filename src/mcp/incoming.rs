@@ -1,0 +1,177 @@
+//! A message from a client, before rmcp parses it.
+//!
+//! rmcp builds several copies of a whole message. So it is scanned while it arrives, refused where it
+//! exceeds [`MESSAGE`], and a large export in it is left out for [`InlineData`].
+
+use rmcp::{
+    RoleServer,
+    model::{ErrorData, RequestId, ServerJsonRpcMessage},
+    service::RequestContext,
+};
+use serde::de::IgnoredAny;
+use tokio_util::bytes::Bytes;
+
+use crate::json::{Bounds, Part, Scanner, TooMuch};
+use crate::memory::filter::{MAX_CONDITIONS, MAX_ITEMS};
+
+/// The bounds of a message. Values take about 600 bytes each while rmcp parses them (measured).
+pub(crate) static MESSAGE: Bounds = Bounds {
+    // The parser stops at 128.
+    depth: 120,
+    // A call with the most messages (1,000) and 60 fields in each.
+    values: 64 * 1024,
+    parts: &[
+        // No id that a client makes is longer.
+        Part {
+            path: &["id"],
+            values: 0,
+            kept: 1024,
+        },
+        // More than the most conditions, with an object for each and its operator, and values.
+        Part {
+            path: &["params", "arguments", "filters"],
+            values: MAX_CONDITIONS * 10 + MAX_ITEMS,
+            kept: 0,
+        },
+        // An export is read item by item, and never built as a whole.
+        Part {
+            path: &["params", "arguments", "data"],
+            values: usize::MAX,
+            kept: 0,
+        },
+    ],
+};
+const ID: usize = 0;
+const FILTERS: usize = 1;
+const DATA: usize = 2;
+
+/// The largest export that is parsed as a part of its message, in bytes.
+const MAX_PARSED_DATA: usize = 64 * 1024;
+/// What replaces a larger one. Sent by a client, it is no export.
+const LEFT_OUT: &str = "zep-mcp-server: read apart from the message";
+
+/// Scans a message that arrives in pieces.
+#[derive(Debug)]
+pub(crate) struct Incoming(Scanner);
+
+/// A message that is not passed on to rmcp.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Refused {
+    /// The request's id, if it can be read.
+    pub(crate) id: Option<RequestId>,
+    /// Why.
+    pub(crate) why: Refusal,
+}
+
+/// Why a message is not passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// It has too many values, or they are too deep.
+    #[error("the request is too large: {exceeded}; {}", advice(exceeded))]
+    TooMuch {
+        /// The bound.
+        exceeded: TooMuch,
+    },
+    /// The export in it is no JSON.
+    #[error("the request is not valid JSON")]
+    NotJson,
+}
+
+fn advice(exceeded: &TooMuch) -> String {
+    match exceeded {
+        TooMuch::Part(part) if **part == MESSAGE.parts[FILTERS] => format!(
+            "use at most {MAX_CONDITIONS} conditions and {MAX_ITEMS} values in all; many values of one \
+             field go into one `in`"
+        ),
+        TooMuch::Part(_) => "send a text or a number".into(),
+        TooMuch::Depth(_) => "send a flatter value, or its JSON as a text".into(),
+        TooMuch::Values(_) => {
+            "send it in several calls; an export goes into `data` or `file` of migrate_user".into()
+        }
+    }
+}
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self(Scanner::new(&MESSAGE))
+    }
+}
+
+impl Incoming {
+    /// Reads the next piece. False if the message is refused and need not be kept any more; its id may
+    /// still follow.
+    pub(crate) fn feed(&mut self, piece: &[u8]) -> bool {
+        self.0.feed(piece);
+        self.0.exceeded().is_none()
+    }
+
+    /// How many values rmcp would have to parse.
+    pub(crate) fn values(&self) -> usize {
+        self.0.values_outside(DATA)
+    }
+
+    /// The message for rmcp, and the export that was left out of it.
+    pub(crate) fn finish(&self, message: Bytes) -> Result<(Bytes, Option<InlineData>), Refused> {
+        let refused = |why| Refused { id: self.id(), why };
+        if let Some(exceeded) = self.0.exceeded() {
+            return Err(refused(Refusal::TooMuch { exceeded }));
+        }
+        let data = self.0.part(DATA);
+        let Some(data) = data.filter(|data| data.len() > MAX_PARSED_DATA) else {
+            return Ok((message, None));
+        };
+        let inline = message.slice(data.clone());
+        let is_json = str::from_utf8(&inline)
+            .is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
+        if !is_json {
+            return Err(refused(Refusal::NotJson));
+        }
+        let rest = [
+            &message[..data.start],
+            b"\"",
+            LEFT_OUT.as_bytes(),
+            b"\"",
+            &message[data.end..],
+        ];
+        Ok((rest.concat().into(), Some(InlineData(inline))))
+    }
+
+    fn id(&self) -> Option<RequestId> {
+        serde_json::from_slice(self.0.kept(ID)?).ok()
+    }
+}
+
+impl Refused {
+    /// The answer to it.
+    pub(crate) fn into_answer(self) -> ServerJsonRpcMessage {
+        let detail = self.why.to_string();
+        let error = match self.why {
+            Refusal::TooMuch { .. } => ErrorData::invalid_params(detail, None),
+            Refusal::NotJson => ErrorData::parse_error(detail, None),
+        };
+        ServerJsonRpcMessage::error(error, self.id)
+    }
+}
+
+/// The JSON of `data`, which was left out of its message. In the extensions of the request, or of its
+/// HTTP request.
+#[derive(Debug, Clone)]
+pub(crate) struct InlineData(Bytes);
+
+impl InlineData {
+    /// That of a request, if this value replaces it.
+    pub(super) fn of(
+        context: &RequestContext<RoleServer>,
+        data: Option<&serde_json::Value>,
+    ) -> Option<Bytes> {
+        let parts = context.extensions.get::<http::request::Parts>();
+        let inline = context
+            .extensions
+            .get::<Self>()
+            .or_else(|| parts.and_then(|parts| parts.extensions.get::<Self>()));
+        let is_left_out = data.and_then(serde_json::Value::as_str) == Some(LEFT_OUT);
+        inline
+            .filter(|_| is_left_out)
+            .map(|inline| inline.0.clone())
+    }
+}

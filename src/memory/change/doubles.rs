@@ -1,0 +1,127 @@
+//! Removes the doubles of a record that was sent again: a late write's copies, beside the ones that
+//! are shown.
+
+use std::collections::HashSet;
+
+use serde_json::Map;
+
+use crate::memory::{
+    Error, Result,
+    error::{if_deleted, if_found},
+    model::{Owner, RecordId, UserId, Uuid},
+    record::fit::{self, Ours, Unpacked},
+    service::MemoryService,
+};
+use crate::zep::{Metadata, PartNo, SentAgain, SentTo, ThreadId};
+
+/// A stored copy of a part of a record.
+struct Copy {
+    uuid: Uuid,
+    stored: Unpacked,
+}
+
+impl MemoryService {
+    /// Looks whether parts of a record are stored twice, and removes what every reader leaves out
+    /// already: the copies of a part that is still there, of the same owner, in the same place. A text
+    /// is deleted; a message, which Zep cannot delete, is blanked, hidden and loses its episode. Answers
+    /// how many were removed. What a migration wrote is left to its run, which does this at its end.
+    ///
+    /// # Errors
+    /// The backend's error; looking again continues.
+    pub async fn remove_doubles(&self, sent: &SentAgain) -> Result<usize> {
+        let (owner, doubles) = self.doubles_of(sent).await?;
+        let Some(owner) = owner.filter(|_| !doubles.is_empty()) else {
+            return Ok(0);
+        };
+        // No write, change or deletion of the owner runs beside it.
+        let _alone = self.alone_with(&owner).await?;
+        let (still, doubles) = self.doubles_of(sent).await?;
+        if still.as_ref() != Some(&owner) {
+            return Ok(0);
+        }
+        for double in &doubles {
+            if let SentTo::Thread(_) = sent.to {
+                self.hide_double(double).await?;
+            }
+            if_deleted(self.zep().delete_episode(&double.uuid).await)?;
+            self.inner.shown.remove(&double.uuid);
+        }
+        if let SentTo::Thread(thread) = &sent.to {
+            self.inner.repeats.remove(thread);
+        }
+        self.inner.lists.clear();
+        Ok(doubles.len())
+    }
+
+    /// The owner of the place, if it exists, and the copies of a record's parts beyond those that are
+    /// shown.
+    async fn doubles_of(&self, sent: &SentAgain) -> Result<(Option<Owner>, Vec<Copy>)> {
+        match &sent.to {
+            SentTo::Thread(thread) => self.doubles_in_thread(thread, &sent.record).await,
+            SentTo::Graph(owner) => {
+                let found = if_found(self.zep().find_episodes(owner, &sent.record).await)?;
+                let mut texts = found.unwrap_or_default();
+                texts.retain(|text| text.thread_id.is_none());
+                // As readers choose: `record/doubles.rs`.
+                texts.sort_by(|a, b| a.uuid.cmp(&b.uuid));
+                let texts = texts.into_iter().map(|text| (text.uuid, text.metadata));
+                Ok((Some(owner.clone()), beyond_the_first(texts, &sent.record)))
+            }
+        }
+    }
+
+    async fn doubles_in_thread(
+        &self,
+        thread: &ThreadId,
+        record: &str,
+    ) -> Result<(Option<Owner>, Vec<Copy>)> {
+        let Some(page) = if_found(self.zep().all_messages(thread).await)? else {
+            return Ok((None, Vec::new()));
+        };
+        let Some(user) = page.user_id else {
+            return Ok((None, Vec::new()));
+        };
+        let messages = page.messages.into_iter();
+        let messages = messages.filter_map(|message| Some((message.uuid?, message.metadata)));
+        let doubles = beyond_the_first(messages, record);
+        Ok((Some(Owner::User(UserId::new(&user)?)), doubles))
+    }
+
+    async fn hide_double(&self, double: &Copy) -> Result<()> {
+        let record = double.stored.ours.as_ref().map(|ours| ours.record.clone());
+        let mut blank = Ours::new(record.unwrap_or_else(RecordId::fresh));
+        blank.marks.double = true;
+        let (mark, blanked) = fit::repack(&double.stored, &blank, &Map::new())
+            .map_err(|error| Error::invalid("memory_id", error.to_string()))?;
+        let hidden = self
+            .zep()
+            .set_message_metadata(&double.uuid, Some(&mark), &blanked)
+            .await;
+        if_deleted(hidden.map(drop))?;
+        Ok(())
+    }
+}
+
+/// The copies of a record's parts, but for the first of each part. A part is also there if it is
+/// deleted as far as Zep allows: its copies are to be gone, too.
+fn beyond_the_first(
+    stored: impl Iterator<Item = (Uuid, Option<Metadata>)>,
+    record: &str,
+) -> Vec<Copy> {
+    let mut first: HashSet<PartNo> = HashSet::new();
+    let mut doubles = Vec::new();
+    for (uuid, metadata) in stored {
+        let stored = fit::unpack(&metadata.unwrap_or_default());
+        let Some(ours) = stored.ours.as_ref() else {
+            continue;
+        };
+        let is_migrated = ours.migration_source.is_some() && ours.marks.instead_of.is_none();
+        if ours.record.as_str() != record || ours.marks.double || is_migrated {
+            continue;
+        }
+        if !first.insert(stored.part) {
+            doubles.push(Copy { uuid, stored });
+        }
+    }
+    doubles
+}
