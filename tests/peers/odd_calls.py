@@ -209,18 +209,15 @@ class Ours:
         self.session = session
 
     async def kept(self):
-        # The owners of all that these calls store: the agents' own first.
-        listed = await made(self.session, "list_entities", {})
-        found = []
-        for each in listed["results"]:
-            if each["type"] in ("user", "agent"):
-                # `*` is any value, and an agent alone is its own memory.
-                whose = {f"{each['type']}_id": each["id"]}
-                page = await made(
-                    self.session, "get_memories", {"filters": {"AND": [whose]}, "page_size": 200}
-                )
-                found += page["results"]
-        return list({memory["id"]: memory for memory in found}.values())
+        filters = {"OR": [{"user_id": "*"}, {"agent_id": "*"}]}
+        found, page = [], 1
+        while True:
+            asked = {"filters": filters, "page_size": 200, "page": page}
+            listed = await made(self.session, "get_memories", asked)
+            found += listed["results"]
+            if not listed["next"]:
+                return found
+            page += 1
 
 
 def effect(before, after):
