@@ -348,6 +348,10 @@ pub(super) async fn guard(
     let named = request.headers().get(SESSION_ID).cloned();
     let call = (request.method() == Method::POST).then(|| sessions.calls.token());
     let Some(named) = named else {
+        // Clients that try the older transport first take this for the word to use the newer one.
+        if request.method() == Method::GET {
+            return no_method().await;
+        }
         if request.method() == Method::POST && !is_stateless(request.headers()) {
             // Only `initialize` opens a session; every other request is refused anyway.
             if let Err(exceeded) = sessions.make_room(&holder) {

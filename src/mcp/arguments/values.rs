@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::mcp::incoming::MESSAGE;
+
 /// What a value is quoted with in an error, at most.
 const QUOTED: usize = 60;
 
@@ -88,11 +90,24 @@ fn from_json(value: Value, shape: &str, fits: impl Fn(&Value) -> bool) -> Conver
     let Value::String(text) = &value else {
         return Err(expected(shape, &value));
     };
-    match serde_json::from_str(text) {
-        Ok(Value::Null) => Ok(None),
-        Ok(parsed) if fits(&parsed) => Ok(Some(parsed)),
+    match parse(text) {
+        Some(Value::Null) => Ok(None),
+        Some(parsed) if fits(&parsed) => Ok(Some(parsed)),
         _ => Err(expected(&format!("{shape}, or JSON text of one"), &value)),
     }
+}
+
+/// JSON inside a text, within the bounds of a whole message.
+pub(super) fn parse(text: &str) -> Option<Value> {
+    crate::json::from_slice(text.as_bytes(), &MESSAGE).ok()
+}
+
+/// An export, which may be JSON text. The migration refuses what is none.
+pub(super) fn export(value: Value) -> Value {
+    let parsed = value.as_str().and_then(parse);
+    parsed
+        .filter(|parsed| parsed.is_object() || parsed.is_array())
+        .unwrap_or(value)
 }
 
 /// Whether text is JSON's `null`.
