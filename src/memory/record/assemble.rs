@@ -90,7 +90,9 @@ impl Assembly {
     pub(crate) fn begin_at(&mut self, index: usize) {
         self.records.retain(|found| found.first >= index);
         let left = self.records.iter().filter(|found| found.record.incomplete);
-        self.incomplete = left.filter_map(|found| found.record.record_id.clone()).collect();
+        self.incomplete = left
+            .filter_map(|found| found.record.record_id.clone())
+            .collect();
     }
 }
 
