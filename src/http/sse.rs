@@ -15,7 +15,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
-use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::model::ClientJsonRpcMessage;
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 use rmcp::transport::common::server_side_http::session_id;
@@ -30,7 +30,8 @@ use super::calls::CountedTransport;
 use super::limits::KEEP_ALIVE;
 use super::mcp_sessions::{McpSessions, no_session};
 use super::shares::{Account, Counted};
-use crate::mcp::{InitializeFirst, MemoryServer, Refused};
+use super::streamable::refusal;
+use crate::mcp::{Connection, InitializeFirst, MemoryServer, Refused};
 
 /// The route of the stream.
 pub(super) const SSE: &str = "/sse";
@@ -50,13 +51,20 @@ const QUEUED_WITHIN: Duration = Duration::from_secs(30);
 /// A message that was posted, or one that was refused and is answered on the stream.
 type Posted = Result<ClientJsonRpcMessage, Refused>;
 
+/// Where the messages of a session are posted to.
+#[derive(Debug, Clone)]
+struct Inbox {
+    queue: mpsc::Sender<Posted>,
+    connection: Arc<Connection>,
+}
+
 /// The state of both routes.
 #[derive(Debug)]
 pub(super) struct SseTransport {
     server: MemoryServer,
     sessions: Arc<McpSessions>,
-    /// The queues of posted messages, by session.
-    inboxes: Mutex<HashMap<Arc<str>, mpsc::Sender<Posted>>>,
+    /// By session.
+    inboxes: Mutex<HashMap<Arc<str>, Inbox>>,
 }
 
 impl SseTransport {
@@ -68,7 +76,7 @@ impl SseTransport {
         })
     }
 
-    fn inbox(&self, id: &str) -> Option<mpsc::Sender<Posted>> {
+    fn inbox(&self, id: &str) -> Option<Inbox> {
         let inboxes = self.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
         inboxes.get(id).cloned()
     }
@@ -102,12 +110,17 @@ pub(super) async fn open(
     let id = session_id();
     let session = match transport.sessions.open(Arc::clone(&id), holder.clone()) {
         Ok(session) => session,
-        Err(exceeded) => return exceeded.answer(Body::empty()).await,
+        Err(exceeded) => return account.refuse_with(exceeded, Body::empty()).await,
     };
     // In use as long as its stream: it is not ended to make room.
     let in_use = transport.sessions.enter(&id, &holder);
     let (outbox, answers) = mpsc::channel(MAX_UNREAD);
-    let (inbox, calls) = mpsc::channel(MAX_QUEUED);
+    let (queue, calls) = mpsc::channel(MAX_QUEUED);
+    let connection = Arc::<Connection>::default();
+    let inbox = Inbox {
+        queue,
+        connection: Arc::clone(&connection),
+    };
     let ended = session.ended();
     transport
         .inboxes
@@ -122,6 +135,7 @@ pub(super) async fn open(
         outbox,
         calls,
         account,
+        connection,
     };
     let wire = InitializeFirst::new(wire).resumable();
     let wire = CountedTransport::new(wire, session);
@@ -168,13 +182,11 @@ fn events(
     })
 }
 
-/// A message as an event.
-fn event(message: &ServerJsonRpcMessage) -> serde_json::Result<Bytes> {
-    let mut event = b"event: message\ndata: ".to_vec();
-    serde_json::to_writer(&mut event, message)?;
-    event.extend_from_slice(b"\n\n");
-    event.shrink_to_fit();
-    Ok(event.into())
+/// A message's JSON as an event.
+fn event(message: &[u8]) -> Bytes {
+    [b"event: message\ndata: ", message, b"\n\n"]
+        .concat()
+        .into()
 }
 
 /// The query of `/messages`.
@@ -207,31 +219,39 @@ pub(super) async fn post(
     let Some((_in_use, inbox)) = session else {
         return no_session();
     };
-    let message = match parts.extensions.remove::<Refused>() {
-        Some(refused) => Err(refused),
-        None => {
-            let Ok(mut message) = serde_json::from_slice::<ClientJsonRpcMessage>(&body) else {
-                return (StatusCode::BAD_REQUEST, "this is not a JSON-RPC message\n")
-                    .into_response();
-            };
-            message.insert_extension(parts);
-            Ok(message)
-        }
+    let read = match parts.extensions.remove::<Refused>() {
+        Some(refused) => vec![Err(refused)],
+        None => inbox.connection.read(&body),
     };
-    match inbox.send_timeout(message, QUEUED_WITHIN).await {
-        Ok(()) => (StatusCode::ACCEPTED, "Accepted").into_response(),
-        Err(mpsc::error::SendTimeoutError::Closed(_)) => {
-            (StatusCode::NOT_FOUND, "the session has ended\n").into_response()
+    for message in read {
+        let message = match message {
+            Ok(mut message) => {
+                message.insert_extension(parts.clone());
+                Ok(message)
+            }
+            // Nobody waits for it on the stream.
+            Err(refused) if refused.id.is_none() => return refusal(refused),
+            Err(refused) => Err(refused),
+        };
+        match inbox.queue.send_timeout(message, QUEUED_WITHIN).await {
+            Ok(()) => {}
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => {
+                return (StatusCode::NOT_FOUND, "the session has ended\n").into_response();
+            }
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                return (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the session has too many messages in its queue; try again\n",
+                )
+                    .into_response();
+            }
         }
-        Err(mpsc::error::SendTimeoutError::Timeout(_)) => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the session has too many messages in its queue; try again\n",
-        )
-            .into_response(),
     }
+    (StatusCode::ACCEPTED, "Accepted").into_response()
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether the body is JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok());
@@ -246,6 +266,7 @@ struct Wire {
     calls: mpsc::Receiver<Posted>,
     /// Of the request that opened the stream.
     account: Account,
+    connection: Arc<Connection>,
 }
 
 /// A message cannot be sent.
@@ -265,7 +286,8 @@ impl Transport<RoleServer> for Wire {
         item: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         // At once, so that only the event waits to be read, which is smaller than the message.
-        let event = event(&item).map(|event| self.account.owned(event));
+        let message = self.connection.encode(&item);
+        let event = message.map(|message| self.account.owned(event(&message)));
         let outbox = self.outbox.clone();
         async move { outbox.send(event?).await.map_err(|_| WireError::Closed) }
     }
@@ -291,6 +313,7 @@ impl Transport<RoleServer> for Wire {
 
 #[cfg(test)]
 mod tests {
+    use rmcp::model::ServerJsonRpcMessage;
     use serde_json::json;
 
     use super::*;
@@ -303,6 +326,7 @@ mod tests {
             outbox,
             calls,
             account: Account::of("ann"),
+            connection: Arc::default(),
         };
         let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
         inbox

@@ -3,18 +3,20 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Extension, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::future::Either;
 use futures::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
-use rmcp::model::{ClientJsonRpcMessage, GetExtensions, ProtocolVersion, ServerJsonRpcMessage};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, ErrorData, GetExtensions, JsonRpcMessage,
+    ProtocolVersion, RequestId, ServerJsonRpcMessage,
+};
 use rmcp::transport::streamable_http_server::session::local::{
     LocalSessionManager, LocalSessionManagerError, LocalSessionWorker,
 };
@@ -31,7 +33,11 @@ use super::limits::{KEEP_ALIVE, MAX_BODY_BYTES};
 use super::mcp_sessions::{McpSessions, SESSION_ID, no_session};
 use super::replay::ReplayBuffer;
 use super::shares::{Account, Exceeded};
-use crate::mcp::{MemoryServer, Refused};
+use super::sse::is_json;
+use crate::mcp::{
+    InFlight, MemoryServer, Received, Refusal, Refused, encode, is_ours, member as member_of_batch,
+    read, restore,
+};
 
 /// The route of Streamable HTTP.
 pub(super) const MCP: &str = "/mcp";
@@ -40,7 +46,15 @@ pub(super) const MCP: &str = "/mcp";
 const PROTOCOL_VERSION: &str = "mcp-protocol-version";
 
 /// rmcp's service with our sessions.
-pub(super) type Service = StreamableHttpService<MemoryServer, BoundedSessions>;
+type Service = StreamableHttpService<MemoryServer, BoundedSessions>;
+
+/// The state of `/mcp`.
+#[derive(Clone)]
+pub(super) struct Streamable {
+    service: Service,
+    /// By session.
+    in_flight: Arc<InFlight<HeaderValue>>,
+}
 
 /// The service for `/mcp`, until `end`.
 pub(super) fn service(
@@ -48,7 +62,7 @@ pub(super) fn service(
     sessions: Arc<McpSessions>,
     replay: Arc<ReplayBuffer>,
     end: CancellationToken,
-) -> Service {
+) -> Streamable {
     let mut inner = LocalSessionManager::default();
     // rmcp would end a session during a migration, which is silent for hours; `McpSessions` ends
     // unused sessions.
@@ -65,33 +79,198 @@ pub(super) fn service(
         sessions,
         replay,
     };
-    StreamableHttpService::new(move || Ok(server.clone()), Arc::new(manager), config)
+    let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::new(manager), config);
+    Streamable {
+        service,
+        in_flight: Arc::default(),
+    }
 }
 
 /// Answers a request.
-pub(super) async fn serve(State(service): State<Service>, request: Request) -> Response {
-    if let Some(refused) = request.extensions().get::<Refused>() {
-        let status = match refused.id {
-            Some(_) => StatusCode::OK,
-            None => StatusCode::BAD_REQUEST,
+pub(super) async fn serve(State(streamable): State<Streamable>, request: Request) -> Response {
+    if request.method() == Method::POST {
+        let mut answer: Answer = Box::pin(streamable.post(request));
+        return tokio::select! {
+            answer = &mut answer => answer,
+            () = tokio::time::sleep(KEEP_ALIVE) => started(answer),
         };
-        return (status, Json(refused.clone().into_answer())).into_response();
     }
     let method = request.method().clone();
-    let answer = async move { service.handle(request).await.map(Body::new) };
-    if method != Method::POST {
-        let mut answer = answer.await;
-        // rmcp ends a session with 202, which the Python SDK takes for a failure.
-        if method == Method::DELETE && answer.status() == StatusCode::ACCEPTED {
-            *answer.status_mut() = StatusCode::NO_CONTENT;
+    let mut answer = streamable.service.handle(request).await.map(Body::new);
+    // rmcp ends a session with 202, which the Python SDK takes for a failure.
+    if method == Method::DELETE && answer.status() == StatusCode::ACCEPTED {
+        *answer.status_mut() = StatusCode::NO_CONTENT;
+    }
+    // A stream that is resumed.
+    restored(answer)
+}
+
+impl Streamable {
+    async fn post(self, request: Request) -> Response {
+        if let Some(refused) = request.extensions().get::<Refused>() {
+            return refusal(refused.clone());
         }
+        if !is_json(request.headers()) {
+            // rmcp says what it takes.
+            return self.service.handle(request).await.map(Body::new);
+        }
+        let (parts, body) = request.into_parts();
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(_) => return StatusCode::BAD_REQUEST.into_response(),
+        };
+        let message = match read(&body) {
+            Err(refused) => return refusal(refused),
+            Ok(Received::Ignored) => return StatusCode::ACCEPTED.into_response(),
+            Ok(Received::Message(message)) => message,
+            Ok(Received::Batch(members)) => {
+                if !has_batches(&parts.headers) {
+                    return refusal(Refused::of(None, Refusal::NO_BATCHES));
+                }
+                let members = members.into_iter();
+                let members = members.map(|member| body.slice_ref(member.as_bytes()));
+                return self.batch(parts, members.collect());
+            }
+        };
+        self.pass(parts, message, body).await
+    }
+
+    /// Passes a message on to rmcp.
+    async fn pass(self, parts: Parts, mut message: ClientJsonRpcMessage, text: Bytes) -> Response {
+        let mut own = None;
+        let mut in_flight = None;
+        let mut as_it_is = text.first() == Some(&b'{');
+        match &mut message {
+            JsonRpcMessage::Request(request) => {
+                if let Some(session) = parts.headers.get(SESSION_ID) {
+                    let id = self.in_flight.enter(session.clone(), request.id.clone());
+                    request.id = id.clone();
+                    in_flight = Some(Flight {
+                        all: Arc::clone(&self.in_flight),
+                        session: session.clone(),
+                        id,
+                    });
+                }
+                as_it_is &= !is_ours(&request.id);
+                own = Some(request.id.clone());
+            }
+            JsonRpcMessage::Notification(notification) => {
+                let notification = &notification.notification;
+                as_it_is &= !matches!(notification, ClientNotification::CancelledNotification(_));
+            }
+            _ => {}
+        }
+        let body = match as_it_is {
+            true => text,
+            false => match serde_json::to_vec(&message) {
+                Ok(message) => message.into(),
+                Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            },
+        };
+        // rmcp parses it again; two copies would take twice the memory.
+        drop(message);
+        let request = Request::from_parts(parts, Body::from(body));
+        let answer = self.service.handle(request).await.map(Body::new);
+        let answer = explained(answer, own.clone()).await;
+        let answer = match own.is_some_and(|id| is_ours(&id)) {
+            true => restored(answer),
+            false => answer,
+        };
+        match in_flight {
+            Some(in_flight) => keep(answer, in_flight),
+            None => answer,
+        }
+    }
+
+    /// Answers the messages of a batch one after the other.
+    fn batch(self, parts: Parts, members: Vec<Bytes>) -> Response {
+        let answers = stream::iter(members).then(move |text| {
+            let (streamable, parts) = (self.clone(), parts.clone());
+            async move {
+                let member = str::from_utf8(&text).map_err(|_| Refusal::NotJson);
+                let answer = match member.map(member_of_batch) {
+                    Ok(Ok(Received::Message(message))) => {
+                        streamable.pass(parts, message, text.clone()).await
+                    }
+                    Ok(Ok(_)) => StatusCode::ACCEPTED.into_response(),
+                    Ok(Err(refused)) => refusal(refused),
+                    Err(why) => refusal(Refused::of(None, why)),
+                };
+                as_events(answer).await
+            }
+        });
+        let headers = [
+            (CONTENT_TYPE, "text/event-stream"),
+            (CACHE_CONTROL, "no-cache"),
+        ];
+        (headers, Body::from_stream(answers.flatten())).into_response()
+    }
+}
+
+/// Whether the client's protocol version has batches: that which has no header for its version, too.
+fn has_batches(headers: &HeaderMap) -> bool {
+    let version = headers.get(PROTOCOL_VERSION);
+    version.is_none_or(|version| version == ProtocolVersion::V_2025_03_26.as_str())
+}
+
+/// A request of a session in flight, until this is dropped.
+struct Flight {
+    all: Arc<InFlight<HeaderValue>>,
+    session: HeaderValue,
+    id: RequestId,
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.all.leave(self.session.clone(), &self.id);
+    }
+}
+
+/// The response to a message that was refused. As the official servers do: 400 if it is no JSON-RPC,
+/// and otherwise 200 with JSON-RPC's error.
+pub(super) fn refusal(refused: Refused) -> Response {
+    let status = match refused.is_of_params() {
+        true => StatusCode::OK,
+        false => StatusCode::BAD_REQUEST,
+    };
+    error(status, &refused.into_answer())
+}
+
+fn error(status: StatusCode, answer: &ServerJsonRpcMessage) -> Response {
+    match encode(answer) {
+        Ok(answer) => (status, [(CONTENT_TYPE, "application/json")], answer).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// The longest text of an error of rmcp.
+const MAX_ERROR_BYTES: usize = 64 * 1024;
+
+/// The same response, where rmcp refuses a request with a text, as a JSON-RPC error.
+async fn explained(answer: Response, id: Option<RequestId>) -> Response {
+    let is_text = matches!(
+        answer.status(),
+        StatusCode::BAD_REQUEST | StatusCode::UNSUPPORTED_MEDIA_TYPE
+    ) && !answer.headers().contains_key(CONTENT_TYPE);
+    if !is_text {
         return answer;
     }
-    let mut answer: Answer = Box::pin(answer);
-    tokio::select! {
-        answer = &mut answer => answer,
-        () = tokio::time::sleep(KEEP_ALIVE) => started(answer),
-    }
+    let text = axum::body::to_bytes(answer.into_body(), MAX_ERROR_BYTES).await;
+    let text = text.unwrap_or_default();
+    let why = match str::from_utf8(&text) {
+        Ok(text) if text.contains("Session ID is required") => {
+            return refusal(Refused::of(id, Refusal::NO_SESSION));
+        }
+        Ok(text) if text.contains("MCP-Protocol-Version") => text.to_owned(),
+        _ => "the message cannot be read".to_owned(),
+    };
+    let answer = ServerJsonRpcMessage::error(ErrorData::invalid_request(why, None), id);
+    error(StatusCode::BAD_REQUEST, &answer)
+}
+
+/// The same response with the client's own ids.
+fn restored(answer: Response) -> Response {
+    answer.map(|body| Body::new(body.map_frame(|frame| frame.map_data(restore))))
 }
 
 type Answer = Pin<Box<dyn Future<Output = Response> + Send>>;
@@ -162,6 +341,7 @@ async fn as_events(
 pub(super) async fn guard(
     State(sessions): State<Arc<McpSessions>>,
     Extension(holder): Extension<Subject>,
+    Extension(account): Extension<Account>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -175,7 +355,7 @@ pub(super) async fn guard(
         if request.method() == Method::POST && !is_stateless(request.headers()) {
             // Only `initialize` opens a session; every other request is refused anyway.
             if let Err(exceeded) = sessions.make_room(&holder) {
-                return exceeded.answer(request.into_body()).await;
+                return account.refuse_with(exceeded, request.into_body()).await;
             }
         }
         let response = OPENER.scope(holder, next.run(request)).await;

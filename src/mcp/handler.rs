@@ -139,6 +139,17 @@ fn busy(error: TooBusy) -> ErrorData {
     ErrorData::new(ErrorCode(-32000), error.to_string(), Some(data))
 }
 
+/// The most characters of an unknown name that its error repeats.
+const MAX_NAMED: usize = 100;
+
+fn no_tool(name: &str) -> ErrorData {
+    let name: String = name.chars().take(MAX_NAMED).collect();
+    ErrorData::invalid_params(
+        format!("there is no tool `{name}`; tools/list names those there are"),
+        None,
+    )
+}
+
 #[tool_handler(router = self.tools)]
 #[prompt_handler(router = self.prompts)]
 impl ServerHandler for MemoryServer {
@@ -166,6 +177,9 @@ impl ServerHandler for MemoryServer {
             context.extensions.insert(Answers { responses, state });
         }
         let server = self.for_request(&context)?;
+        if !self.tools.has_route(&request.name) {
+            return Err(no_tool(&request.name));
+        }
         let tool = self.tool(&request.name);
         // An unknown name may hold anything, and is not logged.
         let name = tool.map_or("unknown", Tool::as_str);

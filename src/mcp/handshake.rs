@@ -1,8 +1,8 @@
 //! Requests that arrive before the handshake.
 //!
 //! rmcp answers a request before `initialize` with an error and ends the connection on a
-//! notification. Some hosts send both: early requests wait here until `initialize` arrives and are
-//! then served in order.
+//! notification. Some hosts send both at once with `initialize`: early requests wait here for a moment
+//! until it arrives and are then served in order. Without it they are answered with an error.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,7 +10,7 @@ use rmcp::{
     RoleServer,
     model::{
         ClientCapabilities, ClientJsonRpcMessage, ClientRequest, GetMeta, Implementation,
-        InitializeRequest, InitializeRequestParams, ProtocolVersion, RequestId,
+        InitializeRequest, InitializeRequestParams, JsonRpcRequest, ProtocolVersion, RequestId,
         ServerJsonRpcMessage,
     },
     service::{RxJsonRpcMessage, TxJsonRpcMessage},
@@ -18,19 +18,20 @@ use rmcp::{
 };
 use tokio::time::{Instant, sleep_until};
 
-/// How many requests wait at most; rmcp answers further ones with its error.
+use super::jsonrpc::{Refusal, Refused};
+
+/// How many requests wait at most; further ones are answered with an error.
 const MAX_WAITING: usize = 256;
-/// How long the first request waits. A client that never initializes then gets rmcp's error.
-const MAX_WAIT: Duration = Duration::from_secs(10);
-/// The same on connections where clients may resume without a handshake.
-const MAX_WAIT_RESUMED: Duration = Duration::from_secs(1);
+/// How long the first request waits: a client that sends `initialize` too sends it at once.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 /// Request id and client name of the handshake that is made for resumed clients.
 const RESUMED_CLIENT: &str = "zep-mcp-server: returned without a handshake";
 
 /// A transport that delivers `initialize` first.
 pub(crate) struct InitializeFirst<T> {
     inner: T,
-    waiting: VecDeque<ClientJsonRpcMessage>,
+    waiting: VecDeque<JsonRpcRequest<ClientRequest>>,
+    /// Until when requests wait, once one does.
     deadline: Option<Instant>,
     open: bool,
     /// Whether clients may resume without a handshake.
@@ -58,14 +59,6 @@ impl<T> InitializeFirst<T> {
         self
     }
 
-    fn max_wait(&self) -> Duration {
-        if self.resumable {
-            MAX_WAIT_RESUMED
-        } else {
-            MAX_WAIT
-        }
-    }
-
     fn handshake_on_behalf(&mut self) -> ClientJsonRpcMessage {
         let id = RequestId::String(RESUMED_CLIENT.into());
         self.suppressed = Some(id.clone());
@@ -77,6 +70,17 @@ impl<T> InitializeFirst<T> {
         let params = params.with_protocol_version(ProtocolVersion::V_2024_11_05);
         let request = ClientRequest::InitializeRequest(InitializeRequest::new(params));
         ClientJsonRpcMessage::request(request, id)
+    }
+}
+
+impl<T: Transport<RoleServer>> InitializeFirst<T> {
+    /// Answers the requests that wait with an error.
+    async fn refuse_waiting(&mut self) {
+        while let Some(request) = self.waiting.pop_front() {
+            let refused = Refused::of(Some(request.id), Refusal::NO_HANDSHAKE);
+            // Fails if the client is gone, which ends the input too.
+            let _ = self.inner.send(refused.into_answer()).await;
+        }
     }
 }
 
@@ -144,39 +148,39 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for InitializeFirst<T> {
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         while !self.open {
             let message = match self.deadline {
-                None => self.inner.receive().await,
-                Some(deadline) => tokio::select! {
+                Some(deadline) if !self.waiting.is_empty() => tokio::select! {
                     message = self.inner.receive() => message,
                     () = sleep_until(deadline) => {
-                        self.open = true;
                         if self.resumable {
+                            self.open = true;
                             return Some(self.handshake_on_behalf());
                         }
-                        break;
+                        self.refuse_waiting().await;
+                        continue;
                     }
                 },
+                _ => self.inner.receive().await,
             };
             let Some(message) = message else {
-                self.open = true;
-                break;
+                self.refuse_waiting().await;
+                return None;
             };
             if begins(&message) {
                 self.open = opens(&message);
                 return Some(message);
             }
             // Before the handshake, notifications and responses have no meaning.
-            if matches!(message, ClientJsonRpcMessage::Request(_)) {
-                let max_wait = self.max_wait();
+            if let ClientJsonRpcMessage::Request(request) = message {
                 self.deadline
-                    .get_or_insert_with(|| Instant::now() + max_wait);
-                self.waiting.push_back(message);
-                if self.waiting.len() == MAX_WAITING {
-                    self.open = true;
+                    .get_or_insert_with(|| Instant::now() + MAX_WAIT);
+                self.waiting.push_back(request);
+                if self.waiting.len() > MAX_WAITING {
+                    self.refuse_waiting().await;
                 }
             }
         }
         match self.waiting.pop_front() {
-            Some(message) => Some(message),
+            Some(request) => Some(ClientJsonRpcMessage::Request(request)),
             None => self.inner.receive().await,
         }
     }

@@ -3,14 +3,11 @@
 //! rmcp builds several copies of a whole message. So it is scanned while it arrives, refused where it
 //! exceeds [`MESSAGE`], and a large export in it is left out for [`InlineData`].
 
-use rmcp::{
-    RoleServer,
-    model::{ErrorData, RequestId, ServerJsonRpcMessage},
-    service::RequestContext,
-};
+use rmcp::{RoleServer, model::RequestId, service::RequestContext};
 use serde::de::IgnoredAny;
 use tokio_util::bytes::Bytes;
 
+use super::jsonrpc::{MAX_ID_BYTES, Refusal, Refused, read_id};
 use crate::json::{Bounds, Part, Scanner, TooMuch};
 use crate::memory::filter::{MAX_CONDITIONS, MAX_ITEMS};
 
@@ -21,11 +18,10 @@ pub(crate) static MESSAGE: Bounds = Bounds {
     // A call with the most messages (1,000) and 60 fields in each.
     values: 64 * 1024,
     parts: &[
-        // No id that a client makes is longer.
         Part {
             path: &["id"],
             values: 0,
-            kept: 1024,
+            kept: MAX_ID_BYTES,
         },
         // More than the most conditions, with an object for each and its operator, and values.
         Part {
@@ -54,30 +50,8 @@ const LEFT_OUT: &str = "zep-mcp-server: read apart from the message";
 #[derive(Debug)]
 pub(crate) struct Incoming(Scanner);
 
-/// A message that is not passed on to rmcp.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Refused {
-    /// The request's id, if it can be read.
-    pub(crate) id: Option<RequestId>,
-    /// Why.
-    pub(crate) why: Refusal,
-}
-
-/// Why a message is not passed on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
-    /// It has too many values, or they are too deep.
-    #[error("the request is too large: {exceeded}; {}", advice(exceeded))]
-    TooMuch {
-        /// The bound.
-        exceeded: TooMuch,
-    },
-    /// The export in it is no JSON.
-    #[error("the request is not valid JSON")]
-    NotJson,
-}
-
-fn advice(exceeded: &TooMuch) -> String {
+/// How to stay within a bound.
+pub(super) fn advice(exceeded: &TooMuch) -> String {
     match exceeded {
         TooMuch::Part(part) if **part == MESSAGE.parts[FILTERS] => format!(
             "use at most {MAX_CONDITIONS} conditions and {MAX_ITEMS} values in all; many values of one \
@@ -112,7 +86,7 @@ impl Incoming {
 
     /// The message for rmcp, and the export that was left out of it.
     pub(crate) fn finish(&self, message: Bytes) -> Result<(Bytes, Option<InlineData>), Refused> {
-        let refused = |why| Refused { id: self.id(), why };
+        let refused = |why| Refused::of(self.id(), why);
         if let Some(exceeded) = self.0.exceeded() {
             return Err(refused(Refusal::TooMuch { exceeded }));
         }
@@ -136,20 +110,10 @@ impl Incoming {
         Ok((rest.concat().into(), Some(InlineData(inline))))
     }
 
-    fn id(&self) -> Option<RequestId> {
-        serde_json::from_slice(self.0.kept(ID)?).ok()
-    }
-}
-
-impl Refused {
-    /// The answer to it.
-    pub(crate) fn into_answer(self) -> ServerJsonRpcMessage {
-        let detail = self.why.to_string();
-        let error = match self.why {
-            Refusal::TooMuch { .. } => ErrorData::invalid_params(detail, None),
-            Refusal::NotJson => ErrorData::parse_error(detail, None),
-        };
-        ServerJsonRpcMessage::error(error, self.id)
+    /// The message's id, if it was read to its end.
+    pub(super) fn id(&self) -> Option<RequestId> {
+        let id = str::from_utf8(self.0.kept(ID)?).ok()?;
+        read_id(id.trim()).ok()
     }
 }
 

@@ -6,6 +6,8 @@ mod error;
 mod handler;
 mod handshake;
 mod incoming;
+mod jsonrpc;
+mod lines;
 mod migration;
 mod progress;
 mod prompts;
@@ -16,7 +18,10 @@ mod tools;
 mod turn;
 
 pub(crate) use handshake::{InitializeFirst, answered};
-pub(crate) use incoming::{Incoming, Refused};
+pub(crate) use incoming::Incoming;
+pub(crate) use jsonrpc::{
+    Connection, InFlight, Received, Refusal, Refused, encode, is_ours, member, read, restore,
+};
 pub use server::MemoryServer;
 pub use stdio::serve_stdio;
 pub(crate) use turn::{CallTurn, TooBusy, Turn, Turns};

@@ -1,11 +1,8 @@
 //! MCP over stdin and stdout.
 
-use rmcp::{ServiceExt, service::QuitReason, transport::async_rw::AsyncRwTransport};
+use rmcp::{ServiceExt, service::QuitReason};
 
-use super::{handshake::InitializeFirst, server::MemoryServer};
-
-/// The longest line that is read, in bytes: room for a call with the longest content, escaped twice.
-const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
+use super::{handshake::InitializeFirst, lines::Lines, server::MemoryServer};
 
 /// Serves one client until stdin ends, then finishes pending writes.
 ///
@@ -14,9 +11,7 @@ const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 pub async fn serve_stdio(server: MemoryServer) -> Result<(), StdioError> {
     let memories = server.memories().clone();
     let (input, output) = rmcp::transport::stdio_pipes();
-    let transport = InitializeFirst::new(
-        AsyncRwTransport::new_server(input, output).with_max_line_length(MAX_LINE_BYTES),
-    );
+    let transport = InitializeFirst::new(Lines::new(input, output));
     let outcome = match server.serve(transport).await {
         Ok(running) => running
             .waiting()

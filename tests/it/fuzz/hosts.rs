@@ -1,13 +1,14 @@
 //! Agent hosts' configuration files: what can be read can be changed without touching anything else,
 //! or is refused.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use serde_json::Value;
 use zep_mcp_server::agent_hosts::document::{Syntax, at, listed};
-use zep_mcp_server::agent_hosts::locations::{HostDirs, Location};
+use zep_mcp_server::agent_hosts::locations::{HostDirs, Location, System};
 use zep_mcp_server::agent_hosts::plan::{ApiKey, LaunchSpec, Via, planned};
 use zep_mcp_server::agent_hosts::{entry, mask};
 
@@ -58,7 +59,7 @@ fn tries(location: &Location, text: &str) -> TestCaseResult {
         return Ok(());
     };
     for server in servers {
-        entry::runs(&server.entry);
+        entry::runs(server.name(), &server.entry);
         mask::masked(&server.entry);
         for via in [Via::Path, Via::Uvx, Via::Npx] {
             for key in [
@@ -103,11 +104,11 @@ fn a_hosts_file_is_refused_or_changed_in_one_entry() {
     seeds.extend(fixtures("hosts"));
     let home = Path::new("/home/ann");
     let directories = HostDirs {
+        system: System::Linux,
         home: home.into(),
         config: home.join(".config"),
         local: home.join(".local/share"),
-        codex_home: None,
-        claude_dir: None,
+        variables: BTreeMap::new(),
         directory: home.join("project"),
     };
     let locations = directories.locations();

@@ -2,6 +2,7 @@
 
 mod attack;
 mod http_lines;
+mod json_rpc;
 mod late;
 // The memory of a process is read from `/proc`.
 #[cfg(target_os = "linux")]
@@ -9,4 +10,5 @@ mod memory;
 mod once;
 mod shares;
 mod store;
+#[cfg(target_os = "linux")]
 mod unread;

@@ -43,7 +43,7 @@ pub fn hello(version: &str) -> Value {
 /// Events of a response, one by one.
 pub struct Events {
     response: Response,
-    text: String,
+    buffer: String,
 }
 
 /// An event.
@@ -65,31 +65,37 @@ impl Events {
         assert!(kind.starts_with("text/event-stream"), "{kind}");
         Self {
             response,
-            text: String::new(),
+            buffer: String::new(),
         }
     }
 
     /// The next event or comment; `None` at the end of the stream, also if it ends early.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some((event, rest)) = self.text.split_once("\n\n") {
+            if let Some((event, rest)) = self.buffer.split_once("\n\n") {
                 let event = parse(event);
-                self.text = rest.to_owned();
+                self.buffer = rest.to_owned();
                 return Some(event);
             }
             let chunk = timeout(PATIENCE, self.response.chunk());
             let chunk = chunk.await.expect("something within the time").ok()??;
-            self.text.push_str(str::from_utf8(&chunk).unwrap());
+            self.buffer.push_str(str::from_utf8(&chunk).unwrap());
         }
     }
 
     /// The next message.
     pub async fn message(&mut self) -> Option<Value> {
+        let text = self.text().await?;
+        Some(serde_json::from_str(&text).unwrap())
+    }
+
+    /// The next message, as it was written.
+    pub async fn text(&mut self) -> Option<String> {
         let message = async {
             loop {
                 let event = self.next().await?;
                 if !event.comment && event.kind == "message" && !event.data.is_empty() {
-                    return Some(serde_json::from_str(&event.data).unwrap());
+                    return Some(event.data);
                 }
             }
         };
@@ -327,11 +333,16 @@ impl Sse {
 
     /// Posts a text as it is.
     pub async fn post_text(&self, text: String) -> Response {
+        self.post_bytes(text.into_bytes()).await
+    }
+
+    /// Posts bytes as they are.
+    pub async fn post_bytes(&self, bytes: Vec<u8>) -> Response {
         let posted = self
             .http
             .post(&self.endpoint)
             .header(CONTENT_TYPE, "application/json")
-            .body(text)
+            .body(bytes)
             .send();
         let posted = timeout(PATIENCE, posted);
         posted.await.expect("an answer within the time").unwrap()

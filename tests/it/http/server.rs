@@ -122,11 +122,6 @@ impl Server {
         self.stderr.lock().unwrap().clone()
     }
 
-    /// Its process.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends it SIGTERM.
     pub fn ask_to_stop(&self) {
         let pid = self.child.id().to_string();

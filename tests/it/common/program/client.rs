@@ -123,6 +123,12 @@ impl Client {
         self.ask("tools/call", json!({"name": tool, "arguments": arguments}))
     }
 
+    /// The next message, as it was written.
+    pub fn receive_text(&mut self) -> String {
+        let line = self.stdout.recv_timeout(PATIENCE).expect("an answer");
+        String::from_utf8(line).expect("stdout is UTF-8")
+    }
+
     /// The next message. Everything on stdout must be one.
     pub fn receive(&mut self) -> Value {
         match self.stdout.recv_timeout(PATIENCE) {
