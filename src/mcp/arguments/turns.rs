@@ -22,10 +22,10 @@ pub(super) struct Turns {
 pub(super) fn read(given: Value) -> Result<Option<Turns>, ToolError> {
     let list = match given {
         Value::String(text) if values::is_null(&text) || text.trim().is_empty() => return Ok(None),
-        Value::String(text) if looks_like_turns(&text) => match values::parse(&text) {
-            Some(Value::Array(list)) => list,
-            Some(turn) => vec![turn],
-            None => return Err(no_turns()),
+        Value::String(text) if looks_like_turns(&text) => match values::from_text(&text) {
+            Ok(Value::Array(list)) => list,
+            Ok(turn) => vec![turn],
+            Err(_) => return Err(no_turns()),
         },
         Value::String(text) => vec![serde_json::json!({"role": "user", "content": text})],
         Value::Array(list) => list,

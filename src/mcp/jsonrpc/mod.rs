@@ -28,6 +28,7 @@ const MAX_BATCH: usize = 50;
 
 /// A text from a client.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "taken apart at once")]
 pub(crate) enum Received<'a> {
     /// A message.
     Message(ClientJsonRpcMessage),

@@ -130,6 +130,15 @@ async fn large_values_are_refused_wherever_they_are() {
             "{tool}"
         );
     }
+    for (tool, name) in [
+        ("get_memories", "filters"),
+        ("add_memory", "messages"),
+        ("get_memories", "page_size"),
+    ] {
+        let response = client.post(&call(7, tool, json!({name: values}))).await;
+        let answer = Events::of(response).answer(7).await;
+        assert_eq!(answer["result"]["isError"], true, "{tool} {name}");
+    }
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let deep = call_with(
         "add_memory",
@@ -160,7 +169,8 @@ async fn an_error_does_not_repeat_a_long_value() {
         json!({"filters": {long.clone(): 1}}),
         json!({"filters": {"user_id": [[long]]}}),
         json!({"user_id": long}),
-        json!({long.clone(): 1}),
+        // What only reads ignores it, and says so.
+        json!({long.clone(): 1, "page": "first"}),
     ] {
         let response = client.post(&call(7, "get_memories", arguments)).await;
         let answer = Events::of(response).answer(7).await;
@@ -171,6 +181,10 @@ async fn an_error_does_not_repeat_a_long_value() {
             said
         );
     }
+    let ignored = call(7, "get_memories", json!({long: 1}));
+    let answer = Events::of(client.post(&ignored).await).answer(7).await;
+    let said = answer["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(said.contains("notes") && said.len() < 8_000, "{said:.300}");
 }
 
 /// So many memories.
