@@ -87,6 +87,7 @@ const { tools, search, list } = await serving(async (ask) => {
   const { tools } = await ask("tools/list", {});
   return { tools, ...(await answers(ask)) };
 });
+const ofAnswers = ({ outputSchema: schema }) => (schema ? tokens(JSON.stringify(schema)) : 0);
 const cost = Object.fromEntries(tools.map((tool) => [tool.name, told(tool)]));
 const costs = (names) => sum(names.map((name) => cost[name]));
 const nine = theirs.map(({ name }) => name);
@@ -94,11 +95,14 @@ const spent = {
   nine: costs(nine),
   all: costs(Object.keys(cost)),
   core: costs(CORE),
-  answers: sum(tools.map(({ outputSchema: schema }) => (schema ? tokens(JSON.stringify(schema)) : 0))),
+  answers: sum(tools.map(ofAnswers)),
   search: mean(search.map(tokens)),
   list: mean(list.map(tokens)),
 };
-const row = (...cells) => console.log(`  ${cells.map((cell, n) => String(cell)[n ? "padStart" : "padEnd"](n ? 8 : 34)).join("")}`);
+const row = (what, ...numbers) => {
+  const columns = numbers.map((number) => String(number).padStart(8));
+  console.log(`  ${what.padEnd(34)}${columns.join("")}`);
+};
 row("tokens (o200k)", "ours", "mem0's");
 for (const { name } of tools) {
   const mem0s = theirs.find((tool) => tool.name === name);
@@ -107,7 +111,7 @@ for (const { name } of tools) {
 row("mem0's nine tools", spent.nine, sum(theirs.map(told)));
 row("all tools", spent.all, "");
 row("core", spent.core, "");
-row("output schemas", spent.answers, sum(theirs.map(({ outputSchema }) => (outputSchema ? tokens(JSON.stringify(outputSchema)) : 0))));
+row("output schemas", spent.answers, sum(theirs.map(ofAnswers)));
 row("search_memories, ten results", spent.search, "");
 row("get_memories, a page of 50", spent.list, "");
 for (const [what, most] of Object.entries(MOST)) {

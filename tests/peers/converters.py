@@ -128,6 +128,8 @@ async def fastmcp(settings):
 
 
 async def mcp_use(settings):
+    # Checks tell nobody that they run.
+    os.environ["MCP_USE_ANONYMIZED_TELEMETRY"] = "false"
     from mcp_use import MCPClient
 
     client = MCPClient.from_dict({"mcpServers": {"memory": stdio(settings)}})

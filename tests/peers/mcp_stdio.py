@@ -56,7 +56,7 @@ async def stores(settings, way, place):
                     stored += len(added["results"])
             assert stored == 500, stored
         with check(f"{place}: what cannot be stored is an error that names the argument"):
-            bad = [{"role": "user", "content": "fine"}, {"role": "user", "content": " "}]
+            bad = [{"role": "user", "content": "fine"}, {"role": "user", "content": 7}]
             answer, error = await server.ask("add_memory", user_id=ADA, messages=bad)
             assert error and answer["error"] == "invalid_argument", answer
             assert "messages[1].content" in answer["detail"], answer

@@ -81,7 +81,8 @@ def variants():
     yield "add_memory", {**add, "user_id": "null"}, LEFT
     for value in flags:
         yield "add_memory", {**add, "enable_graph": value}, None
-    for value in [{"a": 1}, '{"a": 1}', {"a": {"b": [1, None]}}, "{}", {}, None, "null", "[]", "a", [], 7]:
+    fields = [{"a": 1}, '{"a": 1}', {"a": {"b": [1, None]}}, "{}", {}, None, "null"]
+    for value in [*fields, "[]", "a", [], 7]:
         yield "add_memory", {**add, "metadata": value}, None
     turns = [TURN, {"role": "assistant", "content": "Since when?"}]
     for value in [
@@ -230,7 +231,8 @@ def effect(before, after):
         # Messages without a session are in one of their own here.
         run = None if run == "default" else run
         # An empty id counts as not given here.
-        return [memory["memory"], user, memory["agent_id"] or None, memory["app_id"] or None, run]
+        agent, app = memory["agent_id"] or None, memory["app_id"] or None
+        return [memory["memory"], user, agent, app, run]
 
     old, new = ({each["id"]: each for each in memories} for memories in (before, after))
     stored = [terms(each) for each in new.values() if each["id"] not in old]
@@ -280,7 +282,7 @@ def same(theirs, ours):
 
 
 async def main():
-    calls = [(each["tool"], each["arguments"], each.get("why")) for each in RECORDED["calls"]]
+    calls = RECORDED["calls"]
     # What only reads first: it finds the seeded memories, and nothing that another call left.
     tried = sorted(variants(), key=lambda call: call[0] not in READING)
     with mem0() as settings, embedded() as own, open(os.devnull, "w") as nowhere:
@@ -313,7 +315,7 @@ async def main():
             odd = {"takes": 0, "refused here": 0}
             with check(f"{len(calls)} recorded odd calls: mem0-mcp-server does as recorded"):
                 different = []
-                for each in RECORDED["calls"]:
+                for each in calls:
                     there, here = [
                         await outcome(side, each["tool"], each["arguments"]) for side in sides
                     ]
@@ -324,7 +326,8 @@ async def main():
                     odd["takes"] += there is not None
                     odd["refused here"] += there is not None and here is None
                 assert not different, different
-            print(f"  of {len(calls)} odd calls mem0-mcp-server takes {odd['takes']}; refused here: {odd['refused here']}")
+            taken, refused = odd["takes"], odd["refused here"]
+            print(f"  of {len(calls)} odd calls mem0-mcp-server takes {taken}; refused here: {refused}")
     finish()
 
 

@@ -169,7 +169,8 @@ async fn an_error_does_not_repeat_a_long_value() {
         json!({"filters": {long.clone(): 1}}),
         json!({"filters": {"user_id": [[long]]}}),
         json!({"user_id": long}),
-        json!({long.clone(): 1}),
+        // What only reads ignores it, and says so.
+        json!({long.clone(): 1, "page": "first"}),
     ] {
         let response = client.post(&call(7, "get_memories", arguments)).await;
         let answer = Events::of(response).answer(7).await;
@@ -180,6 +181,10 @@ async fn an_error_does_not_repeat_a_long_value() {
             said
         );
     }
+    let ignored = call(7, "get_memories", json!({long: 1}));
+    let answer = Events::of(client.post(&ignored).await).answer(7).await;
+    let said = answer["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(said.contains("notes") && said.len() < 8_000, "{said:.300}");
 }
 
 /// So many memories.

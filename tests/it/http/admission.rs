@@ -317,3 +317,11 @@ async fn a_refused_client_that_is_still_sending_can_read_the_refusal() {
         .unwrap();
     assert!(response(&mut line).await.contains(" 200 "));
 }
+
+#[tokio::test]
+async fn a_stream_without_a_session_is_the_older_transports_and_not_allowed() {
+    let open = Server::start(&World::embedded());
+    let asked = http().get(format!("{}/mcp", open.url));
+    let answer = asked.header("accept", "text/event-stream").send().await;
+    assert_eq!(answer.unwrap().status(), StatusCode::METHOD_NOT_ALLOWED);
+}
