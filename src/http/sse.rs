@@ -110,7 +110,7 @@ pub(super) async fn open(
     let id = session_id();
     let session = match transport.sessions.open(Arc::clone(&id), holder.clone()) {
         Ok(session) => session,
-        Err(exceeded) => return exceeded.answer(Body::empty()).await,
+        Err(exceeded) => return account.refuse_with(exceeded, Body::empty()).await,
     };
     // In use as long as its stream: it is not ended to make room.
     let in_use = transport.sessions.enter(&id, &holder);

@@ -341,16 +341,21 @@ async fn as_events(
 pub(super) async fn guard(
     State(sessions): State<Arc<McpSessions>>,
     Extension(holder): Extension<Subject>,
+    Extension(account): Extension<Account>,
     request: Request,
     next: Next,
 ) -> Response {
     let named = request.headers().get(SESSION_ID).cloned();
     let call = (request.method() == Method::POST).then(|| sessions.calls.token());
     let Some(named) = named else {
+        // Clients that try the older transport first take this for the word to use the newer one.
+        if request.method() == Method::GET {
+            return no_method().await;
+        }
         if request.method() == Method::POST && !is_stateless(request.headers()) {
             // Only `initialize` opens a session; every other request is refused anyway.
             if let Err(exceeded) = sessions.make_room(&holder) {
-                return exceeded.answer(request.into_body()).await;
+                return account.refuse_with(exceeded, request.into_body()).await;
             }
         }
         let response = OPENER.scope(holder, next.run(request)).await;

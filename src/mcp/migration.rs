@@ -104,19 +104,19 @@ fn no_export() -> ToolError {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UserArg {
-    /// Their id in the old system, which they keep.
+    /// Their id in the old system; kept.
     id: String,
-    /// Their whole name.
+    // Their whole name.
     name: Option<String>,
-    /// Their address.
+    // Their address.
     email: Option<String>,
-    /// Their role in the old system: user (becomes patient), therapist, admin, support; others stay
-    /// as they are.
+    /// user, therapist, admin or support, in the old system.
     role: Option<String>,
-    /// What they prefer, any JSON; kept in the user's metadata.
-    #[schemars(with = "Option<Map<String, Value>>")]
+    /// What they prefer, any JSON; kept in the user's metadata. Listed in the docs only.
+    #[schemars(skip)]
     preferences: Option<Value>,
-    /// Further fields of theirs.
+    /// Further fields of theirs. Listed in the docs only.
+    #[schemars(skip)]
     metadata: Option<Map<String, Value>>,
 }
 

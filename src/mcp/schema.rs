@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rmcp::model::JsonObject;
 use schemars::{JsonSchema, generate::SchemaSettings};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The schema of a tool's arguments.
 pub(super) fn of<T: JsonSchema>() -> Arc<JsonObject> {
@@ -25,6 +25,21 @@ pub(super) fn of<T: JsonSchema>() -> Arc<JsonObject> {
     Arc::new(fields)
 }
 
+/// The schema of a tool's answer: the fields at its top that a program reads, each with its type
+/// and description. What is in lists is told by the values themselves, since schemas of whole answers
+/// would cost more tokens than all else that the tools say of themselves.
+pub(super) fn answer(fields: &[(&str, &str, &str)]) -> Arc<JsonObject> {
+    let properties: JsonObject = fields
+        .iter()
+        .map(|(name, kind, description)| {
+            let field = json!({"type": kind, "description": description});
+            ((*name).to_owned(), field)
+        })
+        .collect();
+    let schema = json!({"type": "object", "properties": properties});
+    Arc::new(schema.as_object().cloned().unwrap_or_default())
+}
+
 fn simplify(schema: &mut JsonObject) {
     schema.shift_remove("title");
     schema.shift_remove("format");
@@ -33,7 +48,11 @@ fn simplify(schema: &mut JsonObject) {
         .get("additionalProperties")
         .is_some_and(Value::is_boolean)
     {
-        schema.shift_remove("additionalProperties");
+        match schema.contains_key("properties") {
+            true => schema.shift_remove("additionalProperties"),
+            // LangChain's converter for Google takes an object with no word on its fields for text.
+            false => schema.insert("additionalProperties".into(), json!({"description": "any"})),
+        };
     }
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|name| name != "null");

@@ -2,7 +2,6 @@
 //! on working, and ours beside them.
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -12,7 +11,7 @@ use super::{
 };
 
 /// One memory.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub struct MemoryAnswer {
     /// Its id, for the tools that take one.
     id: String,
@@ -50,6 +49,98 @@ pub struct MemoryAnswer {
     sources: Vec<String>,
 }
 
+/// How much of a memory an answer tells. What is null or empty is left out, but for the fields that
+/// mem0 always gives: code that reads them must find them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// As found by mem0's search, which tells the run as `run_id`.
+    Found,
+    /// As listed by mem0, which tells the run as `session_id`.
+    Listed,
+    /// One memory, whole, with both.
+    Whole,
+    /// As found by our own search, without what only mem0's callers expect.
+    Brief,
+}
+
+impl Telling {
+    /// The fields that are told even if they are null or empty.
+    fn always(self) -> &'static [&'static str] {
+        match self {
+            Self::Found => &[
+                "user_id",
+                "agent_id",
+                "app_id",
+                "run_id",
+                "metadata",
+                "categories",
+                "created_at",
+                "updated_at",
+                "score",
+            ],
+            Self::Listed | Self::Whole => &[
+                "user_id",
+                "agent_id",
+                "app_id",
+                "session_id",
+                "metadata",
+                "categories",
+                "created_at",
+                "updated_at",
+            ],
+            Self::Brief => &["metadata", "created_at"],
+        }
+    }
+
+    /// The fields that are told only on request: they repeat another, or few callers need them.
+    fn on_request(self) -> &'static [&'static str] {
+        match self {
+            Self::Found => &["session_id", "sources"],
+            Self::Listed => &["run_id", "sources"],
+            Self::Whole => &[],
+            Self::Brief => &["run_id"],
+        }
+    }
+}
+
+impl MemoryAnswer {
+    /// The fields of the answer: those chosen, or those that this kind of answer tells and `also`.
+    pub fn told(
+        self,
+        telling: Telling,
+        chosen: Option<&[String]>,
+        also: &[&str],
+    ) -> Map<String, Value> {
+        let valid_at = self.valid_at.clone();
+        let updated_at = self.updated_at.clone();
+        let repeats = |name: &str, of: &Option<String>| match name {
+            "valid_at" => valid_at == *of,
+            "updated_at" => updated_at == *of,
+            _ => false,
+        };
+        let created_at = self.created_at.clone();
+        let Ok(Value::Object(mut fields)) = serde_json::to_value(self) else {
+            return Map::new();
+        };
+        fields.retain(|name, value| {
+            let name = name.as_str();
+            if let Some(chosen) = chosen {
+                return chosen.iter().any(|field| field == name);
+            }
+            let empty = match value {
+                Value::Null => true,
+                Value::Array(list) => list.is_empty(),
+                Value::Object(object) => object.is_empty(),
+                _ => false,
+            };
+            let wanted = also.contains(&name) || !telling.on_request().contains(&name);
+            let told = !empty && wanted && !repeats(name, &created_at);
+            told || telling.always().contains(&name)
+        });
+        fields
+    }
+}
+
 impl From<Memory> for MemoryAnswer {
     fn from(memory: Memory) -> Self {
         Self {
@@ -66,7 +157,9 @@ impl From<Memory> for MemoryAnswer {
             metadata: memory.metadata,
             created_at: text(memory.created_at),
             updated_at: text(memory.updated_at.or(memory.created_at)),
-            score: memory.score,
+            score: memory
+                .score
+                .map(|score| (score * 1_000.0).round() / 1_000.0),
             valid_at: text(memory.valid_at),
             invalid_at: text(memory.invalid_at),
             sources: memory.sources.iter().map(Uuid::to_string).collect(),

@@ -9,14 +9,13 @@ use crate::sources::Problem;
 pub const MAX_LISTED: usize = 10_000;
 
 /// What a migration did. Names ids, fields and positions, never content.
-#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// Where the memories come from: `mem0`.
     pub source_system: String,
     /// Where they went: `zep` (Zep Cloud) or `local` (the embedded store: a rehearsal).
     pub target_system: String,
     /// When the run began.
-    #[schemars(with = "String")]
     pub timestamp: Timestamp,
     /// Whether nothing was written.
     pub dry_run: bool,
@@ -75,7 +74,7 @@ pub struct Report {
 }
 
 /// One thing that went wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trouble {
     /// Its position in the source.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -113,6 +113,7 @@ fn all_wrong_settings_are_reported_at_once() {
         .env("MEMORY_BACKEND", "zap")
         .env("ZEP_API_KEY", "z_a key")
         .env("ZEP_API_URL", "http://api.getzep.com")
+        .env("ZEP_RECHECK_SECS", "60,soon")
         .env("ZEP_DEFAULT_USER_ID", "a\nb")
         .env("MEM0_DEFAULT_USER_ID", "..")
         .env("ZEP_MCP_DATA_DIR", "~/memories")
@@ -130,6 +131,7 @@ fn all_wrong_settings_are_reported_at_once() {
         ("ZEP_API_KEY", "environment"),
         ("ZEP_API_URL", "environment"),
         ("ZEP_TIMEOUT_SECS", "flag"),
+        ("ZEP_RECHECK_SECS", "environment"),
         ("ZEP_DEFAULT_USER_ID", "environment"),
         ("MEM0_DEFAULT_USER_ID", "environment"),
         ("ZEP_MCP_DATA_DIR", "environment"),

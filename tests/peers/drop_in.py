@@ -3,18 +3,16 @@ mem0-mcp-server 0.2.1 itself, in front of a stand-in for mem0's API, and to this
 outcomes side by side."""
 
 import asyncio
-import contextlib
 import json
 import os
 import re
-import subprocess
 import sys
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
 from mcp.shared.exceptions import McpError
 from mcp.types import ElicitResult
+from mem0_side import mem0
 from peer import check, emulator, finish
 from server import connect, embedded, in_front_of
 
@@ -172,27 +170,6 @@ async def complete(session):
             assert (tool, name, True) in given, f"{tool}: no {name} that is null"
     prompts = {prompt.name for prompt in (await session.list_prompts()).prompts}
     assert prompts <= {call.get("prompt") for call in RECORDED["calls"]}, prompts
-
-
-@contextlib.contextmanager
-def mem0():
-    """Settings of mem0-mcp-server in front of the stand-in."""
-    process = subprocess.Popen(
-        [sys.executable, HERE / "mem0_stand_in.py"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        address = re.search(r"http://\S+", process.stdout.readline()).group()
-        with tempfile.TemporaryDirectory() as home:
-            yield {
-                "HOME": home,
-                "MEM0_DIR": os.path.join(home, ".mem0"),
-                "MEM0_API_KEY": "m0-peer",
-                "MEM0_TELEMETRY": "False",
-                "MEM0_STAND_IN": address,
-            }
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 class Person:

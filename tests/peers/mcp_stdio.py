@@ -17,7 +17,7 @@ def same(message, turn):
     """Whether a message that was read is the turn that was stored."""
     for key in ("role", "content"):
         assert message[key] == turn[key], f"{key}: {message[key]!r:.80} is not {turn[key]!r:.80}"
-    assert message["name"] == turn.get("name"), message["name"]
+    assert message.get("name") == turn.get("name"), message
     assert message["metadata"] == turn.get("metadata", {}), message["metadata"]
     assert instant(message["created_at"]) == instant(turn["created_at"]), message["created_at"]
     assert not message["incomplete"]
@@ -96,7 +96,7 @@ async def reads(settings, way, place):
                     if owner == user and answer in turn["content"]
                 )
                 assert (best["user_id"], best["session_id"]) == (user, session), best
-                assert best["metadata"] == turn.get("metadata", {}), best["metadata"]
+                assert best["metadata"] == turn.get("metadata", {}), best
                 assert instant(best["created_at"]) == instant(turn["created_at"]), best
         with check(f"{place}: nobody's search finds what only the other said"):
             for person, other in ((ADA, NOAM), (NOAM, ADA)):

@@ -96,12 +96,12 @@ def again(address, export, file, lines):
 
 def same(message, record):
     """Whether an agent reads what the export holds."""
-    told = message["content"], message["role"], message["name"], message["metadata"]
+    told = message["content"], message["role"], message.get("name"), message["metadata"]
     content, role, name, metadata = told
     assert content == record.content and role == (record.role or "user"), (message, record)
     assert name == record.name and metadata == record.metadata, (message, record)
     kind = record.kind and KINDS.get(record.kind, record.kind)
-    assert message["memory_type"] == kind and not message["incomplete"], message
+    assert message.get("memory_type") == kind and not message["incomplete"], message
     at = message["created_at"]
     assert (at and stored.instant(at)) == record.at, (message, record)
 

@@ -38,8 +38,7 @@ pub(in crate::http) async fn admit(
             .clone()
             .filter(|_| exceeded == Exceeded::Calls && !message.is_request)
         else {
-            shares.refused.fetch_add(1, Ordering::Relaxed);
-            return exceeded.answer_to(&message);
+            return account.refuse(exceeded, &message);
         };
         request = Request::from_parts(parts, Body::from(body));
     }
@@ -56,6 +55,16 @@ pub(in crate::http) async fn admit(
 }
 
 impl Account {
+    /// The answer to a request with this body that was refused.
+    pub(in crate::http) async fn refuse_with(&self, exceeded: Exceeded, body: Body) -> Response {
+        self.refuse(exceeded, &Message::read(body).await)
+    }
+
+    fn refuse(&self, exceeded: Exceeded, message: &Message) -> Response {
+        self.shares.refused.fetch_add(1, Ordering::Relaxed);
+        exceeded.answer(message)
+    }
+
     /// Takes what a request needs.
     fn take(&mut self, method: &Method) -> Result<(), Exceeded> {
         let Self {

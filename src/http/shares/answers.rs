@@ -20,11 +20,11 @@ use super::{Account, Place, Shares, Subject, Use, lock};
 use crate::http::replay::ReplayBuffer;
 use crate::mcp::{TooBusy, Turn, Turns};
 
-/// How many calls of a token may start at once. Ours: some more than the embedded store works on at a
-/// time, and few enough that their answers together are within the bounds even if each is large.
-pub(super) const CALLS_STARTING: usize = 16;
+/// How many calls of a token may start at once. Ours: twice as many as the embedded store works on at a
+/// time, and so few that others' calls wait for moments only, even if each answer is large.
+pub(super) const CALLS_STARTING: usize = 8;
 /// After this time a call has started: it waits for Zep, and others may start.
-const STARTED_AFTER: Duration = Duration::from_secs(1);
+const STARTED_AFTER: Duration = Duration::from_millis(500);
 /// The memory that is reserved for an answer at least, in bytes: more than most answers take.
 const LEAST_RESERVED: usize = 256 << 10;
 /// How long an answer counts as its token's largest.

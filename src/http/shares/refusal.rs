@@ -76,13 +76,8 @@ impl Exceeded {
         }
     }
 
-    /// The answer to a request with this body, with its id if that can be read.
-    pub(in crate::http) async fn answer(self, body: Body) -> Response {
-        self.answer_to(&Message::read(body).await)
-    }
-
     /// The answer to this message.
-    pub(super) fn answer_to(self, message: &Message) -> Response {
+    pub(super) fn answer(self, message: &Message) -> Response {
         tracing::debug!(reason = self.name(), "refused a request");
         let body = json!({
             "jsonrpc": "2.0",

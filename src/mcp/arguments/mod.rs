@@ -33,6 +33,14 @@ pub(super) fn answer(value: impl Serialize) -> Result<CallToolResult, ToolError>
     Ok(CallToolResult::structured(value))
 }
 
+/// The fields that `sources` adds to each memory of an answer.
+pub(super) fn sources(wanted: Option<bool>) -> &'static [&'static str] {
+    match wanted {
+        Some(true) => &["sources"],
+        _ => &[],
+    }
+}
+
 /// Puts `notes` on how the arguments were understood into an answer or an error.
 pub(super) fn add_notes(response: &mut CallToolResponse, notes: Vec<String>) {
     let CallToolResponse::Complete(result) = response else {

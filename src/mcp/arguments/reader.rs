@@ -95,8 +95,8 @@ impl Reader<'_> {
                     blank_turns = turns.blank;
                     Value::Array(turns.spoken)
                 }),
-                // An export may be a list, too.
-                ("data", value @ Value::Array(_)) => Some(value),
+                // An export may be a list, too, or was left out of the message.
+                ("data", value) => Some(values::export(value)),
                 (_, value) => self.value(name, schema, value)?,
             };
             if let Some(value) = value {

@@ -22,7 +22,7 @@ pub(super) struct Turns {
 pub(super) fn read(given: Value) -> Result<Option<Turns>, ToolError> {
     let list = match given {
         Value::String(text) if values::is_null(&text) || text.trim().is_empty() => return Ok(None),
-        Value::String(text) if looks_like_turns(&text) => match serde_json::from_str(&text) {
+        Value::String(text) if looks_like_turns(&text) => match values::from_text(&text) {
             Ok(Value::Array(list)) => list,
             Ok(turn) => vec![turn],
             Err(_) => return Err(no_turns()),

@@ -1,6 +1,15 @@
 //! One value, brought into the type that its schema states, as pydantic's lax mode does.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
+
+use crate::json::{self, Bounds, JsonError};
+
+/// The bounds of JSON text: those of a whole message.
+static TEXT: Bounds = Bounds {
+    depth: 120,
+    values: 64 * 1024,
+    parts: &[],
+};
 
 /// What a value is quoted with in an error, at most.
 const QUOTED: usize = 60;
@@ -58,9 +67,9 @@ fn number(value: Value) -> Converted {
     if is_null(text) {
         return Ok(None);
     }
-    match serde_json::from_str(text.trim()) {
-        Ok(number @ Value::Number(_)) => Ok(Some(number)),
-        _ => Err(expected("a number", &value)),
+    match serde_json::from_str::<Number>(text.trim()) {
+        Ok(number) => Ok(Some(number.into())),
+        Err(_) => Err(expected("a number", &value)),
     }
 }
 
@@ -88,11 +97,27 @@ fn from_json(value: Value, shape: &str, fits: impl Fn(&Value) -> bool) -> Conver
     let Value::String(text) = &value else {
         return Err(expected(shape, &value));
     };
-    match serde_json::from_str(text) {
+    match from_text(text) {
         Ok(Value::Null) => Ok(None),
         Ok(parsed) if fits(&parsed) => Ok(Some(parsed)),
+        Err(JsonError::TooMuch(exceeded)) => {
+            Err(format!("is JSON text that is too large: {exceeded}"))
+        }
         _ => Err(expected(&format!("{shape}, or JSON text of one"), &value)),
     }
+}
+
+/// An export, which may be JSON text. The migration refuses what is none.
+pub(super) fn export(value: Value) -> Value {
+    let parsed = value.as_str().and_then(|text| from_text(text).ok());
+    parsed
+        .filter(|parsed| parsed.is_object() || parsed.is_array())
+        .unwrap_or(value)
+}
+
+/// A value that was sent as JSON text.
+pub(super) fn from_text(text: &str) -> Result<Value, JsonError> {
+    json::from_slice(text.as_bytes(), &TEXT)
 }
 
 /// Whether text is JSON's `null`.

@@ -1,6 +1,9 @@
 //! `add_memory`: store a text or turns of a conversation.
 
-use rmcp::{handler::server::wrapper::Json, model::JsonObject, tool, tool_router};
+use rmcp::{
+    model::{CallToolResult, JsonObject},
+    tool, tool_router,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
@@ -17,49 +20,46 @@ use crate::{
 /// What to remember, and whose memory it is.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct AddMemoryArgs {
-    /// A plain sentence to remember. Give `text`, `messages`, or both; if both are given the
-    /// messages are stored and the text is not.
+    /// A plain sentence; not stored if `messages` are given.
     text: Option<String>,
-    /// Turns of a conversation, oldest first. Use it to keep a conversation word for word.
+    /// Turns, oldest first.
     messages: Option<Vec<MessageArg>>,
-    /// Whose memory it is. Left out, the server's default user, unless only `agent_id` is given.
+    /// Whose memory; the default user's if left out, unless `agent_id` is alone.
     user_id: Option<String>,
-    /// The agent. Alone it means the agent's own memory; with a user it is kept beside the memory.
+    /// Alone: the agent's own memory.
     agent_id: Option<String>,
-    /// The app, kept beside the memory.
+    /// The app it comes from.
     app_id: Option<String>,
-    /// The conversation that this belongs to. Any id of your own; made on first use.
+    /// The conversation: any id of your own.
     session_id: Option<String>,
-    /// Another name for `session_id`.
+    /// The same as `session_id`.
     run_id: Option<String>,
-    /// Fields of your own, any JSON object; they come back with the memory unchanged.
+    /// Your own fields.
     metadata: Option<Map<String, serde_json::Value>>,
-    /// What kind of memory it is: conversation, emotional_state, session_summary, treatment_plan,
-    /// therapeutic_notes, crisis_context, progress_notes, or a word of your own.
+    /// Like emotional_state, session_summary, treatment_plan.
     memory_type: Option<String>,
-    /// When it happened, like 2024-06-15T10:30:00Z. Left out, now. Give it for anything from the
-    /// past, or it is remembered as of today.
+    /// When it happened, like 2024-06-15T10:30:00Z; now if left out.
     created_at: Option<String>,
-    /// A key of your own that makes this call safe to repeat: what an earlier call with this key
-    /// stored is not stored again. An error that left a call half done names the key to continue.
+    /// Repeating a call with its key stores nothing twice.
     idempotency_key: Option<String>,
-    /// Accepted for compatibility: Zep always builds its graph.
+    /// Ignored.
     #[serde(rename = "enable_graph")]
     _enable_graph: Option<bool>,
 }
 
-/// One turn of a conversation.
+// One turn of a conversation.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct MessageArg {
-    /// Who speaks: user, assistant, system, tool, function; others are kept as they are.
+    /// user, assistant, system or tool.
     role: String,
-    /// What was said.
+    // What was said.
     content: String,
-    /// The speaker's name.
+    /// The speaker's.
     name: Option<String>,
-    /// When it was said, like 2024-06-15T10:30:00Z.
+    // When it was said.
     created_at: Option<String>,
-    /// Fields of this turn alone.
+    /// Fields of this turn alone. Not listed, as all further fields are kept alike.
+    #[schemars(skip)]
     metadata: Option<Map<String, serde_json::Value>>,
     /// Further fields of the turn, kept in its metadata.
     #[serde(flatten)]
@@ -67,7 +67,7 @@ struct MessageArg {
 }
 
 /// What was stored.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 struct AddMemoryAnswer {
     /// One for each stored memory, in the order given.
     results: Vec<StoredMemory>,
@@ -81,6 +81,7 @@ struct AddMemoryAnswer {
     /// Whose memory it became; null for an agent's own.
     user_id: Option<String>,
     /// The agent whose own memory it became.
+    #[serde(skip_serializing_if = "Option::is_none")]
     agent_id: Option<String>,
     /// The conversation it went to; null for a memory on its own.
     session_id: Option<String>,
@@ -89,7 +90,7 @@ struct AddMemoryAnswer {
 }
 
 /// One stored memory.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 struct StoredMemory {
     /// The memory's id, for the tools that take one.
     id: String,
@@ -104,11 +105,16 @@ impl MemoryServer {
     #[tool(
         name = "add_memory",
         title = "Add memory",
-        description = "Store something to remember: a preference, a fact, a note (`text`), or turns \
-                       of a conversation (`messages`, with a `session_id` to keep them together \
-                       and in order). Nothing is summarised or dropped: it can be read back word \
-                       for word. Each call adds; it never replaces what is there.",
+        description = "Store something to remember: a fact or note as `text`, or turns of a \
+                       conversation as `messages` with a `session_id`. Kept word for word. \
+                       Each call adds; it replaces nothing.",
         input_schema = schema::of::<AddMemoryArgs>(),
+        output_schema = schema::answer(&[
+            ("results", "array", "The stored memories."),
+            ("message", "string", "What happens next."),
+            ("status", "string", "PENDING or SUCCEEDED."),
+            ("backend", "string", "zep or local."),
+        ]),
         annotations(
             read_only_hint = false,
             destructive_hint = false,
@@ -116,7 +122,7 @@ impl MemoryServer {
             open_world_hint = false
         )
     )]
-    async fn add_memory(&self, arguments: JsonObject) -> Result<Json<AddMemoryAnswer>, ToolError> {
+    async fn add_memory(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
         let args: AddMemoryArgs = arguments::parse(arguments)?;
         let agent_id = args.agent_id.clone();
         let added = self
@@ -138,7 +144,7 @@ impl MemoryServer {
             Owner::User(user) => (Some(user.to_string()), None),
             Owner::Graph(_) => (None, agent_id),
         };
-        Ok(Json(AddMemoryAnswer {
+        arguments::answer(AddMemoryAnswer {
             results: added
                 .memories
                 .into_iter()
@@ -158,7 +164,7 @@ impl MemoryServer {
             agent_id,
             session_id: added.session.map(|session| session.to_string()),
             backend,
-        }))
+        })
     }
 }
 

@@ -18,13 +18,13 @@ use crate::{
 /// Whose memories.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct DeleteAllMemoriesArgs {
-    /// This user's. With others: only what is of all of them at once.
+    /// The user.
     user_id: Option<String>,
-    /// Alone: the agent's own memories. With a user: what the agent stored for them.
+    /// Alone: the agent's own.
     agent_id: Option<String>,
-    /// What was stored for this app.
+    /// The app.
     app_id: Option<String>,
-    /// What belongs to this conversation.
+    /// The conversation.
     run_id: Option<String>,
 }
 
@@ -33,10 +33,9 @@ impl MemoryServer {
     #[tool(
         name = "delete_all_memories",
         title = "Delete all memories in a scope",
-        description = "Delete every memory of a user, agent, app or conversation for good, but keep \
-                       the user. Several ids mean what belongs to all of them at once. Only after \
-                       the person has asked for exactly this; they may be asked to confirm. The \
-                       answer says what is gone. For one memory use delete_memory.",
+        description = "Delete all memories of a user, agent, app or run for good; the user \
+                       stays. Several ids: only what belongs to all of them. Only after the \
+                       person asked for exactly this. For one memory: delete_memory.",
         input_schema = schema::of::<DeleteAllMemoriesArgs>(),
         annotations(
             read_only_hint = false,

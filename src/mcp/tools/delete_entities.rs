@@ -18,13 +18,13 @@ use crate::{
 /// Which one: exactly one of the four.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct DeleteEntitiesArgs {
-    /// This user, with everything of theirs.
+    /// The user.
     user_id: Option<String>,
-    /// This agent's own memory, and what the default user has of it.
+    /// Its own memory, and the default user's of it.
     agent_id: Option<String>,
-    /// What the default user has of this app.
+    /// The default user's of this app.
     app_id: Option<String>,
-    /// This conversation of the default user.
+    /// The default user's conversation.
     run_id: Option<String>,
 }
 
@@ -33,10 +33,9 @@ impl MemoryServer {
     #[tool(
         name = "delete_entities",
         title = "Delete a user, agent, app or run",
-        description = "Remove a user, agent, app or conversation (run) entirely, with all its \
-                       memories, for good. Takes exactly one id. Only after the person has asked \
-                       for exactly this; they may be asked to confirm. To keep the user and delete \
-                       the memories use delete_all_memories.",
+        description = "Remove one user, agent, app or run with all its memories for good. \
+                       Exactly one id. Only after the person asked for exactly this. To keep \
+                       the user: delete_all_memories.",
         input_schema = schema::of::<DeleteEntitiesArgs>(),
         annotations(
             read_only_hint = false,

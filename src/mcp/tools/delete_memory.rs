@@ -17,9 +17,9 @@ use crate::{
 struct DeleteMemoryArgs {
     /// Its id.
     memory_id: String,
-    /// Whose it is, if known: saves a lookup.
+    /// Its owner, if known.
     user_id: Option<String>,
-    /// The agent whose own it is, if known.
+    /// Its owner, if an agent.
     agent_id: Option<String>,
 }
 
@@ -50,10 +50,8 @@ impl MemoryServer {
     #[tool(
         name = "delete_memory",
         title = "Delete a memory",
-        description = "Delete one memory, once the person has confirmed which. `removed` says how \
-                       much is gone: of a fact, what it was drawn from stays; of a turn of a \
-                       conversation, Zep keeps the words until the conversation is deleted, hidden \
-                       from all tools.",
+        description = "Delete one memory, once the person confirmed which. `removed` says how \
+                       much is gone: what a fact was drawn from stays.",
         input_schema = schema::of::<DeleteMemoryArgs>(),
         annotations(
             read_only_hint = false,

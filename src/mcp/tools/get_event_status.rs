@@ -13,11 +13,11 @@ use crate::memory::{answers::EventAnswer, input::EntityIds};
 /// Which memory.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetEventStatusArgs {
-    /// The memory's id, as add_memory answered it.
+    /// The memory's id.
     event_id: String,
-    /// Whose it is, if known: saves a lookup.
+    /// Its owner, if known.
     user_id: Option<String>,
-    /// The agent whose own it is, if known.
+    /// Its owner, if an agent.
     agent_id: Option<String>,
 }
 
@@ -26,8 +26,8 @@ impl MemoryServer {
     #[tool(
         name = "get_event_status",
         title = "Get the status of an event",
-        description = "Tell whether Zep has drawn its facts from one stored memory yet: `status` \
-                       is PENDING or SUCCEEDED. The event's id is the memory's.",
+        description = "Tell whether Zep has drawn its facts from one stored memory: PENDING or \
+                       SUCCEEDED.",
         input_schema = schema::of::<GetEventStatusArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]

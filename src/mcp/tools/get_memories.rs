@@ -12,7 +12,7 @@ use crate::{
     mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         BrowseQuery, MAX_PAGE_SIZE, MemoryPage,
-        answers::MemoryAnswer,
+        answers::{MemoryAnswer, Telling},
         input::{self, EntityIds},
     },
 };
@@ -23,29 +23,31 @@ const DEFAULT_PAGE_SIZE: u32 = 10;
 /// Which page of which memories.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetMemoriesArgs {
-    /// Which memories, like {"AND": [{"user_id": "john"}]}. Without a user the default user is
-    /// meant.
+    /// As in search_memories.
     filters: Option<Map<String, Value>>,
-    /// Which page, from 1.
+    /// From 1.
     #[schemars(range(min = 1))]
     page: Option<i64>,
-    /// How many memories a page has: 1 to 200, 10 if left out.
+    /// 10 if left out.
     #[schemars(range(min = 1, max = 200))]
     page_size: Option<i64>,
-    /// Only what was known by then. `next` of the first page tells it: pass it with the pages that
-    /// follow, and they are of the same list whatever arrives meanwhile.
+    /// From `next`: keeps to one list while others are added.
     before: Option<String>,
-    /// Also facts that are no longer true.
+    /// Only these fields of each.
+    fields: Option<Vec<String>>,
+    /// Also the ids of what each was drawn from.
+    sources: Option<bool>,
+    /// Also facts no longer true.
     include_invalid: Option<bool>,
-    /// Only this user's: short for a filter.
+    /// Narrows, like a filter.
     user_id: Option<String>,
-    /// Only this agent's: short for a filter.
+    /// Likewise.
     agent_id: Option<String>,
-    /// Only this app's: short for a filter.
+    /// Likewise.
     app_id: Option<String>,
-    /// Only this conversation's: short for a filter.
+    /// Likewise.
     run_id: Option<String>,
-    /// Accepted for compatibility: Zep always uses its graph.
+    /// Ignored.
     #[serde(rename = "enable_graph")]
     _enable_graph: Option<bool>,
 }
@@ -60,7 +62,7 @@ struct GetMemoriesAnswer {
     /// The arguments of the page before; null on the first one.
     previous: Option<String>,
     /// Newest first, by when they happened.
-    results: Vec<MemoryAnswer>,
+    results: Vec<Map<String, Value>>,
     /// Whether there are more than could be read.
     truncated: bool,
 }
@@ -70,17 +72,15 @@ impl MemoryServer {
     #[tool(
         name = "get_memories",
         title = "List memories",
-        description = "Page through memories by `filters` instead of searching, newest first: the \
-                       facts in force now, and texts that no fact was drawn from. Filters are those \
-                       of search_memories, like {\"AND\": [{\"user_id\": \"john\"}, \
-                       {\"created_at\": {\"gte\": \"2024-01-01\"}}]}; the default user is put in \
-                       where no user is named. Use it to look through everything; to find something \
-                       use search_memories.",
+        description = "List memories page by page, newest first: facts in force, and texts \
+                       without a fact. To find something: search_memories.",
         input_schema = schema::of::<GetMemoriesArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn get_memories(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
-        let args: GetMemoriesArgs = arguments::parse(arguments)?;
+        let mut args: GetMemoriesArgs = arguments::parse(arguments)?;
+        let fields = args.fields.take();
+        let also = arguments::sources(args.sources);
         let query = args.into_query()?;
         let page = self.memories().browse(&self.caller(), &query).await?;
         arguments::answer(GetMemoriesAnswer {
@@ -90,7 +90,13 @@ impl MemoryServer {
                 .then(|| arguments_of(&query, query.page + 1, &page)),
             previous: (query.page > 1).then(|| arguments_of(&query, query.page - 1, &page)),
             truncated: page.truncated,
-            results: page.memories.into_iter().map(MemoryAnswer::from).collect(),
+            results: page
+                .memories
+                .into_iter()
+                .map(|memory| {
+                    MemoryAnswer::from(memory).told(Telling::Listed, fields.as_deref(), also)
+                })
+                .collect(),
         })
     }
 }

@@ -8,16 +8,19 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::mcp::{arguments, error::ToolError, schema, server::MemoryServer};
-use crate::memory::{answers::MemoryAnswer, input::EntityIds};
+use crate::memory::{
+    answers::{MemoryAnswer, Telling},
+    input::EntityIds,
+};
 
 /// Which memory.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetMemoryArgs {
-    /// Its id, as search_memories, get_memories or get_session tell it.
+    /// Its id.
     memory_id: String,
-    /// Whose it is, if known: saves a lookup.
+    /// Its owner, if known.
     user_id: Option<String>,
-    /// The agent whose own it is, if known.
+    /// Its owner, if an agent.
     agent_id: Option<String>,
 }
 
@@ -26,8 +29,8 @@ impl MemoryServer {
     #[tool(
         name = "get_memory",
         title = "Get one memory",
-        description = "Fetch one memory whose id you know, whole. `kind` says what it is: a fact, \
-                       an episode (a text), or a message (a turn of a conversation).",
+        description = "Fetch one memory by its id: a fact, an episode (a text) or a message (a \
+                       turn).",
         input_schema = schema::of::<GetMemoryArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
@@ -38,6 +41,6 @@ impl MemoryServer {
             .memories()
             .get(&self.caller(), &args.memory_id, &scope)
             .await?;
-        arguments::answer(MemoryAnswer::from(memory))
+        arguments::answer(MemoryAnswer::from(memory).told(Telling::Whole, None, &[]))
     }
 }

@@ -1,6 +1,9 @@
 //! `get_session`: read a conversation back.
 
-use rmcp::{handler::server::wrapper::Json, model::JsonObject, tool, tool_router};
+use rmcp::{
+    model::{CallToolResult, JsonObject},
+    tool, tool_router,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -20,28 +23,28 @@ const DEFAULT_RECORDS: u32 = 50;
 /// Which part of which conversation to read.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct GetSessionArgs {
-    /// Which conversation. Messages that were stored without one are in `default`.
+    /// Which; `default` holds messages stored without one.
     session_id: String,
-    /// The user. Left out, the server's default user.
+    /// The default user if left out.
     user_id: Option<String>,
-    /// How many messages a page holds at most: 1 to 200, 50 if left out.
+    /// Messages of a page; 50 if left out.
     #[schemars(range(min = 1, max = 200))]
     limit: Option<i64>,
-    /// `next_cursor` of the page before, to go on reading.
+    /// `next_cursor` of the page before.
     cursor: Option<String>,
-    /// Instead of a page from the beginning: the newest so many messages, 1 to 200.
+    /// The newest so many, instead of a page.
     #[schemars(range(min = 1, max = 200))]
     last: Option<i64>,
-    /// Only messages of this kind, like session_summary.
+    /// Only this kind.
     memory_type: Option<String>,
-    /// Also the ready-made block of text with what matters for this conversation.
+    /// Also a block of text for a prompt.
     include_context: Option<bool>,
-    /// Also counts by memory type and the first and last time, over the whole conversation.
+    /// Also counts and times of the whole.
     summary: Option<bool>,
 }
 
 /// A page of a conversation.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 struct GetSessionAnswer {
     /// Which conversation.
     session_id: String,
@@ -55,25 +58,29 @@ struct GetSessionAnswer {
     /// Pass it as `cursor` for the next page; null on the last one.
     next_cursor: Option<String>,
     /// The ready-made block, where asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<String>,
     /// The counts, where asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<SessionSummary>,
 }
 
 /// One message, whole.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 struct SessionMessage {
     /// Its id, for the tools that take one.
     id: String,
     /// Who speaks, in the word it was stored with.
     role: String,
     /// The speaker's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// What was said.
     content: String,
     /// When; null if not known.
     created_at: Option<String>,
     /// What kind of memory it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
     memory_type: Option<String>,
     /// The fields that it was stored with.
     metadata: Map<String, Value>,
@@ -82,7 +89,7 @@ struct SessionMessage {
 }
 
 /// Counts over a whole conversation.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 struct SessionSummary {
     /// Whole messages.
     message_count: usize,
@@ -99,22 +106,23 @@ impl MemoryServer {
     #[tool(
         name = "get_session",
         title = "Read a session",
-        description = "Read a conversation back, word for word and in order, a page at a time \
-                       (`cursor`) or only its end (`last`). Use it for what exactly was said; use \
-                       search_memory for what is known. list_sessions names the conversations.",
+        description = "Read a conversation back, word for word and in order: page by page \
+                       (`cursor`), or its end (`last`). For what is known: search_memory. \
+                       list_sessions names conversations.",
         input_schema = schema::of::<GetSessionArgs>(),
+        output_schema = schema::answer(&[
+            ("messages", "array", "Oldest first."),
+            ("total_count", "integer", "Messages stored."),
+        ]),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
-    async fn get_session(
-        &self,
-        arguments: JsonObject,
-    ) -> Result<Json<GetSessionAnswer>, ToolError> {
+    async fn get_session(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
         let args: GetSessionArgs = arguments::parse(arguments)?;
         let page = self
             .memories()
             .session(&self.caller(), args.into_query()?)
             .await?;
-        Ok(Json(GetSessionAnswer {
+        arguments::answer(GetSessionAnswer {
             session_id: page.session.to_string(),
             user_id: page.user.to_string(),
             messages: page.records.into_iter().map(SessionMessage::from).collect(),
@@ -122,7 +130,7 @@ impl MemoryServer {
             next_cursor: page.next_cursor.map(|cursor| cursor.to_string()),
             context: page.context,
             summary: page.summary.map(SessionSummary::from),
-        }))
+        })
     }
 }
 

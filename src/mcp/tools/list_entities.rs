@@ -71,8 +71,8 @@ impl MemoryServer {
     #[tool(
         name = "list_entities",
         title = "List entities",
-        description = "List whose memories there are: users, agents, apps and conversations \
-                       (runs), with counts. Use it to find the exact id of somebody.",
+        description = "List whose memories there are: users, agents, apps, runs. Finds \
+                       somebody's exact id.",
         input_schema = schema::of::<ListEntitiesArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]

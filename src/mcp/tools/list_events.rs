@@ -23,11 +23,11 @@ const MAX_EVENTS: u32 = 100;
 /// Whose.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListEventsArgs {
-    /// The user. Left out, the server's default user.
+    /// The default user if left out.
     user_id: Option<String>,
-    /// The agent whose own memory.
+    /// Alone: the agent's own.
     agent_id: Option<String>,
-    /// How many, newest first: 1 to 100, 20 if left out.
+    /// 20 if left out.
     #[schemars(range(min = 1, max = 100))]
     limit: Option<i64>,
 }
@@ -50,8 +50,8 @@ impl MemoryServer {
     #[tool(
         name = "list_events",
         title = "List events",
-        description = "List what was stored last for somebody, and whether Zep has drawn its facts \
-                       from it yet. Use it when search_memories does not find what was just added.",
+        description = "List what was stored last, and whether Zep has drawn its facts from it: \
+                       for what a search does not find yet.",
         input_schema = schema::of::<ListEventsArgs>(),
         annotations(read_only_hint = true, open_world_hint = false)
     )]

@@ -1,6 +1,9 @@
 //! `list_sessions`: which conversations there are.
 
-use rmcp::{handler::server::wrapper::Json, model::JsonObject, tool, tool_router};
+use rmcp::{
+    model::{CallToolResult, JsonObject},
+    tool, tool_router,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,18 +23,18 @@ const DEFAULT_SESSIONS: u32 = 20;
 /// Whose conversations to list.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ListSessionsArgs {
-    /// The user. Left out, the server's default user.
+    /// The default user if left out.
     user_id: Option<String>,
-    /// How many at most, newest first: 1 to 100, 20 if left out.
+    /// 20 if left out.
     #[schemars(range(min = 1, max = 100))]
     limit: Option<i64>,
-    /// How many of the newest to pass over, to see older ones.
+    /// How many to skip.
     #[schemars(range(min = 0))]
     offset: Option<i64>,
 }
 
 /// A user's conversations.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 struct ListSessionsAnswer {
     /// Whose.
     user_id: String,
@@ -42,7 +45,7 @@ struct ListSessionsAnswer {
 }
 
 /// One conversation.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 struct ListedSession {
     /// Its id, for get_session.
     session_id: String,
@@ -59,15 +62,16 @@ impl MemoryServer {
     #[tool(
         name = "list_sessions",
         title = "List sessions",
-        description = "List somebody's conversations, newest first, with how many messages each \
-                       has and when it was last used. Read one with get_session.",
+        description = "List somebody's conversations, newest first, with counts and times. \
+                       Read one with get_session.",
         input_schema = schema::of::<ListSessionsArgs>(),
+        output_schema = schema::answer(&[
+            ("sessions", "array", "Newest first."),
+            ("total_count", "integer", "Of all."),
+        ]),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
-    async fn list_sessions(
-        &self,
-        arguments: JsonObject,
-    ) -> Result<Json<ListSessionsAnswer>, ToolError> {
+    async fn list_sessions(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
         let args: ListSessionsArgs = arguments::parse(arguments)?;
         let scope = EntityIds {
             user_id: args.user_id.as_deref(),
@@ -80,11 +84,11 @@ impl MemoryServer {
             .memories()
             .sessions(&self.caller(), &scope, offset as usize, limit as usize)
             .await?;
-        Ok(Json(ListSessionsAnswer {
+        arguments::answer(ListSessionsAnswer {
             user_id: list.user.to_string(),
             sessions: list.sessions.into_iter().map(ListedSession::from).collect(),
             total_count: list.total_count,
-        }))
+        })
     }
 }
 

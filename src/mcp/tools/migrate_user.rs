@@ -1,8 +1,10 @@
 //! `migrate_user`: move a user's memories over.
 
 use rmcp::{
-    RoleServer, handler::server::wrapper::Json, model::JsonObject, service::RequestContext, tool,
-    tool_router,
+    RoleServer,
+    model::{CallToolResult, JsonObject},
+    service::RequestContext,
+    tool, tool_router,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,7 +20,7 @@ use crate::{
         schema,
         server::MemoryServer,
     },
-    migration::{Report, Request},
+    migration::Request,
     sources::{Nothing, Source},
 };
 
@@ -27,22 +29,19 @@ use crate::{
 struct MigrateUserArgs {
     /// The user.
     user: UserArg,
-    /// Their memories, inline: an export of mem0 (`{"results": […]}` or a list of memories), or
-    /// `{"messages": […], "sessions": [{"id", "messages"}], "insights", "summary", "traits"}`.
-    /// Records that name nobody are taken for this user's, if no other user is named.
+    /// Inline: an export of mem0, {"results": […]}, or {"messages": […], "sessions": [{"id",
+    /// "messages"}], "insights", "summary", "traits"}.
     #[schemars(with = "Option<Map<String, Value>>")]
     data: Option<Value>,
-    /// Their memories in an export file on the server, by its name in the import directory. It may
-    /// hold other users, too, who are left out.
+    /// Or the name of an export in the server's import directory.
     file: Option<String>,
-    /// Only these sessions (runs).
+    /// Only these.
     session_ids: Option<Vec<String>>,
-    /// Only look: the report says what would be done.
+    /// Only report.
     dry_run: Option<bool>,
-    /// Also move memories that are expired or were replaced.
+    /// Also expired and replaced memories.
     include_expired: Option<bool>,
-    /// Put older turns behind newer ones in sessions that are in use already, which is refused
-    /// otherwise.
+    /// Allow older turns behind newer ones.
     append: Option<bool>,
 }
 
@@ -51,12 +50,16 @@ impl MemoryServer {
     #[tool(
         name = "migrate_user",
         title = "Migrate a user",
-        description = "Move a user with their conversations and memories from mem0 into this \
-                       memory, word for word, with their times and metadata. Safe to repeat: what \
-                       is there already is recognised and not stored again. Try `dry_run` first; \
-                       check with validate_migration afterwards. `success` false means that \
-                       something is not moved: `errors` says what and why.",
+        description = "Move a user's conversations and memories here from mem0, word for word. \
+                       Safe to repeat. Try `dry_run` first, check with validate_migration. \
+                       `success` false: `errors` says what is not moved.",
         input_schema = schema::of::<MigrateUserArgs>(),
+        output_schema = schema::answer(&[
+            ("success", "boolean", "Whether all is moved."),
+            ("errors", "array", "What is not, and why."),
+            ("memories_migrated", "integer", "Stored now."),
+            ("already_there", "integer", "Stored before."),
+        ]),
         annotations(
             read_only_hint = false,
             destructive_hint = false,
@@ -68,7 +71,7 @@ impl MemoryServer {
         &self,
         arguments: JsonObject,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Report>, ToolError> {
+    ) -> Result<CallToolResult, ToolError> {
         let args: MigrateUserArgs = arguments::parse(arguments)?;
         self.may_migrate(&args.user)?;
         let source = self.source(&args.user, args.data, args.file.as_deref(), &context)?;
@@ -95,6 +98,6 @@ impl MemoryServer {
         report.errors_not_listed += shorten(&mut report.errors);
         report.warnings_not_listed += shorten(&mut report.warnings);
         report.notes_not_listed += shorten(&mut report.notes);
-        Ok(Json(report))
+        arguments::answer(report)
     }
 }

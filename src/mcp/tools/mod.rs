@@ -18,10 +18,7 @@ mod search_memory;
 mod update_memory;
 mod validate_migration;
 
-use std::sync::Arc;
-
 use rmcp::handler::server::router::tool::ToolRouter;
-use serde_json::Value;
 
 use super::server::MemoryServer;
 use crate::config::Tools;
@@ -35,34 +32,6 @@ pub(super) fn keep(router: &mut ToolRouter<MemoryServer>, chosen: &Tools) {
 
 /// All tools.
 pub(super) fn router() -> ToolRouter<MemoryServer> {
-    let mut router = routers();
-    for route in router.map.values_mut() {
-        if let Some(schema) = &mut route.attr.output_schema {
-            Arc::make_mut(schema)
-                .values_mut()
-                .for_each(remove_uint_formats);
-        }
-    }
-    router
-}
-
-/// Removes the formats that schemars adds for unsigned numbers (`uint64`): JSON Schema has none, and
-/// the TypeScript SDK warns about each whenever it lists tools.
-fn remove_uint_formats(schema: &mut Value) {
-    match schema {
-        Value::Object(fields) => {
-            let format = fields.get("format").and_then(Value::as_str);
-            if format.is_some_and(|format| format.starts_with("uint")) {
-                fields.shift_remove("format");
-            }
-            fields.values_mut().for_each(remove_uint_formats);
-        }
-        Value::Array(items) => items.iter_mut().for_each(remove_uint_formats),
-        _ => {}
-    }
-}
-
-fn routers() -> ToolRouter<MemoryServer> {
     MemoryServer::add_memory_router()
         + MemoryServer::delete_all_memories_router()
         + MemoryServer::delete_entities_router()
@@ -84,14 +53,6 @@ fn routers() -> ToolRouter<MemoryServer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn schemas_have_no_uint_formats() {
-        for tool in router().list_all() {
-            let schemas = serde_json::to_string(&tool).unwrap();
-            assert!(!schemas.contains("\"uint"), "{}", tool.name);
-        }
-    }
 
     #[test]
     fn every_tool_can_be_chosen_by_its_name() {

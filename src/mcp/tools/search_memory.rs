@@ -1,14 +1,18 @@
 //! `search_memory`: find what is known.
 
-use rmcp::{handler::server::wrapper::Json, model::JsonObject, tool, tool_router};
+use rmcp::{
+    model::{CallToolResult, JsonObject},
+    tool, tool_router,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
     mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         SearchQuery, SearchTarget, Selector,
-        answers::MemoryAnswer,
+        answers::{MemoryAnswer, Telling},
         input::{self, EntityIds},
     },
     zep::limits::SEARCH_RESULTS,
@@ -20,27 +24,26 @@ const DEFAULT_RESULTS: u32 = 10;
 /// What to look for, and in whose memory.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct SearchMemoryArgs {
-    /// What to look for, in plain words. Over 400 characters it is shortened.
+    /// In plain words.
     query: String,
-    /// Whose memory. Left out, the server's default user, unless only `agent_id` is given.
+    /// Whose memory; the default user's if left out, unless `agent_id` is alone.
     user_id: Option<String>,
-    /// Alone: the agent's own memory. With a user: only what this agent stored.
+    /// Alone: the agent's own memory; with a user: what it stored.
     agent_id: Option<String>,
-    /// Only what was stored for this app.
+    /// Only this app's.
     app_id: Option<String>,
-    /// Only what comes from this conversation.
+    /// Only this conversation's.
     session_id: Option<String>,
     /// Another name for `session_id`.
     run_id: Option<String>,
-    /// How many results at most: 1 to 50, 10 if left out.
+    /// 10 if left out.
     #[schemars(range(min = 1, max = 50))]
     limit: Option<i64>,
-    /// What to look through, facts if left out.
+    /// episodes: texts word for word; entities: people and things; context: one block for a prompt.
     scope: Option<ScopeArg>,
-    /// Only results with at least this likeness, 0 to 1.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    /// Least likeness, 0 to 1.
     min_score: Option<f64>,
-    /// Also facts that are no longer true.
+    /// Also facts no longer true.
     include_invalid: Option<bool>,
 }
 
@@ -58,13 +61,15 @@ enum ScopeArg {
 }
 
 /// What was found.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 struct SearchMemoryAnswer {
     /// Best first.
-    results: Vec<MemoryAnswer>,
+    results: Vec<Map<String, Value>>,
     /// With `scope: context`: the context block.
+    #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<String>,
     /// Notes on how the question was understood.
+    #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
 }
 
@@ -73,27 +78,31 @@ impl MemoryServer {
     #[tool(
         name = "search_memory",
         title = "Search memory",
-        description = "Find what is known about somebody: facts drawn from everything stored, each \
-                       with when it was said and where. Ask before answering anything that earlier \
-                       conversations may bear on. To read a conversation back word for word use \
-                       get_session instead.",
+        description = "Find what is known about somebody: facts from everything stored, each \
+                       with when and where it was said. Ask before answering what earlier \
+                       conversations may bear on. For exact words: get_session.",
         input_schema = schema::of::<SearchMemoryArgs>(),
+        output_schema = schema::answer(&[
+            ("results", "array", "Best first."),
+            ("context", "string", "The block, for that scope."),
+        ]),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
-    async fn search_memory(
-        &self,
-        arguments: JsonObject,
-    ) -> Result<Json<SearchMemoryAnswer>, ToolError> {
+    async fn search_memory(&self, arguments: JsonObject) -> Result<CallToolResult, ToolError> {
         let args: SearchMemoryArgs = arguments::parse(arguments)?;
         let answer = self
             .memories()
             .search(&self.caller(), args.into_query()?)
             .await?;
-        Ok(Json(SearchMemoryAnswer {
+        arguments::answer(SearchMemoryAnswer {
             note: answer.note(),
-            results: answer.results.into_iter().map(MemoryAnswer::from).collect(),
+            results: answer
+                .results
+                .into_iter()
+                .map(|memory| MemoryAnswer::from(memory).told(Telling::Brief, None, &[]))
+                .collect(),
             context: answer.context,
-        }))
+        })
     }
 }
 

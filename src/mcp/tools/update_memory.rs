@@ -10,7 +10,11 @@ use serde_json::{Map, Value};
 
 use crate::{
     mcp::{arguments, error::ToolError, schema, server::MemoryServer},
-    memory::{Change, answers::MemoryAnswer, input::EntityIds},
+    memory::{
+        Change,
+        answers::{MemoryAnswer, Telling},
+        input::EntityIds,
+    },
 };
 
 /// Which memory, and what of it to change.
@@ -18,13 +22,13 @@ use crate::{
 struct UpdateMemoryArgs {
     /// Its id.
     memory_id: String,
-    /// The new words. Not of a message (a turn of a conversation), which stays as it was said.
+    /// The new words.
     text: Option<String>,
-    /// The new fields, replacing all old ones.
+    /// The new fields, in place of all old ones.
     metadata: Option<Map<String, Value>>,
-    /// Whose it is, if known: saves a lookup.
+    /// Its owner, if known.
     user_id: Option<String>,
-    /// The agent whose own it is, if known.
+    /// Its owner, if an agent.
     agent_id: Option<String>,
 }
 
@@ -35,8 +39,9 @@ struct UpdateMemoryAnswer {
     message: &'static str,
     /// As it is now.
     #[serde(flatten)]
-    memory: MemoryAnswer,
+    memory: Map<String, Value>,
     /// Its id before, if it changed: a text gets a new id with new words.
+    #[serde(skip_serializing_if = "Option::is_none")]
     previous_id: Option<String>,
     /// Where it is stored.
     backend: &'static str,
@@ -47,9 +52,9 @@ impl MemoryServer {
     #[tool(
         name = "update_memory",
         title = "Update a memory",
-        description = "Replace the words (`text`), the fields (`metadata`), or both, of one memory. \
-                       A text gets a new `id` with its new words; the answer tells it. A turn of a \
-                       conversation keeps its words: add what is right now with add_memory.",
+        description = "Replace the `text`, the `metadata`, or both, of one memory. A text gets \
+                       a new `id`, which the answer tells. A turn keeps its words: add what is \
+                       right with add_memory.",
         input_schema = schema::of::<UpdateMemoryArgs>(),
         annotations(
             read_only_hint = false,
@@ -71,7 +76,7 @@ impl MemoryServer {
             .await?;
         arguments::answer(UpdateMemoryAnswer {
             message: "Memory updated successfully!",
-            memory: changed.memory.into(),
+            memory: MemoryAnswer::from(changed.memory).told(Telling::Whole, None, &[]),
             previous_id: changed.previous_id.map(|id| id.to_string()),
             backend: self.memories().backend(),
         })

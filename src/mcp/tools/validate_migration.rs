@@ -1,8 +1,10 @@
 //! `validate_migration`: prove that a user's memories arrived.
 
 use rmcp::{
-    RoleServer, handler::server::wrapper::Json, model::JsonObject, service::RequestContext, tool,
-    tool_router,
+    RoleServer,
+    model::{CallToolResult, JsonObject},
+    service::RequestContext,
+    tool, tool_router,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -18,22 +20,22 @@ use crate::{
         schema,
         server::MemoryServer,
     },
-    migration::{Request, Validation},
+    migration::Request,
 };
 
 /// Whose memories to compare, and with what.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct ValidateMigrationArgs {
-    /// The user, as given to migrate_user: their id, and the fields to compare.
+    /// As in migrate_user.
     user: UserArg,
-    /// Only this session.
+    /// Only this.
     session_id: Option<String>,
-    /// The source, inline, as given to migrate_user.
+    /// As in migrate_user.
     #[schemars(with = "Option<Map<String, Value>>")]
     data: Option<Value>,
-    /// The source as an export file in the server's import directory, as given to migrate_user.
+    /// As in migrate_user.
     file: Option<String>,
-    /// Whether expired and replaced memories were migrated, too.
+    /// Whether these were migrated, too.
     include_expired: Option<bool>,
 }
 
@@ -42,19 +44,22 @@ impl MemoryServer {
     #[tool(
         name = "validate_migration",
         title = "Validate a migration",
-        description = "Compare what is stored of a user with the source it was migrated from, \
-                       record by record: the user and their fields, sessions, count, times, \
-                       metadata, content, order. `valid` is true only if nothing is missing, \
-                       doubled, changed or added; `issues` names each difference by record id and \
-                       field. Changes nothing.",
+        description = "Compare what is stored of a user with its source, record by record. \
+                       `valid` only if nothing is missing, doubled, changed or added; `issues` \
+                       names each difference. Changes nothing.",
         input_schema = schema::of::<ValidateMigrationArgs>(),
+        output_schema = schema::answer(&[
+            ("valid", "boolean", "Whether nothing differs."),
+            ("issues", "array", "Each difference."),
+            ("memory_count", "integer", "Compared."),
+        ]),
         annotations(read_only_hint = true, open_world_hint = false)
     )]
     async fn validate_migration(
         &self,
         arguments: JsonObject,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Validation>, ToolError> {
+    ) -> Result<CallToolResult, ToolError> {
         let args: ValidateMigrationArgs = arguments::parse(arguments)?;
         self.may_migrate(&args.user)?;
         let Some(source) = self.source(&args.user, args.data, args.file.as_deref(), &context)?
@@ -78,6 +83,6 @@ impl MemoryServer {
         let mut validation = progress.during(comparison).await?;
         validation.issues_not_listed += shorten(&mut validation.issues);
         validation.source_problems_not_listed += shorten(&mut validation.source_problems);
-        Ok(Json(validation))
+        arguments::answer(validation)
     }
 }

@@ -206,22 +206,27 @@ impl Resolver<'_> {
         let mut around = Surroundings::default();
         let mut next = container;
         while let Some(container) = next {
-            let found: Option<(Option<ContainerId>, Names, Option<i64>, Option<String>)> = self
+            let found: Option<(Option<ContainerId>, Surroundings)> = self
                 .db
                 .prepare_cached(
                     "SELECT parent, names, exported_at, unsure FROM container WHERE id = ?1",
                 )?
                 .query_row([container], |row| {
-                    Ok((row.get(0)?, kept(row, 1)?, row.get(2)?, row.get(3)?))
+                    let surroundings = Surroundings {
+                        names: kept(row, 1)?,
+                        exported_at: row.get(2)?,
+                        unsure: row.get(3)?,
+                    };
+                    Ok((row.get(0)?, surroundings))
                 })
                 .optional()?;
             // A container that was cut off is not there.
-            let Some((parent, names, exported_at, unsure)) = found else {
+            let Some((parent, outer)) = found else {
                 break;
             };
-            around.unsure = around.unsure.or(unsure);
-            around.names = around.names.or(&names);
-            around.exported_at = around.exported_at.or(exported_at);
+            around.names = around.names.or(&outer.names);
+            around.exported_at = around.exported_at.or(outer.exported_at);
+            around.unsure = around.unsure.or(outer.unsure);
             next = parent;
         }
         self.surroundings = Some((innermost, around.clone()));

@@ -7,7 +7,7 @@ use crate::memory::model::Record;
 use crate::migration::report::{MAX_LISTED, Trouble};
 
 /// What is checked: the guide's five points, and three more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckName {
     /// The source could be read whole.
@@ -56,7 +56,7 @@ impl CheckName {
 }
 
 /// How a check went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// What was checked.
     pub name: CheckName,
@@ -71,7 +71,7 @@ pub struct Check {
 }
 
 /// A difference between the source and what is stored. Names ids and fields, never content.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// The check that it fails.
     pub check: CheckName,
@@ -93,17 +93,16 @@ pub struct Difference {
 }
 
 /// A record as a validation names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Named {
     /// The record's id.
     pub record: Option<String>,
     /// Its time.
-    #[schemars(with = "String")]
     pub created_at: Timestamp,
 }
 
 /// What a validation found.
-#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Validation {
     /// Whether every check passed.
     pub valid: bool,
@@ -126,7 +125,6 @@ pub struct Validation {
     /// `zep` or `local`.
     pub target_system: String,
     /// When the validation began.
-    #[schemars(with = "String")]
     pub timestamp: Timestamp,
     /// HTTP requests to Zep; 0 on the embedded store.
     pub requests: u64,

@@ -55,7 +55,7 @@ fn is_gone(client: &mut Client, arguments: &Value) {
 
 /// All memories on all pages of a list.
 fn listed(client: &mut Client, user: &str) -> Vec<Value> {
-    let arguments = json!({"user_id": user, "page_size": 200});
+    let arguments = json!({"user_id": user, "page_size": 200, "sources": true});
     let page = client.call("get_memories", arguments);
     assert_eq!(page["next"], Value::Null, "more than one page");
     page["results"].as_array().unwrap().clone()
@@ -63,7 +63,7 @@ fn listed(client: &mut Client, user: &str) -> Vec<Value> {
 
 /// The results of mem0's search.
 fn found(client: &mut Client, user: &str, query: &str) -> Vec<Value> {
-    let arguments = json!({"user_id": user, "query": query, "limit": 50});
+    let arguments = json!({"user_id": user, "query": query, "limit": 50, "sources": true});
     let answer = client.call("search_memories", arguments);
     answer["results"].as_array().unwrap().clone()
 }
@@ -82,7 +82,7 @@ fn shown(client: &mut Client, user: &str, query: &str) -> BTreeSet<String> {
 /// The facts drawn from an episode.
 fn facts_of(client: &mut Client, user: &str, episode: &str) -> Vec<Value> {
     let mut all = listed(client, user);
-    all.retain(|memory| memory["sources"].as_array().unwrap() == &[json!(episode)]);
+    all.retain(|memory| memory["sources"] == json!([episode]));
     all
 }
 

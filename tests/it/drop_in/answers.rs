@@ -10,7 +10,10 @@ use super::{add, with};
 use crate::common::on_both_backends;
 use crate::common::program::World;
 
-on_both_backends!(answers_are_what_mem0_documents_but_for_what_is_named_here);
+on_both_backends!(
+    answers_are_what_mem0_documents_but_for_what_is_named_here,
+    an_answer_tells_nothing_twice_and_what_was_asked_for,
+);
 
 /// Fields that mem0 documents and that do not exist here: Zep has no equivalent, or the single
 /// answer here covers what mem0 finishes later. All others exist.
@@ -100,7 +103,7 @@ fn answers_are_what_mem0_documents_but_for_what_is_named_here(world: &World) {
     for (tool, not_told) in NOT_TOLD {
         let arguments = match tool {
             "add_memory" => with(&user, &json!({"text": "Plays the viola"})),
-            "search_memories" => json!({"query": "cello", "filters": whose}),
+            "search_memories" => json!({"query": "cello", "filters": whose, "sources": true}),
             "get_memories" => json!({"filters": whose}),
             "get_memory" | "delete_memory" => json!({"memory_id": memory}),
             "update_memory" => json!({"memory_id": text, "text": "Sings alto"}),
@@ -120,5 +123,56 @@ fn answers_are_what_mem0_documents_but_for_what_is_named_here(world: &World) {
             let told = !not_told.contains(&field.as_str());
             assert_eq!(is_there, told, "{tool}: {field} in {answer}");
         }
+    }
+}
+
+fn an_answer_tells_nothing_twice_and_what_was_asked_for(world: &World) {
+    let mut client = world.connect();
+    let at = json!({"run_id": "r", "created_at": "2024-01-02"});
+    add(&mut client, "Plays the cello", &at);
+    let fields = |memory: &Value| -> BTreeSet<String> {
+        memory.as_object().unwrap().keys().cloned().collect()
+    };
+    for (tool, arguments, run, score) in [
+        (
+            "search_memories",
+            json!({"query": "cello"}),
+            "run_id",
+            Some("score"),
+        ),
+        ("get_memories", json!({}), "session_id", None),
+    ] {
+        let mut first = |more: Value| {
+            let answer = client.call(tool, with(&arguments, &more));
+            answer["results"][0].clone()
+        };
+        let mem0s = [
+            "id",
+            "memory",
+            "user_id",
+            "agent_id",
+            "app_id",
+            "metadata",
+            "categories",
+            "created_at",
+            "updated_at",
+            "kind",
+            run,
+        ];
+        let mut told: BTreeSet<String> = mem0s.into_iter().map(str::to_owned).collect();
+        told.extend(score.map(str::to_owned));
+        let plain = first(json!({}));
+        assert_eq!(fields(&plain), told, "{tool}");
+        assert_eq!(plain[run], "r");
+        assert_eq!(plain["agent_id"], Value::Null);
+        let with_sources = first(json!({"sources": true}));
+        assert!(with_sources["sources"].is_array(), "{with_sources}");
+        for chosen in [json!(["id", "memory"]), json!("[\"id\", \"memory\"]")] {
+            let few = first(json!({"fields": chosen}));
+            assert_eq!(few, json!({"id": plain["id"], "memory": "Plays the cello"}));
+        }
+        let other = first(json!({"fields": ["session_id", "run_id", "valid_at", "nobody's"]}));
+        assert_eq!(other["session_id"], other["run_id"]);
+        assert!(other.get("valid_at").is_some() && other.get("id").is_none());
     }
 }

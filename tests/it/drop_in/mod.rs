@@ -3,7 +3,7 @@
 //! it.
 
 mod answers;
-mod contract;
+pub mod contract;
 mod differential;
 mod listing;
 mod narrowing;
@@ -37,7 +37,7 @@ fn with(arguments: &Value, more: &Value) -> Value {
 
 /// All memories that a filter matches, read page by page.
 fn listed(client: &mut Client, filters: &Value, page_size: u32) -> Vec<Value> {
-    let mut arguments = json!({"filters": filters, "page_size": page_size});
+    let mut arguments = json!({"filters": filters, "page_size": page_size, "sources": true});
     let mut all = Vec::new();
     loop {
         let page = client.call("get_memories", arguments.clone());
@@ -84,6 +84,7 @@ fn in_order(memories: &[Value]) -> Vec<String> {
 
 /// The results of `search_memories`.
 fn found(client: &mut Client, arguments: Value) -> Vec<Value> {
+    let arguments = with(&json!({"sources": true}), &arguments);
     let answer = client.call("search_memories", arguments);
     answer["results"].as_array().unwrap().clone()
 }

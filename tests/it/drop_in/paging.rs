@@ -19,7 +19,7 @@ on_both_backends!(
 const MEMORIES: usize = 25;
 
 fn first() -> Value {
-    json!({"filters": {"user_id": "ann"}, "page_size": 10})
+    json!({"filters": {"user_id": "ann"}, "page_size": 10, "sources": true})
 }
 
 fn fill(client: &mut Client) -> Vec<String> {

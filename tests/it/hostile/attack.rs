@@ -94,9 +94,3 @@ pub async fn rest(line: &mut TcpStream) -> String {
         .expect("the connection ends");
     String::from_utf8_lossy(&said).into_owned()
 }
-
-/// The most memory that the server had at once, in MB.
-#[cfg(target_os = "linux")]
-pub fn peak_mb(server: &Server) -> u64 {
-    super::memory::peak_mb(server.pid())
-}

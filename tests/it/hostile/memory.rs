@@ -130,6 +130,15 @@ async fn large_values_are_refused_wherever_they_are() {
             "{tool}"
         );
     }
+    for (tool, name) in [
+        ("get_memories", "filters"),
+        ("add_memory", "messages"),
+        ("get_memories", "page_size"),
+    ] {
+        let response = client.post(&call(7, tool, json!({name: values}))).await;
+        let answer = Events::of(response).answer(7).await;
+        assert_eq!(answer["result"]["isError"], true, "{tool} {name}");
+    }
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let deep = call_with(
         "add_memory",

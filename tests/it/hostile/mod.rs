@@ -10,4 +10,5 @@ mod memory;
 mod once;
 mod shares;
 mod store;
+#[cfg(target_os = "linux")]
 mod unread;

@@ -112,14 +112,14 @@ impl Server {
         self.address().rsplit_once(':').unwrap().1
     }
 
-    /// What it has logged so far.
-    pub fn log(&self) -> String {
-        self.stderr.lock().unwrap().clone()
-    }
-
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.stderr.lock().unwrap().clone()
     }
 
     /// Sends it SIGTERM.

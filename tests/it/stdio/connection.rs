@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::common::on_both_backends;
 use crate::common::program::{Client, World};
+use crate::drop_in::contract::fixture;
 
 on_both_backends!(
     the_handshake_says_who_answers_and_where_memories_are_kept,
@@ -104,6 +105,81 @@ fn every_tool_is_described_for_agents_and_for_programs() {
                 assert!(text(&property["description"]), "{name}: {field}");
             }
         }
+    }
+}
+
+/// What every converter of agent hosts understands.
+const UNDERSTOOD: [&str; 9] = [
+    "type",
+    "description",
+    "properties",
+    "required",
+    "items",
+    "enum",
+    "minimum",
+    "maximum",
+    "additionalProperties",
+];
+
+fn is_plain(schema: &Value, place: &str) {
+    assert!(
+        schema["type"].is_string(),
+        "{place} has no plain type: {schema}"
+    );
+    for (key, value) in schema.as_object().unwrap() {
+        assert!(UNDERSTOOD.contains(&key.as_str()), "{place}: {key}");
+        match key.as_str() {
+            "properties" => {
+                for (name, property) in value.as_object().unwrap() {
+                    is_plain(property, &format!("{place}.{name}"));
+                }
+            }
+            "items" => is_plain(value, &format!("{place}[]")),
+            "additionalProperties" => assert!(value.is_object(), "{place}: {value}"),
+            _ => {}
+        }
+    }
+}
+
+/// `tests/peers/tokens.mjs` counts tokens: some 4.4 characters are one.
+#[test]
+fn tools_are_described_in_plain_schemas_and_few_words() {
+    let mut client = World::embedded().connect();
+    let answer = client.request("tools/list", json!({}));
+    let tools = answer["result"]["tools"].as_array().unwrap();
+    let mem0s: Vec<_> = fixture("tools.json").as_array().unwrap().clone();
+    let core = [
+        "add_memory",
+        "search_memory",
+        "get_session",
+        "migrate_user",
+        "validate_migration",
+    ];
+    let (mut all, mut nine, mut five, mut answers) = (0, 0, 0, 0);
+    for tool in tools {
+        let name = &tool["name"];
+        is_plain(&tool["inputSchema"], name.as_str().unwrap());
+        let told = json!([name, tool["description"], tool["inputSchema"]]);
+        let length = told.to_string().len();
+        all += length;
+        if mem0s.iter().any(|mem0s| mem0s["name"] == *name) {
+            nine += length;
+        }
+        if core.iter().any(|core| name == core) {
+            five += length;
+        }
+        if let Some(schema) = tool.get("outputSchema") {
+            is_plain(schema, name.as_str().unwrap());
+            answers += schema.to_string().len();
+        }
+    }
+    for (what, length, most) in [
+        ("all", all, 13_200),
+        ("mem0's nine", nine, 7_800),
+        ("core", five, 6_200),
+        ("output schemas", answers, 2_500),
+    ] {
+        assert!(length <= most, "{what}: {length} characters");
     }
 }
 

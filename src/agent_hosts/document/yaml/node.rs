@@ -1,5 +1,6 @@
 //! A YAML text as values with their places.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
@@ -147,15 +148,19 @@ impl<'a> Reader<'a> {
                 })
             }
             Event::MappingStart(anchor, tag) => {
-                let mut members: Vec<Member> = Vec::new();
+                let (mut members, mut names) = (Vec::new(), HashSet::new());
                 let close = loop {
                     let (event, span) = self.next()?;
                     if matches!(event, Event::MappingEnd) {
                         break self.place(span).start;
                     }
-                    members.push(self.member(event, span, depth + 1, &members)?);
+                    let member = self.member(event, span, depth + 1)?;
+                    if !names.insert(member.name.clone()) {
+                        return Err(DocumentError::Twice(member.name));
+                    }
+                    members.push(member);
                 };
-                let last = members.last().map(|it| it.value.place.end);
+                let last = members.last().map(|it: &Member| it.value.place.end);
                 Ok(Node {
                     place: place.start..self.end_of_group(place.start, last, close),
                     content: Content::Map(members),
@@ -178,7 +183,6 @@ impl<'a> Reader<'a> {
         event: Event<'a>,
         span: Span,
         depth: usize,
-        before: &[Member],
     ) -> Result<Member, DocumentError> {
         let key = self.node(event, span, depth)?;
         let name = match &key.content {
@@ -186,9 +190,6 @@ impl<'a> Reader<'a> {
             Content::Scalar(other) => other.to_string(),
             _ => return Err(broken(span, "a name is not a text")),
         };
-        if before.iter().any(|it| it.name == name) {
-            return Err(DocumentError::Twice(name));
-        }
         let (event, span) = self.next()?;
         let mut value = self.node(event, span, depth)?;
         if value.place.is_empty() {
