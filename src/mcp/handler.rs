@@ -145,7 +145,7 @@ const MAX_NAMED: usize = 100;
 fn no_tool(name: &str) -> ErrorData {
     let name: String = name.chars().take(MAX_NAMED).collect();
     ErrorData::invalid_params(
-        format!("there is no tool `{name}`; tools/list names those there are"),
+        format!("tool not found: `{name}`; tools/list names those there are"),
         None,
     )
 }

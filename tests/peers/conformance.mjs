@@ -20,7 +20,10 @@ const NODE = join(
 );
 
 // A tool, a prompt or a resource that only the suite's own example server has.
-const noTool = (name) => ({ asks: `calls its own tool ${name}`, fails: /tool not found/ });
+const noTool = (name) => ({
+  asks: `calls its own tool ${name}`,
+  fails: new RegExp(`tool not found: \`${name}\``),
+});
 const noPrompt = (name) => ({
   asks: `gets its own prompt ${name}`,
   fails: new RegExp(`prompt '${name}' not found`),

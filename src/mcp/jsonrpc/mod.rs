@@ -144,7 +144,7 @@ impl<'a> Envelope<'a> {
         let Some(id) = id else {
             return Ok(notification(&method, self.params, text));
         };
-        match request::read(&method, self.params, text) {
+        match request::read(&method, self.params) {
             Ok(request) => Ok(Received::Message(JsonRpcMessage::request(request, id))),
             Err(why) => refused(why),
         }

@@ -11,12 +11,8 @@ use serde_json::value::RawValue;
 
 use super::Refusal;
 
-/// The request with this method and these parameters; `text` is the whole message.
-pub(super) fn read(
-    method: &str,
-    params: Option<&RawValue>,
-    text: &str,
-) -> Result<ClientRequest, Refusal> {
+/// The request with this method and these parameters.
+pub(super) fn read(method: &str, params: Option<&RawValue>) -> Result<ClientRequest, Refusal> {
     let given = params.map(RawValue::get).filter(|params| *params != "null");
     let params = given.unwrap_or("{}");
     if !params.starts_with('{') {
@@ -42,7 +38,10 @@ pub(super) fn read(
         "prompts/list" => typed!(ListPromptsRequest, PaginatedRequestParams, with_param),
         _ => {
             parse::<Meta>(params)?;
-            serde_json::from_str(text).map_err(refusal)
+            // Without the id, which may be a number that serde cannot hold.
+            let method = serde_json::Value::from(method);
+            let request = format!("{{\"method\":{method},\"params\":{params}}}");
+            serde_json::from_str(&request).map_err(refusal)
         }
     }
 }

@@ -256,6 +256,6 @@ async fn broken_json_in_a_large_export_is_no_json() {
     let answer = parsed(post(&client, broken).await).await;
     assert_eq!(
         (&answer["id"], &answer["error"]["code"]),
-        (&json!(7), &json!(-32700))
+        (&json!(null), &json!(-32700))
     );
 }
