@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS sent_again (
   due INTEGER NOT NULL,
   looks INTEGER NOT NULL DEFAULT 0,
   claimed_until INTEGER NOT NULL DEFAULT 0,
+  deleted INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (account, kind, place, record)
 ) STRICT, WITHOUT ROWID";
 
@@ -116,7 +117,7 @@ impl LateWrites {
             let change = list.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let due = change
                 .query_row(
-                    "SELECT kind, place, record, sent_at, looks FROM sent_again
+                    "SELECT kind, place, record, sent_at, looks, deleted FROM sent_again
                      WHERE account = ?1 AND max(due, claimed_until) <= ?2 ORDER BY due LIMIT 1",
                     params![self.account, now],
                     due,
@@ -208,12 +209,38 @@ impl LateWrites {
             list.execute(
                 "INSERT INTO sent_again (account, kind, place, record, sent_at, due)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE
-                 SET sent_at = excluded.sent_at, due = excluded.due, looks = 0, claimed_until = 0",
+                 SET sent_at = excluded.sent_at, due = excluded.due, looks = 0, claimed_until = 0,
+                   deleted = 0",
                 params![
                     self.account,
                     kind,
                     place,
                     sent.record,
+                    now,
+                    now + millis(*first)
+                ],
+            )
+        });
+    }
+
+    /// Notes that a record was deleted, which is then looked at anew, or that it is stored again.
+    fn mark(&self, sent: &SentAgain) {
+        let Some(first) = self.looks.first() else {
+            return;
+        };
+        let (kind, place) = columns(&sent.to);
+        let now = now();
+        self.open_if_made(|list| {
+            list.execute(
+                "UPDATE sent_again SET deleted = ?5, sent_at = ?6, due = ?7, looks = 0
+                 WHERE account = ?1 AND kind = ?2 AND place = ?3 AND record = ?4
+                 AND deleted <> ?5",
+                params![
+                    self.account,
+                    kind,
+                    place,
+                    sent.record,
+                    sent.deleted,
                     now,
                     now + millis(*first)
                 ],
@@ -252,6 +279,16 @@ impl Resends for Arc<LateWrites> {
         blocking(move || list.insert(&sent)).await;
         self.noted.notify_one();
     }
+
+    async fn set_deleted(&self, sent: SentAgain) {
+        // Mostly nothing was ever sent again, and a look for the file is all that this costs.
+        if !self.path.exists() {
+            return;
+        }
+        let list = self.clone();
+        blocking(move || list.mark(&sent)).await;
+        self.noted.notify_one();
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
@@ -270,6 +307,7 @@ fn due(row: &Row<'_>) -> rusqlite::Result<Due> {
         sent: SentAgain {
             to: to.map_err(|_| rusqlite::Error::InvalidQuery)?,
             record,
+            deleted: row.get(5)?,
         },
         sent_at: row.get(3)?,
         looks: usize::try_from(row.get::<_, i64>(4)?).unwrap_or(0),
@@ -306,6 +344,7 @@ mod tests {
         SentAgain {
             to: SentTo::Thread(ThreadId::new("t").unwrap()),
             record: record.into(),
+            deleted: false,
         }
     }
 
@@ -330,6 +369,28 @@ mod tests {
         }
         assert!(one.claim().is_none());
         assert_eq!(one.until_next(), None);
+    }
+
+    #[test]
+    fn a_deleted_record_is_looked_at_anew_and_as_deleted_until_it_is_stored_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let one = list(dir.path(), &[0]);
+        let gone = SentAgain {
+            deleted: true,
+            ..sent("r")
+        };
+        one.mark(&gone);
+        assert!(!one.path.exists(), "it was not sent again");
+        one.insert(&sent("r"));
+        one.mark(&gone);
+        let due = one.claim().unwrap();
+        assert!(due.sent.deleted);
+        std::thread::sleep(Duration::from_millis(2));
+        one.mark(&sent("r"));
+        // The look was at what is not so any more, and does not end it.
+        one.looked(&due, true);
+        one.open_if_made(|list| list.execute("UPDATE sent_again SET claimed_until = 0", []));
+        assert!(!one.claim().unwrap().sent.deleted);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::memory::{
     record::view::{self, Form},
     service::MemoryService,
 };
-use crate::zep::{self, Episode, Fact, ThreadId};
+use crate::zep::{self, Episode, Fact, SentTo, ThreadId};
 
 /// What a deletion removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,6 +109,8 @@ impl MemoryService {
         if let (Some(old), Some(first)) = (replaced_by(&parts), parts.first()) {
             self.delete_episodes_of(owner, &old, &first.uuid).await?;
         }
+        self.tell_deleted(SentTo::Graph(owner.clone()), records_of(&parts), true)
+            .await;
         for (nth, part) in parts.iter().rev().enumerate() {
             if_deleted(self.zep().delete_episode(&part.uuid).await)
                 .map_err(|error| half_way(error, nth, count))?;
@@ -126,6 +128,8 @@ impl MemoryService {
         parts: Vec<Episode>,
     ) -> Result<Removed> {
         let count = parts.len();
+        let to = SentTo::Thread(ThreadId::new(thread)?);
+        self.tell_deleted(to, records_of(&parts), true).await;
         for (nth, part) in parts.iter().rev().enumerate() {
             let there = fit::unpack(part.metadata.as_ref().unwrap_or(&Map::new()));
             let record = there.ours.as_ref().map(|ours| ours.record.clone());
@@ -165,6 +169,13 @@ impl MemoryService {
                 .any(|part| Some(&part.uuid) == message.uuid.as_ref())
         }))
     }
+}
+
+/// The records that these are parts of.
+pub(super) fn records_of(parts: &[Episode]) -> impl Iterator<Item = String> {
+    parts
+        .iter()
+        .filter_map(|part| part.mark().map(|mark| mark.record))
 }
 
 fn half_way(cause: zep::Error, done: usize, count: usize) -> Error {

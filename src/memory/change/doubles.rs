@@ -1,7 +1,7 @@
 //! Removes the doubles of a record that was sent again: a late write's copies, beside the ones that
 //! are shown.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::Map;
 
@@ -22,7 +22,8 @@ struct Copy {
 
 impl MemoryService {
     /// Looks whether parts of a record are stored twice, and removes what every reader leaves out
-    /// already: the copies of a part that is still there, of the same owner, in the same place. A text
+    /// already: the copies of a part that is still there, of the same owner, in the same place, and
+    /// every copy of a record that was deleted. A text
     /// is deleted; a message, which Zep cannot delete, is blanked, hidden and loses its episode. Answers
     /// how many were removed. What a migration wrote is left to its run, which does this at its end.
     ///
@@ -57,7 +58,7 @@ impl MemoryService {
     /// shown.
     async fn doubles_of(&self, sent: &SentAgain) -> Result<(Option<Owner>, Vec<Copy>)> {
         match &sent.to {
-            SentTo::Thread(thread) => self.doubles_in_thread(thread, &sent.record).await,
+            SentTo::Thread(thread) => self.doubles_in_thread(thread, sent).await,
             SentTo::Graph(owner) => {
                 let found = if_found(self.zep().find_episodes(owner, &sent.record).await)?;
                 let mut texts = found.unwrap_or_default();
@@ -65,7 +66,7 @@ impl MemoryService {
                 // As readers choose: `record/doubles.rs`.
                 texts.sort_by(|a, b| a.uuid.cmp(&b.uuid));
                 let texts = texts.into_iter().map(|text| (text.uuid, text.metadata));
-                Ok((Some(owner.clone()), beyond_the_first(texts, &sent.record)))
+                Ok((Some(owner.clone()), surplus(texts, sent)))
             }
         }
     }
@@ -73,7 +74,7 @@ impl MemoryService {
     async fn doubles_in_thread(
         &self,
         thread: &ThreadId,
-        record: &str,
+        sent: &SentAgain,
     ) -> Result<(Option<Owner>, Vec<Copy>)> {
         let Some(page) = if_found(self.zep().all_messages(thread).await)? else {
             return Ok((None, Vec::new()));
@@ -83,8 +84,31 @@ impl MemoryService {
         };
         let messages = page.messages.into_iter();
         let messages = messages.filter_map(|message| Some((message.uuid?, message.metadata)));
-        let doubles = beyond_the_first(messages, record);
+        let doubles = surplus(messages, sent);
         Ok((Some(Owner::User(UserId::new(&user)?)), doubles))
+    }
+
+    /// Tells that records were deleted, or are stored anew under their ids: of a deleted record, a
+    /// copy that arrives late does not stay. Before the deletion, since one that fails half-way is made
+    /// again.
+    pub(crate) async fn tell_deleted(
+        &self,
+        to: SentTo,
+        records: impl Iterator<Item = String>,
+        deleted: bool,
+    ) {
+        let Some(resends) = self.zep().resends() else {
+            return;
+        };
+        for record in records.collect::<BTreeSet<_>>() {
+            let to = to.clone();
+            let sent = SentAgain {
+                to,
+                record,
+                deleted,
+            };
+            resends.set_deleted(sent).await;
+        }
     }
 
     async fn hide_double(&self, double: &Copy) -> Result<()> {
@@ -102,12 +126,9 @@ impl MemoryService {
     }
 }
 
-/// The copies of a record's parts, but for the first of each part. A part is also there if it is
-/// deleted as far as Zep allows: its copies are to be gone, too.
-fn beyond_the_first(
-    stored: impl Iterator<Item = (Uuid, Option<Metadata>)>,
-    record: &str,
-) -> Vec<Copy> {
+/// The copies of a record's parts, but for the first of each part; all of them if the record was
+/// deleted. A part is also there if it is deleted as far as Zep allows: its copies must go, too.
+fn surplus(stored: impl Iterator<Item = (Uuid, Option<Metadata>)>, sent: &SentAgain) -> Vec<Copy> {
     let mut first: HashSet<PartNo> = HashSet::new();
     let mut doubles = Vec::new();
     for (uuid, metadata) in stored {
@@ -116,10 +137,12 @@ fn beyond_the_first(
             continue;
         };
         let is_migrated = ours.migration_source.is_some() && ours.marks.instead_of.is_none();
-        if ours.record.as_str() != record || ours.marks.double || is_migrated {
+        if ours.record.as_str() != sent.record || ours.marks.double || is_migrated {
             continue;
         }
-        if !first.insert(stored.part) {
+        let is_first = first.insert(stored.part);
+        let stays = is_first && (!sent.deleted || ours.marks.deleted);
+        if !stays {
             doubles.push(Copy { uuid, stored });
         }
     }

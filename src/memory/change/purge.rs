@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
+    change::delete::records_of,
     error::if_deleted,
     model::{AgentId, AppId, GraphId, Owner, Scope, SessionId, UserId, Uuid},
     record::{
@@ -14,7 +15,9 @@ use crate::memory::{
     },
     service::MemoryService,
 };
-use crate::zep::{self, Episode, Metadata, ThreadId, TimeOrder, Window, Zep, limits::PAGE_ITEMS};
+use crate::zep::{
+    self, Episode, Metadata, SentTo, ThreadId, TimeOrder, Window, Zep, limits::PAGE_ITEMS,
+};
 
 /// How many failures are listed.
 const MAX_FAILURES: usize = 20;
@@ -379,11 +382,13 @@ impl<'a> Purge<'a> {
     async fn texts(&mut self) -> zep::Result<()> {
         let owner = self.owner.clone();
         let mut pages = self.zep().episodes(&owner, DELETING_ORDER, PAGE_ITEMS);
-        while let Some(page) = pages.next().await? {
+        while let Some(mut page) = pages.next().await? {
+            page.items.retain(|episode| episode.thread_id.is_none());
+            let to = SentTo::Graph(owner.clone());
+            let records = records_of(&page.items);
+            self.service.tell_deleted(to, records, true).await;
             for episode in page.items {
-                if episode.thread_id.is_none() {
-                    self.episode(&episode.uuid).await;
-                }
+                self.episode(&episode.uuid).await;
             }
         }
         Ok(())

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
-    change::{replacement::replaced_by, turn::Turn},
+    change::{delete::records_of, replacement::replaced_by, turn::Turn},
     error::if_deleted,
     input::memory_id,
     model::{Owner, Place, Record, RecordId, Scope, TimeOrigin, Uuid},
@@ -22,7 +22,7 @@ use crate::memory::{
         locks::Share,
     },
 };
-use crate::zep::{Episode, Fact, FactPatch};
+use crate::zep::{Episode, Fact, FactPatch, SentTo};
 
 /// A change of a memory. Absent fields stay as they are.
 #[derive(Debug, Clone, Default)]
@@ -321,6 +321,10 @@ impl MemoryService {
         // A search may have found facts of these episodes and then ask for their deleted text.
         for part in chain.iter().flatten() {
             self.inner.replaced.insert(part.uuid.clone(), new.clone());
+        }
+        for parts in &chain {
+            self.tell_deleted(SentTo::Graph(owner.clone()), records_of(parts), true)
+                .await;
         }
         for part in chain.iter().rev().flat_map(|parts| parts.iter().rev()) {
             if_deleted(self.zep().delete_episode(&part.uuid).await)?;

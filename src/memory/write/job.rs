@@ -19,7 +19,7 @@ use crate::memory::{
     write::locks::{ImportTurn, Share},
 };
 use crate::zep::{
-    self, DataType, Graphs, NewEpisode, NewMessage, Outcome, RecordMark, ThreadId, Threads,
+    self, DataType, Graphs, NewEpisode, NewMessage, Outcome, RecordMark, SentTo, ThreadId, Threads,
     limits::MESSAGES_PER_CALL,
 };
 
@@ -143,6 +143,9 @@ impl WriteJob {
                 .map_err(|error| self.before_a_look(unknown, error))?,
             Known::Stored(stored) => stored,
         };
+        if unknown {
+            self.tell_stored(SentTo::Thread(thread.clone())).await;
+        }
         let mut remade = false;
         let mut level = Level::Normal;
         let mut next = 0;
@@ -247,6 +250,12 @@ impl WriteJob {
             }
             known => known,
         }
+    }
+
+    /// Tells that these records count as stored, also if they were deleted before.
+    async fn tell_stored(&self, to: SentTo) {
+        let records = self.records.iter().map(|record| record.id().to_owned());
+        self.service.tell_deleted(to, records, false).await;
     }
 
     fn keyed(&self, record: &Draft) -> (Owner, String) {
@@ -370,6 +379,9 @@ impl WriteJob {
                 .map_err(|error| self.before_a_look(true, error))?,
             Known::Stored(stored) => stored,
         };
+        if unknown {
+            self.tell_stored(SentTo::Graph(owner.clone())).await;
+        }
         let mut made = false;
         for record in &self.records {
             if abandoned.is_cancelled() {

@@ -43,6 +43,11 @@ pub trait Zep: Accounts + Threads + Graphs + Batches {
         None
     }
 
+    /// Where it notes what may arrive twice; `None` where nothing can.
+    fn resends(&self) -> Option<&dyn Resends> {
+        None
+    }
+
     /// The requests sent so far; `None` where nothing is sent anywhere.
     fn stats(&self) -> Option<TransportStats> {
         None

@@ -14,6 +14,8 @@ pub struct SentAgain {
     pub to: SentTo,
     /// The record's id.
     pub record: String,
+    /// Whether it was deleted since: then no copy stays.
+    pub deleted: bool,
 }
 
 /// Where a record was sent.
@@ -30,4 +32,8 @@ pub enum SentTo {
 pub trait Resends: Send + Sync + Debug {
     /// Notes a record, before it is sent again.
     async fn note(&self, sent: SentAgain);
+
+    /// A record is deleted, or (`deleted` false) may be stored anew under its id. Does nothing for a
+    /// record that was not noted.
+    async fn set_deleted(&self, sent: SentAgain);
 }

@@ -73,6 +73,10 @@ impl Zep for ZepCloud {
         Some(self.transport.timeout().max(LATE_AT_LEAST))
     }
 
+    fn resends(&self) -> Option<&dyn Resends> {
+        self.resends.as_deref()
+    }
+
     fn stats(&self) -> Option<TransportStats> {
         Some(self.transport.stats())
     }

@@ -60,8 +60,13 @@ impl ZepCloud {
 
     async fn tell_resent(&self, to: SentTo, record: &str) {
         if let Some(resends) = &self.resends {
-            let record = record.to_owned();
-            resends.note(SentAgain { to, record }).await;
+            let (record, deleted) = (record.to_owned(), false);
+            let sent = SentAgain {
+                to,
+                record,
+                deleted,
+            };
+            resends.note(sent).await;
         }
     }
 

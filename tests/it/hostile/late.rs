@@ -377,3 +377,17 @@ fn another_process_removes_the_double_if_the_first_one_has_ended() {
     let _other = Client::connect(world.command().env("ZEP_RECHECK_SECS", SOON));
     becomes_single(&service);
 }
+
+#[test]
+fn what_was_deleted_before_its_first_write_arrives_does_not_stay() {
+    let world = World::emulated();
+    let service = Service::of(&world);
+    let mut client = arrives_late(&world, &service);
+    let query = json!({"user_id": "ann", "query": "cat", "scope": "episodes"});
+    let cat = client.search(query)[0]["id"].clone();
+    client.call("delete_memory", json!({"user_id": "ann", "memory_id": cat}));
+    service.calm();
+    wait_until("the late copy is removed", || {
+        service.texts("ann").len() == 1
+    });
+}
