@@ -60,7 +60,7 @@ fn lookup(w: &Work<'_>, thread: &ThreadId) -> Step<Option<ThreadRow>> {
 /// The query of [`is_of`], answered from the index of the user's own threads: other users' threads are
 /// not looked at, so that nobody can measure whether they exist.
 pub(crate) const IS_OF: &str = "SELECT EXISTS (SELECT 1 FROM thread
-    WHERE owner = (SELECT id FROM owner WHERE kind = 0 AND name = ?2) AND name = ?1)";
+    INDEXED BY thread_owner WHERE owner = (SELECT id FROM owner WHERE kind = 0 AND name = ?2) AND name = ?1)";
 
 /// Whether a thread is this user's.
 pub(crate) fn is_of(w: &Work<'_>, thread: &ThreadId, user: &UserId) -> Step<bool> {

@@ -109,7 +109,7 @@ async fn large_values_are_refused_wherever_they_are() {
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, VERSION).await;
     let idle = memory_mb(server.pid());
-    let values = conditions(800_000);
+    let values = conditions(250_000);
     for (tool, arguments) in [
         (
             "add_memory",
@@ -210,7 +210,7 @@ async fn a_large_export_in_a_call_is_read_item_by_item() {
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, VERSION).await;
     let idle = memory_mb(server.pid());
-    let unknown = conditions(800_000);
+    let unknown = conditions(250_000);
     let turns = vec![json!({"role": "user", "content": "Ships passed."}); 1_000];
     for data in [
         json!({"results": export(1_000), "unknown": "HERE"}),

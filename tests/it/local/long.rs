@@ -19,7 +19,7 @@ fn long_text() -> String {
 }
 
 fn memories(client: &mut Client) -> Vec<Value> {
-    let answer = client.call("get_memories", json!({"user_id": "ann"}));
+    let answer = client.call("get_memories", json!({"user_id": "ann", "sources": true}));
     let memories = answer["results"].as_array().unwrap().clone();
     assert_eq!(answer["count"], memories.len());
     memories
