@@ -75,16 +75,11 @@ fn every_call_is_answered() {
     let server: RefCell<Option<Client>> = RefCell::default();
     let written = |input: &Value| input.to_string().into_bytes();
     fuzz("arguments", 200, &faulty_json(seeds), written, |call| {
-        let (name, arguments) = (&call["name"], &call["arguments"]);
-        if !(name.is_string() && arguments.is_object()) {
-            return Ok(());
-        }
-        let call = json!({"name": name, "arguments": arguments});
         let mut client = server
             .borrow_mut()
             .take()
             .unwrap_or_else(|| world.connect());
-        let asked = client.ask("tools/call", call);
+        let asked = client.ask("tools/call", call.clone());
         let answer = client.answer_to(asked);
         let code = &answer["error"]["code"];
         prop_assert!(
