@@ -27,7 +27,7 @@ pub(in crate::http) enum Exceeded {
     AllSessions,
     /// Calls in flight.
     Calls,
-    /// Requests in a minute, of which so many seconds are left.
+    /// Requests in a minute; so many seconds of it are left.
     CallsPerMinute { left: u64 },
 }
 

@@ -1,4 +1,4 @@
-//! Ids of requests, of which rmcp holds texts and 64-bit integers only.
+//! Ids of requests: rmcp holds texts and 64-bit integers only.
 //!
 //! Any other id, and one that is in use by another request in flight, is replaced by a text that
 //! contains it, and restored when its answer is written.

@@ -397,7 +397,7 @@ impl Reader<'_> {
             .collect())
     }
 
-    /// The doubles among these messages, which come after others, of which this is the latest time;
+    /// The doubles among these messages, which come after others whose latest time is this;
     /// `None` if none come before them. The thread is read whole only if there may be any.
     async fn doubles(
         &self,

@@ -34,7 +34,7 @@ pub(crate) fn latest(messages: &[Message]) -> Option<Timestamp> {
         .max()
 }
 
-/// Whether a message may repeat one that came before, of which this is the latest time. A record is
+/// Whether a message may repeat one that came before; this is the latest time of those. A record is
 /// shown where it begins, so the first parts decide.
 pub(crate) fn may_repeat(message: &Message, latest: Option<Timestamp>) -> bool {
     let is_later = message.created_at.is_some() && message.created_at > latest;

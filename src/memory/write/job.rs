@@ -333,7 +333,7 @@ impl WriteJob {
         self.noted(found.into_iter().map(StoredPart::from).collect())
     }
 
-    /// Notes what is stored, and checks that it is what is to be stored.
+    /// Notes what is stored, and checks that it is what this call stores.
     fn noted(&self, parts: Vec<StoredPart>) -> Result<Stored> {
         let mut stored = Stored::default();
         for part in &parts {

@@ -26,7 +26,7 @@ enum Kind {
 }
 
 impl Twice {
-    /// A field that holds items, of which the second was not read.
+    /// A field that holds items: its second value was not read.
     pub(super) fn unread(field: String) -> Self {
         Self {
             field,
@@ -77,7 +77,7 @@ impl Twice {
         self.defect(match self.kind {
             Kind::Same => "is there twice, with the same value",
             Kind::Different => {
-                "is there twice, with different values, of which neither was kept; keep one of them"
+                "is there twice, with different values, and neither was kept; keep one of them"
             }
             Kind::Unread => "is there twice, and what is in the second was not read; merge them",
         })

@@ -1,4 +1,4 @@
-//! A server with two tokens, one of which is misused, and clients that do not behave.
+//! A server with two tokens, one of them misused, and clients that do not behave.
 
 use std::fs;
 use std::io::Write;

@@ -269,7 +269,7 @@ async fn over_http_a_call_without_a_session_says_what_is_missing_and_batches_are
             "{answer}"
         );
     }
-    // Calls with one id at the same time, each of which gets its own answer.
+    // Calls with one id at the same time each get their own answer.
     let add = |n| {
         let text = format!("Note {n}");
         crate::http::client::call(9, "add_memory", json!({"text": text}))

@@ -137,7 +137,7 @@ async fn a_file_that_became_empty_is_not_taken_for_a_new_one() {
         "{error}"
     );
     assert_eq!(fs::metadata(&path).unwrap().len(), 0);
-    // Whoever deletes it begins anew.
+    // Deleting it begins anew.
     fs::remove_file(&path).unwrap();
     let zep = LocalZep::open(&path, Behavior::default()).unwrap();
     assert!(zep.user(&user("u")).await.unwrap_err().is_not_found());
