@@ -3,4 +3,5 @@
 pub mod import;
 pub(crate) mod job;
 pub(crate) mod locks;
+mod once;
 pub(crate) mod request;
