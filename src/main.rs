@@ -12,6 +12,9 @@ use zep_mcp_server::telemetry;
 
 use cli::{Cli, Command};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     run(Cli::parse()).unwrap_or_else(|error| output::failure(&error))
 }
