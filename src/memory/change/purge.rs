@@ -455,7 +455,7 @@ impl<'a> Purge<'a> {
             for episode in page.items.into_iter().filter(meant) {
                 match episode.thread_id {
                     Some(thread) => *threads.entry(thread).or_default() += 1,
-                    None => texts.push(episode.uuid),
+                    None => texts.push(episode),
                 }
             }
         }
@@ -483,8 +483,12 @@ impl<'a> Purge<'a> {
         for (thread, total) in whole {
             self.thread(&thread, Some(total)).await;
         }
+        let to = SentTo::Graph(owner.clone());
+        self.service
+            .tell_deleted(to, records_of(&texts), true)
+            .await;
         for text in texts {
-            self.episode(&text).await;
+            self.episode(&text.uuid).await;
         }
         Ok(())
     }
