@@ -161,6 +161,7 @@ impl Plan {
         };
         plan.unplaced = collect::collect(&plan.spool.db(), source, watch, cancelled)?;
         plan.resolve_items(request, default_user, watch, cancelled)?;
+        plan.find_repeated()?;
         plan.number_equal_ones()?;
         plan.find_conflicts()?;
         plan.order()?;

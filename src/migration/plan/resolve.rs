@@ -98,6 +98,8 @@ struct Surroundings {
     exported_at: Option<i64>,
     /// The field of the innermost that leaves open what it names.
     unsure: Option<String>,
+    /// The user of the records that name nobody.
+    user_of_rest: Option<String>,
 }
 
 /// A record with everything that the plan adds to it.
@@ -105,6 +107,10 @@ struct Resolved {
     placement: Placement,
     identity: Identity,
     parts: usize,
+    /// Whether its owner is known from another file.
+    borrowed: bool,
+    /// The date of the export.
+    exported_at: Option<i64>,
 }
 
 struct Resolver<'a> {
@@ -209,13 +215,15 @@ impl Resolver<'_> {
             let found: Option<(Option<ContainerId>, Surroundings)> = self
                 .db
                 .prepare_cached(
-                    "SELECT parent, names, exported_at, unsure FROM container WHERE id = ?1",
+                    "SELECT parent, names, exported_at, unsure, user_of_rest FROM container
+                     WHERE id = ?1",
                 )?
                 .query_row([container], |row| {
                     let surroundings = Surroundings {
                         names: kept(row, 1)?,
                         exported_at: row.get(2)?,
                         unsure: row.get(3)?,
+                        user_of_rest: row.get(4)?,
                     };
                     Ok((row.get(0)?, surroundings))
                 })
@@ -227,6 +235,7 @@ impl Resolver<'_> {
             around.names = around.names.or(&outer.names);
             around.exported_at = around.exported_at.or(outer.exported_at);
             around.unsure = around.unsure.or(outer.unsure);
+            around.user_of_rest = around.user_of_rest.or(outer.user_of_rest);
             next = parent;
         }
         self.surroundings = Some((innermost, around.clone()));
@@ -249,12 +258,25 @@ impl Resolver<'_> {
             );
             return keep_problem(self.db, &record.problem(Severity::Record, defect));
         }
-        let names = record.names.clone().or(&around.names);
+        let mut names = record.names.clone().or(&around.names);
+        let names_nobody =
+            names.user.is_none() && names.agent.is_none() && names.session.is_none();
+        let borrowed = names_nobody && around.user_of_rest.is_some();
+        if borrowed {
+            names.user = around.user_of_rest;
+        }
         if !self.may_be_selected(item, &names)? {
             return Ok(());
         }
         match self.resolved(&record, &names, said_in) {
-            Ok(Some(resolved)) => self.keep(item, position, &record, &resolved, around.exported_at),
+            Ok(Some(resolved)) => {
+                let resolved = Resolved {
+                    borrowed,
+                    exported_at: around.exported_at,
+                    ..resolved
+                };
+                self.keep(item, position, &record, &resolved)
+            }
             Ok(None) => Ok(()),
             Err(defect) => keep_problem(self.db, &record.problem(Severity::Record, defect)),
         }
@@ -314,6 +336,8 @@ impl Resolver<'_> {
             placement,
             identity,
             parts,
+            borrowed: false,
+            exported_at: None,
         }))
     }
 
@@ -323,7 +347,6 @@ impl Resolver<'_> {
         position: i64,
         record: &SourceRecord,
         resolved: &Resolved,
-        exported_at: Option<i64>,
     ) -> rusqlite::Result<()> {
         if record.kind == RecordKind::Turn && is_unknown(&record.role) {
             let reason = format!(
@@ -337,6 +360,8 @@ impl Resolver<'_> {
             placement,
             identity,
             parts,
+            borrowed,
+            exported_at,
         } = resolved;
         let (owner, session) = key_of(&placement.place);
         let owner = self.owner(&owner, placement.stands_in)?;
@@ -350,8 +375,8 @@ impl Resolver<'_> {
         self.db
             .prepare_cached(
                 "INSERT INTO record (item, position, place, owner, id, agent, app, parts,
-                                     by_content, digest, time, exported_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                     by_content, digest, borrowed, time, exported_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 item,
@@ -364,6 +389,7 @@ impl Resolver<'_> {
                 parts,
                 identity.by_content,
                 identity.digest.as_bytes(),
+                borrowed,
                 record.created_at.map(Timestamp::as_microsecond),
                 exported_at,
             ])?;

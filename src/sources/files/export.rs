@@ -1,24 +1,20 @@
 //! An export as a source.
 
-use std::cell::Cell;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
-use std::ops::ControlFlow;
 use std::path::Path;
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::documents;
-use super::input::Input;
-use super::output::Output;
-use crate::sources::{MEM0, ReadError, Sink, Source, SourceItem};
+use super::collection::Files;
+use crate::sources::{MEM0, ReadError, Sink, Source};
 
-/// Progress is reported once per this number of items.
-const PROGRESS_EVERY: u64 = 256;
-
-/// One JSON document, several one after the other, or JSON Lines, whichever it is.
+/// One JSON document, several one after the other, or JSON Lines, whichever it is; packed as `.gz`, or
+/// several files in a `.zip` or a directory.
 ///
 /// All of these are recognised: pages and search answers of mem0 Platform, answers of a self-hosted
 /// server and of the library, bare lists, histories, lists of entities, and an application's users
@@ -27,15 +23,22 @@ const PROGRESS_EVERY: u64 = 256;
 ///
 /// Reading holds one item and a megabyte or two.
 pub struct Export {
-    reader: Box<dyn Read + Send>,
-    bytes: Option<u64>,
+    from: From,
+}
+
+/// Where an export is.
+enum From {
+    /// Bytes, of this length where it is known.
+    Bytes(Box<dyn Read + Send>, Option<u64>),
+    /// A file of this length, in which a `.zip` can be read out of order.
+    File(File, u64),
+    /// A directory, which no path leads out of.
+    Directory(Dir),
 }
 
 impl fmt::Debug for Export {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Export")
-            .field("bytes", &self.bytes)
-            .finish_non_exhaustive()
+        f.debug_struct("Export").finish_non_exhaustive()
     }
 }
 
@@ -43,32 +46,45 @@ impl Export {
     /// An export from any reader.
     pub fn reader(reader: impl Read + Send + 'static) -> Self {
         Self {
-            reader: Box::new(reader),
-            bytes: None,
+            from: From::Bytes(Box::new(reader), None),
         }
     }
 
-    /// An export file.
+    /// An export file, or a directory of them.
     ///
     /// # Errors
-    /// If it cannot be opened, or is a directory.
+    /// If it cannot be opened.
     pub fn file(path: &Path) -> io::Result<Self> {
+        if path.is_dir() {
+            let directory = Dir::open_ambient_dir(path, ambient_authority())?;
+            return Ok(Self::directory(directory));
+        }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::Error::other("is a directory, not a file"));
-        }
         Ok(match metadata.is_file() {
-            true => Self::of_length(file, metadata.len()),
+            true => Self::plain_file(file, metadata.len()),
             false => Self::reader(file),
         })
+    }
+
+    /// The files of a directory.
+    pub(super) fn directory(directory: Dir) -> Self {
+        Self {
+            from: From::Directory(directory),
+        }
+    }
+
+    /// A plain file of this length.
+    pub(super) fn plain_file(file: File, bytes: u64) -> Self {
+        Self {
+            from: From::File(file, bytes),
+        }
     }
 
     /// An export of this length.
     pub(crate) fn of_length(reader: impl Read + Send + 'static, bytes: u64) -> Self {
         Self {
-            reader: Box::new(reader),
-            bytes: Some(bytes),
+            from: From::Bytes(Box::new(reader), Some(bytes)),
         }
     }
 
@@ -89,57 +105,14 @@ impl Source for Export {
     fn read(
         self: Box<Self>,
         sink: &mut dyn Sink,
-        _cancelled: &CancellationToken,
+        cancelled: &CancellationToken,
     ) -> Result<(), ReadError> {
-        let read = Cell::new(0);
-        let mut reader = Counting {
-            inner: self.reader,
-            read: &read,
-        };
-        let mut sink = WithProgress {
-            inner: sink,
-            items: 0,
-            read: &read,
-            total: self.bytes,
-        };
-        documents::read(Input::new(&mut reader), &mut Output::new(&mut sink))?;
-        sink.progress(read.get(), self.bytes);
-        Ok(())
-    }
-}
-
-/// Counts the bytes that are read.
-struct Counting<'a> {
-    inner: Box<dyn Read + Send>,
-    read: &'a Cell<u64>,
-}
-
-impl Read for Counting<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.read.set(self.read.get() + read as u64);
-        Ok(read)
-    }
-}
-
-/// Reports progress now and then.
-struct WithProgress<'a> {
-    inner: &'a mut dyn Sink,
-    items: u64,
-    read: &'a Cell<u64>,
-    total: Option<u64>,
-}
-
-impl Sink for WithProgress<'_> {
-    fn item(&mut self, item: SourceItem) -> ControlFlow<()> {
-        self.items += 1;
-        if self.items.is_multiple_of(PROGRESS_EVERY) {
-            self.inner.progress(self.read.get(), self.total);
+        match self.from {
+            From::Bytes(mut reader, bytes) => Files::new(sink, cancelled, bytes).bytes(&mut reader),
+            From::File(file, bytes) => Files::new(sink, cancelled, Some(bytes)).file(file, bytes),
+            From::Directory(directory) => {
+                Files::new(sink, cancelled, None).directory_alone(&directory)
+            }
         }
-        self.inner.item(item)
-    }
-
-    fn progress(&mut self, done: u64, total: Option<u64>) {
-        self.inner.progress(done, total);
     }
 }

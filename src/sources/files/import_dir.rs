@@ -27,11 +27,12 @@ impl ImportDir {
         })
     }
 
-    /// A file in it, by its path within the directory, with or without the directory's own path.
+    /// A file or directory in it, by its path within the directory, with or without the directory's own
+    /// path.
     ///
     /// # Errors
-    /// If the file does not exist, lies outside, or is not a plain file. The text names nothing that
-    /// is not in the directory.
+    /// If it does not exist, lies outside, or is neither a plain file nor a directory. The text names
+    /// nothing that is not in the directory.
     pub fn file(&self, name: &str) -> io::Result<Export> {
         let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, why.to_owned()));
         let name = Path::new(name);
@@ -53,11 +54,14 @@ impl ImportDir {
             }
             Err(error) => return Err(error),
         };
+        if metadata.is_dir() {
+            return Ok(Export::directory(self.dir.open_dir(name)?));
+        }
         if !metadata.is_file() {
-            return refuse("is not a plain file");
+            return refuse("is neither a plain file nor a directory");
         }
         let file = self.dir.open(name)?;
-        Ok(Export::of_length(file.into_std(), metadata.len()))
+        Ok(Export::plain_file(file.into_std(), metadata.len()))
     }
 }
 
@@ -75,7 +79,7 @@ mod tests {
         std::fs::write(inside.join("export.json"), "{}").unwrap();
         std::fs::write(inside.join("deep/export.json"), "{}").unwrap();
         let exports = ImportDir::open(&inside).unwrap();
-        for name in ["export.json", "./export.json", "deep/export.json"] {
+        for name in ["export.json", "./export.json", "deep/export.json", "deep"] {
             assert!(exports.file(name).is_ok(), "{name}");
         }
         let whole = inside.join("export.json");
@@ -87,7 +91,6 @@ mod tests {
             outside.to_str().unwrap(),
             "/etc/passwd",
             "",
-            "deep",
             "none.json",
         ] {
             assert!(exports.file(name).is_err(), "{name}");
