@@ -148,8 +148,8 @@ impl UserArg {
                 migration_source: None,
             }),
             selection: Selection {
-                user: Some(id),
                 sessions,
+                ..Selection::of_user(id)
             },
             ..Request::default()
         })

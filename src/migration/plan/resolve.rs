@@ -18,7 +18,7 @@ use crate::memory::model::{AgentId, AppId, Owner, UserId};
 use crate::migration::Request;
 use crate::migration::progress::{Phase, Progress, Watch};
 use crate::sources::{
-    ContainerId, Conversation, Defect, Entry, Names, Position, Problem, RecordKind, Severity,
+    ContainerId, Conversation, Defect, Entry, Gone, Names, Position, Problem, RecordKind, Severity,
     SourceRecord, SourceUser,
 };
 use crate::zep::Role;
@@ -285,7 +285,7 @@ impl Resolver<'_> {
     /// Whether a record with these names can be among those of the selected user. One without a user
     /// waits until it is known whether the source names others.
     fn may_be_selected(&mut self, item: i64, names: &Names) -> rusqlite::Result<bool> {
-        let Some(only) = &self.request.selection.user else {
+        let Some(only) = self.request.selection.only_user() else {
             return Ok(true);
         };
         match (&names.user, &names.agent, self.others) {
@@ -325,8 +325,12 @@ impl Resolver<'_> {
             self.counts.not_selected += 1;
             return Ok(None);
         };
-        let expired = record.replaced || record.expires.is_some_and(|day| day < self.today);
-        if expired && !self.request.include_expired {
+        if record.gone == Some(Gone::Deleted) {
+            self.counts.deleted += 1;
+            return Ok(None);
+        }
+        let retired = record.gone.is_some() || record.expires.is_some_and(|day| day < self.today);
+        if retired && !self.request.include_expired {
             self.counts.expired += 1;
             return Ok(None);
         }
@@ -417,8 +421,8 @@ impl Resolver<'_> {
             Ok(id) => id,
             Err(defect) => return keep_problem(self.db, &problem(Severity::Other, defect)),
         };
-        let selected = self.request.selection.user.as_ref();
-        if selected.is_some_and(|only| *only != id) {
+        let selected = &self.request.selection.users;
+        if !selected.is_empty() && !selected.contains(&id) {
             self.names_others = true;
             return Ok(());
         }
