@@ -12,6 +12,7 @@ mod pages;
 mod problems;
 mod records;
 mod resolve;
+mod seen;
 mod spool;
 mod states;
 mod users;
@@ -75,7 +76,8 @@ pub(super) struct Counts {
     pub(super) failed: u64,
     /// Problems of what is migrated all the same.
     pub(super) warnings: u64,
-    /// Records that are left out because they name no user and the source names several.
+    /// Records that are left out because they name no user and the source names others than the
+    /// selected one.
     pub(super) nameless: u64,
 }
 

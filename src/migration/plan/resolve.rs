@@ -10,6 +10,7 @@ use super::identity::{
 };
 use super::problems::keep_problem;
 use super::records::part_count;
+use super::seen::Seen;
 use super::spool::{kept, to_keep};
 use super::users::describe;
 use super::{Counts, Others, Plan, PlanError};
@@ -54,6 +55,7 @@ impl Plan {
             others: Others::Unknown,
             names_others: false,
             surroundings: None,
+            seen: Seen::default(),
         };
         let total = db.query_row("SELECT count(*) FROM item", [], |row| row.get(0))?;
         let report = |done| {
@@ -82,11 +84,13 @@ impl Plan {
             false => Others::None,
         };
         resolver.nameless()?;
-        if let Some(profile) = &request.profile {
+        resolver.conversations()?;
+        if let Some(profile) = &request.profile
+            && user_id(&profile.id).is_ok_and(|user| resolver.seen.has(&user))
+        {
             resolver.user(profile, &Position("the user that was given".into()))?;
         }
-        resolver.conversations()?;
-        Ok(())
+        resolver.unexplained()
     }
 }
 
@@ -125,6 +129,7 @@ struct Resolver<'a> {
     names_others: bool,
     /// Those of the last item: neighbours mostly have the same.
     surroundings: Option<(ContainerId, Surroundings)>,
+    seen: Seen,
 }
 
 impl Resolver<'_> {
@@ -199,6 +204,28 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// What is left out, and nothing in the source explains why: no run that leaves it out is a success.
+    fn unexplained(&self) -> Result<(), PlanError> {
+        let mut left_out = self.seen.missed(&self.request.selection);
+        if self.counts.nameless > 0 {
+            left_out.push(Defect::whole(format!(
+                "leaves out {} records that name no user, since the source names other users, too: \
+                 give each its `user_id`, or select them from a file of their own",
+                self.counts.nameless
+            )));
+        }
+        for defect in left_out {
+            let problem = Problem {
+                position: Position("the selection".into()),
+                record: None,
+                severity: Severity::Other,
+                defect,
+            };
+            keep_problem(self.db, &problem)?;
+        }
+        Ok(())
+    }
+
     /// What a container and those around it say of an item.
     fn surroundings(&mut self, container: Option<ContainerId>) -> rusqlite::Result<Surroundings> {
         let Some(innermost) = container else {
@@ -259,12 +286,12 @@ impl Resolver<'_> {
             return keep_problem(self.db, &record.problem(Severity::Record, defect));
         }
         let mut names = record.names.clone().or(&around.names);
-        let names_nobody =
-            names.user.is_none() && names.agent.is_none() && names.session.is_none();
+        let names_nobody = names.user.is_none() && names.agent.is_none() && names.session.is_none();
         let borrowed = names_nobody && around.user_of_rest.is_some();
         if borrowed {
             names.user = around.user_of_rest;
         }
+        self.seen.names(&names);
         if !self.may_be_selected(item, &names)? {
             return Ok(());
         }
@@ -321,6 +348,9 @@ impl Resolver<'_> {
             selection,
             self.default_user,
         )?;
+        if let Some(placement) = &placement {
+            self.seen.found(&placement.place, selection);
+        }
         let placement = placement.filter(|_| selection.includes_time_of(record));
         let Some(placement) = placement else {
             self.counts.not_selected += 1;
@@ -422,10 +452,12 @@ impl Resolver<'_> {
             Ok(id) => id,
             Err(defect) => return keep_problem(self.db, &problem(Severity::Other, defect)),
         };
+        self.seen.user(&id);
         if !self.request.selection.includes_user(&id) {
             self.names_others = true;
             return Ok(());
         }
+        self.seen.found_user(&id);
         let owner = self.owner(&owner_key(&Owner::User(id)), false)?;
         for field in describe(self.db, owner, user)? {
             let reason =

@@ -14,7 +14,9 @@ use super::packed::{Counted, MAX_LAYERS, Meter, Packing, Unpacked, damage_of, st
 use super::parser::shown;
 use super::sets::Sets;
 use super::zip::{Member, Zip, gunzip};
-use crate::sources::{ContainerId, Defect, Position, Problem, ReadError, Severity, Sink, SourceItem};
+use crate::sources::{
+    ContainerId, Defect, Position, Problem, ReadError, Severity, Sink, SourceItem,
+};
 
 /// Progress is reported once per this number of items.
 const PROGRESS_EVERY: u64 = 256;
@@ -141,7 +143,9 @@ impl<'s> Files<'s> {
         if packing != Packing::None && place.layers == MAX_LAYERS {
             return self.problem(
                 place.path,
-                format!("is packed more than {MAX_LAYERS} times, and was not read; unpack it first"),
+                format!(
+                    "is packed more than {MAX_LAYERS} times, and was not read; unpack it first"
+                ),
             );
         }
         let mut reader = begins.as_slice().chain(reader);
@@ -326,7 +330,10 @@ impl<'s> Files<'s> {
         }
         let warning = Problem {
             severity: Severity::Warning,
-            ..problem(place.path, "is neither JSON nor packed, and was not read".into())
+            ..problem(
+                place.path,
+                "is neither JSON nor packed, and was not read".into(),
+            )
         };
         self.send(SourceItem::Problem(warning))
     }
@@ -415,7 +422,9 @@ impl Sink for Named<'_, '_> {
         self.files.sets.adopt(&mut item, self.base, self.path);
         self.files.items += 1;
         if self.files.items.is_multiple_of(PROGRESS_EVERY) {
-            self.files.sink.progress(self.meter.read(), self.files.total);
+            self.files
+                .sink
+                .progress(self.meter.read(), self.files.total);
         }
         self.files.sink.item(item)
     }
@@ -447,15 +456,19 @@ fn is_hidden(path: &str) -> bool {
 }
 
 /// A name whose numbers are ordered by their value.
-fn in_order(name: &str) -> Vec<(u64, String)> {
+fn in_order(name: &str) -> Vec<(String, u64)> {
     let mut key = Vec::new();
     let mut rest = name;
     while !rest.is_empty() {
-        let text = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let text = rest
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let (before, after) = rest.split_at(text);
-        let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        let digits = after
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(after.len());
         let (number, after) = after.split_at(digits);
-        key.push((number.parse().unwrap_or(u64::MAX), before.to_owned()));
+        key.push((before.to_owned(), number.parse().unwrap_or(u64::MAX)));
         rest = after;
     }
     key

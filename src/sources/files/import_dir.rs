@@ -43,6 +43,12 @@ impl ImportDir {
         if outside {
             return refuse("lies outside the import directory; name a file within it");
         }
+        if !name
+            .components()
+            .any(|part| matches!(part, Component::Normal(_)))
+        {
+            return refuse("names no file; name one within the import directory");
+        }
         // Checked before the file is opened: opening a pipe waits for its writer.
         let metadata = match self.dir.metadata(name) {
             Ok(metadata) => metadata,
@@ -91,6 +97,8 @@ mod tests {
             outside.to_str().unwrap(),
             "/etc/passwd",
             "",
+            ".",
+            inside.to_str().unwrap(),
             "none.json",
         ] {
             assert!(exports.file(name).is_err(), "{name}");

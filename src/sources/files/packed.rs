@@ -132,3 +132,37 @@ pub(super) fn start(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
     reader.take(START as u64).read_to_end(&mut start)?;
     Ok(start)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unpacked(packed: u64) -> (u64, io::Error) {
+        let meter = Meter::default();
+        meter.add_packed(packed);
+        let mut bomb = Unpacked {
+            inner: io::repeat(b' '),
+            meter: &meter,
+        };
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            if let Err(error) = bomb.read(&mut buffer) {
+                return (meter.unpacked.get(), error);
+            }
+        }
+    }
+
+    #[test]
+    fn what_grows_more_than_any_export_is_not_unpacked_to_its_end() {
+        let mega = 1 << 20;
+        let (small, error) = unpacked(1_000);
+        assert!((256 * mega..258 * mega).contains(&small), "{small}");
+        assert!(
+            damage_of(&error)
+                .unwrap()
+                .starts_with("unpacks to more than 200 times")
+        );
+        let (large, _) = unpacked(2 * mega);
+        assert!((400 * mega..402 * mega).contains(&large), "{large}");
+    }
+}

@@ -19,6 +19,8 @@ struct Set {
     explained: Users,
     /// The users that anything in it names.
     named: Users,
+    /// Whether anything is in it.
+    is_used: bool,
 }
 
 /// None, one or several users.
@@ -49,12 +51,14 @@ impl Sets {
             id: self.containers,
             explained: Users::None,
             named: Users::None,
+            is_used: false,
         });
     }
 
     /// Ends the innermost one, and answers what it is to its items.
     pub(super) fn end(&mut self) -> Option<Container> {
-        let set = self.around.pop()?;
+        let set = self.around.pop().filter(|set| set.is_used)?;
+        self.use_innermost();
         let user_of_rest = match (set.explained, set.named) {
             (Users::One(user), Users::One(_)) => Some(user),
             _ => None,
@@ -80,6 +84,9 @@ impl Sets {
             put_before(&mut origin.position.0, path);
         };
         let innermost = self.innermost();
+        if let SourceItem::Entry(_) | SourceItem::Container(_) = item {
+            self.use_innermost();
+        }
         match item {
             SourceItem::Entry(Entry::Record(record)) => {
                 self.note(&record.names);
@@ -111,6 +118,12 @@ impl Sets {
 
     fn innermost(&self) -> Option<ContainerId> {
         self.around.last().map(|set| set.id)
+    }
+
+    fn use_innermost(&mut self) {
+        if let Some(set) = self.around.last_mut() {
+            set.is_used = true;
+        }
     }
 
     fn explain(&mut self, user: &str) {

@@ -70,8 +70,13 @@ impl<'f> Zip<'f> {
             let locator_at = directory_end.checked_sub(20);
             let locator = locator_at.map(|at| read_at(file, at, 20)).transpose()?;
             if let Some(locator) = locator.filter(|locator| locator.starts_with(END_64_LOCATOR)) {
-                let at = u64_at(&locator, 8);
-                let end = read_at(file, at, 56)?;
+                // What comes before the archive moves it, to right before the locator.
+                let moved = directory_end.saturating_sub(20 + 56);
+                let stated = u64_at(&locator, 8).min(moved);
+                let (mut at, mut end) = (stated, read_at(file, stated, 56)?);
+                if !end.starts_with(END_64) {
+                    (at, end) = (moved, read_at(file, moved, 56)?);
+                }
                 if !end.starts_with(END_64) {
                     return Err(damage("its directory is not where it says"));
                 }
@@ -236,7 +241,9 @@ fn read_at(mut file: &File, at: u64, length: usize) -> io::Result<Vec<u8>> {
 }
 
 fn bytes_at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    let bytes = bytes.get(at..at + N).and_then(|bytes| bytes.try_into().ok());
+    let bytes = bytes
+        .get(at..at + N)
+        .and_then(|bytes| bytes.try_into().ok());
     bytes.unwrap_or([0; N])
 }
 
