@@ -346,6 +346,7 @@ impl Migrator {
         let after = self.service.stats();
         report.undated = counts.undated;
         report.expired = counts.expired;
+        report.deleted = counts.deleted;
         report.skipped = counts.duplicates + counts.not_selected;
         report.requests = requests(before, after);
         let waited = |stats: Option<zep::TransportStats>| {

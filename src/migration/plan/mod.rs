@@ -61,8 +61,10 @@ pub(super) struct Counts {
     pub(super) records: u64,
     /// Records that are in the source twice.
     pub(super) duplicates: u64,
-    /// Records that are expired or replaced, and left out.
+    /// Records that are expired, replaced or retired otherwise, and left out.
     pub(super) expired: u64,
+    /// Records that the source marks as deleted, and that are never migrated.
+    pub(super) deleted: u64,
     /// Records that are not selected.
     pub(super) not_selected: u64,
     /// Records without a time of their own.
