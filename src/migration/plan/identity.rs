@@ -146,6 +146,7 @@ pub(super) fn identity(
 ) -> Result<Identity, Defect> {
     let (owner, session) = key_of(place);
     let time = record.created_at.map(|time| time.to_string());
+    let updated = record.updated_at.map(|time| time.to_string());
     let told = match said_in {
         Some(said) => json!([owner, session, said.conversation.to_string(), said.turn]),
         None => json!([owner, session, record.role, time, record.content]),
@@ -158,16 +159,18 @@ pub(super) fn identity(
         sorted(&record.metadata),
         record.names.agent,
         record.names.app,
+        updated,
     ]);
-    let (base, by_content) = match &record.id {
+    let (base, by_content) = match (&record.stored, &record.id) {
+        (Some(stored), _) => (stored.id.clone(), false),
         // A UUID is unique by itself.
-        Some(id) if Uuid::try_parse(id).is_ok() => (id.clone(), false),
+        (None, Some(id)) if Uuid::try_parse(id).is_ok() => (id.clone(), false),
         // Applications count their messages from 1 in each session.
-        Some(id) => (
+        (None, Some(id)) => (
             format!("{id}@{}", hash(&json!([owner, session])).simple()),
             false,
         ),
-        None => (hash(&told).to_string(), true),
+        (None, None) => (hash(&told).to_string(), true),
     };
     let checked = RecordId::new(&base).map_err(|_| {
         Defect::of(

@@ -78,7 +78,7 @@ fn memory(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
     if content.trim().is_empty() {
         return Err(blank(sentence));
     }
-    let role = fields.role()?.unwrap_or_else(|| "user".to_owned());
+    let role = fields.role()?;
     let id = fields.first_id(&["id", "memory_id"])?;
     let names = fields.names(&RUN)?;
     let created_at = fields.created_at()?;
@@ -94,14 +94,17 @@ fn memory(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
         kind: RecordKind::Memory,
         id,
         names,
-        role,
+        states_role: role.is_some(),
+        role: role.unwrap_or_else(|| "user".to_owned()),
         name: None,
         content,
         created_at,
+        updated_at: None,
         memory_type,
         metadata,
         expires,
         replaced,
+        stored: None,
     })
 }
 
@@ -143,13 +146,16 @@ fn turn(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
         id,
         names,
         role,
+        states_role: true,
         name,
         content,
         created_at,
+        updated_at: None,
         memory_type: memory_type.or_else(|| Some("messages".to_owned())),
         metadata,
         expires,
         replaced: false,
+        stored: None,
     })
 }
 
@@ -183,13 +189,16 @@ fn snapshot(kind: &str, value: Value, origin: Origin) -> Result<SourceRecord, De
         id: None,
         names: Names::default(),
         role: "system".to_owned(),
+        states_role: true,
         name: None,
         content: String::new(),
         created_at: None,
+        updated_at: None,
         memory_type: Some(kind.to_owned()),
         metadata: Map::new(),
         expires: None,
         replaced: false,
+        stored: None,
     };
     match value {
         Value::String(text) => record.content = text,
@@ -292,6 +301,7 @@ fn user(mut fields: Fields) -> Result<Box<SourceUser>, Defect> {
         email: fields.take_text("email"),
         role: fields.take_text("role"),
         metadata: fields.into_metadata(),
+        migration_source: None,
     }))
 }
 
