@@ -14,6 +14,8 @@ use std::ops::ControlFlow;
 
 use tokio_util::sync::CancellationToken;
 
+#[allow(unused_imports, reason = "for sources that are no files")]
+pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
 pub use model::{
     Container, ContainerId, Conversation, Defect, Entry, Names, Origin, Position, Problem,
