@@ -38,6 +38,7 @@ mod json;
 pub mod local;
 pub mod memory;
 pub mod migration;
+mod outgoing;
 pub mod sources;
 mod time;
 pub mod zep;
