@@ -1,6 +1,6 @@
 //! Where migrations may read from.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Setting;
 use super::reader::Reader;
@@ -11,8 +11,8 @@ use super::reader::Reader;
 pub struct SourceSettings {
     /// The key of mem0 Platform.
     pub mem0_key: Option<SecretString>,
-    /// The address of mem0 Platform.
-    pub mem0_url: String,
+    /// The address of mem0 Platform, if it is not the usual one.
+    pub mem0_url: Option<String>,
     /// The address of a self-hosted mem0.
     pub server_url: Option<String>,
     /// Its key.
@@ -21,26 +21,21 @@ pub struct SourceSettings {
     pub qdrant_key: Option<SecretString>,
 }
 
-pub(super) fn read(reader: &mut Reader) -> Option<SourceSettings> {
-    let text = |raw: &str| Ok(raw.trim().to_owned());
-    let mem0_key = secret(reader, Setting::Mem0ApiKey);
-    let mem0_url = reader.value(Setting::Mem0BaseUrl, text, Clone::clone);
-    let server_url = reader.optional(Setting::Mem0ServerUrl, text, Clone::clone);
-    let server_key = secret(reader, Setting::Mem0ServerKey);
-    let qdrant_key = secret(reader, Setting::QdrantApiKey);
-    Some(SourceSettings {
-        mem0_key: mem0_key?,
-        mem0_url: mem0_url?,
-        server_url: server_url?,
-        server_key: server_key?,
-        qdrant_key: qdrant_key?,
-    })
+pub(super) fn read(reader: &mut Reader) -> SourceSettings {
+    SourceSettings {
+        mem0_key: secret(reader, Setting::Mem0ApiKey),
+        mem0_url: address(reader, Setting::Mem0BaseUrl),
+        server_url: address(reader, Setting::Mem0ServerUrl),
+        server_key: secret(reader, Setting::Mem0ServerKey),
+        qdrant_key: secret(reader, Setting::QdrantApiKey),
+    }
 }
 
-fn secret(reader: &mut Reader, setting: Setting) -> Option<Option<SecretString>> {
-    reader.optional(
-        setting,
-        |raw| Ok(SecretString::from(raw.trim())),
-        |_| "set".to_owned(),
-    )
+fn secret(reader: &mut Reader, setting: Setting) -> Option<SecretString> {
+    reader.if_usable(setting, |_| "set".to_owned())
+}
+
+fn address(reader: &mut Reader, setting: Setting) -> Option<String> {
+    let address = reader.if_usable(setting, str::to_owned)?;
+    Some(address.expose_secret().to_owned())
 }

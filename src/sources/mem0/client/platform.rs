@@ -9,7 +9,7 @@ use super::{Error, Http, Limits, Request, Result, Scheme, segment};
 use crate::outgoing;
 
 /// mem0 Platform itself.
-pub const URL: &str = "https://api.mem0.ai";
+pub(crate) const URL: &str = "https://api.mem0.ai";
 /// The most memories of a page (mem0: `page_size` up to 200).
 pub(crate) const PAGE_SIZE: usize = 200;
 
