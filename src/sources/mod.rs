@@ -5,8 +5,10 @@
 //! trait only.
 //!
 //! - [`files`]: export files of mem0 and of the applications around it.
+//! - [`mem0`]: a living mem0: the Platform, or a self-hosted server.
 
 pub mod files;
+pub mod mem0;
 mod model;
 
 use std::io;
