@@ -30,6 +30,7 @@ use super::progress::Watch;
 use crate::memory::model::UserId;
 use crate::sources::Source;
 
+pub(super) use identity::{key_of, owner_key, owner_of, place_of};
 pub(super) use pages::{owners, places};
 pub(super) use records::{Order, PlannedOwner, PlannedPlace, PlannedRecord};
 pub use spool::SpoolError;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::collection::Files;
-use crate::sources::{MEM0, ReadError, Sink, Source};
+use crate::sources::{GIVEN, MEM0, ReadError, Sink, Source};
 
 /// One JSON document, several one after the other, or JSON Lines, whichever it is; packed as `.gz`, or
 /// several files in a `.zip` or a directory.
@@ -23,17 +23,25 @@ use crate::sources::{MEM0, ReadError, Sink, Source};
 ///
 /// Reading holds one item and a megabyte or two.
 pub struct Export {
-    from: From,
+    opened: Opened,
+    name: String,
 }
 
 /// Where an export is.
-enum From {
+enum Opened {
     /// Bytes, of this length where it is known.
     Bytes(Box<dyn Read + Send>, Option<u64>),
     /// A file of this length, in which a `.zip` can be read out of order.
     File(File, u64),
     /// A directory, which no path leads out of.
     Directory(Dir),
+}
+
+impl From<Opened> for Export {
+    fn from(opened: Opened) -> Self {
+        let name = GIVEN.into();
+        Self { opened, name }
+    }
 }
 
 impl fmt::Debug for Export {
@@ -45,9 +53,13 @@ impl fmt::Debug for Export {
 impl Export {
     /// An export from any reader.
     pub fn reader(reader: impl Read + Send + 'static) -> Self {
-        Self {
-            from: From::Bytes(Box::new(reader), None),
-        }
+        Opened::Bytes(Box::new(reader), None).into()
+    }
+
+    /// The same, under this name of a source ([`Source::name`]).
+    #[must_use]
+    pub fn named(self, name: String) -> Self {
+        Self { name, ..self }
     }
 
     /// An export file, or a directory of them.
@@ -55,37 +67,37 @@ impl Export {
     /// # Errors
     /// If it cannot be opened.
     pub fn file(path: &Path) -> io::Result<Self> {
+        let name = path.canonicalize();
+        let named = |export: Self| match name {
+            Ok(path) => export.named(format!("file {}", path.display())),
+            Err(_) => export,
+        };
         if path.is_dir() {
             let directory = Dir::open_ambient_dir(path, ambient_authority())?;
-            return Ok(Self::directory(directory));
+            return Ok(named(Self::directory(directory)));
         }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
         Ok(match metadata.is_file() {
-            true => Self::plain_file(file, metadata.len()),
+            true => named(Self::plain_file(file, metadata.len())),
+            // A pipe is another one each time.
             false => Self::reader(file),
         })
     }
 
     /// The files of a directory.
     pub(super) fn directory(directory: Dir) -> Self {
-        Self {
-            from: From::Directory(directory),
-        }
+        Opened::Directory(directory).into()
     }
 
     /// A plain file of this length.
     pub(super) fn plain_file(file: File, bytes: u64) -> Self {
-        Self {
-            from: From::File(file, bytes),
-        }
+        Opened::File(file, bytes).into()
     }
 
     /// An export of this length.
     pub(crate) fn of_length(reader: impl Read + Send + 'static, bytes: u64) -> Self {
-        Self {
-            from: From::Bytes(Box::new(reader), Some(bytes)),
-        }
+        Opened::Bytes(Box::new(reader), Some(bytes)).into()
     }
 
     /// An export in memory: one document.
@@ -101,16 +113,20 @@ impl Source for Export {
         MEM0
     }
 
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
     /// A reader that may wait must end by itself once the run is cancelled.
     fn read(
         self: Box<Self>,
         sink: &mut dyn Sink,
         cancelled: &CancellationToken,
     ) -> Result<(), ReadError> {
-        match self.from {
-            From::Bytes(mut reader, bytes) => Files::new(sink, cancelled, bytes).bytes(&mut reader),
-            From::File(file, bytes) => Files::new(sink, cancelled, Some(bytes)).file(file, bytes),
-            From::Directory(directory) => {
+        match self.opened {
+            Opened::Bytes(mut reader, bytes) => Files::new(sink, cancelled, bytes).bytes(&mut reader),
+            Opened::File(file, bytes) => Files::new(sink, cancelled, Some(bytes)).file(file, bytes),
+            Opened::Directory(directory) => {
                 Files::new(sink, cancelled, None).directory_alone(&directory)
             }
         }

@@ -60,14 +60,14 @@ impl ImportDir {
             }
             Err(error) => return Err(error),
         };
-        if metadata.is_dir() {
-            return Ok(Export::directory(self.dir.open_dir(name)?));
-        }
-        if !metadata.is_file() {
+        let export = if metadata.is_dir() {
+            Export::directory(self.dir.open_dir(name)?)
+        } else if metadata.is_file() {
+            Export::plain_file(self.dir.open(name)?.into_std(), metadata.len())
+        } else {
             return refuse("is neither a plain file nor a directory");
-        }
-        let file = self.dir.open(name)?;
-        Ok(Export::plain_file(file.into_std(), metadata.len()))
+        };
+        Ok(export.named(format!("file {}", self.path.join(name).display())))
     }
 }
 

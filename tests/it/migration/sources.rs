@@ -60,6 +60,10 @@ impl Source for Paged {
         "elsewhere"
     }
 
+    fn name(&self) -> String {
+        "paged".into()
+    }
+
     fn read(
         self: Box<Self>,
         sink: &mut dyn Sink,
