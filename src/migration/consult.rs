@@ -1,6 +1,7 @@
 //! What the ledger knows of a run before it writes: what is stored, what changed, and what vanished from
 //! the source.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ pub(super) struct Consulted {
 
 impl Consulted {
     /// There is no ledger.
-    pub(super) fn nothing() -> Self {
+    fn nothing() -> Self {
         Self {
             book: Book::none(),
             tally: Tally::default(),
@@ -43,16 +44,19 @@ impl Consulted {
         }
     }
 
-    /// Begins a run in the ledger. In a dry run it is only read.
-    pub(super) async fn the_ledger(
-        data_dir: std::path::PathBuf,
-        start: RunStart,
+    /// Begins a run in the ledger, where there is one. In a dry run it is only read.
+    pub(super) async fn of(
+        start: Option<(PathBuf, RunStart)>,
         plan: &Arc<Plan>,
         request: &Request,
-        watch: Arc<dyn Watch>,
-        cancelled: CancellationToken,
+        watch: &Arc<dyn Watch>,
+        cancelled: &CancellationToken,
     ) -> Result<Self, Error> {
+        let Some((data_dir, start)) = start else {
+            return Ok(Self::nothing());
+        };
         let (plan, request) = (plan.clone(), request.clone());
+        let (watch, cancelled) = (watch.clone(), cancelled.clone());
         blocking(move || {
             if request.dry_run {
                 let Some(ledger) = Ledger::open_existing(&data_dir)? else {
@@ -107,8 +111,10 @@ impl Consulted {
         Ok(())
     }
 
-    /// Reports what vanished from the source.
+    /// Reports what is known already, and what vanished from the source.
     pub(super) fn report(&self, report: &mut Report) {
+        report.already_there = self.tally.stored;
+        report.run = self.book.run_id().map(ToOwned::to_owned);
         for (place, id) in &self.vanished {
             report.warning(Trouble {
                 record: Some(id.clone()),
@@ -117,6 +123,32 @@ impl Consulted {
                 ..Trouble::of_run(
                     "was migrated, and is not in the source any more (deleted there, expired, or \
                      unreadable now); it stays where it is",
+                )
+            });
+        }
+    }
+}
+
+/// Reports records that have changed in the source since they were migrated.
+pub(super) async fn report_changed(report: &mut Report, plan: &Arc<Plan>) -> Result<(), Error> {
+    let mut after = 0;
+    loop {
+        let page = plan
+            .step(move |plan| plan.changed_after(after, PAGE))
+            .await
+            .map_err(PlanError::from)?;
+        let Some((last, ..)) = page.last() else {
+            return Ok(());
+        };
+        after = *last;
+        for (_, place, id) in page {
+            report.trouble(Trouble {
+                record: Some(id),
+                owner: Some(place.owner().to_string()),
+                session: place.session().map(SessionId::to_string),
+                ..Trouble::of_run(
+                    "has changed in the source since it was migrated, and stays as it was; \
+                     --update (`update`) replaces it",
                 )
             });
         }

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::consult::{self, Consulted};
+use super::consult::{self, Consulted, report_changed};
 use super::context::Context;
 use super::ledger::{LedgerError, RunStart};
 use super::plan::{Counts, Plan, PlanError, blocking};
-use super::progress::{Unwatched, Watch};
+use super::progress::{Phase, Progress, Unwatched, Watch};
 use super::report::{Report, Trouble};
 use super::retry::with_retries;
 use super::validate::{CheckName, Comparison, Stopped, Validation};
@@ -44,9 +44,6 @@ pub enum Error {
     #[error(transparent)]
     Memory(#[from] memory::Error),
 }
-
-/// How many changed records are read from the plan at a time.
-const CHANGED_PAGE: usize = 1_024;
 
 /// A migration with its validation.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,8 +127,7 @@ impl Migrator {
     ) -> Result<Outcome, Error> {
         let begun = Instant::now();
         let (name, system) = (source.name(), source.system());
-        let start = self.start(name, system, request, cancelled).await?;
-        let before = self.service.stats();
+        let mut before = self.service.stats();
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
         let target = self.service.backend();
         let mut report = Report::new(plan.system, target, request.dry_run, plan.now);
@@ -153,23 +149,32 @@ impl Migrator {
             report.errors_not_listed = counts.problems - problems.len() as u64;
             report.warnings_not_listed = counts.warnings - warnings.len() as u64;
             (report.errors, report.warnings) = (problems, warnings);
-            let known = match start {
-                None => Consulted::nothing(),
-                Some((data_dir, start)) => {
-                    let watch = watch.clone();
-                    Consulted::the_ledger(data_dir, start, &plan, request, watch, cancelled.clone())
-                        .await?
+            watch.at(Progress {
+                phase: Phase::Writing,
+                done: 0,
+                total: Some(counts.records),
+            });
+            let start = self.start(name, system, request, cancelled).await;
+            // Whose project it is is no part of the writes.
+            before = self.service.stats();
+            match start {
+                Ok(start) => {
+                    let known = Consulted::of(start, &plan, request, &watch, cancelled).await?;
+                    known.report(&mut report);
+                    report_changed(&mut report, &plan).await?;
+                    let context = self.context(&plan, &watch);
+                    let run = Run::new(context, known.book.clone(), request, cancelled, report);
+                    let worked;
+                    (report, worked) = run.write().await.map_err(PlanError::from)?;
+                    ended = Some((known, worked));
                 }
-            };
-            report.already_there = known.tally.stored;
-            report.run = known.book.run_id().map(ToOwned::to_owned);
-            known.report(&mut report);
-            self.report_changed(&mut report, &plan).await?;
-            let context = self.context(&plan, &watch);
-            let run = Run::new(context, known.book.clone(), request, cancelled, report);
-            let worked;
-            (report, worked) = run.write().await.map_err(PlanError::from)?;
-            ended = Some((known, worked));
+                Err(error) => {
+                    report.not_reached = counts.records;
+                    if !cancelled.is_cancelled() {
+                        report.trouble(Trouble::of_run(error.to_string()));
+                    }
+                }
+            }
         }
         report.cancelled = cancelled.is_cancelled();
         self.account(&mut report, &plan, counts, before, begun.elapsed());
@@ -323,11 +328,13 @@ impl Migrator {
         system: &'static str,
         request: &Request,
         cancelled: &CancellationToken,
-    ) -> Result<Option<(PathBuf, RunStart)>, Error> {
+    ) -> memory::Result<Option<(PathBuf, RunStart)>> {
         let Some(data_dir) = self.data_dir.clone() else {
             return Ok(None);
         };
-        let project = with_retries(cancelled, || self.service.project()).await?;
+        let project = with_retries(cancelled, || self.service.project());
+        let project = cancelled.run_until_cancelled(project).await;
+        let project = project.unwrap_or_else(|| Err(zep::Error::Cancelled.into()))?;
         Ok(project.map(|target| {
             let start = RunStart {
                 source,
@@ -337,32 +344,6 @@ impl Migrator {
             };
             (data_dir, start)
         }))
-    }
-
-    /// Reports records that have changed in the source since they were migrated.
-    async fn report_changed(&self, report: &mut Report, plan: &Arc<Plan>) -> Result<(), Error> {
-        let mut after = 0;
-        loop {
-            let page = plan
-                .step(move |plan| plan.changed_after(after, CHANGED_PAGE))
-                .await
-                .map_err(PlanError::from)?;
-            let Some((last, ..)) = page.last() else {
-                return Ok(());
-            };
-            after = *last;
-            for (_, place, id) in page {
-                report.trouble(Trouble {
-                    record: Some(id),
-                    owner: Some(place.owner().to_string()),
-                    session: place.session().map(SessionId::to_string),
-                    ..Trouble::of_run(
-                        "has changed in the source since it was migrated, and stays as it was; \
-                         --update (`update`) replaces it",
-                    )
-                });
-            }
-        }
     }
 
     async fn plan(
@@ -421,6 +402,7 @@ impl Migrator {
         let after = self.service.stats();
         report.undated = counts.undated;
         report.expired = counts.expired;
+        report.deleted = counts.deleted;
         report.skipped = counts.duplicates + counts.not_selected;
         report.requests = requests(before, after);
         let waited = |stats: Option<zep::TransportStats>| {
@@ -439,13 +421,6 @@ impl Migrator {
                      that were asked for"
                 ),
             }));
-        }
-        if counts.nameless > 0 {
-            report.note(format!(
-                "{} records that name no user were left out, since the source names several; \
-                 migrate them without --user, or give them a `user_id`",
-                counts.nameless
-            ));
         }
         if !plan.unplaced.is_empty() {
             report.note(format!(

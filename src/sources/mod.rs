@@ -5,8 +5,10 @@
 //! trait only.
 //!
 //! - [`files`]: export files of mem0 and of the applications around it.
+//! - [`mem0`]: a living mem0: the Platform, or a self-hosted server.
 
 pub mod files;
+pub mod mem0;
 mod model;
 
 use std::io;
@@ -18,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
 pub use model::{
-    Container, ContainerId, Conversation, Defect, Entry, Names, Origin, Position, Problem,
+    Container, ContainerId, Conversation, Defect, Entry, Gone, Names, Origin, Position, Problem,
     RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord, SourceUser, StoredRecord,
 };
 
