@@ -112,6 +112,8 @@ pub(super) enum State {
     Duplicate = 4,
     /// Has the id of another one, with different content.
     Conflict = 5,
+    /// Left for another run, since this one takes a number of owners only.
+    Later = 6,
 }
 
 impl FromSql for State {
@@ -123,6 +125,7 @@ impl FromSql for State {
             Self::Failed,
             Self::Duplicate,
             Self::Conflict,
+            Self::Later,
         ];
         let number = value.as_i64()?;
         all.into_iter()

@@ -18,6 +18,7 @@ on_both_backends!(
     an_update_replaces_what_changed_and_nothing_else,
     a_ledger_that_cannot_be_used_ends_the_run_before_anything_is_written,
     the_ledger_holds_no_content,
+    a_run_of_some_users_takes_the_next_ones_each_time,
 );
 
 fn data_dir(world: &World) -> PathBuf {
@@ -60,7 +61,7 @@ fn texts(world: &World) -> Vec<String> {
         world.command().env("ZEP_MCP_DATA_DIR", data_dir(world)),
     );
     let mut texts: Vec<String> = client
-        .search(json!({"query": "tea cat dog coffee likes", "user_id": "jane", "limit": 50}))
+        .search(json!({"query": "tea cat dog coffee cocoa likes", "user_id": "jane", "limit": 50, "scope": "episodes"}))
         .iter()
         .map(|found| found["memory"].as_str().unwrap().to_owned())
         .filter(|text| !text.starts_with("turn") && text != "ok")
@@ -131,7 +132,7 @@ fn what_was_deleted_since_is_not_revived_until_the_ledger_is_rebuilt(world: &Wor
     let mut client = crate::common::program::Client::connect(
         world.command().env("ZEP_MCP_DATA_DIR", data_dir(world)),
     );
-    let found = client.search(json!({"query": "tea", "user_id": "jane"}));
+    let found = client.search(json!({"query": "tea", "user_id": "jane", "scope": "episodes"}));
     client.call(
         "delete_memory",
         json!({"memory_id": found[0]["id"], "user_id": "jane"}),
@@ -204,7 +205,7 @@ fn an_update_replaces_what_changed_and_nothing_else(world: &World) {
     let mut client = crate::common::program::Client::connect(
         world.command().env("ZEP_MCP_DATA_DIR", data_dir(world)),
     );
-    let found = client.search(json!({"query": "coffee", "user_id": "jane"}));
+    let found = client.search(json!({"query": "coffee", "user_id": "jane", "scope": "episodes"}));
     client.call(
         "update_memory",
         json!({"memory_id": found[0]["id"], "text": "likes cocoa", "user_id": "jane"}),
@@ -248,5 +249,53 @@ fn the_ledger_holds_no_content(world: &World) {
                 .any(|here| here == content.as_bytes());
             assert!(!held, "{file} holds {content:?}");
         }
+    }
+}
+
+fn a_run_of_some_users_takes_the_next_ones_each_time(world: &World) {
+    let user = |id: &str| json!({"id": id, "messages": turns(3)});
+    let source = json!({"users": [user("ann"), user("ben"), user("cid")]});
+    for (migrated, skipped) in [(6, 3), (3, 0), (0, 0)] {
+        let report = migrate(world, &source, &["--limit", "2"]);
+        assert_eq!(report["success"], true, "{report:#}");
+        assert_eq!(report["memories_migrated"], migrated, "{report:#}");
+        assert_eq!(report["skipped"], skipped, "{report:#}");
+    }
+}
+
+/// What the ledger costs on the embedded store, where requests take no time:
+/// `cargo test --profile ci --test it ledger_costs -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures"]
+fn the_ledger_costs_little() {
+    use std::sync::Arc;
+    use std::time::Instant;
+    use zep_mcp_server::local::{Behavior, LocalZep};
+    use zep_mcp_server::memory::{MemoryService, model::UserId};
+    use zep_mcp_server::migration::{Migrator, Request};
+    use zep_mcp_server::sources::Export;
+    let users: Vec<_> = (0..100)
+        .map(|user| {
+            let sessions: Vec<_> = (0..5)
+                .map(|session| json!({"id": format!("{user}-{session}"), "messages": turns(18)}))
+                .collect();
+            let memories = (0..10).map(|n| json!({"memory": format!("memory {n}")}));
+            json!({"id": format!("user-{user}"), "sessions": sessions, "memories": memories.collect::<Vec<_>>()})
+        })
+        .collect();
+    let source = json!({ "users": users });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for with_ledger in [false, true, false, true] {
+        let home = tempfile::tempdir().unwrap();
+        let store = LocalZep::open(&home.path().join("memory.db"), Behavior::default()).unwrap();
+        let service = MemoryService::new(Arc::new(store), UserId::new("nobody").unwrap());
+        let data_dir = with_ledger.then_some(home.path());
+        let migrator = Migrator::new(service).noting_runs_in(data_dir);
+        let begun = Instant::now();
+        let request = Request::default();
+        let migrated = migrator.migrate(Export::value(&source), &request);
+        let report = runtime.block_on(migrated).unwrap();
+        assert_eq!(report.memories_migrated, 10_000);
+        println!("ledger {with_ledger}: {:?}", begun.elapsed());
     }
 }
