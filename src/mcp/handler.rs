@@ -7,7 +7,8 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     handler::server::tool::ToolCallContext,
     model::{
-        CallToolRequestParams, CallToolResponse, ErrorCode, Implementation, ServerCapabilities,
+        CacheScope, CallToolRequestParams, CallToolResponse, ErrorCode, Implementation,
+        ListToolsResult, PaginatedRequestParams, ProtocolVersion, ResultType, ServerCapabilities,
         ServerConfig,
     },
     prompt_handler,
@@ -25,7 +26,7 @@ use super::{
     turn::{CallTurn, TooBusy},
 };
 use crate::config::{Tool, Tools};
-use crate::memory::MemoryService;
+use crate::memory::{MemoryService, access::Right};
 
 /// When to use which tools, for the agent. A line appears only if all its tools are offered.
 const ADVICE: &[(&[Tool], &str)] = &[
@@ -163,6 +164,27 @@ impl ServerHandler for MemoryServer {
         .with_instructions(self.instructions());
         config.server_info = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         config
+    }
+
+    /// Lists the tools. What only operators may use costs others no tokens.
+    async fn list_tools(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let server = self.for_request(&context)?;
+        let mut tools = self.tools.list_all();
+        if server.caller().may_at_all(Right::Migrate).is_err() {
+            tools.retain(|tool| tool.name != Tool::MigrationStatus.as_str());
+        }
+        let version = context.protocol_version();
+        let hints = version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+        let mut result = ListToolsResult::with_all_items(tools);
+        result.result_type = Some(ResultType::COMPLETE);
+        result.ttl_ms = hints.then_some(0);
+        // Another token may have another list.
+        result.cache_scope = hints.then_some(CacheScope::Private);
+        Ok(result)
     }
 
     /// Calls a tool. A panic in it is answered as an error, since rmcp would never answer; a
