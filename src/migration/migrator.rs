@@ -350,6 +350,7 @@ impl Migrator {
         let after = self.service.stats();
         report.undated = counts.undated;
         report.expired = counts.expired;
+        report.deleted = counts.deleted;
         report.skipped = counts.duplicates + counts.not_selected;
         report.requests = requests(before, after);
         let waited = |stats: Option<zep::TransportStats>| {
@@ -368,13 +369,6 @@ impl Migrator {
                      that were asked for"
                 ),
             }));
-        }
-        if counts.nameless > 0 {
-            report.note(format!(
-                "{} records that name no user were left out, since the source names several; \
-                 migrate them without --user, or give them a `user_id`",
-                counts.nameless
-            ));
         }
         if !plan.unplaced.is_empty() {
             report.note(format!(

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
 pub use model::{
-    Container, ContainerId, Conversation, Defect, Entry, Names, Origin, Position, Problem,
+    Container, ContainerId, Conversation, Defect, Entry, Gone, Names, Origin, Position, Problem,
     RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord, SourceUser, StoredRecord,
 };
 

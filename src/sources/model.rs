@@ -159,6 +159,8 @@ pub struct Container {
     pub names: Names,
     /// When the export was made, where the object says so.
     pub exported_at: Option<Timestamp>,
+    /// The user of the records in it that name nobody at all: the only user of an archive or directory.
+    pub user_of_rest: Option<String>,
     /// The field that leaves open what it names, where one does: whose the items in it are cannot be
     /// known.
     pub unsure: Option<String>,
@@ -250,9 +252,9 @@ pub struct SourceRecord {
     /// The day from which on it must not be shown. Also in the metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
-    /// Whether the source says that another memory took its place.
-    #[serde(default)]
-    pub replaced: bool,
+    /// Why it must not be shown any more, where the source says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Gone>,
     /// What this program noted when it stored the record, where the source is a store of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored: Option<StoredRecord>,
@@ -269,6 +271,15 @@ pub struct StoredRecord {
     /// that system must not restore it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instead_of: Option<String>,
+}
+
+/// Why a record must not be shown any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Gone {
+    /// Expired, replaced, archived, paused or no longer valid: migrated on request.
+    Retired,
+    /// Deleted: never migrated.
+    Deleted,
 }
 
 impl SourceRecord {

@@ -12,6 +12,7 @@ mod pages;
 mod problems;
 mod records;
 mod resolve;
+mod seen;
 mod spool;
 mod states;
 mod users;
@@ -62,8 +63,10 @@ pub(super) struct Counts {
     pub(super) records: u64,
     /// Records that are in the source twice.
     pub(super) duplicates: u64,
-    /// Records that are expired or replaced, and left out.
+    /// Records that are expired, replaced or retired otherwise, and left out.
     pub(super) expired: u64,
+    /// Records that the source marks as deleted, and that are never migrated.
+    pub(super) deleted: u64,
     /// Records that are not selected.
     pub(super) not_selected: u64,
     /// Records without a time of their own.
@@ -74,7 +77,8 @@ pub(super) struct Counts {
     pub(super) failed: u64,
     /// Problems of what is migrated all the same.
     pub(super) warnings: u64,
-    /// Records that are left out because they name no user and the source names several.
+    /// Records that are left out because they name no user and the source names others than the
+    /// selected one.
     pub(super) nameless: u64,
 }
 
@@ -163,6 +167,7 @@ impl Plan {
         };
         plan.unplaced = collect::collect(&plan.spool.db(), source, watch, cancelled)?;
         plan.resolve_items(request, default_user, watch, cancelled)?;
+        plan.find_repeated()?;
         plan.number_equal_ones()?;
         plan.find_conflicts()?;
         plan.order()?;

@@ -6,6 +6,7 @@ mod arriving;
 mod cancelled;
 mod cli;
 mod faults;
+mod fields;
 mod killed;
 mod placing;
 mod refusing;

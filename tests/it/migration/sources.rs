@@ -48,7 +48,7 @@ impl Paged {
                 memory_type: None,
                 metadata: Map::new(),
                 expires: None,
-                replaced: false,
+                gone: None,
                 stored: None,
             })
             .collect()
