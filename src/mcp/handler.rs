@@ -7,9 +7,9 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     handler::server::tool::ToolCallContext,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, ErrorCode, Implementation,
-        ListToolsResult, PaginatedRequestParams, ProtocolVersion, ResultType, ServerCapabilities,
-        ServerConfig,
+        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, ErrorCode,
+        GetTaskParams, GetTaskResult, Implementation, ListToolsResult, PaginatedRequestParams,
+        ProtocolVersion, ResultType, ServerCapabilities, ServerConfig, UpdateTaskParams,
     },
     prompt_handler,
     service::RequestContext,
@@ -21,6 +21,7 @@ use super::{
     confirm::Answers,
     error::ToolError,
     prompts,
+    runs::Run,
     server::MemoryServer,
     tools,
     turn::{CallTurn, TooBusy},
@@ -104,6 +105,13 @@ impl MemoryServer {
         Ok(answer)
     }
 
+    /// A migration of the caller, by the id of its task.
+    fn task(&self, id: &str, context: &RequestContext<RoleServer>) -> Result<Arc<Run>, ErrorData> {
+        let caller = self.for_request(context)?.caller();
+        let run = self.runs().find(id, &caller);
+        run.ok_or_else(|| ErrorData::invalid_params("there is no such task", None))
+    }
+
     fn instructions(&self) -> String {
         let place = match self.memories().backend() {
             "zep" => {
@@ -159,6 +167,7 @@ impl ServerHandler for MemoryServer {
             ServerCapabilities::builder()
                 .enable_tools()
                 .enable_prompts()
+                .enable_tasks()
                 .build(),
         )
         .with_instructions(self.instructions());
@@ -185,6 +194,35 @@ impl ServerHandler for MemoryServer {
         // Another token may have another list.
         result.cache_scope = hints.then_some(CacheScope::Private);
         Ok(result)
+    }
+
+    /// How far a migration is, as a task.
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let run = self.task(&request.task_id, &context)?;
+        Ok(GetTaskResult::new(run.as_task()))
+    }
+
+    /// Migrations ask for nothing.
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.task(&request.task_id, &context).map(|_| ())
+    }
+
+    /// Stops a migration after its requests in flight.
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.task(&request.task_id, &context)?.stop.cancel();
+        Ok(())
     }
 
     /// Calls a tool. A panic in it is answered as an error, since rmcp would never answer; a

@@ -4,11 +4,15 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+use rmcp::model::{CallToolResult, DetailedTask, JsonObject, Task, TaskPayload, TaskStatus};
 use serde::Serialize;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::arguments;
 use super::error::ToolError;
 use super::migration::shortened;
 use crate::memory::access::{Caller, Right};
@@ -22,6 +26,8 @@ const MAX_ENDED: usize = 100;
 /// How long the end of the server waits for the requests in flight of those under way. Ours: hosts kill
 /// a server that takes longer.
 const STOPPING: Duration = Duration::from_secs(5);
+/// How often clients that follow a task should ask, in milliseconds. Ours.
+const POLL_MS: u64 = 1_000;
 
 /// The migrations of a server. Clones of the server share them.
 #[derive(Debug, Default)]
@@ -37,6 +43,7 @@ pub(super) struct Runs {
 pub(super) struct Run {
     id: String,
     user: UserId,
+    begun_at: Timestamp,
     /// Cancelled when the server ends, or when it is asked to stop.
     pub(super) stop: CancellationToken,
     progress: Mutex<Option<Progress>>,
@@ -75,7 +82,7 @@ impl Runs {
         &self,
         user: UserId,
         work: impl FnOnce(Arc<Run>) -> W,
-    ) -> Result<Status, ToolError>
+    ) -> Result<Arc<Run>, ToolError>
     where
         W: Future<Output = Result<Outcome, Error>> + Send + 'static,
     {
@@ -99,12 +106,13 @@ impl Runs {
         let run = Arc::new(Run {
             id: Uuid::now_v7().to_string(),
             user,
+            begun_at: Timestamp::now(),
             stop: self.ending.child_token(),
             progress: Mutex::new(None),
             ended: Mutex::new(None),
         });
         known.push_back(run.clone());
-        let (work, status) = (work(run.clone()), run.status());
+        let (begun, work) = (run.clone(), work(run.clone()));
         // A panic in it would leave it under way forever.
         let ended = EndedByPanic(run.clone());
         self.tasks.spawn(async move {
@@ -112,7 +120,7 @@ impl Runs {
             run.end(outcome);
             drop(ended);
         });
-        Ok(status)
+        Ok(begun)
     }
 
     /// A migration that this caller may know of.
@@ -176,6 +184,43 @@ impl Run {
             error,
         }
     }
+}
+
+impl Run {
+    /// The same as a task of MCP, for clients that declare the extension (SEP-2663). A call that failed
+    /// is a completed task whose result is an error.
+    pub(super) fn as_task(&self) -> DetailedTask {
+        let status = self.status();
+        let now = Timestamp::now().to_string();
+        let begun = self.begun_at.to_string();
+        let mut task = Task::new(self.id.clone(), TaskStatus::Working, begun, now)
+            .with_poll_interval_ms(POLL_MS);
+        if let (Some(phase), Some(done)) = (status.phase, status.done) {
+            task = task.with_status_message(match status.total {
+                Some(total) => format!("{phase}: {done} of {total}"),
+                None => format!("{phase}: {done}"),
+            });
+        }
+        let payload = match (status.state, status.report, status.error) {
+            ("running", ..) => TaskPayload::Working,
+            ("stopped", ..) => TaskPayload::Cancelled,
+            (_, Some(report), _) => completed(arguments::answer(report)),
+            (_, None, error) => completed(Err(ToolError::failed(
+                "migration_failed",
+                error.unwrap_or_default(),
+            ))),
+        };
+        DetailedTask::new(task, payload)
+    }
+}
+
+fn completed(result: Result<CallToolResult, ToolError>) -> TaskPayload {
+    let result = result.unwrap_or_else(ToolError::into_result);
+    let result = match serde_json::to_value(result) {
+        Ok(Value::Object(result)) => result,
+        Ok(_) | Err(_) => JsonObject::new(),
+    };
+    TaskPayload::Completed { result }
 }
 
 impl Watch for Run {

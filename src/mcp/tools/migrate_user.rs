@@ -2,7 +2,7 @@
 
 use rmcp::{
     RoleServer,
-    model::{CallToolResult, JsonObject},
+    model::{CallToolResponse, CreateTaskResult, JsonObject},
     service::RequestContext,
     tool, tool_router,
 };
@@ -73,7 +73,7 @@ impl MemoryServer {
         &self,
         arguments: JsonObject,
         context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, ToolError> {
+    ) -> Result<CallToolResponse, ToolError> {
         let args: MigrateUserArgs = arguments::parse(arguments)?;
         let user = self.may_migrate(&args.user)?;
         let source = self.source(&args.user, args.data, args.file.as_deref(), &context)?;
@@ -90,12 +90,19 @@ impl MemoryServer {
                 .configured_source(&request)?
                 .unwrap_or_else(|| Box::new(Nothing)),
         };
-        if args.background.unwrap_or_default() {
-            let status = self.runs().begin(user, move |run| async move {
+        // A client that follows tasks need not keep the call open.
+        let follows_tasks = context
+            .client_capabilities()
+            .is_some_and(|client| client.supports_tasks());
+        if args.background.unwrap_or(follows_tasks) {
+            let run = self.runs().begin(user, move |run| async move {
                 let stop = run.stop.clone();
                 migrator.run(source, &request, false, run, &stop).await
             })?;
-            return arguments::answer(status);
+            return Ok(match follows_tasks {
+                true => CreateTaskResult::new(run.as_task().task).into(),
+                false => arguments::answer(run.status())?.into(),
+            });
         }
         // A cancelled call is dropped: reading ends with it, and the request in flight completes in
         // the background.
@@ -105,6 +112,6 @@ impl MemoryServer {
         let watch = progress.watch();
         let run = migrator.run(source, &request, false, watch, &cancelled);
         let outcome = progress.during(run).await?;
-        arguments::answer(shortened(outcome.report))
+        Ok(arguments::answer(shortened(outcome.report))?.into())
     }
 }

@@ -137,3 +137,44 @@ fn nothing_is_read_from_mem0_without_its_settings() {
     client.refused("validate_migration", user("jane"));
     assert!(mem0.calls_to("/").is_empty());
 }
+
+#[test]
+fn a_client_that_follows_tasks_gets_a_migration_as_a_task() {
+    let newcomer = Newcomer::with_zep(&["--latency", "40"]).remembers(40);
+    let connect = || {
+        let mut client = Client::spawn(&mut command(&newcomer));
+        let mut hello = Client::hello();
+        hello["capabilities"] = json!({"extensions": {"io.modelcontextprotocol/tasks": {}}});
+        client.request("initialize", hello);
+        client.notify("notifications/initialized");
+        client
+    };
+    let mut client = connect();
+    let call = |who: &str| json!({"name": "migrate_user", "arguments": user(who)});
+    let begun = client.request("tools/call", call("jane"))["result"].clone();
+    assert_eq!(begun["resultType"], "task", "{begun:#}");
+    assert_eq!(begun["status"], "working", "{begun:#}");
+    let id = json!({"taskId": begun["taskId"]});
+    let mut task = Value::Null;
+    wait_until("the task ends", || {
+        task = client.request("tasks/get", id.clone())["result"].clone();
+        task["status"] != "working"
+    });
+    assert_eq!(task["status"], "completed", "{task:#}");
+    let report = &task["result"]["structuredContent"];
+    assert_eq!(report["memories_migrated"], 81, "{task:#}");
+    // It can be cancelled, and who asks for the answer itself gets that.
+    let begun = client.request("tools/call", call("joe"))["result"].clone();
+    let id = json!({"taskId": begun["taskId"]});
+    client.request("tasks/cancel", id.clone());
+    wait_until("the task is over", || {
+        let task = client.request("tasks/get", id.clone());
+        task["result"]["status"] != "working"
+    });
+    let mut at_once = user("joe");
+    at_once["background"] = json!(false);
+    let report = client.call("migrate_user", at_once);
+    assert_eq!(report["success"], true, "{report:#}");
+    let unknown = client.request("tasks/get", json!({"taskId": "none"}));
+    assert_eq!(unknown["error"]["code"], -32602, "{unknown:#}");
+}
