@@ -129,3 +129,40 @@ fn a_server_is_not_migrated_without_saying_whose_memories() {
         outcome.stderr
     );
 }
+
+#[test]
+fn users_are_migrated_in_phases() {
+    let newcomer = Newcomer::new().remembers(3);
+    newcomer
+        .mem0
+        .add(json!({"user_id": "zoe", "memory": "zoe likes tea"}));
+    let next = |arguments: &[&str]| {
+        let mut command = newcomer.zep.command();
+        command
+            .args(["migrate", "--from", "mem0", "--json", "--validate"])
+            .args(arguments)
+            .env("MEM0_API_KEY", super::KEY)
+            .env("MEM0_BASE_URL", &newcomer.mem0.url)
+            .env("ZEP_MCP_DATA_DIR", newcomer.home.path("data"));
+        super::read(&super::outcome(&mut command).ended(0))
+    };
+    let mut moved = Vec::new();
+    for _ in 0..3 {
+        let report = next(&["--limit", "1"]);
+        assert_eq!(report["users_migrated"], 1, "{report:#}");
+        assert_eq!(report["validation"]["valid"], true, "{report:#}");
+        moved.push(report["memories_migrated"].as_u64().unwrap());
+    }
+    moved.sort_unstable();
+    assert_eq!(moved, [1, 6, 7]);
+    let rest = next(&["--limit", "1"]);
+    assert_eq!(rest["success"], true, "{rest:#}");
+    assert!(
+        rest["notes"].to_string().contains("migrated already"),
+        "{rest:#}"
+    );
+    newcomer.has_moved(3);
+    let all = next(&["--all"]);
+    assert_eq!(all["memories_migrated"], 0, "{all:#}");
+    assert_eq!(all["already_there"], 14, "{all:#}");
+}
