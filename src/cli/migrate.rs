@@ -213,6 +213,11 @@ pub(crate) struct WritingArgs {
     #[arg(long)]
     pub update: bool,
 
+    /// Forget which of these records were migrated, and look in Zep: what is not there is migrated,
+    /// also what was deleted there
+    #[arg(long)]
+    pub rebuild_ledger: bool,
+
     /// How to write [default: auto, which takes Zep's batches where that needs fewer requests]
     #[arg(long, value_name = "METHOD")]
     pub method: Option<MethodArg>,

@@ -75,6 +75,13 @@ impl Consulted {
             let ledger = Ledger::open(&data_dir)?;
             let before = ledger.done(&start)?;
             let run = ledger.begin(&start)?;
+            // What is known is forgotten owner by owner, when no other run works on it.
+            if request.rebuild_ledger {
+                return Ok(Self {
+                    book: Book::of(run),
+                    ..Self::nothing()
+                });
+            }
             let mut planning = run.planning();
             let ask = |place: &_, entries: &_| planning.records(place, entries);
             let tally = plan.meet(ask, watch.as_ref(), &cancelled)?;
@@ -124,32 +131,6 @@ impl Consulted {
                 ..Trouble::of_run(
                     "was migrated, and is not in the source any more (deleted there, expired, or \
                      unreadable now); it stays where it is",
-                )
-            });
-        }
-    }
-}
-
-/// Reports records that have changed in the source since they were migrated.
-pub(super) async fn report_changed(report: &mut Report, plan: &Arc<Plan>) -> Result<(), Error> {
-    let mut after = 0;
-    loop {
-        let page = plan
-            .step(move |plan| plan.changed_after(after, PAGE))
-            .await
-            .map_err(PlanError::from)?;
-        let Some((last, ..)) = page.last() else {
-            return Ok(());
-        };
-        after = *last;
-        for (_, place, id) in page {
-            report.trouble(Trouble {
-                record: Some(id),
-                owner: Some(place.owner().to_string()),
-                session: place.session().map(SessionId::to_string),
-                ..Trouble::of_run(
-                    "has changed in the source since it was migrated, and stays as it was; \
-                     --update (`update`) replaces it",
                 )
             });
         }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::consult::{self, Consulted, report_changed};
+use super::consult::{self, Consulted};
 use super::context::Context;
 use super::ledger::{LedgerError, RunStart};
 use super::plan::{Counts, Plan, PlanError, blocking};
@@ -161,7 +161,6 @@ impl Migrator {
                 Ok(start) => {
                     let known = Consulted::of(start, &plan, request, &watch, cancelled).await?;
                     known.report(&mut report);
-                    report_changed(&mut report, &plan).await?;
                     let context = self.context(&plan, &watch);
                     let run = Run::new(context, known.book.clone(), request, cancelled, report);
                     let worked;

@@ -62,6 +62,8 @@ pub struct Request {
     pub append: bool,
     /// Replace records whose source changed since they were migrated, instead of reporting them.
     pub update: bool,
+    /// Forget what the ledger knows of the selected records, and look them up in Zep.
+    pub rebuild_ledger: bool,
     /// How to write.
     pub method: Method,
     /// How many places are written at a time; `None`: as many as hide the latency of Zep.

@@ -33,6 +33,8 @@ pub struct Report {
     pub memories_migrated: u64,
     /// Records that were there already, by their record id.
     pub already_there: u64,
+    /// Records that were replaced, since the source had changed.
+    pub updated: u64,
     /// Sessions that hold the records.
     pub sessions: u64,
     /// Messages that were written, all parts of long ones counted.
@@ -134,6 +136,7 @@ impl Report {
             users_existing: 0,
             memories_migrated: 0,
             already_there: 0,
+            updated: 0,
             sessions: 0,
             messages: 0,
             episodes: 0,
@@ -194,6 +197,7 @@ impl Report {
             (&mut self.users_existing, other.users_existing),
             (&mut self.memories_migrated, other.memories_migrated),
             (&mut self.already_there, other.already_there),
+            (&mut self.updated, other.updated),
             (&mut self.sessions, other.sessions),
             (&mut self.messages, other.messages),
             (&mut self.episodes, other.episodes),

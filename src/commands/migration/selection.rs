@@ -25,6 +25,7 @@ pub(crate) fn request(args: &SelectionArgs, writing: &WritingArgs) -> Result<Req
         append: writing.append,
         strict: writing.strict,
         update: writing.update,
+        rebuild_ledger: writing.rebuild_ledger,
         method: writing.method.map(Into::into).unwrap_or_default(),
         concurrency: writing.concurrency,
         ..Request::default()

@@ -255,6 +255,30 @@ impl MemoryService {
         write.finish_even_if_dropped().await.map(drop)
     }
 
+    /// Deletes a record of a migration from an owner's graph. Answers how many parts it had.
+    ///
+    /// # Errors
+    /// [`crate::memory::Error::Zep`] if Zep fails; what was deleted before stays deleted.
+    pub async fn delete_imported(
+        &self,
+        caller: &Caller,
+        owner: &Owner,
+        record: &RecordId,
+    ) -> Result<usize> {
+        caller.may(Right::Migrate, owner)?;
+        let found = self.zep().find_episodes(owner, record.as_str()).await?;
+        let texts = found.iter().filter(|part| part.thread_id.is_none());
+        let mut deleted = 0;
+        for part in texts {
+            match self.zep().delete_episode(&part.uuid).await {
+                Err(error) if !error.is_not_found() => return Err(error.into()),
+                _ => deleted += 1,
+            }
+        }
+        self.inner.lists.clear();
+        Ok(deleted)
+    }
+
     /// Deletes stored doubles: parts with an equal one that is kept. Skips what is not this
     /// owner's.
     ///

@@ -218,7 +218,7 @@ impl Ledger {
                     let counts = &mut entry.counts;
                     match row.get(0)? {
                         RecordState::Planned => counts.planned = count,
-                        RecordState::Sent => counts.sent = count,
+                        RecordState::Sent | RecordState::Replacing => counts.sent += count,
                         RecordState::Failed => counts.failed = count,
                         RecordState::Undone => counts.undone = count,
                         RecordState::Confirmed => {

@@ -40,6 +40,8 @@ pub enum Known {
     Stored,
     /// It was stored, and the source has changed since.
     Changed,
+    /// A run has begun to replace it with what the source has.
+    Replacing,
 }
 
 impl Known {
@@ -47,6 +49,7 @@ impl Known {
         match state {
             RecordState::Planned | RecordState::Failed | RecordState::Undone => Self::Open,
             RecordState::Sent => Self::Sent,
+            RecordState::Replacing => Self::Replacing,
             RecordState::Confirmed if known.is_some_and(|known| known.differs(now)) => {
                 Self::Changed
             }
@@ -196,7 +199,7 @@ fn plan(
             Known::Stored if there.is_none_or(|there| there.differs_in_version(&digest)) => {
                 complete.execute(params![n, run.n, record.parts, digest])?;
             }
-            Known::New | Known::Sent | Known::Stored | Known::Changed => {}
+            Known::New | Known::Sent | Known::Stored | Known::Changed | Known::Replacing => {}
         }
         before.push(known);
     }

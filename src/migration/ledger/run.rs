@@ -206,6 +206,25 @@ impl LedgerRun {
         self.writer.step(|tx| place_no(tx, &self.target, place))
     }
 
+    /// Forgets what is known of an owner: it is looked up in Zep again.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn forget(&self, owner: OwnerNo) -> Result<()> {
+        self.writer.step(|tx| {
+            tx.execute(
+                "DELETE FROM record WHERE place IN (SELECT n FROM place WHERE owner = ?1)",
+                [owner.0],
+            )?;
+            tx.execute(
+                "UPDATE place SET seen_by = NULL WHERE owner = ?1",
+                [owner.0],
+            )?;
+            tx.execute("UPDATE owner SET profile = NULL WHERE n = ?1", [owner.0])
+        })?;
+        Ok(())
+    }
+
     /// Notes these marks; they survive a power cut when it returns.
     ///
     /// # Errors

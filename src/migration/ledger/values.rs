@@ -31,6 +31,8 @@ pub enum RecordState {
     Failed = 3,
     /// It was stored, and removed again by undoing its run.
     Undone = 4,
+    /// It is being replaced: what is stored is as the source had it or as it has it, or not there.
+    Replacing = 5,
 }
 
 /// How far a run is.
@@ -70,7 +72,7 @@ macro_rules! kept_as_number {
     };
 }
 
-kept_as_number!(RecordState: Planned, Sent, Confirmed, Failed, Undone);
+kept_as_number!(RecordState: Planned, Sent, Confirmed, Failed, Undone, Replacing);
 kept_as_number!(RunState: Running, Stopped, Done, Failed, Undone);
 
 /// A record's id; a UUID takes half the room of its text.

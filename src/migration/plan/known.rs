@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 use tokio_util::sync::CancellationToken;
 
 use super::identity::{key_of, owner_key};
-use super::records::{Order, PlannedOwner, PlannedPlace};
+use super::records::{Order, PlannedOwner, PlannedPlace, PlannedRecord};
 use super::spool;
 use super::{Plan, PlanError, State};
 use crate::memory::model::{Owner, Place};
@@ -14,6 +14,9 @@ use crate::migration::progress::{Phase, Progress, Watch};
 
 /// How many records of a place are compared with the ledger at a time.
 const PAGE: usize = 4_096;
+
+/// How many changed records of a place are read at a time.
+const CHANGED: usize = 64;
 
 /// How much of a plan the ledger knows, in records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,7 +37,7 @@ impl Tally {
             Known::New | Known::Open => self.open += 1,
             Known::Sent => self.sent += 1,
             Known::Stored => self.stored += 1,
-            Known::Changed => {
+            Known::Changed | Known::Replacing => {
                 self.stored += 1;
                 self.changed += 1;
             }
@@ -149,17 +152,17 @@ impl Plan {
         let db = self.spool.db();
         let mut there = db.prepare_cached("UPDATE record SET state = ?2 WHERE n = ?1")?;
         let mut sent = db.prepare_cached("INSERT OR IGNORE INTO sent VALUES (?1)")?;
-        let mut changed = db.prepare_cached("INSERT OR IGNORE INTO changed VALUES (?1)")?;
+        let mut changed = db.prepare_cached("INSERT OR IGNORE INTO changed VALUES (?1, ?2)")?;
         for (n, known) in records {
             match known {
                 Known::New | Known::Open => {}
                 Known::Sent => {
                     sent.execute([n])?;
                 }
-                Known::Stored | Known::Changed => {
+                Known::Stored | Known::Changed | Known::Replacing => {
                     there.execute(params![n, State::There as i64])?;
-                    if *known == Known::Changed {
-                        changed.execute([n])?;
+                    if *known != Known::Stored {
+                        changed.execute(params![n, *known == Known::Replacing])?;
                     }
                 }
             }
@@ -167,26 +170,51 @@ impl Plan {
         Ok(())
     }
 
-    /// The next records after this one that have changed in the source since they were stored: their
-    /// number, owner, session and id.
+    /// The next records of a place after this one that have changed in the source since they were stored,
+    /// each with whether a run has begun to replace it.
     pub(in crate::migration) fn changed_after(
         &self,
+        place: &PlannedPlace,
         after: i64,
-        limit: usize,
-    ) -> spool::Result<Vec<(i64, Place, String)>> {
+    ) -> spool::Result<Vec<(PlannedRecord, bool)>> {
         let db = self.spool.db();
         let mut changed = db.prepare_cached(
-            "SELECT record.n, owner.key, place.session, record.id FROM changed
-             JOIN record ON record.n = changed.record
-             JOIN place ON place.n = record.place JOIN owner ON owner.n = place.owner
-             WHERE changed.record > ?1 ORDER BY changed.record LIMIT ?2",
+            "SELECT record.id, changed.begun FROM record
+             JOIN changed ON changed.record = record.n
+             WHERE record.place = ?1 AND record.n > ?2 ORDER BY record.n LIMIT ?3",
         )?;
-        let rows = changed.query_map(params![after, limit], |row| {
-            let (owner, session): (String, String) = (row.get(1)?, row.get(2)?);
-            let place = super::place_of(&owner, &session).ok_or(rusqlite::Error::InvalidQuery)?;
-            Ok((row.get(0)?, place, row.get(3)?))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let page = changed
+            .query_map(params![place.n, after, CHANGED], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .collect::<Result<Vec<(String, bool)>, _>>()?;
+        drop(changed);
+        drop(db);
+        let mut records = Vec::new();
+        for (id, begun) in page {
+            records.extend(self.record_of(place, &id)?.map(|record| (record, begun)));
+        }
+        Ok(records)
+    }
+
+    /// Whether an owner has records that have changed since they were stored; if `begun`, only such as a
+    /// run has begun to replace.
+    pub(in crate::migration) fn has_changed(&self, owner: i64, begun: bool) -> spool::Result<bool> {
+        let db = self.spool.db();
+        Ok(db
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM changed JOIN record ON record.n = changed.record
+                    WHERE record.owner = ?1 AND changed.begun >= ?2)",
+            )?
+            .query_row(params![owner, begun], |row| row.get(0))?)
+    }
+
+    /// The digest of a record, as the ledger takes it.
+    pub(in crate::migration) fn digest_of(&self, record: i64) -> spool::Result<Vec<u8>> {
+        let db = self.spool.db();
+        Ok(db
+            .prepare_cached("SELECT digest FROM record WHERE n = ?1")?
+            .query_row([record], |row| row.get(0))?)
     }
 
     /// Whether the source has a record of this id at a place, in whatever state.

@@ -106,7 +106,9 @@ const SCHEMA: &str = "
         record INTEGER PRIMARY KEY
     );
     CREATE TABLE changed (
-        record INTEGER PRIMARY KEY
+        record INTEGER PRIMARY KEY,
+        -- Whether a run has begun to replace it.
+        begun INTEGER NOT NULL
     );
 ";
 

@@ -94,6 +94,11 @@ impl Run<'_> {
                         return Ok(false);
                     }
                 }
+                Some(Claim::Taken { .. }) if self.request.rebuild_ledger => {
+                    self.book.with(move |run| run.forget(n)).await?;
+                    self.ask_again(owner).await?;
+                    return Ok(true);
+                }
                 Some(Claim::Taken { outdated: true }) => {
                     self.ask_again(owner).await?;
                     return Ok(true);
@@ -149,18 +154,26 @@ impl Run<'_> {
         if !known.is_described() || known.status.is_late {
             return Ok(false);
         }
-        let owner = owner.owner.clone();
-        let planned = move |plan: &Plan| plan.is_planned(&owner);
-        Ok(!self.context.plan.step(planned).await?)
+        let (owner, n, update) = (owner.owner.clone(), owner.n, self.request.update);
+        let open = move |plan: &Plan| Ok(plan.is_planned(&owner)? || plan.has_changed(n, !update)?);
+        Ok(!self.context.plan.step(open).await?)
     }
 
     /// Counts an owner that is settled.
     pub(super) async fn settled(&self, owner: &PlannedOwner) -> Result<(), SpoolError> {
-        let mut sessions = 0;
+        let has_changed = {
+            let n = owner.n;
+            let changed = move |plan: &Plan| plan.has_changed(n, false);
+            self.context.plan.step(changed).await?
+        };
         plan::places(self.context.plan, owner.n)
-            .try_for_each(|place| {
-                sessions += u64::from(matches!(place.place, Place::Session(..)));
-                std::future::ready(Ok(()))
+            .try_for_each(async |place| {
+                let is_session = matches!(place.place, Place::Session(..));
+                self.report().sessions += u64::from(is_session);
+                if has_changed {
+                    self.tell_changed(&place).await?;
+                }
+                Ok(())
             })
             .await?;
         let mut report = self.report();
@@ -168,7 +181,6 @@ impl Run<'_> {
             report.users_migrated += 1;
             report.users_existing += 1;
         }
-        report.sessions += sessions;
         Ok(())
     }
 

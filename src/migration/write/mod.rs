@@ -1,5 +1,6 @@
 //! Writing a plan: owners side by side, their places side by side, the records of each in order.
 
+mod changed;
 mod doubles;
 mod error;
 mod hold;
@@ -56,6 +57,16 @@ struct Ready {
     sessions: Option<UserSessions>,
     /// The turn to write for the owner; none in a dry run.
     turn: Option<ImportTurn>,
+}
+
+/// Where records are written.
+struct Target<'a> {
+    place: &'a PlannedPlace,
+    /// Its number in the ledger.
+    at: Option<PlaceNo>,
+    turn: Option<&'a ImportTurn>,
+    /// Whether it was looked at: otherwise what an earlier process sent is looked up.
+    seen: bool,
 }
 
 impl<'a> Run<'a> {

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::error::{Unfinished, in_a_report};
-use super::{Ready, Run, ids};
+use super::{Ready, Run, Target, ids};
 use crate::memory;
-use crate::memory::import::{ImportTurn, Imported, Scan, StoredParts, part_of};
+use crate::memory::import::{Imported, Scan, StoredParts, part_of};
 use crate::memory::model::{Owner, Place, SessionId, TimeOrigin};
 use crate::migration::book;
 use crate::migration::ledger::{Mark, PlaceNo, PlaceStatus, RecordState};
@@ -19,16 +19,6 @@ use crate::zep::{self, ThreadId, limits::MESSAGES_PER_CALL};
 
 /// How many records are read from the plan at a time.
 const PAGE: usize = 4 * MESSAGES_PER_CALL;
-
-/// Where records are written.
-struct Target<'a> {
-    place: &'a PlannedPlace,
-    /// Its number in the ledger.
-    at: Option<PlaceNo>,
-    turn: Option<&'a ImportTurn>,
-    /// Whether it was looked at: otherwise what an earlier process sent is looked up.
-    seen: bool,
-}
 
 impl Run<'_> {
     /// Writes all records of a place that are not there yet.
@@ -42,6 +32,8 @@ impl Run<'_> {
         let at = known.map(|known| known.n);
         if let Some(known) = known {
             self.may_be_late(place, &known).await?;
+            self.replace_changed(place, known.n, ready.turn.as_ref())
+                .await?;
             if place.planned == 0 {
                 let is_session = matches!(place.place, Place::Session(..));
                 self.report().sessions += u64::from(is_session);
@@ -299,7 +291,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn import(&self, to: &Target<'_>, records: &[PlannedRecord]) -> Result<(), Unfinished> {
+    pub(super) async fn import(
+        &self,
+        to: &Target<'_>,
+        records: &[PlannedRecord],
+    ) -> Result<(), Unfinished> {
         // A dry run has no turn: it writes nothing.
         let Some(turn) = to.turn else {
             return Ok(());

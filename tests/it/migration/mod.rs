@@ -1,6 +1,7 @@
 //! Migrations: everything arrives once, in order, with its time and its metadata; what cannot be
 //! migrated is named; and the validation relies on nothing but what is stored.
 
+mod again;
 mod answering;
 mod arriving;
 mod cancelled;
@@ -8,6 +9,7 @@ mod cli;
 mod faults;
 mod fields;
 mod killed;
+mod kills;
 mod placing;
 mod refusing;
 mod repeating;
@@ -68,4 +70,10 @@ fn contents(messages: &[Value]) -> Vec<&str> {
         .iter()
         .filter_map(|message| message["content"].as_str())
         .collect()
+}
+
+/// The report that a command printed with `--json`.
+fn cli_report(output: &std::process::Output) -> Value {
+    let said = String::from_utf8_lossy(&output.stderr);
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
 }
