@@ -27,3 +27,20 @@ fn a_killed_switch_leaves_the_entry_and_the_same_command_completes_it() {
     newcomer.is_changed();
     newcomer.has_moved(70);
 }
+
+#[test]
+fn what_was_migrated_before_is_validated_and_only_the_entry_is_left_to_change() {
+    let newcomer = Newcomer::new().remembers(5);
+    let mut migrated = newcomer.zep.command();
+    migrated
+        .args(["migrate", "--from", "mem0", "--all"])
+        .env("HOME", newcomer.home.dir.path())
+        .env("MEM0_API_KEY", super::KEY)
+        .env("MEM0_BASE_URL", &newcomer.mem0.url);
+    super::outcome(&mut migrated).ended(0);
+    let answer = super::read(&newcomer.switch(&["--yes", "--json"]).ended(0));
+    assert_eq!(answer["migration"]["memories_migrated"], 0, "{answer:#}");
+    assert_eq!(answer["migration"]["validation"]["valid"], true);
+    newcomer.is_changed();
+    newcomer.has_moved(5);
+}
