@@ -1,6 +1,7 @@
 //! What the ledger knows of a run before it writes: what is stored, what changed, and what vanished from
 //! the source.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::book::Book;
-use super::ledger::{Ledger, LedgerRun, RunStart};
+use super::ledger::{Known, Ledger, LedgerRun, RunStart};
 use super::migrator::Error;
 use super::plan::{Plan, PlanError, Tally, blocking};
 use super::progress::Watch;
@@ -191,6 +192,33 @@ fn vanished(
             }
         }
     }
+}
+
+/// The plan of the next owners that were not migrated yet. Without a ledger, of the first ones. Blocks.
+///
+/// # Errors
+/// If the plan or the ledger cannot be used, or the run was cancelled.
+pub(super) fn limited(
+    mut plan: Plan,
+    start: Option<(PathBuf, RunStart)>,
+    limit: NonZeroU64,
+    cancelled: &CancellationToken,
+) -> Result<Plan, Error> {
+    let (data_dir, target) = start
+        .map(|(data_dir, start)| (data_dir, start.target))
+        .unzip();
+    let ledger = data_dir.map(|directory| Ledger::open_existing(&directory));
+    let ledger = ledger.transpose()?.flatten();
+    let known = match (&ledger, &target) {
+        (Some(ledger), Some(target)) => Some(ledger.peek(target)?),
+        _ => None,
+    };
+    let ask = |place: &_, entries: &[_]| match &known {
+        Some(known) => known.records(place, entries),
+        None => Ok(vec![Known::New; entries.len()]),
+    };
+    plan.limit(limit, ask, cancelled)?;
+    Ok(plan)
 }
 
 /// What identifies a request: the same command has the same. Holds ids, no content.

@@ -352,9 +352,22 @@ impl Migrator {
         watch: Arc<dyn Watch>,
         cancelled: &CancellationToken,
     ) -> Result<Arc<Plan>, Error> {
+        let start = match request.limit {
+            Some(_) => {
+                let (name, system) = (source.name(), source.system());
+                self.start(name, system, request, cancelled).await?
+            }
+            None => None,
+        };
         let (request, cancelled) = (request.clone(), cancelled.clone());
         let default_user = self.service.default_user(&self.caller).clone();
-        let read = move || Plan::read(source, &request, &default_user, watch.as_ref(), &cancelled);
+        let read = move || {
+            let read = Plan::read(source, &request, &default_user, watch.as_ref(), &cancelled);
+            match request.limit {
+                Some(limit) => consult::limited(read?, start, limit, &cancelled),
+                None => Ok(read?),
+            }
+        };
         Ok(Arc::new(blocking(read).await?))
     }
 
@@ -409,10 +422,17 @@ impl Migrator {
         };
         report.wait_secs = waited(after) - waited(before);
         report.duration_secs = took.as_secs_f64();
-        if report.users_migrated + report.memories_migrated + report.already_there == 0
+        let nothing = report.users_migrated + report.memories_migrated + report.already_there == 0
             && report.errors.is_empty()
-            && !report.cancelled
-        {
+            && !report.cancelled;
+        if let Some(left @ 1..) = plan.left_for_later {
+            report.note(format!(
+                "{left} more users (or agents) are not migrated yet: the same command takes the next"
+            ));
+        }
+        if nothing && plan.left_for_later.is_some() && counts.not_selected > 0 {
+            report.note("every user with memories is migrated already".into());
+        } else if nothing {
             report.trouble(Trouble::of_run(match counts.not_selected {
                 0 => "there is nothing to migrate in the source".to_owned(),
                 left_out => format!(

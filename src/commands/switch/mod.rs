@@ -129,7 +129,7 @@ pub(crate) fn run(settings: &Flags, args: &SwitchArgs) -> anyhow::Result<ExitCod
         return answer.end(args, false);
     }
     change::carry_out(&page, &found.files, &launch)?;
-    for line in afterwards(&found) {
+    for line in afterwards(&found, outcome.report.run.as_deref()) {
         page.line(&line)?;
     }
     answer.entry_changed = true;
@@ -137,7 +137,7 @@ pub(crate) fn run(settings: &Flags, args: &SwitchArgs) -> anyhow::Result<ExitCod
 }
 
 /// What to do now, beside what `install` says.
-fn afterwards(found: &Found) -> Vec<String> {
+fn afterwards(found: &Found, run: Option<&str>) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(entry) = found.as_argument() {
         lines.push(format!(
@@ -145,11 +145,13 @@ fn afterwards(found: &Found) -> Vec<String> {
              zep-mcp-server migrate --from mem0 --entry {entry} --all"
         ));
     }
-    lines.push(
-        "To undo all of it: zep-mcp-server switch --undo, and zep-mcp-server rollback for the \
-         memories."
-            .to_owned(),
-    );
+    lines.push(match run {
+        Some(run) => format!(
+            "To undo all of it: zep-mcp-server switch --undo for the entry, and zep-mcp-server \
+             rollback --run {run} for the memories."
+        ),
+        None => "To undo it: zep-mcp-server switch --undo.".to_owned(),
+    });
     lines
 }
 

@@ -125,7 +125,7 @@ impl Plan {
     }
 
     /// The next planned records of a place, as the ledger takes them, with their numbers.
-    fn entries_after(
+    pub(super) fn entries_after(
         &self,
         place: &PlannedPlace,
         after: Order,

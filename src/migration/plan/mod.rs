@@ -8,6 +8,7 @@
 mod collect;
 mod identity;
 mod known;
+mod limit;
 mod order;
 mod pages;
 mod problems;
@@ -147,6 +148,8 @@ pub(super) struct Plan {
     empty_owners: bool,
     /// Fields of the source that have no place in Zep, by name.
     pub(super) unplaced: Vec<String>,
+    /// How many owners are left for later, if only the next ones were asked for.
+    pub(super) left_for_later: Option<u64>,
 }
 
 impl Plan {
@@ -169,6 +172,7 @@ impl Plan {
             empty_owners: request.selection.sessions.is_empty()
                 || !request.selection.users.is_empty(),
             unplaced: Vec::new(),
+            left_for_later: None,
         };
         plan.unplaced = collect::collect(&plan.spool.db(), source, watch, cancelled)?;
         plan.resolve_items(request, default_user, watch, cancelled)?;
