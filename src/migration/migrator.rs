@@ -12,7 +12,8 @@ use super::context::Context;
 use super::plan::{Counts, Plan, PlanError, blocking};
 use super::progress::{Unwatched, Watch};
 use super::report::{Report, Trouble};
-use super::validate::{CheckName, Comparison, Stopped, Validation};
+use super::validate::{CheckName, Comparison, Sampled, Stopped, Validation};
+use super::waits::Teller;
 use super::write::Run;
 use super::{MAX_LISTED, Request, Selection, lock};
 use crate::memory::access::Caller;
@@ -122,6 +123,7 @@ impl Migrator {
     ) -> Result<Outcome, Error> {
         let begun = Instant::now();
         let before = self.service.stats();
+        let _teller = Teller::new(&self.service, &watch);
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
         let target = self.service.backend();
         let mut report = Report::new(plan.system, target, request.dry_run, plan.now);
@@ -155,7 +157,7 @@ impl Migrator {
             plan.step(Plan::forget_states)
                 .await
                 .map_err(PlanError::from)?;
-            match self.compare(&plan, &watch, cancelled).await {
+            match self.compare(&plan, None, &watch, cancelled).await {
                 Ok(found) => validation = Some(found),
                 // What was written must be reported even if the comparison fails.
                 Err(_) if cancelled.is_cancelled() => {
@@ -206,8 +208,23 @@ impl Migrator {
         watch: Arc<dyn Watch>,
         cancelled: &CancellationToken,
     ) -> Result<Validation, Error> {
+        let _teller = Teller::new(&self.service, &watch);
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
-        self.compare(&plan, &watch, cancelled).await
+        let sample = match request.sample {
+            Some(sample) => {
+                let size = sample.records;
+                let keep = move |plan: &Plan| plan.keep_sample(size, sample.seed);
+                let of = plan.step(keep).await.map_err(PlanError::from)?;
+                Some(Sampled {
+                    records: of.min(size as u64),
+                    of,
+                    seed: sample.seed,
+                    as_in_source: false,
+                })
+            }
+            None => None,
+        };
+        self.compare(&plan, sample, &watch, cancelled).await
     }
 
     /// Migrates a user, without memories.
@@ -306,12 +323,14 @@ impl Migrator {
     async fn compare(
         &self,
         plan: &Arc<Plan>,
+        sample: Option<Sampled>,
         watch: &Arc<dyn Watch>,
         cancelled: &CancellationToken,
     ) -> Result<Validation, Error> {
         let begun = Instant::now();
         let before = self.service.stats();
         let mut validation = Validation::new(self.service.backend(), Timestamp::now());
+        validation.sample = sample;
         validation.source_problems = listed(plan, MAX_LISTED).await?.0;
         let Counts {
             records,

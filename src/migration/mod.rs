@@ -25,6 +25,7 @@ mod progress;
 mod report;
 mod retry;
 mod validate;
+mod waits;
 mod write;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -36,9 +37,12 @@ use crate::sources::SourceUser;
 
 pub use migrator::{Error, Migrator, Outcome};
 pub use plan::{PlanError, SpoolError};
-pub use progress::{Phase, Progress, Unwatched, Watch};
+pub use progress::{Phase, Progress, Unwatched, Wait, Waiting, Watch};
 pub use report::{MAX_LISTED, Report, Trouble};
-pub use validate::{Check, CheckName, Difference, Named, Validation};
+pub use validate::{
+    Check, CheckName, Difference, MAX_VERDICTS, Named, RecordTally, Sampled, SessionVerdict,
+    UserCheck, UserVerdict, Validation,
+};
 
 /// A part of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -73,6 +77,15 @@ impl Selection {
     }
 }
 
+/// A part of a source's records, chosen at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// How many of all records.
+    pub records: usize,
+    /// What chooses them: the same seed chooses the same records.
+    pub seed: u64,
+}
+
 /// What to do with a source.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Request {
@@ -80,6 +93,8 @@ pub struct Request {
     pub selection: Selection,
     /// A description of the user that completes the source's own.
     pub profile: Option<SourceUser>,
+    /// Compare only a part of the records.
+    pub sample: Option<Sample>,
     /// Write nothing.
     pub dry_run: bool,
     /// Include expired and replaced memories.

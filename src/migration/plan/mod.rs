@@ -12,6 +12,7 @@ mod pages;
 mod problems;
 mod records;
 mod resolve;
+mod sample;
 mod spool;
 mod states;
 mod users;
@@ -105,6 +106,8 @@ pub(super) enum State {
     Duplicate = 4,
     /// Has the id of another one, with different content.
     Conflict = 5,
+    /// Left out, since only a sample is compared.
+    NotSampled = 6,
 }
 
 impl FromSql for State {
@@ -116,6 +119,7 @@ impl FromSql for State {
             Self::Failed,
             Self::Duplicate,
             Self::Conflict,
+            Self::NotSampled,
         ];
         let number = value.as_i64()?;
         all.into_iter()
