@@ -2,19 +2,104 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-/// The export, and the part of it to use.
+/// Where the memories are. Exactly one of `file` and `from` is given.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Source")]
+pub(crate) struct SourceArgs {
+    /// An export: JSON or JSON Lines, from mem0 or from an application's dump of its users with their
+    /// messages; also a directory, a .zip or a .gz of them; `-` reads standard input
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "from",
+        conflicts_with = "from"
+    )]
+    pub file: Option<PathBuf>,
+
+    /// A living system to read from instead
+    #[arg(long, value_name = "SYSTEM")]
+    pub from: Option<SystemArg>,
+
+    /// With --from mem0-dir, openmemory or local: the directory or file to read [mem0-dir: ~/.mem0;
+    /// local: memory.db in the data directory]
+    #[arg(value_name = "PATH", requires = "from")]
+    pub path: Option<PathBuf>,
+
+    /// The address of mem0 [mem0: MEM0_BASE_URL; mem0-server: MEM0_SERVER_URL]
+    #[arg(long, value_name = "URL", requires = "from")]
+    pub mem0_url: Option<String>,
+
+    /// The key of a self-hosted mem0. Other users of this machine can read command lines: better set
+    /// MEM0_SERVER_KEY, or use --mem0-key-file
+    #[arg(
+        long,
+        value_name = "KEY",
+        requires = "from",
+        conflicts_with = "mem0_key_file"
+    )]
+    pub mem0_key: Option<String>,
+
+    /// A file that holds the key of mem0, on its first line
+    #[arg(long, value_name = "FILE", requires = "from")]
+    pub mem0_key_file: Option<PathBuf>,
+
+    /// With --from mem0: take the key from the mem0 entry of this agent host, as `switch` does
+    #[arg(long, value_name = "HOST[:NAME]", requires = "from")]
+    pub entry: Option<String>,
+
+    /// With --from mem0: also the original turns that memories were made from, from each memory's
+    /// history: one more request for each memory
+    #[arg(long, requires = "from")]
+    pub history: bool,
+
+    /// The address of Qdrant. The key, if it needs one, is taken from QDRANT_API_KEY
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "from",
+        default_value = "http://localhost:6333"
+    )]
+    pub qdrant_url: String,
+
+    /// The collection of memories in Qdrant [default: mem0]
+    #[arg(long, value_name = "NAME", requires = "from")]
+    pub collection: Option<String>,
+}
+
+/// A system that memories are read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SystemArg {
+    /// mem0 Platform, with the key in MEM0_API_KEY
+    #[value(name = "mem0")]
+    Mem0,
+    /// A self-hosted mem0 server
+    #[value(name = "mem0-server")]
+    Mem0Server,
+    /// Qdrant, as mem0's library uses it
+    Qdrant,
+    /// The directory of mem0's library on this machine: local Qdrant and history.db
+    #[value(name = "mem0-dir")]
+    Mem0Dir,
+    /// OpenMemory's SQLite database
+    #[value(name = "openmemory")]
+    OpenMemory,
+    /// This program's own store on this machine
+    Local,
+}
+
+/// The source, and the part of it to use.
 #[derive(Debug, Args)]
 pub(crate) struct ExportArgs {
-    /// The export: JSON or JSON Lines, from mem0 or from an application's dump of its users with
-    /// their messages; `-` reads standard input
-    #[arg(long, value_name = "FILE")]
-    pub file: PathBuf,
+    /// The source.
+    #[command(flatten)]
+    pub source: SourceArgs,
 
-    /// Only this user. Records without a user count as theirs, if the export names no other user
+    /// Only this user. May be repeated. If it is one, records without a user count as theirs, if the
+    /// source names no other user
     #[arg(long, value_name = "ID")]
-    pub user: Option<String>,
+    pub user: Vec<String>,
 
     /// Only this session. May be repeated
     #[arg(long, value_name = "ID")]

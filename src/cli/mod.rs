@@ -11,7 +11,7 @@ use zep_mcp_server::config::{Flags, HttpFlags};
 
 pub(crate) use emulate::EmulateArgs;
 pub(crate) use install::InstallArgs;
-pub(crate) use migrate::{ExportArgs, MigrateArgs, ValidateArgs};
+pub(crate) use migrate::{ExportArgs, MigrateArgs, SourceArgs, SystemArg, ValidateArgs};
 pub(crate) use token::{NewTokenArgs, TokenArgs, TokenCommand};
 
 /// Memory for AI agents over MCP, kept in Zep Cloud or in one file on this machine

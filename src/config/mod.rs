@@ -11,6 +11,7 @@ mod error;
 mod flags;
 mod host_names;
 mod logging;
+mod migration_source;
 mod network;
 mod parse;
 mod reader;
@@ -30,6 +31,7 @@ pub use error::{ConfigError, Problem};
 pub use flags::{Flags, HttpFlags, without_flags};
 pub use host_names::{HostName, WebOrigin};
 pub use logging::{LogFormat, LogLevel, Logging, colours};
+pub use migration_source::SourceSettings;
 pub use network::{Bounds, HttpConfig, Tls};
 pub(crate) use parse::is_secure;
 pub use setting::Setting;
@@ -53,6 +55,8 @@ pub struct Config {
     /// The only directory from which tools read export files, with all symbolic links resolved.
     /// It existed when the configuration was loaded. `None`: they read no files.
     pub import_dir: Option<PathBuf>,
+    /// Where migrations may read from.
+    pub sources: SourceSettings,
     /// Which tools the MCP server has.
     pub tools: Tools,
     /// Whether people are asked before memories are deleted in bulk.
@@ -111,6 +115,7 @@ impl Config {
         let recheck = backend::recheck(&mut reader);
         let default_user = backend::default_user(&mut reader);
         let import_dir = import_dir(&mut reader);
+        let sources = migration_source::read(&mut reader);
         let tools = reader.value(Setting::Tools, Tools::parse, ToString::to_string);
         let confirm = reader.value(Setting::Confirm, Confirm::parse, ToString::to_string);
         let logging = logging::read(&mut reader);
@@ -127,6 +132,7 @@ impl Config {
                 recheck: recheck?,
                 default_user: default_user?,
                 import_dir: import_dir?,
+                sources: sources?,
                 tools: tools?,
                 confirm: confirm?,
                 http: http?,

@@ -147,8 +147,8 @@ impl UserArg {
                 metadata,
             }),
             selection: Selection {
-                user: Some(id),
                 sessions,
+                ..Selection::of_user(id)
             },
             ..Request::default()
         })

@@ -28,6 +28,7 @@ mod validate;
 mod waits;
 mod write;
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::memory::model::{Owner, Place, SessionId, UserId};
@@ -47,8 +48,9 @@ pub use validate::{
 /// A part of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Only this user. Records that name no user count as this user's if the source names no other.
-    pub user: Option<UserId>,
+    /// Only these users; empty: everybody. Where it is one user, records that name no user count as
+    /// theirs if the source names no other.
+    pub users: BTreeSet<UserId>,
     /// Only these sessions; empty: all records.
     pub sessions: Vec<SessionId>,
 }
@@ -57,16 +59,25 @@ impl Selection {
     /// All records of this user.
     pub fn of_user(user: UserId) -> Self {
         Self {
-            user: Some(user),
+            users: BTreeSet::from([user]),
             sessions: Vec::new(),
+        }
+    }
+
+    /// The user, if it is a single one that is selected.
+    pub fn only_user(&self) -> Option<&UserId> {
+        match self.users.len() {
+            1 => self.users.first(),
+            _ => None,
         }
     }
 
     /// Whether it includes a place.
     fn includes(&self, place: &Place) -> bool {
-        let owner = match &self.user {
-            Some(user) => place.owner() == Owner::User(user.clone()),
-            None => true,
+        let owner = match place.owner() {
+            _ if self.users.is_empty() => true,
+            Owner::User(user) => self.users.contains(&user),
+            Owner::Graph(_) => false,
         };
         let session = match place.session() {
             _ if self.sessions.is_empty() => true,

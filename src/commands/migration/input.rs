@@ -1,52 +1,160 @@
-//! The export: a file or standard input.
+//! The source that the command line names.
 
+use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+use secrecy::SecretString;
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use zep_mcp_server::sources::Export;
+use zep_mcp_server::config::SourceSettings;
+use zep_mcp_server::sources::{Export, Source};
 
+use crate::cli::{SourceArgs, SystemArg};
 use crate::output::Misuse;
 
-/// An opened export.
+/// What the command line says of the source, complete with the settings.
 pub(crate) enum Input {
-    /// A file.
-    File(Export),
-    /// Standard input.
+    /// An export: a file, a directory, or an archive.
+    File(PathBuf),
+    /// An export on standard input.
     Stdin,
+    /// mem0 Platform.
+    Mem0 {
+        url: String,
+        key: SecretString,
+        history: bool,
+    },
+    /// A self-hosted mem0.
+    Mem0Server {
+        url: String,
+        key: Option<SecretString>,
+        history: bool,
+    },
+    /// Qdrant.
+    Qdrant {
+        url: String,
+        key: Option<SecretString>,
+        collection: Option<String>,
+    },
+    /// The directory of mem0's library; `None`: where the library puts it.
+    Mem0Dir(Option<PathBuf>),
+    /// OpenMemory's database.
+    OpenMemory(PathBuf),
+    /// An embedded store; `None`: the one in the data directory.
+    Local(Option<PathBuf>),
 }
 
 impl Input {
-    /// Opens what `--file` names.
+    /// What these flags and settings name. Opens nothing.
     ///
     /// # Errors
-    /// If the file cannot be opened.
-    pub(crate) fn open(path: &Path) -> Result<Self, Misuse> {
-        if path == Path::new("-") {
-            return Ok(Self::Stdin);
+    /// [`Misuse`] if something is missing; also if the file of a key cannot be read.
+    pub(crate) fn of(args: &SourceArgs, settings: &SourceSettings) -> anyhow::Result<Self> {
+        let Some(system) = args.from else {
+            return match args.file.as_deref() {
+                Some(file) if file == Path::new("-") => Ok(Self::Stdin),
+                Some(file) => Ok(Self::File(file.to_owned())),
+                None => Err(Misuse("name a source: --file or --from".to_owned()).into()),
+            };
+        };
+        let missing = |what: &str| Err(Misuse(what.to_owned()).into());
+        match system {
+            SystemArg::Mem0 => {
+                if args.mem0_key.is_some() {
+                    return missing(
+                        "--mem0-key is for a self-hosted mem0; set MEM0_API_KEY, or use \
+                         --mem0-key-file or --entry",
+                    );
+                }
+                let Some(key) = key_file(args)?.or_else(|| settings.mem0_key.clone()) else {
+                    return missing(
+                        "--from mem0 needs the key of mem0: set MEM0_API_KEY, or use --entry or \
+                         --mem0-key-file",
+                    );
+                };
+                Ok(Self::Mem0 {
+                    url: args.mem0_url.as_ref().unwrap_or(&settings.mem0_url).clone(),
+                    key,
+                    history: args.history,
+                })
+            }
+            SystemArg::Mem0Server => {
+                let Some(url) = args.mem0_url.as_ref().or(settings.server_url.as_ref()) else {
+                    return missing("--from mem0-server needs the server's address: --mem0-url");
+                };
+                let key = match &args.mem0_key {
+                    Some(key) => Some(SecretString::from(key.as_str())),
+                    None => key_file(args)?.or_else(|| settings.server_key.clone()),
+                };
+                Ok(Self::Mem0Server {
+                    url: url.clone(),
+                    key,
+                    history: args.history,
+                })
+            }
+            SystemArg::Qdrant => Ok(Self::Qdrant {
+                url: args.qdrant_url.clone(),
+                key: settings.qdrant_key.clone(),
+                collection: args.collection.clone(),
+            }),
+            SystemArg::Mem0Dir => Ok(Self::Mem0Dir(args.path.clone())),
+            SystemArg::OpenMemory => match &args.path {
+                Some(path) => Ok(Self::OpenMemory(path.clone())),
+                None => missing(
+                    "--from openmemory needs the path of its database: --from openmemory \
+                     openmemory.db",
+                ),
+            },
+            SystemArg::Local => Ok(Self::Local(args.path.clone())),
         }
-        let opened = Export::file(path);
-        opened.map(Self::File).map_err(|error| {
-            Misuse(format!(
-                "--file {} cannot be opened: {error}",
-                path.display()
-            ))
-        })
     }
 
-    /// The source of a migration. Must be called within a runtime; reading ends when `stop` is
-    /// cancelled.
-    pub(crate) fn export(self, stop: &CancellationToken) -> Export {
+    /// Opens it. Must be called within a runtime; reading ends when `stop` is cancelled.
+    ///
+    /// # Errors
+    /// [`Misuse`] if it cannot be opened.
+    pub(crate) fn open(self, stop: &CancellationToken) -> anyhow::Result<Box<dyn Source>> {
+        let not_built = |what: &str| Err(Misuse(format!("--from {what} is not built yet")).into());
         match self {
-            Self::File(export) => export,
-            Self::Stdin => Export::reader(Stdin {
+            Self::File(path) => match Export::file(&path) {
+                Ok(export) => Ok(Box::new(export)),
+                Err(error) => {
+                    let path = path.display();
+                    Err(Misuse(format!("--file {path} cannot be opened: {error}")).into())
+                }
+            },
+            Self::Stdin => Ok(Box::new(Export::reader(Stdin {
                 inner: tokio::io::stdin(),
                 runtime: Handle::current(),
                 stop: stop.clone(),
-            }),
+            }))),
+            Self::Mem0 { .. } => not_built("mem0"),
+            Self::Mem0Server { .. } => not_built("mem0-server"),
+            Self::Qdrant { .. } => not_built("qdrant"),
+            Self::Mem0Dir(_) => not_built("mem0-dir"),
+            Self::OpenMemory(_) => not_built("openmemory"),
+            Self::Local(_) => not_built("local"),
         }
+    }
+}
+
+/// The key in the first line of `--mem0-key-file`.
+fn key_file(args: &SourceArgs) -> anyhow::Result<Option<SecretString>> {
+    let Some(path) = &args.mem0_key_file else {
+        return Ok(None);
+    };
+    let text =
+        fs::read_to_string(path).with_context(|| format!("--mem0-key-file {}", path.display()))?;
+    match text.lines().next().map(str::trim) {
+        Some(key) if !key.is_empty() => Ok(Some(SecretString::from(key))),
+        _ => Err(Misuse(format!(
+            "--mem0-key-file {}: its first line is empty",
+            path.display()
+        ))
+        .into()),
     }
 }
 

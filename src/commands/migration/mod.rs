@@ -63,8 +63,8 @@ pub(super) fn run<T>(
         ..request
     };
     let roles = roles(args)?;
-    let input = Input::open(&args.file)?;
     let config = Config::load(settings)?;
+    let input = Input::of(&args.source, &config.sources)?;
     let meter = Arc::new(Meter::new(request.dry_run));
     let logs = meter.clone();
     telemetry::start_through(config.logging, move || logs.writer());
@@ -75,14 +75,15 @@ pub(super) fn run<T>(
         .enable_all()
         .build()?;
     let done = runtime.block_on(async {
+        let stop = stop_at_a_signal(&meter)?;
+        let source = input.open(&stop)?;
         let zep = super::open_backend(&config)?;
         let service = MemoryService::new(zep, config.default_user);
-        let stop = stop_at_a_signal(&meter)?;
         meter.begin();
         let done = work(Run {
             migrator: Migrator::with_roles(service, Caller::Operator, roles)
                 .noting_runs_in(config.data_dir.as_deref()),
-            source: Box::new(input.export(&stop)),
+            source,
             request,
             watch: meter.clone(),
             stop: stop.clone(),
@@ -120,10 +121,10 @@ fn stop_at_a_signal(meter: &Arc<Meter>) -> anyhow::Result<CancellationToken> {
 }
 
 fn selection(args: &ExportArgs) -> Result<Selection, Misuse> {
-    let user = args.user.as_deref().map(UserId::new).transpose();
+    let users: Result<_, _> = args.user.iter().map(|id| UserId::new(id)).collect();
     let sessions: Result<_, _> = args.session.iter().map(|id| SessionId::new(id)).collect();
     Ok(Selection {
-        user: user.map_err(|wrong| misuse("--user", wrong.problem))?,
+        users: users.map_err(|wrong| misuse("--user", wrong.problem))?,
         sessions: sessions.map_err(|wrong| misuse("--session", wrong.problem))?,
     })
 }

@@ -56,7 +56,7 @@ pub(super) fn place(
         stands_in = true;
         UserId::new(&format!("{system}-{kind}-{id}"))
     };
-    let owner = match (user, &selection.user, &agent, &session) {
+    let owner = match (user, selection.only_user(), &agent, &session) {
         (Some(user), ..) => Owner::User(user),
         (None, Some(user), None, _) => Owner::User(user.clone()),
         (None, _, Some(agent), None) => Owner::Graph(agent.graph()),

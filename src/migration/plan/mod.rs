@@ -160,7 +160,8 @@ impl Plan {
             counts: Counts::default(),
             system: source.system(),
             now: Timestamp::now(),
-            empty_owners: request.selection.sessions.is_empty() || request.selection.user.is_some(),
+            empty_owners: request.selection.sessions.is_empty()
+                || !request.selection.users.is_empty(),
             unplaced: Vec::new(),
         };
         plan.unplaced = collect::collect(&plan.spool.db(), source, watch, cancelled)?;
