@@ -10,7 +10,7 @@ use super::migration::{self, Run, table};
 use crate::cli::MigrateArgs;
 use crate::output::Page;
 
-/// Migrates and reports. Exit code 1 if anything failed, did not validate or was stopped.
+/// Migrates and reports. Exit code 1 if anything failed or did not validate, 130 if it was stopped.
 ///
 /// # Errors
 /// If the command line or the configuration is wrong, the export or the backend cannot be used, or
@@ -37,11 +37,7 @@ pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCod
     } else {
         table::print_migration(&page, &outcome, well)?;
     }
-    Ok(if well {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(migration::exit_code(well, outcome.report.cancelled))
 }
 
 /// Whether everything was done, including the validation if requested.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use zep_mcp_server::config::Flags;
-use zep_mcp_server::migration::Request;
+use zep_mcp_server::migration::{Request, Sample};
 
 use super::migration::{self, Run, table};
 use crate::cli::ValidateArgs;
@@ -15,7 +15,14 @@ use crate::output::Page;
 /// If the command line or the configuration is wrong, the export or the backend cannot be read, the
 /// run was stopped, or the report cannot be written.
 pub(crate) fn run(settings: Flags, args: &ValidateArgs) -> anyhow::Result<ExitCode> {
-    let request = Request::default();
+    let sample = args.sample.map(|records| Sample {
+        records: records as usize,
+        seed: args.seed,
+    });
+    let request = Request {
+        sample,
+        ..Request::default()
+    };
     let found = migration::run(settings, &args.export, request, async |run: Run| {
         let Run {
             migrator, source, ..
@@ -30,9 +37,5 @@ pub(crate) fn run(settings: Flags, args: &ValidateArgs) -> anyhow::Result<ExitCo
     } else {
         table::print_validation(&page, &found)?;
     }
-    Ok(if found.valid {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(migration::exit_code(found.is_as_in_source(), false))
 }

@@ -3,10 +3,11 @@
 
 mod input;
 mod progress;
+mod stopped;
 pub(super) mod table;
 
 use std::fmt::Display;
-use std::process;
+use std::process::{self, ExitCode};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -24,12 +25,9 @@ use zep_mcp_server::telemetry;
 
 use crate::cli::ExportArgs;
 use crate::commands::signals;
-use crate::output::Misuse;
+use crate::output::{INTERRUPTED, Interrupted, Misuse};
 use input::Input;
 use progress::Meter;
-
-/// The exit code after a second Ctrl-C.
-const STOPPED: i32 = 1;
 
 /// What a run works with.
 pub(super) struct Run {
@@ -96,11 +94,26 @@ pub(super) fn run<T>(
     if stop.is_cancelled() {
         // A pending read of standard input may never end.
         runtime.shutdown_background();
-        if let Err(Error::Plan(_)) = done {
-            anyhow::bail!("stopped before anything was done");
-        }
+        let said = match &done {
+            Err(Error::Plan(_)) => "stopped before anything was done",
+            Err(_) => "stopped before the end",
+            Ok(_) => {
+                meter.say(&format!("stopped; {}", stopped::to_go_on()));
+                return Ok(done?);
+            }
+        };
+        return Err(Interrupted(format!("{said}; {}", stopped::to_go_on())).into());
     }
     Ok(done?)
+}
+
+/// The exit code of a run: whether all is well, and whether it was stopped before its end.
+pub(super) fn exit_code(well: bool, was_stopped: bool) -> ExitCode {
+    match (well, was_stopped) {
+        (true, _) => ExitCode::SUCCESS,
+        (false, true) => ExitCode::from(INTERRUPTED),
+        (false, false) => ExitCode::FAILURE,
+    }
 }
 
 /// The first Ctrl-C cancels the returned token; the second ends the program.
@@ -115,7 +128,7 @@ fn stop_at_a_signal(meter: &Arc<Meter>) -> anyhow::Result<CancellationToken> {
         stopping.cancel();
         signals.second.cancelled().await;
         meter.end();
-        process::exit(STOPPED);
+        process::exit(INTERRUPTED.into());
     });
     Ok(stop)
 }

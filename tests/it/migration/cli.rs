@@ -591,7 +591,7 @@ mod stopping {
             let before = world.requests_to(ADD_MESSAGES);
             wait_until("it writes", || world.requests_to(ADD_MESSAGES) > before + 6);
             signal(&child, name);
-            let stopped = Ended::of(child.wait_with_output().unwrap()).report(1);
+            let stopped = Ended::of(child.wait_with_output().unwrap()).report(130);
             assert_eq!(stopped["cancelled"], true, "{stopped:#}");
             assert_eq!(stopped["success"], false);
             assert_eq!(stopped["failed"], 0, "{stopped:#}");
@@ -619,8 +619,10 @@ mod stopping {
             signal(&child, "-INT");
             let mut said = String::new();
             stderr.read_to_string(&mut said).unwrap();
-            assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+            assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
             assert!(said.contains("error: stopped before"), "{said}");
+            let again = format!("zep-mcp-server {command} --file -");
+            assert!(said.trim_end().ends_with(&again), "{said}");
         }
     }
 
@@ -637,6 +639,6 @@ mod stopping {
         std::thread::sleep(Duration::from_millis(200));
         signal(&child, "-INT");
         wait_until("it ends", || child.try_wait().unwrap().is_some());
-        assert_eq!(child.wait().unwrap().code(), Some(1));
+        assert_eq!(child.wait().unwrap().code(), Some(130));
     }
 }
