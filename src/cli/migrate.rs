@@ -1,24 +1,23 @@
 //! The flags of `migrate` and `validate`.
 
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use zep_mcp_server::agent_hosts::Host;
+use zep_mcp_server::migration::Method;
 
-/// Where the memories are. Exactly one of `file` and `from` is given.
-#[derive(Debug, Args)]
+/// Where the memories are: a file, or a system.
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Source")]
 pub(crate) struct SourceArgs {
     /// An export: JSON or JSON Lines, from mem0 or from an application's dump of its users with their
     /// messages; also a directory, a .zip or a .gz of them; `-` reads standard input
-    #[arg(
-        long,
-        value_name = "FILE",
-        required_unless_present = "from",
-        conflicts_with = "from"
-    )]
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
     pub file: Option<PathBuf>,
 
-    /// A living system to read from instead
+    /// A system to read from instead
     #[arg(long, value_name = "SYSTEM")]
     pub from: Option<SystemArg>,
 
@@ -41,27 +40,18 @@ pub(crate) struct SourceArgs {
     )]
     pub mem0_key: Option<String>,
 
-    /// A file that holds the key of mem0, on its first line
+    /// A file with the key of mem0 in its first line
     #[arg(long, value_name = "FILE", requires = "from")]
     pub mem0_key_file: Option<PathBuf>,
 
-    /// With --from mem0: take the key from the mem0 entry of this agent host, as `switch` does
-    #[arg(long, value_name = "HOST[:NAME]", requires = "from")]
-    pub entry: Option<String>,
-
-    /// With --from mem0: also the original turns that memories were made from, from each memory's
-    /// history: one more request for each memory
-    #[arg(long, requires = "from")]
+    /// With --from mem0: also the turns that memories were made from. Takes one more request for each
+    /// memory
+    #[arg(long)]
     pub history: bool,
 
-    /// The address of Qdrant. The key, if it needs one, is taken from QDRANT_API_KEY
-    #[arg(
-        long,
-        value_name = "URL",
-        requires = "from",
-        default_value = "http://localhost:6333"
-    )]
-    pub qdrant_url: String,
+    /// The address of Qdrant [default: http://localhost:6333]
+    #[arg(long, value_name = "URL", requires = "from")]
+    pub qdrant_url: Option<String>,
 
     /// The collection of memories in Qdrant [default: mem0]
     #[arg(long, value_name = "NAME", requires = "from")]
@@ -89,21 +79,31 @@ pub(crate) enum SystemArg {
     Local,
 }
 
-/// The source, and the part of it to use.
+/// The part of the source to use.
 #[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// The source.
-    #[command(flatten)]
-    pub source: SourceArgs,
-
+#[command(next_help_heading = "Selection")]
+pub(crate) struct SelectionArgs {
     /// Only this user. May be repeated. If it is one, records without a user count as theirs, if the
     /// source names no other user
     #[arg(long, value_name = "ID")]
     pub user: Vec<String>,
 
+    /// Only the users in this file, one id on each line
+    #[arg(long, value_name = "FILE")]
+    pub users_from: Option<PathBuf>,
+
+    /// All users: said explicitly where the source is a server
+    #[arg(long, conflicts_with_all = ["user", "users_from"])]
+    pub all: bool,
+
     /// Only this session. May be repeated
     #[arg(long, value_name = "ID")]
     pub session: Vec<String>,
+
+    /// Only what was created or changed since this day or time (2024-05-01, or RFC 3339), and what has
+    /// no time
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<String>,
 
     /// Include memories that are expired or replaced by another one
     #[arg(long)]
@@ -113,42 +113,140 @@ pub(crate) struct ExportArgs {
     /// [default: `user` becomes `patient`, all others stay]
     #[arg(long, value_name = "FROM=TO,…")]
     pub role_map: Option<String>,
+}
+
+/// The source, the part of it to use, and the form of the report.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The source.
+    #[command(flatten)]
+    pub source: SourceArgs,
+
+    /// With --from mem0: take the key from the entry of this agent host that runs mem0
+    #[arg(
+        long,
+        value_name = "HOST[:NAME]",
+        requires = "from",
+        help_heading = "Source"
+    )]
+    pub entry: Option<HostEntry>,
+
+    /// The part of it.
+    #[command(flatten)]
+    pub selection: SelectionArgs,
 
     /// Report as one JSON object
-    #[arg(long)]
+    #[arg(long, help_heading = "Options")]
     pub json: bool,
+}
+
+/// An agent host, and the name of one of its entries.
+#[derive(Debug, Clone)]
+pub(crate) struct HostEntry {
+    pub host: Host,
+    pub name: Option<String>,
+}
+
+impl FromStr for HostEntry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (host, name) = match text.split_once(':') {
+            Some((host, name)) => (host, Some(name.to_owned())),
+            None => (text, None),
+        };
+        let host = <Host as ValueEnum>::from_str(host, true).map_err(|_| {
+            let hosts = Host::value_variants().iter();
+            let names = hosts.filter_map(ValueEnum::to_possible_value);
+            let names: Vec<_> = names.map(|host| host.get_name().to_owned()).collect();
+            format!("the host may be {}", names.join(", "))
+        })?;
+        Ok(Self { host, name })
+    }
 }
 
 /// The options of `migrate`.
 #[derive(Debug, Args)]
 pub(crate) struct MigrateArgs {
-    /// The export.
+    /// The source, and the part of it.
     #[command(flatten)]
     pub export: ExportArgs,
 
+    /// Only the next N users that were not migrated yet
+    #[arg(long, value_name = "N", help_heading = "Selection")]
+    pub limit: Option<NonZeroU64>,
+
     /// Read everything, look up what exists already, report what would be done, and write nothing
-    #[arg(long, conflicts_with = "validate")]
+    #[arg(long, conflicts_with_all = ["validate", "rehearse"], help_heading = "Options")]
     pub dry_run: bool,
 
-    /// Afterwards, read everything back and compare it with the export, as `validate` does
-    #[arg(long)]
+    /// Do all of it, with --validate, in a temporary store that is removed at the end: nothing goes to
+    /// Zep, and no key is needed
+    #[arg(long, help_heading = "Options")]
+    pub rehearse: bool,
+
+    /// Afterwards, read everything back and compare it with the source, as `validate` does
+    #[arg(long, help_heading = "Options")]
     pub validate: bool,
 
+    /// How to write.
+    #[command(flatten)]
+    pub writing: WritingArgs,
+}
+
+/// How to write.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Options")]
+pub(crate) struct WritingArgs {
     /// Append older messages to sessions that have newer ones. Without it, such sessions are reported
     /// and left unchanged
     #[arg(long)]
     pub append: bool,
 
-    /// Write nothing if anything in the export causes an error or warning, and stop at the first
+    /// Write nothing if anything in the source causes an error or warning, and stop at the first
     /// refusal of the backend. Without it, broken records are reported and the rest is migrated
     #[arg(long)]
     pub strict: bool,
+
+    /// Replace records that changed in the source since they were migrated. Without it, they are
+    /// reported
+    #[arg(long)]
+    pub update: bool,
+
+    /// How to write [default: auto, which takes Zep's batches where that needs fewer requests]
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<MethodArg>,
+
+    /// How many sessions and users are written at a time [default: 8]
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<NonZeroUsize>,
+}
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MethodArg {
+    /// Whichever takes fewer requests
+    Auto,
+    /// With Zep's Batch API
+    Batch,
+    /// Call by call
+    Direct,
+}
+
+impl From<MethodArg> for Method {
+    fn from(method: MethodArg) -> Self {
+        match method {
+            MethodArg::Auto => Self::Auto,
+            MethodArg::Batch => Self::Batch,
+            MethodArg::Direct => Self::Direct,
+        }
+    }
 }
 
 /// The options of `validate`.
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArgs {
-    /// The export.
+    /// The source, and the part of it.
     #[command(flatten)]
     pub export: ExportArgs,
 

@@ -23,6 +23,8 @@ mod words;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::zep::UserId;
 
 pub use access::{AccessSettings, OauthSettings};
@@ -101,6 +103,14 @@ impl Config {
         Self::from_sources(Sources::read(flags), Transport::Stdio)
     }
 
+    /// The same with a key of Zep that was typed, in place of that in the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every value that is wrong.
+    pub fn load_with_key(flags: Flags, key: SecretString) -> Result<Self, ConfigError> {
+        Self::from_sources(Sources::read(flags).with_key(key), Transport::Stdio)
+    }
+
     /// The same with the settings of serving on a network.
     ///
     /// # Errors
@@ -132,7 +142,7 @@ impl Config {
                 recheck: recheck?,
                 default_user: default_user?,
                 import_dir: import_dir?,
-                sources: sources?,
+                sources,
                 tools: tools?,
                 confirm: confirm?,
                 http: http?,

@@ -152,7 +152,7 @@ settings! {
             flag: None,
             dotenv: false,
             help: "The address of mem0 Platform",
-            default: Fallback::Value("https://api.mem0.ai"),
+            default: Fallback::Described("https://api.mem0.ai"),
         }
         Mem0ServerUrl = "MEM0_SERVER_URL" {
             flag: None,

@@ -24,14 +24,14 @@ mod profile;
 mod progress;
 mod report;
 mod retry;
+mod selection;
 mod validate;
 mod waits;
 mod write;
 
-use std::collections::BTreeSet;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::memory::model::{Owner, Place, SessionId, UserId};
 #[cfg(doc)]
 use crate::sources::Source;
 use crate::sources::SourceUser;
@@ -40,53 +40,11 @@ pub use migrator::{Error, Migrator, Outcome};
 pub use plan::{PlanError, SpoolError};
 pub use progress::{Phase, Progress, Unwatched, Wait, Waiting, Watch};
 pub use report::{MAX_LISTED, Report, Trouble};
+pub use selection::Selection;
 pub use validate::{
     Check, CheckName, Difference, MAX_VERDICTS, Named, RecordTally, Sampled, SessionVerdict,
     UserCheck, UserVerdict, Validation,
 };
-
-/// A part of a source.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// Only these users; empty: everybody. Where it is one user, records that name no user count as
-    /// theirs if the source names no other.
-    pub users: BTreeSet<UserId>,
-    /// Only these sessions; empty: all records.
-    pub sessions: Vec<SessionId>,
-}
-
-impl Selection {
-    /// All records of this user.
-    pub fn of_user(user: UserId) -> Self {
-        Self {
-            users: BTreeSet::from([user]),
-            sessions: Vec::new(),
-        }
-    }
-
-    /// The user, if it is a single one that is selected.
-    pub fn only_user(&self) -> Option<&UserId> {
-        match self.users.len() {
-            1 => self.users.first(),
-            _ => None,
-        }
-    }
-
-    /// Whether it includes a place.
-    fn includes(&self, place: &Place) -> bool {
-        let owner = match place.owner() {
-            _ if self.users.is_empty() => true,
-            Owner::User(user) => self.users.contains(&user),
-            Owner::Graph(_) => false,
-        };
-        let session = match place.session() {
-            _ if self.sessions.is_empty() => true,
-            Some(session) => self.sessions.contains(session),
-            None => false,
-        };
-        owner && session
-    }
-}
 
 /// A part of a source's records, chosen at random.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +62,8 @@ pub struct Request {
     pub selection: Selection,
     /// A description of the user that completes the source's own.
     pub profile: Option<SourceUser>,
+    /// Only the first so many owners that were not migrated yet.
+    pub limit: Option<NonZeroU64>,
     /// Compare only a part of the records.
     pub sample: Option<Sample>,
     /// Write nothing.
@@ -112,9 +72,27 @@ pub struct Request {
     pub include_expired: bool,
     /// Put older turns behind newer ones in sessions that are in use, instead of refusing.
     pub append: bool,
+    /// Replace records whose source changed since they were migrated, instead of reporting them.
+    pub update: bool,
+    /// How to write.
+    pub method: Method,
+    /// How many places are written at a time; `None`: as many as hide the latency of Zep.
+    pub concurrency: Option<NonZeroUsize>,
     /// Write nothing at all if anything in the source cannot be migrated, and stop at the first
     /// refusal.
     pub strict: bool,
+}
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Method {
+    /// By batch where that takes fewer requests, else directly.
+    #[default]
+    Auto,
+    /// With Zep's Batch API.
+    Batch,
+    /// Call by call.
+    Direct,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,5 +1,6 @@
 //! The source that the command line names.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -10,12 +11,14 @@ use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use zep_mcp_server::config::SourceSettings;
+use zep_mcp_server::migration::Selection;
 use zep_mcp_server::sources::{Export, Source};
 
 use crate::cli::{SourceArgs, SystemArg};
-use crate::output::Misuse;
+use crate::output::{Misuse, on_one_line, shown_path};
 
 /// What the command line says of the source, complete with the settings.
+#[derive(Debug, Clone)]
 pub(crate) enum Input {
     /// An export: a file, a directory, or an archive.
     File(PathBuf),
@@ -23,7 +26,8 @@ pub(crate) enum Input {
     Stdin,
     /// mem0 Platform.
     Mem0 {
-        url: String,
+        /// `None`: the usual address.
+        url: Option<String>,
         key: SecretString,
         history: bool,
     },
@@ -35,7 +39,8 @@ pub(crate) enum Input {
     },
     /// Qdrant.
     Qdrant {
-        url: String,
+        /// `None`: on this machine.
+        url: Option<String>,
         key: Option<SecretString>,
         collection: Option<String>,
     },
@@ -48,11 +53,16 @@ pub(crate) enum Input {
 }
 
 impl Input {
-    /// What these flags and settings name. Opens nothing.
+    /// What these flags and settings name. `found` is a key of mem0 Platform that was found elsewhere.
+    /// Opens nothing.
     ///
     /// # Errors
     /// [`Misuse`] if something is missing; also if the file of a key cannot be read.
-    pub(crate) fn of(args: &SourceArgs, settings: &SourceSettings) -> anyhow::Result<Self> {
+    pub(crate) fn of(
+        args: &SourceArgs,
+        found: Option<SecretString>,
+        settings: &SourceSettings,
+    ) -> anyhow::Result<Self> {
         let Some(system) = args.from else {
             return match args.file.as_deref() {
                 Some(file) if file == Path::new("-") => Ok(Self::Stdin),
@@ -69,14 +79,19 @@ impl Input {
                          --mem0-key-file or --entry",
                     );
                 }
-                let Some(key) = key_file(args)?.or_else(|| settings.mem0_key.clone()) else {
+                let key = key_file(args)?.or(found);
+                let Some(key) = key.or_else(|| settings.mem0_key.clone()) else {
                     return missing(
                         "--from mem0 needs the key of mem0: set MEM0_API_KEY, or use --entry or \
                          --mem0-key-file",
                     );
                 };
                 Ok(Self::Mem0 {
-                    url: args.mem0_url.as_ref().unwrap_or(&settings.mem0_url).clone(),
+                    url: args
+                        .mem0_url
+                        .as_ref()
+                        .or(settings.mem0_url.as_ref())
+                        .cloned(),
                     key,
                     history: args.history,
                 })
@@ -112,11 +127,26 @@ impl Input {
         }
     }
 
+    /// Whether it is a server that may hold memories of many people, so that whose are meant must be
+    /// said.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Mem0 { .. } | Self::Mem0Server { .. } | Self::Qdrant { .. }
+        )
+    }
+
     /// Opens it. Must be called within a runtime; reading ends when `stop` is cancelled.
     ///
     /// # Errors
     /// [`Misuse`] if it cannot be opened.
-    pub(crate) fn open(self, stop: &CancellationToken) -> anyhow::Result<Box<dyn Source>> {
+    pub(crate) fn open(
+        self,
+        selection: &Selection,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Box<dyn Source>> {
+        // A source that can be asked for single users is told which ones are wanted.
+        let _users = &selection.users;
         let not_built = |what: &str| Err(Misuse(format!("--from {what} is not built yet")).into());
         match self {
             Self::File(path) => match Export::file(&path) {
@@ -137,6 +167,25 @@ impl Input {
             Self::Mem0Dir(_) => not_built("mem0-dir"),
             Self::OpenMemory(_) => not_built("openmemory"),
             Self::Local(_) => not_built("local"),
+        }
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.write_str(&shown_path(path)),
+            Self::Stdin => f.write_str("standard input"),
+            Self::Mem0 { url: None, .. } => f.write_str("mem0 Platform"),
+            Self::Mem0 { url: Some(url), .. } => write!(f, "mem0 Platform at {}", on_one_line(url)),
+            Self::Mem0Server { url, .. } => write!(f, "mem0 at {}", on_one_line(url)),
+            Self::Qdrant { url: None, .. } => f.write_str("Qdrant"),
+            Self::Qdrant { url: Some(url), .. } => write!(f, "Qdrant at {}", on_one_line(url)),
+            Self::Mem0Dir(None) => f.write_str("mem0's library on this machine"),
+            Self::Mem0Dir(Some(path)) => write!(f, "mem0's library in {}", shown_path(path)),
+            Self::OpenMemory(path) => write!(f, "OpenMemory in {}", shown_path(path)),
+            Self::Local(None) => f.write_str("the store on this machine"),
+            Self::Local(Some(path)) => f.write_str(&shown_path(path)),
         }
     }
 }

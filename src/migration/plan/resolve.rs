@@ -299,6 +299,7 @@ impl Resolver<'_> {
             selection,
             self.default_user,
         )?;
+        let placement = placement.filter(|_| selection.includes_time_of(record));
         let Some(placement) = placement else {
             self.counts.not_selected += 1;
             return Ok(None);
@@ -391,8 +392,7 @@ impl Resolver<'_> {
             Ok(id) => id,
             Err(defect) => return keep_problem(self.db, &problem(Severity::Other, defect)),
         };
-        let selected = &self.request.selection.users;
-        if !selected.is_empty() && !selected.contains(&id) {
+        if !self.request.selection.includes_user(&id) {
             self.names_others = true;
             return Ok(());
         }

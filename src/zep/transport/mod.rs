@@ -60,6 +60,8 @@ pub struct TransportStats {
     pub resent: u64,
     /// Time spent waiting: before retries, and to keep within the rate limit.
     pub waited: Duration,
+    /// The requests that the account may make in a minute, where an answer said so.
+    pub per_minute: Option<u64>,
     /// How long calls still wait for the rate limit, the longest of them; none if none does.
     pub rate_limited: Option<Duration>,
     /// How long calls still wait before a retry, the longest of them; none if none does.
@@ -160,6 +162,7 @@ impl Transport {
             retries: self.counters.retries.load(Ordering::Relaxed),
             resent: self.counters.resent.load(Ordering::Relaxed),
             waited: Duration::from_micros(self.counters.waited_micros.load(Ordering::Relaxed)),
+            per_minute: self.pace.per_minute(),
             rate_limited: wait_left(&self.counters.rate_limited_until),
             backing_off: wait_left(&self.counters.backing_off_until),
         }
