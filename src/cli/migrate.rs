@@ -92,10 +92,6 @@ pub(crate) struct SelectionArgs {
     #[arg(long, value_name = "FILE")]
     pub users_from: Option<PathBuf>,
 
-    /// All users: said explicitly where the source is a server
-    #[arg(long, conflicts_with_all = ["user", "users_from"])]
-    pub all: bool,
-
     /// Only this session. May be repeated
     #[arg(long, value_name = "ID")]
     pub session: Vec<String>,
@@ -134,6 +130,10 @@ pub(crate) struct ExportArgs {
     /// The part of it.
     #[command(flatten)]
     pub selection: SelectionArgs,
+
+    /// All users: to be said where the source is a server
+    #[arg(long, conflicts_with_all = ["user", "users_from"], help_heading = "Selection")]
+    pub all: bool,
 
     /// Report as one JSON object
     #[arg(long, help_heading = "Options")]
@@ -272,17 +272,26 @@ pub(crate) struct ValidateArgs {
 /// How to migrate.
 pub(super) const MIGRATING: &str = "\
 A migration in four steps:
-  1. Rehearse. Write to a temporary store instead of Zep Cloud, and look at the result:
-       zep-mcp-server migrate --file export.json --validate --backend local --data-dir ./rehearsal
-       zep-mcp-server --backend local --data-dir ./rehearsal        (serve it to an agent)
-  2. Dry run. With your ZEP_API_KEY set, --dry-run reads the export and what Zep holds, and
-     reports what would be written. Fix the export now: each error names its position.
-       zep-mcp-server migrate --file export.json --dry-run
+  1. Rehearse. Do all of it in a temporary store, without Zep, and validate it:
+       zep-mcp-server migrate --from mem0 --all --rehearse
+  2. Dry run. With your ZEP_API_KEY set, --dry-run reads the source and what Zep holds, and reports
+     what would be written. Fix the source now: each error names its position.
+       zep-mcp-server migrate --from mem0 --all --dry-run
   3. Migrate, and compare every record:
-       zep-mcp-server migrate --file export.json --validate
-  4. Then switch your agents over, in this order: Zep shows messages in the order in which they
-     were written, so history must be there before agents write. Sessions with newer messages are
-     reported and left unchanged; --append adds the older messages after them.
+       zep-mcp-server migrate --from mem0 --all --validate
+  4. Then switch your agents over (`install`), in this order: Zep shows messages in the order in
+     which they were written, so history must be there before agents write. Sessions with newer
+     messages are reported and left unchanged; --append adds the older messages after them.
+  `switch` does all of it for the mem0 of an agent host.
+
+Sources:
+  --file FILE                          a file, a directory, a .zip or a .gz; - is standard input
+  --from mem0                          mem0 Platform; key: MEM0_API_KEY, --entry, --mem0-key-file
+  --from mem0-server --mem0-url URL    a self-hosted mem0; key: MEM0_SERVER_KEY, --mem0-key-file
+  --from qdrant --collection NAME      the Qdrant of mem0's library
+  --from mem0-dir PATH                 the directory of mem0's library
+  --from openmemory PATH               OpenMemory's database
+  --from local                         this program's own store
 
 Repeating it is safe:
   Existing records are recognised by their record id and not written again. After an error, a Ctrl-C
@@ -293,13 +302,13 @@ While it runs:
   Progress goes to stderr, the report to stdout. Ctrl-C finishes the requests in flight, reports
   what was done, skips the validation and says how to go on; a second Ctrl-C ends at once, and loses
   nothing either.
-  Memory use does not depend on the size: the export is read once and kept in a private temporary
-  file (TMPDIR), about as large as the export, until the end.
+  Memory use does not depend on the size: the source is read once and kept in a private temporary
+  file (TMPDIR), about as large as the source, until the end.
 
 Exit codes:
   0  everything was migrated (and valid, with --validate); a dry run found no errors
   1  something failed or did not validate; the report has details
-  2  wrong usage: a flag, a setting, an export that cannot be opened; nothing was done
+  2  wrong usage: a flag, a setting, a source that cannot be opened; nothing was done
   130  stopped by Ctrl-C or SIGTERM: run it again to go on";
 
 /// How to read a validation.
@@ -315,15 +324,15 @@ Compares record by record; writes nothing without --repair:
   order             of the records in each session
 
   Differences are named by user, session, record id and field, without content: the report can be
-  shared. Use the same --user, --session, --include-expired and --role-map as for `migrate`. What
-  agents wrote since is not in the export, so it is reported, too: validate before you switch.
+  shared. Use the same source and selection as for `migrate`. What agents wrote since is
+  not in the source, so it is reported, too: validate before you switch.
 
   --sample N compares N records only, with as few requests as possible: quick, and no proof.
   --repair sends what is missing and compares again.
   Batches that Zep still processes are waited for, up to 15 minutes.
 
 Exit codes:
-  0  everything is as in the export (with --sample: everything that was compared)
+  0  everything is as in the source (with --sample: everything that was compared)
   1  something differs or could not be compared
-  2  wrong usage: a flag, a setting, an export that cannot be opened
+  2  wrong usage: a flag, a setting, a source that cannot be opened
   130  stopped by Ctrl-C or SIGTERM";

@@ -8,7 +8,7 @@ use zep_mcp_server::migration::{Outcome, Report, Validation};
 
 use super::migration::{self, Job, Run, table};
 use crate::cli::MigrateArgs;
-use crate::output::Page;
+use crate::output::{Misuse, Page};
 
 /// The end of the report of a rehearsal.
 pub(super) const REHEARSED: &str =
@@ -25,6 +25,15 @@ pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCod
     job.request.limit = args.limit;
     if args.rehearse {
         job = job.rehearsed()?;
+    }
+    let selects = args.export.all || args.limit.is_some();
+    if job.input.is_server() && !selects && job.request.selection.users.is_empty() {
+        return Err(Misuse(format!(
+            "{} may hold memories of many people: say whose to migrate, with --user, --users-from, \
+             --limit or --all",
+            job.input
+        ))
+        .into());
     }
     let validate = args.validate || args.rehearse;
     let outcome = migration::run(job, async |run: Run| {

@@ -145,6 +145,7 @@ impl UserArg {
                 email: self.email,
                 role: self.role,
                 metadata,
+                migration_source: None,
             }),
             selection: Selection {
                 sessions,

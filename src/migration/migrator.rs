@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
+use super::ledger::LedgerError;
 use super::plan::{Counts, Plan, PlanError, blocking};
 use super::progress::{Unwatched, Watch};
 use super::report::{Report, Trouble};
@@ -29,6 +30,9 @@ pub enum Error {
     /// The source was not planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The ledger cannot be used; nothing was written.
+    #[error(transparent)]
+    Ledger(LedgerError),
     /// There is no such kind of snapshot.
     #[error("`{kind}` is not a kind of snapshot; it may be {}", SNAPSHOTS.join(", "))]
     NotASnapshot {
@@ -365,6 +369,7 @@ impl Migrator {
         let after = self.service.stats();
         report.undated = counts.undated;
         report.expired = counts.expired;
+        report.deleted = counts.deleted;
         report.skipped = counts.duplicates + counts.not_selected;
         report.requests = requests(before, after);
         let waited = |stats: Option<zep::TransportStats>| {

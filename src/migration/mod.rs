@@ -18,6 +18,8 @@
 
 mod begun;
 mod context;
+#[doc(hidden)]
+pub mod ledger;
 mod migrator;
 mod plan;
 mod profile;

@@ -41,8 +41,10 @@ pub struct Report {
     pub split: u64,
     /// Records to which the source gives no time.
     pub undated: u64,
-    /// Memories that are expired or were replaced, and were left out.
+    /// Records that are expired, replaced, archived or paused, and were left out.
     pub expired: u64,
+    /// Records that the source marks as deleted, and that are never migrated.
+    pub deleted: u64,
     /// Records that were left out: they are in the source twice, or not selected.
     pub skipped: u64,
     /// Records that could not be migrated.
@@ -135,6 +137,7 @@ impl Report {
             split: 0,
             undated: 0,
             expired: 0,
+            deleted: 0,
             skipped: 0,
             failed: 0,
             not_reached: 0,
@@ -194,6 +197,7 @@ impl Report {
             (&mut self.split, other.split),
             (&mut self.undated, other.undated),
             (&mut self.expired, other.expired),
+            (&mut self.deleted, other.deleted),
             (&mut self.skipped, other.skipped),
             (&mut self.failed, other.failed),
             (&mut self.not_reached, other.not_reached),

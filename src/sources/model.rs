@@ -227,6 +227,9 @@ pub struct SourceRecord {
     pub names: Names,
     /// Who speaks, in the source's word; `user` where a memory names no role.
     pub role: String,
+    /// Whether the source states the role.
+    #[serde(default)]
+    pub states_role: bool,
     /// The speaker's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -235,6 +238,9 @@ pub struct SourceRecord {
     /// When, where the source says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
+    /// When it was last changed, where the source says so and it is not [`Self::created_at`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated_at: Option<Timestamp>,
     /// What kind of memory, in the source's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_type: Option<String>,
@@ -244,9 +250,34 @@ pub struct SourceRecord {
     /// The day from which on it must not be shown. Also in the metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Date>,
-    /// Whether the source says that another memory took its place.
-    #[serde(default)]
-    pub replaced: bool,
+    /// Why it must not be shown any more, where the source says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone: Option<Gone>,
+    /// What this program noted when it stored the record, where the source is a store of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<StoredRecord>,
+}
+
+/// What this program noted of a record that it stored.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StoredRecord {
+    /// Its record id, which it keeps wherever it goes.
+    pub id: String,
+    /// The system that it was migrated from first; the store, if it was written there.
+    pub migration_source: String,
+    /// The record id of the migrated record that it took the place of: a repeated migration from
+    /// that system must not restore it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
+}
+
+/// Why a record must not be shown any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Gone {
+    /// Expired, replaced, archived, paused or no longer valid: migrated on request.
+    Retired,
+    /// Deleted: never migrated.
+    Deleted,
 }
 
 impl SourceRecord {
@@ -274,4 +305,7 @@ pub struct SourceUser {
     pub role: Option<String>,
     /// All other fields, `preferences` among them.
     pub metadata: Map<String, Value>,
+    /// The system that this program migrated the user from, where the source is a store of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration_source: Option<String>,
 }

@@ -10,8 +10,13 @@ use secrecy::SecretString;
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use zep_mcp_server::agent_hosts::locations::HostDirs;
 use zep_mcp_server::config::SourceSettings;
-use zep_mcp_server::migration::Selection;
+use zep_mcp_server::memory::model::{SessionId, UserId};
+use zep_mcp_server::migration::{Request, Selection};
+use zep_mcp_server::sources::mem0::{
+    self, Account, Entity, EntityKind, Limits, Platform, PlatformSettings, Server, ServerSettings,
+};
 use zep_mcp_server::sources::{Export, Source};
 
 use crate::cli::{SourceArgs, SystemArg};
@@ -79,19 +84,25 @@ impl Input {
                          --mem0-key-file or --entry",
                     );
                 }
+                let mut url = args.mem0_url.clone().or_else(|| settings.mem0_url.clone());
                 let key = key_file(args)?.or(found);
-                let Some(key) = key.or_else(|| settings.mem0_key.clone()) else {
+                let mut key = key.or_else(|| settings.mem0_key.clone());
+                if key.is_none()
+                    && let Some(home) = HostDirs::from_process().map(|dirs| dirs.home)
+                    && let Some(account) = Account::of_command_line(&home)?
+                {
+                    // A key belongs to its address.
+                    url = url.or(account.url);
+                    key = Some(account.key);
+                }
+                let Some(key) = key else {
                     return missing(
                         "--from mem0 needs the key of mem0: set MEM0_API_KEY, or use --entry or \
                          --mem0-key-file",
                     );
                 };
                 Ok(Self::Mem0 {
-                    url: args
-                        .mem0_url
-                        .as_ref()
-                        .or(settings.mem0_url.as_ref())
-                        .cloned(),
+                    url,
                     key,
                     history: args.history,
                 })
@@ -142,11 +153,9 @@ impl Input {
     /// [`Misuse`] if it cannot be opened.
     pub(crate) fn open(
         self,
-        selection: &Selection,
+        request: &Request,
         stop: &CancellationToken,
     ) -> anyhow::Result<Box<dyn Source>> {
-        // A source that can be asked for single users is told which ones are wanted.
-        let _users = &selection.users;
         let not_built = |what: &str| Err(Misuse(format!("--from {what} is not built yet")).into());
         match self {
             Self::File(path) => match Export::file(&path) {
@@ -161,8 +170,30 @@ impl Input {
                 runtime: Handle::current(),
                 stop: stop.clone(),
             }))),
-            Self::Mem0 { .. } => not_built("mem0"),
-            Self::Mem0Server { .. } => not_built("mem0-server"),
+            Self::Mem0 { url, key, history } => {
+                let usual = PlatformSettings::new(key);
+                let source = Platform::new(PlatformSettings {
+                    url: url.unwrap_or(usual.url),
+                    entities: entities(&request.selection),
+                    history,
+                    include_expired: request.include_expired,
+                    ..usual
+                });
+                Ok(Box::new(source.map_err(misuse)?))
+            }
+            Self::Mem0Server { history: true, .. } => Err(Misuse(
+                "--history is for --from mem0: a self-hosted mem0 keeps no original turns".into(),
+            )
+            .into()),
+            Self::Mem0Server { url, key, .. } => {
+                let source = Server::new(ServerSettings {
+                    url,
+                    key,
+                    entities: entities(&request.selection),
+                    limits: Limits::default(),
+                });
+                Ok(Box::new(source.map_err(misuse)?))
+            }
             Self::Qdrant { .. } => not_built("qdrant"),
             Self::Mem0Dir(_) => not_built("mem0-dir"),
             Self::OpenMemory(_) => not_built("openmemory"),
@@ -188,6 +219,30 @@ impl fmt::Display for Input {
             Self::Local(Some(path)) => f.write_str(&shown_path(path)),
         }
     }
+}
+
+/// The entities of mem0 to which the selected memories belong; none: all. The session `default` is not
+/// one of mem0's: it holds turns that have none.
+fn entities(selection: &Selection) -> Vec<Entity> {
+    let Selection {
+        users, sessions, ..
+    } = selection;
+    if users.is_empty() && sessions.iter().any(SessionId::is_default) {
+        return Vec::new();
+    }
+    let user = |id: &UserId| Entity::user(id.as_str());
+    let run = |id: &SessionId| Entity {
+        kind: EntityKind::Run,
+        name: id.as_str().to_owned(),
+    };
+    match users.is_empty() {
+        true => sessions.iter().map(run).collect(),
+        false => users.iter().map(user).collect(),
+    }
+}
+
+fn misuse(error: mem0::Error) -> Misuse {
+    Misuse(error.to_string())
 }
 
 /// The key in the first line of `--mem0-key-file`.

@@ -127,7 +127,7 @@ pub(super) fn run<T>(
         .build()?;
     let done = runtime.block_on(async {
         let stop = stop_at_a_signal(&meter)?;
-        let source = input.open(&request.selection, &stop)?;
+        let source = input.open(&request, &stop)?;
         let zep = super::open_backend(&config)?;
         let service = MemoryService::new(zep, config.default_user);
         meter.begin();

@@ -104,6 +104,7 @@ fn print_counts(page: &Page, report: &Report) -> io::Result<()> {
         ("split (too long)", report.split, Zero::LeftOut),
         ("undated", report.undated, Zero::LeftOut),
         ("expired, left out", report.expired, Zero::LeftOut),
+        ("deleted, left out", report.deleted, Zero::LeftOut),
         ("skipped", report.skipped, Zero::LeftOut),
         ("duplicates removed", report.doubles_removed, Zero::LeftOut),
     ] {

@@ -11,7 +11,6 @@ use serde::Serialize;
 use zep_mcp_server::agent_hosts::file::Overwrite;
 use zep_mcp_server::agent_hosts::plan::{ApiKey, LaunchSpec};
 use zep_mcp_server::config::{Config, Flags, Origin, Setting};
-use zep_mcp_server::migration::Outcome;
 
 use super::install::{ask, change, key, restore};
 use super::migrate::{self, REHEARSED};

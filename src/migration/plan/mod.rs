@@ -30,6 +30,7 @@ use super::progress::Watch;
 use crate::memory::model::UserId;
 use crate::sources::Source;
 
+pub(super) use identity::{key_of, owner_key, owner_of, place_of};
 pub(super) use pages::{owners, places};
 pub(super) use records::{Order, PlannedOwner, PlannedPlace, PlannedRecord};
 pub use spool::SpoolError;
@@ -62,8 +63,10 @@ pub(super) struct Counts {
     pub(super) records: u64,
     /// Records that are in the source twice.
     pub(super) duplicates: u64,
-    /// Records that are expired or replaced, and left out.
+    /// Records that are expired, replaced or retired otherwise, and left out.
     pub(super) expired: u64,
+    /// Records that the source marks as deleted, and that are never migrated.
+    pub(super) deleted: u64,
     /// Records that are not selected.
     pub(super) not_selected: u64,
     /// Records without a time of their own.

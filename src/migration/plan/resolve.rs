@@ -18,7 +18,7 @@ use crate::memory::model::{AgentId, AppId, Owner, UserId};
 use crate::migration::Request;
 use crate::migration::progress::{Phase, Progress, Watch};
 use crate::sources::{
-    ContainerId, Conversation, Defect, Entry, Names, Position, Problem, RecordKind, Severity,
+    ContainerId, Conversation, Defect, Entry, Gone, Names, Position, Problem, RecordKind, Severity,
     SourceRecord, SourceUser,
 };
 use crate::zep::Role;
@@ -304,8 +304,12 @@ impl Resolver<'_> {
             self.counts.not_selected += 1;
             return Ok(None);
         };
-        let expired = record.replaced || record.expires.is_some_and(|day| day < self.today);
-        if expired && !self.request.include_expired {
+        if record.gone == Some(Gone::Deleted) {
+            self.counts.deleted += 1;
+            return Ok(None);
+        }
+        let retired = record.gone.is_some() || record.expires.is_some_and(|day| day < self.today);
+        if retired && !self.request.include_expired {
             self.counts.expired += 1;
             return Ok(None);
         }

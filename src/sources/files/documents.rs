@@ -8,7 +8,7 @@ use super::budget::MAX_ITEM_BYTES;
 use super::detect;
 use super::input::{Input, InputReader};
 use super::output::{Output, Suspicion, at_line};
-use super::parser::Parser;
+use super::parser::{Parser, Root};
 use crate::sources::{Defect, ReadError};
 
 pub(super) fn read(mut input: Input<'_>, output: &mut Output<'_>) -> Result<(), ReadError> {
@@ -62,7 +62,10 @@ fn read_values(
             (input.line(), input.column())
         };
         // In the first document a position is only a path.
-        parser.begin(line, !first || layout == Layout::Lines);
+        parser.begin(match first && layout != Layout::Lines {
+            true => Root::Document(line),
+            false => Root::Line(line),
+        });
         first = false;
 
         let mut json = serde_json::Deserializer::from_reader(InputReader(input));

@@ -19,6 +19,9 @@ const TIMES: [&str; 6] = [
     "sent_at",
 ];
 
+/// The fields that hold the time of the last change, in order of precedence.
+const UPDATED: [&str; 2] = ["updated_at", "updatedAt"];
+
 /// The longest role, in characters. Zep's is an enumeration; this only keeps texts from passing as
 /// roles.
 const MAX_ROLE_CHARS: usize = 100;
@@ -116,6 +119,15 @@ impl Fields {
         };
         self.take(name);
         Ok(Some(at))
+    }
+
+    /// When it was last changed. Nothing where that is when it was made; what is no time stays for the
+    /// metadata.
+    pub(super) fn updated_at(&mut self, created_at: Option<Timestamp>) -> Option<Timestamp> {
+        let name = UPDATED.into_iter().find(|name| self.is_given(name))?;
+        let at = self.0.get(name).and_then(time)?;
+        self.take(name);
+        (Some(at) != created_at).then_some(at)
     }
 
     /// The day of expiry, which stays for the metadata.

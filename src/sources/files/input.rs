@@ -54,8 +54,16 @@ pub(super) struct Input<'r> {
 impl<'r> Input<'r> {
     pub(super) fn new(inner: &'r mut dyn Read) -> Self {
         Self {
-            inner,
             buffer: vec![0; AHEAD],
+            ..Self::unread(inner)
+        }
+    }
+
+    /// For a parser of what was read already: nothing can be read from it.
+    pub(super) fn unread(inner: &'r mut dyn Read) -> Self {
+        Self {
+            inner,
+            buffer: Vec::new(),
             at: 0,
             end: 0,
             plain_end: 0,

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, id_text};
+use super::gone::gone;
 use crate::sources::{
     Conversation, Defect, Entry, Names, Origin, RecordKind, SourceRecord, SourceUser,
 };
@@ -78,30 +79,31 @@ fn memory(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
     if content.trim().is_empty() {
         return Err(blank(sentence));
     }
-    let role = fields.role()?.unwrap_or_else(|| "user".to_owned());
+    let role = fields.role()?;
+    let name = fields.take_text("actor_id");
     let id = fields.first_id(&["id", "memory_id"])?;
     let names = fields.names(&RUN)?;
     let created_at = fields.created_at()?;
+    let updated_at = fields.updated_at(created_at);
     let expires = fields.expires()?;
-    let replaced = match fields.0.get("replaced_by") {
-        None | Some(Value::Null | Value::Bool(false)) => false,
-        Some(Value::String(by)) => !by.is_empty(),
-        Some(_) => true,
-    };
+    let gone = gone(&fields.0);
     let (memory_type, metadata) = kind_and_metadata(fields);
     Ok(SourceRecord {
         origin,
         kind: RecordKind::Memory,
         id,
         names,
-        role,
-        name: None,
+        states_role: role.is_some(),
+        role: role.unwrap_or_else(|| "user".to_owned()),
+        name,
         content,
         created_at,
+        updated_at,
         memory_type,
         metadata,
         expires,
-        replaced,
+        gone,
+        stored: None,
     })
 }
 
@@ -131,10 +133,14 @@ fn turn(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
         return Err(blank("content"));
     }
     let role = fields.role()?.ok_or_else(|| missing("role"))?;
-    let name = fields.take_text("name");
+    let name = fields
+        .take_text("name")
+        .or_else(|| fields.take_text("actor_id"));
     let id = fields.first_id(&["id", "memory_id"])?;
     let names = fields.names(&CONVERSATION)?;
     let created_at = fields.created_at()?;
+    let updated_at = fields.updated_at(created_at);
+    let gone = gone(&fields.0);
     let expires = fields.expires()?;
     let (memory_type, metadata) = kind_and_metadata(fields);
     Ok(SourceRecord {
@@ -143,13 +149,16 @@ fn turn(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
         id,
         names,
         role,
+        states_role: true,
         name,
         content,
         created_at,
+        updated_at,
         memory_type: memory_type.or_else(|| Some("messages".to_owned())),
         metadata,
         expires,
-        replaced: false,
+        gone,
+        stored: None,
     })
 }
 
@@ -183,13 +192,16 @@ fn snapshot(kind: &str, value: Value, origin: Origin) -> Result<SourceRecord, De
         id: None,
         names: Names::default(),
         role: "system".to_owned(),
+        states_role: true,
         name: None,
         content: String::new(),
         created_at: None,
+        updated_at: None,
         memory_type: Some(kind.to_owned()),
         metadata: Map::new(),
         expires: None,
-        replaced: false,
+        gone: None,
+        stored: None,
     };
     match value {
         Value::String(text) => record.content = text,
@@ -198,6 +210,7 @@ fn snapshot(kind: &str, value: Value, origin: Origin) -> Result<SourceRecord, De
             let mut fields = Fields(fields);
             record.id = fields.first_id(&["id"])?;
             record.names = fields.names(&CONVERSATION)?;
+            record.gone = gone(&fields.0);
             match fields.only_text() {
                 Some(text) => {
                     record.content = text;
@@ -292,6 +305,7 @@ fn user(mut fields: Fields) -> Result<Box<SourceUser>, Defect> {
         email: fields.take_text("email"),
         role: fields.take_text("role"),
         metadata: fields.into_metadata(),
+        migration_source: None,
     }))
 }
 

@@ -6,17 +6,21 @@
 //! a file by its beginning; `documents` goes from value to value. Within a value `objects` reads
 //! what holds items, one item at a time, `value` reads a value as a whole within the bounds of `budget`,
 //! and `parser` is the state of both; `twice` knows fields that are there twice. `shape` says what an object is, `recognise` makes an item or a
-//! container of it, `interpret` says what the item means. `output` hands it on.
+//! container of it, `interpret` says what the item means, and
+//! `gone` whether it still counts. `output` hands it on.
+//! `one` is the same for an object of a source that is no file.
 
 mod budget;
 mod detect;
 mod documents;
 mod export;
 mod fields;
+mod gone;
 mod import_dir;
 mod input;
 mod interpret;
 mod objects;
+mod one;
 mod output;
 mod parser;
 mod recognise;
@@ -31,3 +35,5 @@ mod visitor;
 pub use budget::MAX_ITEM_BYTES;
 pub use export::Export;
 pub use import_dir::ImportDir;
+#[allow(unused_imports, reason = "for sources that are no files")]
+pub(crate) use one::interpret_object;

@@ -22,9 +22,8 @@ pub(super) struct Parser<'a, 's, 'r> {
     pub(super) input: &'a RefCell<Input<'r>>,
     pub(super) budget: Budget,
     output: &'a mut Output<'s>,
-    /// The line of the value, where positions name it.
-    line: Option<u64>,
-    first_line: u64,
+    /// What positions in the value begin with.
+    root: Root,
     pub(super) path: Vec<Segment>,
     depth: usize,
     /// The innermost container.
@@ -33,6 +32,16 @@ pub(super) struct Parser<'a, 's, 'r> {
     pub(super) twice: Option<Twice>,
     containers: ContainerId,
     stopped: bool,
+}
+
+/// Where a value is.
+pub(super) enum Root {
+    /// The first document, at this line: positions in it are paths alone.
+    Document(u64),
+    /// A further value, at this line.
+    Line(u64),
+    /// An object of a source that is no file.
+    Object(Position),
 }
 
 pub(super) enum Segment {
@@ -47,8 +56,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
             input,
             budget: Budget::new(),
             output,
-            line: None,
-            first_line: 1,
+            root: Root::Document(1),
             path: Vec::new(),
             depth: 0,
             container: None,
@@ -58,10 +66,9 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         }
     }
 
-    /// Begins a value at this line. Positions in it name the line if there are several values.
-    pub(super) fn begin(&mut self, line: u64, named: bool) {
-        self.line = named.then_some(line);
-        self.first_line = line;
+    /// Begins a value.
+    pub(super) fn begin(&mut self, root: Root) {
+        self.root = root;
         self.path.clear();
         self.depth = 0;
         self.container = None;
@@ -190,12 +197,12 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
     }
 
     fn position(&self) -> Position {
-        let mut text = match self.line {
-            Some(line) => format!("line {line}"),
-            None if self.path.is_empty() => format!("line {}", self.first_line),
-            None => String::new(),
+        let mut text = match &self.root {
+            Root::Document(_) if !self.path.is_empty() => String::new(),
+            Root::Document(line) | Root::Line(line) => format!("line {line}"),
+            Root::Object(position) => position.0.clone(),
         };
-        if self.line.is_some() && !self.path.is_empty() {
+        if !text.is_empty() && !self.path.is_empty() {
             text.push_str(", ");
         }
         for (at, segment) in self.path.iter().enumerate() {

@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub use connection::{Connection, InvalidConnection};
-pub(crate) use connection::{check_key, check_url, is_this_machine};
+pub(crate) use connection::{check_key, check_url};
 pub(crate) use request::Request;
 
 use self::answer::Attempt;

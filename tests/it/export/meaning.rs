@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use zep_mcp_server::sources::RecordKind;
+use zep_mcp_server::sources::{Gone, RecordKind};
 
 use super::{conversation, memory, snapshot, turn, user};
 
@@ -88,15 +88,20 @@ fn a_memory_keeps_all_its_fields() {
     assert_eq!(memory.names.app.as_deref(), Some("p"));
     assert_eq!(memory.names.session.as_deref(), Some("s"));
     assert_eq!(memory.role, "user");
-    assert_eq!(memory.name, None);
+    assert_eq!(memory.name.as_deref(), Some("bob"));
+    assert!(!memory.states_role);
     assert_eq!(memory.expires.unwrap().to_string(), "2026-02-01");
-    assert!(memory.replaced);
+    assert_eq!(memory.gone, Some(Gone::Retired));
+    assert_eq!(
+        memory.updated_at.unwrap().to_string(),
+        "2026-01-01T00:00:00Z"
+    );
     assert_eq!(
         Value::Object(memory.metadata),
         json!({
             "k": [1, {"n": null}], "hash": "other", "same": 1, "mem0_hash": "h", "mem0_x": 1,
             "categories": ["food"], "expiration_date": "2026-02-01", "replaced_by": "8",
-            "updated_at": "2026-01-01", "actor_id": "bob", "name": "n",
+            "name": "n",
         })
     );
 }
@@ -204,12 +209,87 @@ fn a_memory_is_replaced_only_by_something() {
     for (by, replaced) in [
         (json!(null), false),
         (json!(""), false),
+        (json!(false), false),
         (json!("x"), true),
         (json!(3), true),
     ] {
         let memory = memory(json!({"memory": "m", "replaced_by": by})).unwrap();
-        assert_eq!(memory.replaced, replaced);
+        assert_eq!(memory.gone, replaced.then_some(Gone::Retired));
     }
+}
+
+#[test]
+fn every_mark_of_being_gone_counts_and_deletion_outweighs_the_rest() {
+    let gone = |fields: Value| {
+        let mut whole = json!({"memory": "m"});
+        for (name, value) in fields.as_object().unwrap() {
+            whole[name] = value.clone();
+        }
+        memory(whole).unwrap().gone
+    };
+    for deleted in [
+        json!({"deleted_at": "2025-01-01"}),
+        json!({"deletedAt": 1735689600}),
+        json!({"is_deleted": 1}),
+        json!({"is_deleted": true}),
+        json!({"isDeleted": "true"}),
+        json!({"deleted": true}),
+        json!({"state": "deleted"}),
+        json!({"state": " Deleted "}),
+        json!({"status": "DELETED"}),
+        json!({"event": "DELETE"}),
+        json!({"state": "archived", "deleted_at": "2025-01-01"}),
+        json!({"metadata": {"is_deleted": true}}),
+    ] {
+        assert_eq!(gone(deleted.clone()), Some(Gone::Deleted), "{deleted}");
+    }
+    for retired in [
+        json!({"state": "archived"}),
+        json!({"state": "paused"}),
+        json!({"status": "superseded"}),
+        json!({"is_active": false}),
+        json!({"is_active": 0}),
+        json!({"active": "f"}),
+        json!({"archived_at": "2025-01-01T00:00:00Z"}),
+        json!({"valid_until": "2025-01-01"}),
+        json!({"invalid_at": 1735689600}),
+        json!({"expires_at": "2025-01-01"}),
+        json!({"is_latest": false}),
+        json!({"superseded_by": "m-2"}),
+    ] {
+        assert_eq!(gone(retired.clone()), Some(Gone::Retired), "{retired}");
+    }
+    for there in [
+        json!({"deleted_at": null, "is_deleted": false, "state": "active", "is_active": true}),
+        json!({"deleted_at": "", "is_deleted": 0, "event": "ADD", "archived_at": null}),
+        json!({"valid_until": "2100-01-01", "expires_at": null, "invalid_at": "never"}),
+        json!({"state": "CA", "metadata": {"status": "archived", "state": "deleted nothing"}}),
+    ] {
+        assert_eq!(gone(there.clone()), None, "{there}");
+    }
+}
+
+#[test]
+fn the_time_of_the_last_change_is_kept_where_it_differs() {
+    let updated = |fields: Value| {
+        let memory = memory(fields).unwrap();
+        (
+            memory.updated_at.map(|at| at.as_second()),
+            Value::Object(memory.metadata),
+        )
+    };
+    assert_eq!(
+        updated(json!({"memory": "m", "created_at": 60, "updated_at": 90})),
+        (Some(90), json!({}))
+    );
+    assert_eq!(
+        updated(json!({"memory": "m", "created_at": 60, "updated_at": "1970-01-01T00:01:00Z"})),
+        (None, json!({}))
+    );
+    assert_eq!(
+        updated(json!({"memory": "m", "updated_at": "soon"})),
+        (None, json!({"updated_at": "soon"}))
+    );
 }
 
 #[test]

@@ -344,6 +344,7 @@ fn the_json_report_has_every_field_that_is_promised() {
         "split",
         "undated",
         "expired",
+        "deleted",
         "skipped",
         "failed",
         "requests",

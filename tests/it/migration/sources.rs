@@ -40,13 +40,16 @@ impl Paged {
                     ..Names::default()
                 },
                 role: "user".into(),
+                states_role: true,
                 name: None,
                 content: format!("turn {turn} of page {page}"),
                 created_at: None,
+                updated_at: None,
                 memory_type: None,
                 metadata: Map::new(),
                 expires: None,
-                replaced: false,
+                gone: None,
+                stored: None,
             })
             .collect()
     }
@@ -55,6 +58,10 @@ impl Paged {
 impl Source for Paged {
     fn system(&self) -> &'static str {
         "elsewhere"
+    }
+
+    fn name(&self) -> String {
+        "paged".into()
     }
 
     fn read(
