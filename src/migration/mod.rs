@@ -19,6 +19,7 @@
 mod begun;
 mod context;
 #[doc(hidden)]
+pub mod history;
 pub mod ledger;
 mod migrator;
 mod plan;

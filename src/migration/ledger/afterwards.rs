@@ -1,0 +1,205 @@
+//! What the ledger keeps of a run beside its records: samples of its progress, and what came after it,
+//! its validation and its undoing.
+
+use jiff::Timestamp;
+use rusqlite::params;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Ledger;
+use super::error::Result;
+use super::run::LedgerRun;
+use super::values::{OwnerNo, PlaceNo, RecordKey, RecordState, RunState};
+
+/// The most samples that are kept of a run: as many as a chart can show. When there are more, every
+/// second one is dropped.
+const MAX_SAMPLES: u64 = 240;
+
+/// How far a run was at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct RunSample {
+    /// When.
+    pub at: Timestamp,
+    /// Records that were done: written, or there already.
+    pub records: u64,
+    /// Requests of the process so far.
+    pub requests: u64,
+    /// Milliseconds that calls of the process have waited so far.
+    pub waited_ms: u64,
+}
+
+impl LedgerRun {
+    /// Keeps a sample of the progress. Answers whether samples became too many and were thinned.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn sample(&self, sample: RunSample) -> Result<bool> {
+        self.writer.step(|tx| {
+            tx.prepare_cached("INSERT OR REPLACE INTO sample VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![
+                    self.n,
+                    sample.at.as_microsecond(),
+                    sample.records,
+                    sample.requests,
+                    sample.waited_ms
+                ])?;
+            let count: u64 = tx
+                .prepare_cached("SELECT count(*) FROM sample WHERE run = ?1")?
+                .query_row([self.n], |row| row.get(0))?;
+            if count <= MAX_SAMPLES {
+                return Ok(false);
+            }
+            tx.execute(
+                "DELETE FROM sample WHERE run = ?1 AND at IN (
+                    SELECT at FROM (SELECT at, row_number() OVER (ORDER BY at) AS nth
+                    FROM sample WHERE run = ?1) WHERE nth % 2 = 0)",
+                [self.n],
+            )?;
+            Ok(true)
+        })
+    }
+
+    /// From now on the run is not complete: something of it is being removed.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written; then nothing must be removed.
+    pub fn begin_undo(&self) -> Result<()> {
+        self.set_state(RunState::Stopped)
+    }
+
+    fn set_state(&self, state: RunState) -> Result<()> {
+        self.writer.step(|tx| {
+            tx.execute(
+                "UPDATE run SET state = ?2 WHERE n = ?1",
+                params![self.n, state],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// What was noted as sent of a place is removed.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn removed(&self, place: PlaceNo) -> Result<()> {
+        self.writer.step(|tx| {
+            tx.prepare_cached(
+                "UPDATE record SET state = ?3 WHERE place = ?1 AND run = ?2 AND state = ?4",
+            )?
+            .execute(params![
+                place.0,
+                self.n,
+                RecordState::Undone,
+                RecordState::Sent
+            ])
+        })?;
+        Ok(())
+    }
+
+    /// A session is gone, with its thread.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn place_is_gone(&self, place: PlaceNo) -> Result<()> {
+        self.writer.step(|tx| {
+            tx.prepare_cached(
+                "UPDATE place SET made_by = NULL, seen_by = NULL, late_until = NULL WHERE n = ?1",
+            )?
+            .execute([place.0])
+        })?;
+        Ok(())
+    }
+
+    /// An owner is gone, with everything of theirs: what was noted as sent is removed.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn owner_is_gone(&self, owner: OwnerNo) -> Result<()> {
+        self.writer.step(|tx| {
+            tx.execute(
+                "UPDATE record SET state = ?3 WHERE run = ?2 AND state = ?4
+                 AND place IN (SELECT n FROM place WHERE owner = ?1)",
+                params![owner.0, self.n, RecordState::Undone, RecordState::Sent],
+            )?;
+            tx.execute(
+                "UPDATE place SET made_by = NULL, seen_by = NULL, late_until = NULL
+                 WHERE owner = ?1",
+                [owner.0],
+            )?;
+            tx.execute(
+                "UPDATE owner SET made_by = NULL, profile = NULL WHERE n = ?1",
+                [owner.0],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// How many records of this run at a place are stored as far as the ledger knows.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn confirmed_at(&self, place: PlaceNo) -> Result<u64> {
+        self.writer.step(|tx| {
+            tx.prepare_cached(
+                "SELECT count(*) FROM record WHERE place = ?1 AND run = ?2 AND state = ?3",
+            )?
+            .query_row(params![place.0, self.n, RecordState::Confirmed], |row| {
+                row.get(0)
+            })
+        })
+    }
+
+    /// Whether this run wrote a record of a place.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn wrote(&self, place: PlaceNo, id: &str) -> Result<bool> {
+        self.writer.step(|tx| {
+            tx.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM record WHERE place = ?1 AND id = ?2 AND run = ?3)",
+            )?
+            .query_row(params![place.0, RecordKey(id), self.n], |row| row.get(0))
+        })
+    }
+}
+
+impl Ledger {
+    /// The samples of a run's progress, in order.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn samples(&self, run: &str) -> Result<Vec<RunSample>> {
+        let db = self.db();
+        let read = || -> rusqlite::Result<_> {
+            db.prepare_cached(
+                "SELECT at, records, requests, waited_ms FROM sample
+                 WHERE run = (SELECT n FROM run WHERE id = ?1) ORDER BY at",
+            )?
+            .query_map([run], |row| {
+                Ok(RunSample {
+                    at: Timestamp::from_microsecond(row.get(0)?).unwrap_or_default(),
+                    records: row.get(1)?,
+                    requests: row.get(2)?,
+                    waited_ms: row.get(3)?,
+                })
+            })?
+            .collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// Adds a field to the report of a run: what came after it.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn add_to_report(&self, run: &str, field: &str, value: &Value) -> Result<()> {
+        let db = self.db();
+        db.execute(
+            "UPDATE run SET report = json_set(coalesce(report, '{}'), '$.' || ?2, json(?3))
+             WHERE id = ?1",
+            params![run, field, value.to_string()],
+        )
+        .map_err(|error| self.failed(error))?;
+        Ok(())
+    }
+}
