@@ -302,6 +302,10 @@ impl Source for Platform {
         MEM0
     }
 
+    fn name(&self) -> String {
+        format!("mem0 {}", self.settings.url.trim_end_matches('/'))
+    }
+
     fn read(
         self: Box<Self>,
         sink: &mut dyn Sink,

@@ -49,6 +49,7 @@ pub struct ServerSettings {
 /// that may be, the entity is a problem.
 pub struct Server {
     client: Client,
+    url: String,
     entities: Vec<Entity>,
 }
 
@@ -72,6 +73,7 @@ impl Server {
         let client = Client::new(&settings.url, settings.key.as_ref(), settings.limits)?;
         Ok(Self {
             client,
+            url: settings.url,
             entities: settings.entities,
         })
     }
@@ -239,6 +241,10 @@ impl Server {
 impl Source for Server {
     fn system(&self) -> &'static str {
         MEM0
+    }
+
+    fn name(&self) -> String {
+        format!("mem0-server {}", self.url.trim_end_matches('/'))
     }
 
     fn read(
