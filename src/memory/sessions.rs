@@ -46,6 +46,11 @@ impl Threads {
         )
     }
 
+    /// All of them.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// The thread of this session, if the user has it.
     pub(crate) fn find(&self, user: &UserId, session: &SessionId) -> Option<ThreadId> {
         threads_of(user, session).find(|thread| self.0.contains(thread.as_str()))

@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
-use super::ledger::LedgerError;
+use super::history::{HistoryError, find_run};
+use super::ledger::{Ledger, LedgerError, RunEntry, RunState};
 use super::plan::{Counts, Plan, PlanError, blocking};
 use super::progress::{Unwatched, Watch};
 use super::report::{Report, Trouble};
-use super::validate::{CheckName, Comparison, Sampled, Stopped, Validation};
+use super::retry::with_retries;
+use super::undo::{self, Receipt, Rollback, Undo};
+use super::validate::{CheckName, Comparison, Sampled, Stopped, Validation, await_processed};
 use super::waits::Teller;
 use super::write::Run;
 use super::{MAX_LISTED, Request, Selection, lock};
@@ -42,6 +45,28 @@ pub enum Error {
     /// The backend failed while it was read.
     #[error(transparent)]
     Memory(#[from] memory::Error),
+    /// There is no such run.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The run went to another backend.
+    #[error("run {run} went to {target}, and the settings name {here}; nothing was removed")]
+    AnotherTarget {
+        /// The run's id.
+        run: String,
+        /// Where it went.
+        target: String,
+        /// What the settings name.
+        here: String,
+    },
+}
+
+impl From<undo::Stopped> for Error {
+    fn from(stopped: undo::Stopped) -> Self {
+        match stopped {
+            undo::Stopped::Memory(error) => error.into(),
+            undo::Stopped::Ledger(error) => error.into(),
+        }
+    }
 }
 
 /// A migration with its validation.
@@ -231,6 +256,60 @@ impl Migrator {
         self.compare(&plan, sample, &watch, cancelled).await
     }
 
+    /// Undoes a run: removes what it wrote, and nothing else. `name` is its id, the beginning of its id,
+    /// or `latest`. Undoing a run that is undone answers the receipt of that.
+    ///
+    /// # Errors
+    /// If there is no such run in the ledger, if it is under way, if it went to another backend, or if the
+    /// ledger cannot be used. What could not be removed is in the receipt.
+    pub async fn rollback(
+        &self,
+        name: &str,
+        options: &Rollback,
+        watch: Arc<dyn Watch>,
+        cancelled: &CancellationToken,
+    ) -> Result<Receipt, Error> {
+        let no_run = || HistoryError::NoRun {
+            id: name.to_owned(),
+        };
+        let data_dir = self.data_dir.clone().ok_or_else(no_run)?;
+        let (begun, before) = (Instant::now(), self.service.stats());
+        let wanted = name.to_owned();
+        let found = blocking(move || -> Result<_, HistoryError> {
+            let Some(ledger) = Ledger::open_existing(&data_dir)? else {
+                return Err(HistoryError::NoRun { id: wanted });
+            };
+            let entry = find_run(&ledger, &wanted)?;
+            Ok((Arc::new(ledger), entry))
+        });
+        let (ledger, entry) = found.await?;
+        let earlier = undo::earlier(&entry);
+        if let Some(receipt) = earlier.filter(|receipt| is_undone(&entry, receipt, options)) {
+            return Ok(Receipt {
+                undone_before: true,
+                ..receipt
+            });
+        }
+        let project = with_retries(cancelled, || self.service.project()).await?;
+        if project.as_ref() != Some(&entry.target) {
+            return Err(Error::AnotherTarget {
+                run: entry.id,
+                target: entry.target,
+                here: project.unwrap_or_else(|| "another backend".into()),
+            });
+        }
+        let _teller = Teller::new(&self.service, &watch);
+        await_processed(&self.service, &self.caller, watch.as_ref(), cancelled)
+            .await
+            .map_err(stopped)?;
+        let context = (&self.service, &self.caller);
+        let undo = Undo::new(context, options, (&watch, cancelled), ledger, &entry).await?;
+        let mut receipt = undo.run(&entry).await?;
+        receipt.requests += requests(before, self.service.stats());
+        receipt.duration_secs += begun.elapsed().as_secs_f64();
+        Ok(receipt)
+    }
+
     /// Migrates a user, without memories.
     ///
     /// # Errors
@@ -345,10 +424,7 @@ impl Migrator {
         validation.source_problems_not_listed = problems - validation.source_problems.len() as u64;
         validation.count(CheckName::SourceReadable, records + failed, records);
         let comparison = Comparison::new(self.context(plan, watch), cancelled, validation);
-        let mut validation = comparison.run().await.map_err(|stopped| match stopped {
-            Stopped::Memory(error) => Error::from(error),
-            Stopped::Spool(error) => PlanError::from(error).into(),
-        })?;
+        let mut validation = comparison.run().await.map_err(stopped)?;
         if problems > 0 {
             validation.fails(CheckName::SourceReadable);
         }
@@ -408,6 +484,20 @@ impl Migrator {
             && report.errors.is_empty()
             && report.errors_not_listed == 0;
     }
+}
+
+fn stopped(stopped: Stopped) -> Error {
+    match stopped {
+        Stopped::Memory(error) => Error::from(error),
+        Stopped::Spool(error) => PlanError::from(error).into(),
+    }
+}
+
+/// Whether nothing of what is asked for is left to undo.
+fn is_undone(entry: &RunEntry, receipt: &Receipt, options: &Rollback) -> bool {
+    entry.state == RunState::Undone
+        && receipt.complete
+        && !(options.include_changed && !receipt.kept.is_empty())
 }
 
 fn requests(before: Option<zep::TransportStats>, after: Option<zep::TransportStats>) -> u64 {

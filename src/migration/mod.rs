@@ -28,6 +28,7 @@ mod progress;
 mod report;
 mod retry;
 mod selection;
+mod undo;
 mod validate;
 mod waits;
 mod write;
@@ -44,6 +45,7 @@ pub use plan::{PlanError, SpoolError};
 pub use progress::{Phase, Progress, Unwatched, Wait, Waiting, Watch};
 pub use report::{MAX_LISTED, Report, Trouble};
 pub use selection::Selection;
+pub use undo::{KeptRecord, Receipt, Rollback, UndoFailure};
 pub use validate::{
     Check, CheckName, Difference, MAX_VERDICTS, Named, RecordTally, Sampled, SessionVerdict,
     UserCheck, UserVerdict, Validation,

@@ -13,6 +13,8 @@ pub enum Phase {
     Writing,
     /// Comparing: counted in records.
     Validating,
+    /// Undoing: counted in records.
+    Removing,
 }
 
 impl Phase {
@@ -23,6 +25,7 @@ impl Phase {
             Self::Planning => "planning",
             Self::Writing => "writing",
             Self::Validating => "validating",
+            Self::Removing => "removing",
         }
     }
 }
@@ -47,11 +50,18 @@ pub enum Wait {
     BackOff,
     /// Zep processes a batch.
     Batch,
+    /// What a killed run sent may arrive late.
+    LateWrites,
 }
 
 impl Wait {
     /// All reasons.
-    pub const ALL: [Self; 3] = [Self::RateLimit, Self::BackOff, Self::Batch];
+    pub const ALL: [Self; 4] = [
+        Self::RateLimit,
+        Self::BackOff,
+        Self::Batch,
+        Self::LateWrites,
+    ];
 
     /// What is waited for, in words.
     pub fn as_str(self) -> &'static str {
@@ -59,6 +69,7 @@ impl Wait {
             Self::RateLimit => "the rate limit",
             Self::BackOff => "a pause before a request is sent again",
             Self::Batch => "a batch that Zep processes",
+            Self::LateWrites => "writes that may arrive late",
         }
     }
 }

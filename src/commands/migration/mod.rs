@@ -24,7 +24,7 @@ use crate::cli::{ExportArgs, WritingArgs};
 use crate::commands::{signals, switch};
 use crate::output::{INTERRUPTED, Interrupted, shown_path};
 pub(super) use input::Input;
-use progress::Meter;
+pub(super) use progress::Meter;
 
 /// What a command was told to do.
 pub(super) struct Job {
@@ -116,10 +116,39 @@ pub(super) fn run<T>(
         roles,
         throw_away,
     } = job;
-    let meter = Arc::new(Meter::new(request.dry_run));
+    let done = at_work(&config, request.dry_run, async |meter, stop| {
+        let source = input.open(&request, &stop)?;
+        let zep = super::open_backend(&config)?;
+        let service = MemoryService::new(zep, config.default_user.clone());
+        meter.begin();
+        Ok(work(Run {
+            migrator: Migrator::with_roles(service.clone(), Caller::Operator, roles)
+                .noting_runs_in(config.data_dir.as_deref()),
+            source,
+            request,
+            watch: meter,
+            stop,
+            service,
+        })
+        .await)
+    });
+    drop(throw_away);
+    done
+}
+
+/// Does `work` with a progress display, until it is done or a signal stops it.
+///
+/// # Errors
+/// If `work` fails, or was stopped without a result.
+pub(super) fn at_work<T>(
+    config: &Config,
+    dry_run: bool,
+    work: impl AsyncFnOnce(Arc<Meter>, CancellationToken) -> anyhow::Result<Result<T, Error>>,
+) -> anyhow::Result<T> {
+    let meter = Arc::new(Meter::new(dry_run));
     let logs = meter.clone();
     telemetry::start_through(config.logging, move || logs.writer());
-    super::log_start(&config);
+    super::log_start(config);
     // Two threads suffice to read the plan and write it: the backend is the slow part.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -127,20 +156,7 @@ pub(super) fn run<T>(
         .build()?;
     let done = runtime.block_on(async {
         let stop = stop_at_a_signal(&meter)?;
-        let source = input.open(&request, &stop)?;
-        let zep = super::open_backend(&config)?;
-        let service = MemoryService::new(zep, config.default_user);
-        meter.begin();
-        let done = work(Run {
-            migrator: Migrator::with_roles(service.clone(), Caller::Operator, roles)
-                .noting_runs_in(config.data_dir.as_deref()),
-            source,
-            request,
-            watch: meter.clone(),
-            stop: stop.clone(),
-            service,
-        })
-        .await;
+        let done = work(meter.clone(), stop.clone()).await?;
         anyhow::Ok((done, stop))
     });
     meter.end();
@@ -158,7 +174,6 @@ pub(super) fn run<T>(
         };
         return Err(Interrupted(format!("{said}; {}", stopped::to_go_on())).into());
     }
-    drop(throw_away);
     Ok(done?)
 }
 

@@ -35,7 +35,7 @@ struct Latest {
 }
 
 impl Meter {
-    /// Shows nothing until [`Self::begin`].
+    /// Shows nothing until [`Self::show`].
     pub(crate) fn new(dry_run: bool) -> Self {
         Self {
             bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()),
@@ -45,12 +45,17 @@ impl Meter {
         }
     }
 
-    /// Shows that reading begins, which may wait for input.
-    pub(crate) fn begin(&self) {
+    /// From now on it shows what is reported.
+    pub(crate) fn show(&self) {
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
         if !self.bar.is_hidden() {
             self.bar.enable_steady_tick(TICK);
         }
+    }
+
+    /// Shows that reading begins, which may wait for input.
+    pub(crate) fn begin(&self) {
+        self.show();
         self.at(Progress {
             phase: Phase::Reading,
             done: 0,
@@ -247,7 +252,7 @@ fn amount(phase: Phase, number: u64) -> String {
 /// The total in the unit of a phase. Planning counts users and other items as well as records.
 fn total_amount(phase: Phase, total: u64) -> String {
     let unit = match phase {
-        Phase::Writing | Phase::Validating => " records",
+        Phase::Writing | Phase::Validating | Phase::Removing => " records",
         Phase::Reading | Phase::Planning => "",
     };
     format!("{}{unit}", amount(phase, total))

@@ -85,6 +85,13 @@ impl From<StoredParts> for Stored {
 #[derive(Debug, Clone)]
 pub struct UserSessions(Threads);
 
+impl UserSessions {
+    /// The ids of all threads of the user.
+    pub fn threads(&self) -> impl Iterator<Item = &str> {
+        self.0.ids()
+    }
+}
+
 /// The stored parts of one place, page by page, oldest first. Holds one page.
 #[derive(Debug)]
 pub struct Scan<'a>(Scanned<'a>);
@@ -299,6 +306,17 @@ impl MemoryService {
             }
         }
         Ok(())
+    }
+
+    /// Identifies the project or the store that the backend keeps memories in, also under another key
+    /// or address; `None` if it does not say.
+    ///
+    /// # Errors
+    /// [`crate::memory::Error::Zep`] if Zep fails.
+    pub async fn project(&self) -> Result<Option<String>> {
+        let project = self.zep().project().await?;
+        let named = |uuid: Uuid| format!("{} {uuid}", self.backend());
+        Ok(project.uuid.map(named))
     }
 
     /// How many batches that this program sent are waiting to be processed or being processed; 0 where

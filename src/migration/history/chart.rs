@@ -32,11 +32,7 @@ pub(super) fn progress(samples: &[RunSample]) -> Option<String> {
         let letter = if nth == 0 { 'M' } else { 'L' };
         let _ = write!(line, "{letter}{:.1} {:.1}", x(secs), y(sample.records));
     }
-    let label = format!(
-        "{} records in {}",
-        count(last.records),
-        duration(took)
-    );
+    let label = format!("{} records in {}", count(last.records), duration(took));
     let mut svg = opened(HEIGHT, &label);
     for part in 0..=4 {
         let records = top * part / 4;
@@ -189,7 +185,13 @@ mod tests {
 
     #[test]
     fn the_axis_ends_a_little_above_the_highest_number() {
-        for (number, top) in [(1, 4), (9, 12), (13, 20), (1_440, 2_000), (u64::MAX, u64::MAX)] {
+        for (number, top) in [
+            (1, 4),
+            (9, 12),
+            (13, 20),
+            (1_440, 2_000),
+            (u64::MAX, u64::MAX),
+        ] {
             assert_eq!(round_up(number), top);
         }
     }

@@ -198,8 +198,16 @@ pub fn run(data_dir: &Path, name: &str, user: Option<&str>) -> Result<RunHistory
 
 fn line(entry: &RunEntry) -> RunLine {
     let report = entry.report.as_ref();
-    let count = |field: &str| report.and_then(|report| report[field].as_u64()).unwrap_or(0);
-    let number = |field: &str| report.and_then(|report| report[field].as_f64()).unwrap_or(0.0);
+    let count = |field: &str| {
+        report
+            .and_then(|report| report[field].as_u64())
+            .unwrap_or(0)
+    };
+    let number = |field: &str| {
+        report
+            .and_then(|report| report[field].as_f64())
+            .unwrap_or(0.0)
+    };
     let moved = count("memories_migrated");
     let duration_secs = number("duration_secs");
     let per_second = moved as f64 / duration_secs;
@@ -223,7 +231,11 @@ fn line(entry: &RunEntry) -> RunLine {
         least_requests: count("least_requests"),
         wait_secs: number("wait_secs"),
         duration_secs,
-        rate: if per_second.is_finite() { per_second } else { 0.0 },
+        rate: if per_second.is_finite() {
+            per_second
+        } else {
+            0.0
+        },
         valid: report.and_then(|report| report["validation"]["valid"].as_bool()),
     }
 }
@@ -233,7 +245,10 @@ fn by_type(report: &Value) -> BTreeMap<String, u64> {
     let known = report["by_type"].as_object();
     let known = known.filter(|known| !known.is_empty());
     let counts: Vec<(&str, &Value)> = match known {
-        Some(known) => known.iter().map(|(name, count)| (name.as_str(), count)).collect(),
+        Some(known) => known
+            .iter()
+            .map(|(name, count)| (name.as_str(), count))
+            .collect(),
         None => vec![
             ("messages", &report["messages"]),
             ("texts", &report["episodes"]),
@@ -280,17 +295,21 @@ fn reasons(report: &Value) -> Vec<Reason> {
         })
         .collect();
     reasons.sort_by_key(|reason| (reason.severity, std::cmp::Reverse(reason.count)));
-    reasons.extend(more.into_iter().filter(|(_, count)| *count > 0).map(
-        |(severity, count)| Reason {
-            severity,
-            reason: "others that are not listed".into(),
-            count,
-        },
-    ));
+    reasons.extend(
+        more.into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(severity, count)| Reason {
+                severity,
+                reason: "others that are not listed".into(),
+                count,
+            }),
+    );
     reasons
 }
 
 fn texts(list: &Value) -> Vec<String> {
     let texts = list.as_array().into_iter().flatten();
-    texts.filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    texts
+        .filter_map(|text| text.as_str().map(str::to_owned))
+        .collect()
 }

@@ -131,7 +131,11 @@ fn validation(page: &mut String, validation: &Value) {
     table(page, &["check", "expected", "found", ""]);
     for check in checks {
         let passed = check["passed"].as_bool() == Some(true);
-        let (class, sign) = if passed { ("good", "✓") } else { ("bad", "✗") };
+        let (class, sign) = if passed {
+            ("good", "✓")
+        } else {
+            ("bad", "✗")
+        };
         let _ = write!(
             page,
             "<tr><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td>\
@@ -143,7 +147,9 @@ fn validation(page: &mut String, validation: &Value) {
     }
     page.push_str("</table></div>");
     matrix(page, validation);
-    let issues = validation["issues"].as_array().map_or(&[][..], Vec::as_slice);
+    let issues = validation["issues"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     let not_listed = validation["issues_not_listed"].as_u64().unwrap_or(0);
     if !issues.is_empty() {
         page.push_str("<h3>Differences</h3>");
@@ -169,7 +175,9 @@ fn validation(page: &mut String, validation: &Value) {
 
 /// The users, and for each check whether it passed.
 fn matrix(page: &mut String, validation: &Value) {
-    let users = validation["users"].as_array().map_or(&[][..], Vec::as_slice);
+    let users = validation["users"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     let Some(columns) = users.first().and_then(|user| user["checks"].as_array()) else {
         return;
     };
@@ -179,13 +187,14 @@ fn matrix(page: &mut String, validation: &Value) {
         .take(MAX_ROWS)
         .map(|user| {
             let checks = user["checks"].as_array().into_iter().flatten();
-            let cells = checks.map(|check| {
-                match (check["passed"].as_bool(), check["expected"].as_u64()) {
-                    (Some(true), Some(0) | None) => Cell::Empty,
-                    (Some(true), _) => Cell::Good,
-                    _ => Cell::Bad,
-                }
-            });
+            let cells =
+                checks.map(
+                    |check| match (check["passed"].as_bool(), check["expected"].as_u64()) {
+                        (Some(true), Some(0) | None) => Cell::Empty,
+                        (Some(true), _) => Cell::Good,
+                        _ => Cell::Bad,
+                    },
+                );
             let name = user["owner"].as_str().unwrap_or("").to_owned();
             (name, cells.collect())
         })
@@ -204,7 +213,11 @@ fn reasons(page: &mut String, history: &RunHistory) {
     section(page, "Errors and warnings");
     table(page, &["", "count", "reason"]);
     for reason in &history.reasons {
-        let class = if reason.severity == "error" { "bad" } else { "warn" };
+        let class = if reason.severity == "error" {
+            "bad"
+        } else {
+            "warn"
+        };
         let _ = write!(
             page,
             "<tr><td><span class=\"badge {class}\">{}</span></td><td class=\"number\">{}</td>\
@@ -247,7 +260,12 @@ fn sessions(page: &mut String, history: &RunHistory) {
         return;
     }
     section(page, "Users and sessions");
-    table(page, &["user", "session", "moved", "split", "failed", "left", "undone"]);
+    table(
+        page,
+        &[
+            "user", "session", "moved", "split", "failed", "left", "undone",
+        ],
+    );
     let mut room = MAX_LINES;
     let mut left = history.sessions_not_listed;
     for user in &history.users_listed {

@@ -7,9 +7,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Ledger;
+use super::entries::OwnerEntry;
 use super::error::Result;
 use super::run::LedgerRun;
-use super::values::{OwnerNo, PlaceNo, RecordKey, RecordState, RunState};
+use super::values::{
+    KeptOwner, OwnerNo, PlaceNo, RecordKey, RecordState, RunState, kept_place,
+};
+use crate::memory::model::Place;
 
 /// The most samples that are kept of a run: as many as a chart can show. When there are more, every
 /// second one is dropped.
@@ -163,7 +167,94 @@ impl LedgerRun {
     }
 }
 
+/// A place in which a run wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrittenPlace {
+    /// Its number.
+    pub n: PlaceNo,
+    /// The place.
+    pub place: Place,
+    /// Whether the run made it in Zep; not said of graphs, which come with their owners.
+    pub made: bool,
+}
+
+/// Whether a run has records at a place, or planned to.
+const WRITES_AT: &str = "(EXISTS (SELECT 1 FROM visit WHERE visit.run = run.n AND visit.place = place.n)
+    OR EXISTS (SELECT 1 FROM record WHERE record.place = place.n AND record.run = run.n))";
+
 impl Ledger {
+    /// The next owners after this one that a run made, or of whom it wrote records, also if that is
+    /// only known from Zep.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn written_owners(
+        &self,
+        run: &str,
+        after: Option<OwnerNo>,
+        limit: usize,
+    ) -> Result<Vec<OwnerEntry>> {
+        let db = self.db();
+        let read = || -> rusqlite::Result<_> {
+            db.prepare_cached(&format!(
+                "SELECT owner.n, owner.key, owner.made_by IS run.n FROM run, owner
+                 WHERE run.id = ?1 AND owner.n > ?2 AND (owner.made_by = run.n OR EXISTS (
+                    SELECT 1 FROM place WHERE place.owner = owner.n AND {WRITES_AT}))
+                 ORDER BY owner.n LIMIT ?3"
+            ))?
+            .query_map(params![run, after.map_or(0, |n| n.0), limit], |row| {
+                let KeptOwner(owner) = row.get(1)?;
+                Ok(OwnerEntry {
+                    n: OwnerNo(row.get(0)?),
+                    owner,
+                    made: row.get(2)?,
+                })
+            })?
+            .collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// The places of an owner in which a run wrote records, also if that is only known from Zep.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn written_places(&self, run: &str, owner: OwnerNo) -> Result<Vec<WrittenPlace>> {
+        let db = self.db();
+        let read = || -> rusqlite::Result<_> {
+            db.prepare_cached(&format!(
+                "SELECT place.n, owner.key, place.session, place.made_by IS run.n
+                 FROM run, place JOIN owner ON owner.n = place.owner
+                 WHERE run.id = ?1 AND place.owner = ?2 AND {WRITES_AT} ORDER BY place.n"
+            ))?
+            .query_map(params![run, owner.0], |row| {
+                let (owner, session): (String, String) = (row.get(1)?, row.get(2)?);
+                Ok(WrittenPlace {
+                    n: PlaceNo(row.get(0)?),
+                    place: kept_place(&owner, &session)?,
+                    made: row.get(3)?,
+                })
+            })?
+            .collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// How many records of a run are in this state.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn count(&self, run: &str, state: RecordState) -> Result<u64> {
+        let db = self.db();
+        db.query_row(
+            "SELECT count(*) FROM record
+             WHERE run = (SELECT n FROM run WHERE id = ?1) AND state = ?2",
+            params![run, state],
+            |row| row.get(0),
+        )
+        .map_err(|error| self.failed(error))
+    }
+
     /// The samples of a run's progress, in order.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ use rusqlite::Connection;
 
 use super::lock as locked;
 
-pub use afterwards::RunSample;
+pub use afterwards::{RunSample, WrittenPlace};
 pub use claim::Claim;
 pub use entries::{OwnerEntry, PlaceCounts, PlaceEntry, RecordEntry, RunEntry};
 pub use error::{LedgerError, Result};

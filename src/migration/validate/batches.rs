@@ -6,9 +6,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Stopped;
-use crate::memory;
-use crate::migration::context::Context;
-use crate::migration::progress::{Wait, Waiting};
+use crate::memory::access::Caller;
+use crate::memory::{self, MemoryService};
+use crate::migration::progress::{Wait, Waiting, Watch};
 use crate::migration::retry::with_retries;
 use crate::zep;
 
@@ -19,23 +19,25 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// Waits until Zep has processed the batches that migrations sent. Answers what a validation says of
 /// it, if there were any.
-pub(super) async fn await_processed(
-    context: &Context<'_>,
+pub(in crate::migration) async fn await_processed(
+    service: &MemoryService,
+    caller: &Caller,
+    watch: &dyn Watch,
     cancelled: &CancellationToken,
 ) -> Result<Option<String>, Stopped> {
     let begun = Instant::now();
     let mut waited = None;
     loop {
-        let ask = || context.service.batches_in_process(context.caller);
+        let ask = || service.batches_in_process(caller);
         let left = with_retries(cancelled, ask).await?;
         let took = begun.elapsed();
         if left == 0 || took >= LONGEST {
-            context.watch.goes_on(Wait::Batch);
+            watch.goes_on(Wait::Batch);
             let first = waited.unwrap_or(left);
             return Ok((first > 0).then(|| note(first, left, took)));
         }
         waited.get_or_insert(left);
-        context.watch.waits(Waiting {
+        watch.waits(Waiting {
             reason: Wait::Batch,
             left: None,
         });

@@ -26,6 +26,7 @@ use crate::memory::model::{Owner, Place};
 use crate::zep;
 use crate::zep::limits::PAGE_ITEMS;
 
+pub(super) use batches::await_processed;
 pub use result::{Check, CheckName, Difference, Named, Sampled, Validation};
 pub use verdict::{MAX_VERDICTS, SessionVerdict, Tally as RecordTally, UserCheck, UserVerdict};
 
@@ -70,7 +71,13 @@ impl<'a> Comparison<'a> {
 
     /// Compares everything in the plan.
     pub(super) async fn run(self) -> Result<Validation, Stopped> {
-        let notes = batches::await_processed(&self.context, self.cancelled).await?;
+        let Context {
+            service,
+            caller,
+            watch,
+            ..
+        } = self.context;
+        let notes = await_processed(service, caller, watch.as_ref(), self.cancelled).await?;
         self.findings.progress(0);
         plan::owners(self.context.plan)
             .map_err(Stopped::from)
