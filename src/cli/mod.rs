@@ -17,8 +17,8 @@ pub(crate) use migrate::{
     ExportArgs, HostEntry, MigrateArgs, SelectionArgs, SourceArgs, SystemArg, ValidateArgs,
     WritingArgs,
 };
-pub(crate) use switch::SwitchArgs;
 pub(crate) use report::{ReportArgs, RollbackArgs};
+pub(crate) use switch::SwitchArgs;
 pub(crate) use token::{NewTokenArgs, TokenArgs, TokenCommand};
 
 /// Memory for AI agents over MCP, kept in Zep Cloud or in one file on this machine

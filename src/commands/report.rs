@@ -55,7 +55,11 @@ pub(crate) fn run(settings: Flags, args: &ReportArgs) -> anyhow::Result<ExitCode
     if args.json {
         page.line(&serde_json::to_string_pretty(&found)?)?;
     } else if let Some(file) = &args.html {
-        page.line(&format!("{} holds the report of run {}", shown_path(file), found.line.run))?;
+        page.line(&format!(
+            "{} holds the report of run {}",
+            shown_path(file),
+            found.line.run
+        ))?;
     } else {
         print_run(&page, &found)?;
     }
@@ -100,9 +104,15 @@ fn print_run(page: &Page, found: &RunHistory) -> io::Result<()> {
     page.line(&format!(
         "{}  {}",
         page.styled(Style::Bold, &format!("Run {}", line.run)),
-        page.styled(Style::Dim, &format!("{:.0}, {}", line.begun_at, state(line.state)))
+        page.styled(
+            Style::Dim,
+            &format!("{:.0}, {}", line.begun_at, state(line.state))
+        )
     ))?;
-    page.line(&on_one_line(&format!("from {} to {}", line.source, line.target)))?;
+    page.line(&on_one_line(&format!(
+        "from {} to {}",
+        line.source, line.target
+    )))?;
     page.line("")?;
     for (label, count) in [
         ("moved", line.moved),
@@ -117,7 +127,10 @@ fn print_run(page: &Page, found: &RunHistory) -> io::Result<()> {
         ("minimum possible", line.least_requests),
     ] {
         if count > 0 || label == "moved" {
-            page.line(&format!("  {label:<24}{:>12}", HumanCount(count).to_string()))?;
+            page.line(&format!(
+                "  {label:<24}{:>12}",
+                HumanCount(count).to_string()
+            ))?;
         }
     }
     page.line(&format!("  {:<24}{:>10.2} s", "waited", line.wait_secs))?;
@@ -133,20 +146,30 @@ fn print_run(page: &Page, found: &RunHistory) -> io::Result<()> {
         page.heading("Errors and warnings")?;
         for reason in &found.reasons {
             let count = HumanCount(reason.count).to_string();
-            let line = format!("{count:>8} × {}: {}", reason.severity, on_one_line(&reason.reason));
+            let line = format!(
+                "{count:>8} × {}: {}",
+                reason.severity,
+                on_one_line(&reason.reason)
+            );
             page.line(&line)?;
         }
     }
     if !found.users_listed.is_empty() {
         page.heading("Users and sessions")?;
-        for UserHistory { owner, sessions, .. } in &found.users_listed {
+        for UserHistory {
+            owner, sessions, ..
+        } in &found.users_listed
+        {
             page.line(&format!("  {}", on_one_line(owner)))?;
             for session in sessions {
                 print_session(page, session)?;
             }
         }
         if found.sessions_not_listed > 0 {
-            page.line(&format!("  and {} more sessions", HumanCount(found.sessions_not_listed)))?;
+            page.line(&format!(
+                "  and {} more sessions",
+                HumanCount(found.sessions_not_listed)
+            ))?;
         }
     }
     Ok(())
@@ -167,7 +190,11 @@ fn print_session(page: &Page, session: &SessionHistory) -> io::Result<()> {
     .filter(|(word, count)| *count > 0 || *word == "moved")
     .map(|(word, count)| format!("{} {word}", HumanCount(count)))
     .collect();
-    page.line(&format!("    {}: {}", on_one_line(&name), counts.join(", ")))
+    page.line(&format!(
+        "    {}: {}",
+        on_one_line(&name),
+        counts.join(", ")
+    ))
 }
 
 fn state(state: RunState) -> &'static str {

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use console::Term;
 use indicatif::HumanCount;
 use zep_mcp_server::config::{Config, Flags};
-use zep_mcp_server::memory::model::UserId;
 use zep_mcp_server::memory::MemoryService;
+use zep_mcp_server::memory::model::UserId;
 use zep_mcp_server::migration::history::{self, RunHistory};
 use zep_mcp_server::migration::ledger::RunState;
 use zep_mcp_server::migration::{Migrator, Receipt, Rollback};
@@ -117,7 +117,10 @@ fn print(page: &Page, receipt: &Receipt) -> io::Result<()> {
         ("requests", receipt.requests),
     ] {
         if count > 0 {
-            page.line(&format!("  {label:<24}{:>12}", HumanCount(count).to_string()))?;
+            page.line(&format!(
+                "  {label:<24}{:>12}",
+                HumanCount(count).to_string()
+            ))?;
         }
     }
     let place = |owner: &str, session: &Option<String>| match session {
@@ -138,14 +141,20 @@ fn print(page: &Page, receipt: &Receipt) -> io::Result<()> {
         page.line(&format!("  - {}", on_one_line(note)))?;
     }
     let (style, sign, verdict) = match receipt {
-        receipt if receipt.undone_before => {
-            (Style::Good, "✓", "this run was undone before: this is the receipt of that")
-        }
+        receipt if receipt.undone_before => (
+            Style::Good,
+            "✓",
+            "this run was undone before: this is the receipt of that",
+        ),
         receipt if receipt.cancelled => (Style::Bad, "✗", "stopped early; run it again to go on"),
-        receipt if !receipt.complete => {
-            (Style::Bad, "✗", "something could not be removed; run it again to go on")
+        receipt if !receipt.complete => (
+            Style::Bad,
+            "✗",
+            "something could not be removed; run it again to go on",
+        ),
+        receipt if receipt.dry_run => {
+            (Style::Good, "✓", "without --dry-run, this would be removed")
         }
-        receipt if receipt.dry_run => (Style::Good, "✓", "without --dry-run, this would be removed"),
         receipt if receipt.messages_hidden > 0 => (
             Style::Good,
             "✓",

@@ -465,13 +465,6 @@ impl Migrator {
                 ),
             }));
         }
-        if counts.nameless > 0 {
-            report.note(format!(
-                "{} records that name no user were left out, since the source names several; \
-                 migrate them without --user, or give them a `user_id`",
-                counts.nameless
-            ));
-        }
         if !plan.unplaced.is_empty() {
             report.note(format!(
                 "fields of documents for which Zep has no place were left out: {}",

@@ -21,8 +21,7 @@ pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
 pub use model::{
     Container, ContainerId, Conversation, Defect, Entry, Gone, Names, Origin, Position, Problem,
-    RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord, SourceUser,
-    StoredRecord,
+    RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord, SourceUser, StoredRecord,
 };
 
 /// The system that today's sources read the memories of.

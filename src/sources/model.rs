@@ -159,6 +159,8 @@ pub struct Container {
     pub names: Names,
     /// When the export was made, where the object says so.
     pub exported_at: Option<Timestamp>,
+    /// The user of the records in it that name nobody at all: the only user of an archive or directory.
+    pub user_of_rest: Option<String>,
     /// The field that leaves open what it names, where one does: whose the items in it are cannot be
     /// known.
     pub unsure: Option<String>,

@@ -103,7 +103,9 @@ impl MemoryService {
         };
         let (mark, blanked) = fit::repack(&nothing, &blank, &Map::new())
             .map_err(|error| Error::invalid("metadata", error.to_string()))?;
-        let marked = self.zep().set_message_metadata(message, Some(&mark), &blanked);
+        let marked = self
+            .zep()
+            .set_message_metadata(message, Some(&mark), &blanked);
         if_deleted(marked.await.map(drop))?;
         if_deleted(self.zep().delete_episode(message).await)?;
         Ok(())

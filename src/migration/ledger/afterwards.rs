@@ -10,9 +10,7 @@ use super::Ledger;
 use super::entries::OwnerEntry;
 use super::error::Result;
 use super::run::LedgerRun;
-use super::values::{
-    KeptOwner, OwnerNo, PlaceNo, RecordKey, RecordState, RunState, kept_place,
-};
+use super::values::{KeptOwner, OwnerNo, PlaceNo, RecordKey, RecordState, RunState, kept_place};
 use crate::memory::model::Place;
 
 /// The most samples that are kept of a run: as many as a chart can show. When there are more, every
@@ -179,7 +177,8 @@ pub struct WrittenPlace {
 }
 
 /// Whether a run has records at a place, or planned to.
-const WRITES_AT: &str = "(EXISTS (SELECT 1 FROM visit WHERE visit.run = run.n AND visit.place = place.n)
+const WRITES_AT: &str =
+    "(EXISTS (SELECT 1 FROM visit WHERE visit.run = run.n AND visit.place = place.n)
     OR EXISTS (SELECT 1 FROM record WHERE record.place = place.n AND record.run = run.n))";
 
 impl Ledger {

@@ -60,13 +60,14 @@ impl Collector<'_> {
             }
             SourceItem::Container(container) => {
                 self.db
-                    .prepare_cached("INSERT INTO container VALUES (?1, ?2, ?3, ?4, ?5)")?
+                    .prepare_cached("INSERT INTO container VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
                     .execute(params![
                         container.id,
                         container.parent,
                         to_keep(&container.names)?,
                         container.exported_at.map(Timestamp::as_microsecond),
                         container.unsure,
+                        container.user_of_rest,
                     ])?;
             }
             SourceItem::Problem(problem) => keep_problem(self.db, &problem)?,

@@ -13,6 +13,7 @@ mod problems;
 mod records;
 mod resolve;
 mod sample;
+mod seen;
 mod spool;
 mod states;
 mod users;
@@ -77,7 +78,8 @@ pub(super) struct Counts {
     pub(super) failed: u64,
     /// Problems of what is migrated all the same.
     pub(super) warnings: u64,
-    /// Records that are left out because they name no user and the source names several.
+    /// Records that are left out because they name no user and the source names others than the
+    /// selected one.
     pub(super) nameless: u64,
 }
 
@@ -169,6 +171,7 @@ impl Plan {
         };
         plan.unplaced = collect::collect(&plan.spool.db(), source, watch, cancelled)?;
         plan.resolve_items(request, default_user, watch, cancelled)?;
+        plan.find_repeated()?;
         plan.number_equal_ones()?;
         plan.find_conflicts()?;
         plan.order()?;

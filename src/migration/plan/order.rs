@@ -9,14 +9,37 @@ use super::{Plan, State};
 use crate::sources::{Defect, Entry, Severity};
 
 impl Plan {
+    /// Leaves out records whose owner is known from another file if they repeat one of that file.
+    pub(super) fn find_repeated(&self) -> spool::Result<()> {
+        let db = self.spool.db();
+        db.execute_batch("CREATE INDEX record_id ON record (owner, id)")?;
+        let mut both = db.prepare(
+            "SELECT record.n, this.json, other.json FROM record
+             JOIN record AS owned
+               ON owned.owner = record.owner AND owned.id = record.id AND owned.borrowed = 0
+             JOIN item AS this ON this.n = record.item
+             JOIN item AS other ON other.n = owned.item
+             WHERE record.borrowed = 1",
+        )?;
+        let mut repeats = db.prepare("UPDATE record SET state = ?2 WHERE n = ?1")?;
+        let mut rows = both.query([])?;
+        while let Some(row) = rows.next()? {
+            if let (Entry::Record(this), Entry::Record(other)) = (kept(row, 1)?, kept(row, 2)?)
+                && this.content == other.content
+            {
+                repeats.execute(params![row.get::<_, i64>(0)?, State::Duplicate as i64])?;
+            }
+        }
+        Ok(())
+    }
+
     /// Numbers equal records that have no ids of their own.
     pub(super) fn number_equal_ones(&self) -> spool::Result<()> {
         let db = self.spool.db();
-        db.execute_batch("CREATE INDEX record_id ON record (owner, id)")?;
         let mut equal = db.prepare(
             "SELECT n, id, row_number() OVER (PARTITION BY owner, id ORDER BY position) AS number
-             FROM record WHERE by_content = 1 AND (owner, id) IN (
-                SELECT owner, id FROM record WHERE by_content = 1
+             FROM record WHERE by_content = 1 AND state = 0 AND (owner, id) IN (
+                SELECT owner, id FROM record WHERE by_content = 1 AND state = 0
                 GROUP BY owner, id HAVING count(*) > 1)",
         )?;
         let mut name = db.prepare("UPDATE record SET id = ?2 WHERE n = ?1")?;
@@ -40,8 +63,9 @@ impl Plan {
         let db = self.spool.db();
         db.execute(
             "UPDATE record SET state = ?1 WHERE (owner, id) IN (
-                SELECT owner, id FROM record GROUP BY owner, id HAVING count(DISTINCT digest) > 1)",
-            [State::Conflict as i64],
+                SELECT owner, id FROM record WHERE state = ?2
+                GROUP BY owner, id HAVING count(DISTINCT digest) > 1) AND state = ?2",
+            [State::Conflict as i64, State::Planned as i64],
         )?;
         db.execute(
             "UPDATE record SET state = ?1 WHERE state = ?2 AND n NOT IN (

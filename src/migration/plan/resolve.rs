@@ -10,6 +10,7 @@ use super::identity::{
 };
 use super::problems::keep_problem;
 use super::records::part_count;
+use super::seen::Seen;
 use super::spool::{kept, to_keep};
 use super::users::describe;
 use super::{Counts, Others, Plan, PlanError};
@@ -54,6 +55,7 @@ impl Plan {
             others: Others::Unknown,
             names_others: false,
             surroundings: None,
+            seen: Seen::default(),
         };
         let total = db.query_row("SELECT count(*) FROM item", [], |row| row.get(0))?;
         let report = |done| {
@@ -82,11 +84,13 @@ impl Plan {
             false => Others::None,
         };
         resolver.nameless()?;
-        if let Some(profile) = &request.profile {
+        resolver.conversations()?;
+        if let Some(profile) = &request.profile
+            && user_id(&profile.id).is_ok_and(|user| resolver.seen.has(&user))
+        {
             resolver.user(profile, &Position("the user that was given".into()))?;
         }
-        resolver.conversations()?;
-        Ok(())
+        resolver.unexplained()
     }
 }
 
@@ -98,6 +102,8 @@ struct Surroundings {
     exported_at: Option<i64>,
     /// The field of the innermost that leaves open what it names.
     unsure: Option<String>,
+    /// The user of the records that name nobody.
+    user_of_rest: Option<String>,
 }
 
 /// A record with everything that the plan adds to it.
@@ -105,6 +111,10 @@ struct Resolved {
     placement: Placement,
     identity: Identity,
     parts: usize,
+    /// Whether its owner is known from another file.
+    borrowed: bool,
+    /// The date of the export.
+    exported_at: Option<i64>,
 }
 
 struct Resolver<'a> {
@@ -119,6 +129,7 @@ struct Resolver<'a> {
     names_others: bool,
     /// Those of the last item: neighbours mostly have the same.
     surroundings: Option<(ContainerId, Surroundings)>,
+    seen: Seen,
 }
 
 impl Resolver<'_> {
@@ -193,6 +204,28 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// What is left out, and nothing in the source explains why: no run that leaves it out is a success.
+    fn unexplained(&self) -> Result<(), PlanError> {
+        let mut left_out = self.seen.missed(&self.request.selection);
+        if self.counts.nameless > 0 {
+            left_out.push(Defect::whole(format!(
+                "leaves out {} records that name no user, since the source names other users, too: \
+                 give each its `user_id`, or select them from a file of their own",
+                self.counts.nameless
+            )));
+        }
+        for defect in left_out {
+            let problem = Problem {
+                position: Position("the selection".into()),
+                record: None,
+                severity: Severity::Other,
+                defect,
+            };
+            keep_problem(self.db, &problem)?;
+        }
+        Ok(())
+    }
+
     /// What a container and those around it say of an item.
     fn surroundings(&mut self, container: Option<ContainerId>) -> rusqlite::Result<Surroundings> {
         let Some(innermost) = container else {
@@ -209,13 +242,15 @@ impl Resolver<'_> {
             let found: Option<(Option<ContainerId>, Surroundings)> = self
                 .db
                 .prepare_cached(
-                    "SELECT parent, names, exported_at, unsure FROM container WHERE id = ?1",
+                    "SELECT parent, names, exported_at, unsure, user_of_rest FROM container
+                     WHERE id = ?1",
                 )?
                 .query_row([container], |row| {
                     let surroundings = Surroundings {
                         names: kept(row, 1)?,
                         exported_at: row.get(2)?,
                         unsure: row.get(3)?,
+                        user_of_rest: row.get(4)?,
                     };
                     Ok((row.get(0)?, surroundings))
                 })
@@ -227,6 +262,7 @@ impl Resolver<'_> {
             around.names = around.names.or(&outer.names);
             around.exported_at = around.exported_at.or(outer.exported_at);
             around.unsure = around.unsure.or(outer.unsure);
+            around.user_of_rest = around.user_of_rest.or(outer.user_of_rest);
             next = parent;
         }
         self.surroundings = Some((innermost, around.clone()));
@@ -249,12 +285,25 @@ impl Resolver<'_> {
             );
             return keep_problem(self.db, &record.problem(Severity::Record, defect));
         }
-        let names = record.names.clone().or(&around.names);
+        let mut names = record.names.clone().or(&around.names);
+        let names_nobody = names.user.is_none() && names.agent.is_none() && names.session.is_none();
+        let borrowed = names_nobody && around.user_of_rest.is_some();
+        if borrowed {
+            names.user = around.user_of_rest;
+        }
+        self.seen.names(&names);
         if !self.may_be_selected(item, &names)? {
             return Ok(());
         }
         match self.resolved(&record, &names, said_in) {
-            Ok(Some(resolved)) => self.keep(item, position, &record, &resolved, around.exported_at),
+            Ok(Some(resolved)) => {
+                let resolved = Resolved {
+                    borrowed,
+                    exported_at: around.exported_at,
+                    ..resolved
+                };
+                self.keep(item, position, &record, &resolved)
+            }
             Ok(None) => Ok(()),
             Err(defect) => keep_problem(self.db, &record.problem(Severity::Record, defect)),
         }
@@ -299,6 +348,9 @@ impl Resolver<'_> {
             selection,
             self.default_user,
         )?;
+        if let Some(placement) = &placement {
+            self.seen.found(&placement.place, selection);
+        }
         let placement = placement.filter(|_| selection.includes_time_of(record));
         let Some(placement) = placement else {
             self.counts.not_selected += 1;
@@ -319,6 +371,8 @@ impl Resolver<'_> {
             placement,
             identity,
             parts,
+            borrowed: false,
+            exported_at: None,
         }))
     }
 
@@ -328,7 +382,6 @@ impl Resolver<'_> {
         position: i64,
         record: &SourceRecord,
         resolved: &Resolved,
-        exported_at: Option<i64>,
     ) -> rusqlite::Result<()> {
         if record.kind == RecordKind::Turn && is_unknown(&record.role) {
             let reason = format!(
@@ -342,6 +395,8 @@ impl Resolver<'_> {
             placement,
             identity,
             parts,
+            borrowed,
+            exported_at,
         } = resolved;
         let (owner, session) = key_of(&placement.place);
         let owner = self.owner(&owner, placement.stands_in)?;
@@ -355,8 +410,8 @@ impl Resolver<'_> {
         self.db
             .prepare_cached(
                 "INSERT INTO record (item, position, place, owner, id, agent, app, parts,
-                                     by_content, digest, time, exported_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                     by_content, digest, borrowed, time, exported_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 item,
@@ -369,6 +424,7 @@ impl Resolver<'_> {
                 parts,
                 identity.by_content,
                 identity.digest.as_bytes(),
+                borrowed,
                 record.created_at.map(Timestamp::as_microsecond),
                 exported_at,
             ])?;
@@ -396,10 +452,12 @@ impl Resolver<'_> {
             Ok(id) => id,
             Err(defect) => return keep_problem(self.db, &problem(Severity::Other, defect)),
         };
+        self.seen.user(&id);
         if !self.request.selection.includes_user(&id) {
             self.names_others = true;
             return Ok(());
         }
+        self.seen.found_user(&id);
         let owner = self.owner(&owner_key(&Owner::User(id)), false)?;
         for field in describe(self.db, owner, user)? {
             let reason =

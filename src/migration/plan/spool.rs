@@ -21,7 +21,9 @@ const SCHEMA: &str = "
         -- Microseconds since 1970.
         exported_at INTEGER,
         -- The field that leaves open what it names.
-        unsure TEXT
+        unsure TEXT,
+        -- The user of the records in it that name nobody.
+        user_of_rest TEXT
     );
     -- What the source yielded, interpreted, in its order. After it the turns of conversations, each
     -- as an item of its own.
@@ -67,6 +69,8 @@ const SCHEMA: &str = "
         -- Whether only its number tells it from equal records.
         by_content INTEGER NOT NULL,
         digest BLOB NOT NULL,
+        -- Whether its owner is known from another file of its archive or directory.
+        borrowed INTEGER NOT NULL,
         -- Microseconds since 1970; NULL: the source does not say.
         time INTEGER,
         -- The export's own date, for records that nothing dates.

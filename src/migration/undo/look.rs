@@ -100,7 +100,11 @@ impl Undo<'_> {
                 let id = record.clone();
                 let is_ours = self.ledger(move |run| run.wrote(place, &id)).await?;
                 if is_ours && !self.options.include_changed {
-                    self.keep(at, record.clone(), "was replaced by another text after the run");
+                    self.keep(
+                        at,
+                        record.clone(),
+                        "was replaced by another text after the run",
+                    );
                 }
                 if !is_ours || !self.options.include_changed {
                     looked.others = true;

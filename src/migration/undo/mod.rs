@@ -15,7 +15,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::ledger::{self, Ledger, LedgerError, LedgerRun, OwnerEntry, RecordState, RunEntry, RunState};
+use super::ledger::{
+    self, Ledger, LedgerError, LedgerRun, OwnerEntry, RecordState, RunEntry, RunState,
+};
 use super::lock;
 use super::plan::blocking;
 use super::progress::{Phase, Progress, Wait, Waiting, Watch};
@@ -102,7 +104,12 @@ impl<'a> Undo<'a> {
             run_id: entry.id.clone(),
             begun_at: entry.begun_at,
             is_rebuilt: entry.source.is_empty(),
-            receipt: Mutex::new(Receipt::new(&entry.id, &entry.target, user, options.dry_run)),
+            receipt: Mutex::new(Receipt::new(
+                &entry.id,
+                &entry.target,
+                user,
+                options.dry_run,
+            )),
             done: AtomicU64::new(0),
             total,
         })
@@ -129,7 +136,9 @@ impl<'a> Undo<'a> {
             options,
             ..
         } = self;
-        let mut receipt = receipt.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut receipt = receipt
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         receipt.cancelled = is_cancelled;
         receipt.complete = !is_cancelled && receipt.failures.is_empty();
         if let Some(earlier) = earlier.filter(|earlier| !earlier.complete && !options.dry_run) {
@@ -141,7 +150,10 @@ impl<'a> Undo<'a> {
                 // The same command migrates again what was removed.
                 false => RunState::Stopped,
             };
-            let mut report = entry.report.clone().unwrap_or_else(|| serde_json::json!({}));
+            let mut report = entry
+                .report
+                .clone()
+                .unwrap_or_else(|| serde_json::json!({}));
             report["rollback"] = serde_json::to_value(&receipt).unwrap_or_default();
             // All steps are done: nobody else holds it.
             if let Some(run) = Arc::into_inner(run) {

@@ -17,7 +17,8 @@ impl Undo<'_> {
     /// Removes what the run wrote of an owner.
     pub(super) async fn remove_owner(&self, entry: &OwnerEntry) -> Result<(), Stopped> {
         let (book, run, owner) = (self.book.clone(), self.run_id.clone(), entry.n);
-        let places = crate::migration::plan::blocking(move || book.written_places(&run, owner)).await?;
+        let places =
+            crate::migration::plan::blocking(move || book.written_places(&run, owner)).await?;
         let (is_there, sessions) = match &entry.owner {
             Owner::User(user) => {
                 let sessions = with_retries(self.cancelled, || {
@@ -75,8 +76,8 @@ impl Undo<'_> {
         for at in places {
             let found = match &at.place {
                 Place::Session(user, session) => {
-                    let thread = sessions
-                        .and_then(|known| self.service.thread_among(user, session, known));
+                    let thread =
+                        sessions.and_then(|known| self.service.thread_among(user, session, known));
                     let Some(thread) = thread else { continue };
                     threads += 1;
                     let scan = self.service.scan_thread(self.caller, user, &thread)?;
@@ -209,7 +210,11 @@ impl Undo<'_> {
         if self.options.dry_run || page.to_remove.is_empty() {
             return Ok(());
         }
-        let texts: Vec<_> = page.to_remove.iter().map(|part| part.uuid.clone()).collect();
+        let texts: Vec<_> = page
+            .to_remove
+            .iter()
+            .map(|part| part.uuid.clone())
+            .collect();
         self.note_sent(at, page).await?;
         with_retries(self.cancelled, || {
             self.service.undo_texts(self.caller, owner, &texts)
@@ -259,7 +264,9 @@ impl Undo<'_> {
             false if self.options.dry_run => looked.parts,
             false => {
                 let scan = self.service.scan_thread(self.caller, user, thread)?;
-                self.look(at, scan, |_| std::future::ready(Ok(()))).await?.hidden
+                self.look(at, scan, |_| std::future::ready(Ok(())))
+                    .await?
+                    .hidden
             }
         };
         {
@@ -340,7 +347,11 @@ impl Undo<'_> {
     fn kept_of(&self, owner: &Owner) -> u64 {
         let owner = owner.to_string();
         let receipt = self.receipt();
-        receipt.kept.iter().filter(|kept| kept.owner == owner).count() as u64
+        receipt
+            .kept
+            .iter()
+            .filter(|kept| kept.owner == owner)
+            .count() as u64
     }
 }
 

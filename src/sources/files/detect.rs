@@ -10,7 +10,7 @@ const BINARY_WITHIN: usize = 4096;
 
 /// What the file is and what to do with it, if it is not UTF-8 text.
 pub(super) fn not_text(start: &[u8]) -> Option<&'static str> {
-    let known: [(&[u8], &str); 8] = [
+    let known: [(&[u8], &str); 6] = [
         (
             b"\xFF\xFE",
             "this is UTF-16 text; convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`",
@@ -18,14 +18,6 @@ pub(super) fn not_text(start: &[u8]) -> Option<&'static str> {
         (
             b"\xFE\xFF",
             "this is UTF-16 text; convert it to UTF-8, for example with `iconv -f UTF-16 -t UTF-8`",
-        ),
-        (
-            b"\x1F\x8B",
-            "this is a gzip file; unpack it first, for example with `gunzip`",
-        ),
-        (
-            b"PK\x03\x04",
-            "this is a zip file; unpack it first, for example with `unzip`",
         ),
         (
             b"\x28\xB5\x2F\xFD",

@@ -1,24 +1,20 @@
 //! An export as a source.
 
-use std::cell::Cell;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor, Read};
-use std::ops::ControlFlow;
 use std::path::Path;
 
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::documents;
-use super::input::Input;
-use super::output::Output;
-use crate::sources::{GIVEN, MEM0, ReadError, Sink, Source, SourceItem};
+use super::collection::Files;
+use crate::sources::{GIVEN, MEM0, ReadError, Sink, Source};
 
-/// Progress is reported once per this number of items.
-const PROGRESS_EVERY: u64 = 256;
-
-/// One JSON document, several one after the other, or JSON Lines, whichever it is.
+/// One JSON document, several one after the other, or JSON Lines, whichever it is; packed as `.gz`, or
+/// several files in a `.zip` or a directory.
 ///
 /// All of these are recognised: pages and search answers of mem0 Platform, answers of a self-hosted
 /// server and of the library, bare lists, histories, lists of entities, and an application's users
@@ -27,27 +23,37 @@ const PROGRESS_EVERY: u64 = 256;
 ///
 /// Reading holds one item and a megabyte or two.
 pub struct Export {
-    reader: Box<dyn Read + Send>,
-    bytes: Option<u64>,
+    opened: Opened,
     name: String,
+}
+
+/// Where an export is.
+enum Opened {
+    /// Bytes, of this length where it is known.
+    Bytes(Box<dyn Read + Send>, Option<u64>),
+    /// A file of this length, in which a `.zip` can be read out of order.
+    File(File, u64),
+    /// A directory, which no path leads out of.
+    Directory(Dir),
+}
+
+impl From<Opened> for Export {
+    fn from(opened: Opened) -> Self {
+        let name = GIVEN.into();
+        Self { opened, name }
+    }
 }
 
 impl fmt::Debug for Export {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Export")
-            .field("bytes", &self.bytes)
-            .finish_non_exhaustive()
+        f.debug_struct("Export").finish_non_exhaustive()
     }
 }
 
 impl Export {
     /// An export from any reader.
     pub fn reader(reader: impl Read + Send + 'static) -> Self {
-        Self {
-            reader: Box::new(reader),
-            bytes: None,
-            name: GIVEN.into(),
-        }
+        Opened::Bytes(Box::new(reader), None).into()
     }
 
     /// The same, under this name of a source ([`Source::name`]).
@@ -56,33 +62,42 @@ impl Export {
         Self { name, ..self }
     }
 
-    /// An export file.
+    /// An export file, or a directory of them.
     ///
     /// # Errors
-    /// If it cannot be opened, or is a directory.
+    /// If it cannot be opened.
     pub fn file(path: &Path) -> io::Result<Self> {
+        let name = path.canonicalize();
+        let named = |export: Self| match name {
+            Ok(path) => export.named(format!("file {}", path.display())),
+            Err(_) => export,
+        };
+        if path.is_dir() {
+            let directory = Dir::open_ambient_dir(path, ambient_authority())?;
+            return Ok(named(Self::directory(directory)));
+        }
         let file = File::open(path)?;
         let metadata = file.metadata()?;
-        if metadata.is_dir() {
-            return Err(io::Error::other("is a directory, not a file"));
-        }
-        let export = match metadata.is_file() {
-            true => Self::of_length(file, metadata.len()),
+        Ok(match metadata.is_file() {
+            true => named(Self::plain_file(file, metadata.len())),
+            // A pipe is another one each time.
             false => Self::reader(file),
-        };
-        // A pipe is another one each time.
-        Ok(match path.canonicalize() {
-            Ok(path) if metadata.is_file() => export.named(format!("file {}", path.display())),
-            _ => export,
         })
+    }
+
+    /// The files of a directory.
+    pub(super) fn directory(directory: Dir) -> Self {
+        Opened::Directory(directory).into()
+    }
+
+    /// A plain file of this length.
+    pub(super) fn plain_file(file: File, bytes: u64) -> Self {
+        Opened::File(file, bytes).into()
     }
 
     /// An export of this length.
     pub(crate) fn of_length(reader: impl Read + Send + 'static, bytes: u64) -> Self {
-        Self {
-            bytes: Some(bytes),
-            ..Self::reader(reader)
-        }
+        Opened::Bytes(Box::new(reader), Some(bytes)).into()
     }
 
     /// An export in memory: one document.
@@ -106,57 +121,14 @@ impl Source for Export {
     fn read(
         self: Box<Self>,
         sink: &mut dyn Sink,
-        _cancelled: &CancellationToken,
+        cancelled: &CancellationToken,
     ) -> Result<(), ReadError> {
-        let read = Cell::new(0);
-        let mut reader = Counting {
-            inner: self.reader,
-            read: &read,
-        };
-        let mut sink = WithProgress {
-            inner: sink,
-            items: 0,
-            read: &read,
-            total: self.bytes,
-        };
-        documents::read(Input::new(&mut reader), &mut Output::new(&mut sink))?;
-        sink.progress(read.get(), self.bytes);
-        Ok(())
-    }
-}
-
-/// Counts the bytes that are read.
-struct Counting<'a> {
-    inner: Box<dyn Read + Send>,
-    read: &'a Cell<u64>,
-}
-
-impl Read for Counting<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.read.set(self.read.get() + read as u64);
-        Ok(read)
-    }
-}
-
-/// Reports progress now and then.
-struct WithProgress<'a> {
-    inner: &'a mut dyn Sink,
-    items: u64,
-    read: &'a Cell<u64>,
-    total: Option<u64>,
-}
-
-impl Sink for WithProgress<'_> {
-    fn item(&mut self, item: SourceItem) -> ControlFlow<()> {
-        self.items += 1;
-        if self.items.is_multiple_of(PROGRESS_EVERY) {
-            self.inner.progress(self.read.get(), self.total);
+        match self.opened {
+            Opened::Bytes(mut reader, bytes) => Files::new(sink, cancelled, bytes).bytes(&mut reader),
+            Opened::File(file, bytes) => Files::new(sink, cancelled, Some(bytes)).file(file, bytes),
+            Opened::Directory(directory) => {
+                Files::new(sink, cancelled, None).directory_alone(&directory)
+            }
         }
-        self.inner.item(item)
-    }
-
-    fn progress(&mut self, done: u64, total: Option<u64>) {
-        self.inner.progress(done, total);
     }
 }

@@ -27,11 +27,12 @@ impl ImportDir {
         })
     }
 
-    /// A file in it, by its path within the directory, with or without the directory's own path.
+    /// A file or directory in it, by its path within the directory, with or without the directory's own
+    /// path.
     ///
     /// # Errors
-    /// If the file does not exist, lies outside, or is not a plain file. The text names nothing that
-    /// is not in the directory.
+    /// If it does not exist, lies outside, or is neither a plain file nor a directory. The text names
+    /// nothing that is not in the directory.
     pub fn file(&self, name: &str) -> io::Result<Export> {
         let refuse = |why: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, why.to_owned()));
         let name = Path::new(name);
@@ -41,6 +42,12 @@ impl ImportDir {
             .any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
         if outside {
             return refuse("lies outside the import directory; name a file within it");
+        }
+        if !name
+            .components()
+            .any(|part| matches!(part, Component::Normal(_)))
+        {
+            return refuse("names no file; name one within the import directory");
         }
         // Checked before the file is opened: opening a pipe waits for its writer.
         let metadata = match self.dir.metadata(name) {
@@ -53,11 +60,13 @@ impl ImportDir {
             }
             Err(error) => return Err(error),
         };
-        if !metadata.is_file() {
-            return refuse("is not a plain file");
-        }
-        let file = self.dir.open(name)?;
-        let export = Export::of_length(file.into_std(), metadata.len());
+        let export = if metadata.is_dir() {
+            Export::directory(self.dir.open_dir(name)?)
+        } else if metadata.is_file() {
+            Export::plain_file(self.dir.open(name)?.into_std(), metadata.len())
+        } else {
+            return refuse("is neither a plain file nor a directory");
+        };
         Ok(export.named(format!("file {}", self.path.join(name).display())))
     }
 }
@@ -76,7 +85,7 @@ mod tests {
         std::fs::write(inside.join("export.json"), "{}").unwrap();
         std::fs::write(inside.join("deep/export.json"), "{}").unwrap();
         let exports = ImportDir::open(&inside).unwrap();
-        for name in ["export.json", "./export.json", "deep/export.json"] {
+        for name in ["export.json", "./export.json", "deep/export.json", "deep"] {
             assert!(exports.file(name).is_ok(), "{name}");
         }
         let whole = inside.join("export.json");
@@ -88,7 +97,8 @@ mod tests {
             outside.to_str().unwrap(),
             "/etc/passwd",
             "",
-            "deep",
+            ".",
+            inside.to_str().unwrap(),
             "none.json",
         ] {
             assert!(exports.file(name).is_err(), "{name}");

@@ -49,6 +49,8 @@ pub(super) struct Input<'r> {
     cut: bool,
     /// Whether a text was too long and nothing of it could be skipped.
     gave_up: bool,
+    /// Why there is nothing after the buffer.
+    failed: Option<io::Error>,
 }
 
 impl<'r> Input<'r> {
@@ -79,6 +81,7 @@ impl<'r> Input<'r> {
             escaped: false,
             cut: false,
             gave_up: false,
+            failed: None,
         }
     }
 
@@ -99,7 +102,11 @@ impl<'r> Input<'r> {
                 Ok(0) => break,
                 Ok(read) => self.end += read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                // What came before it is read.
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
             }
         }
         Ok(&self.buffer[..self.end])
@@ -204,6 +211,9 @@ impl<'r> Input<'r> {
         self.before += self.end as u64;
         self.at = 0;
         self.end = 0;
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         loop {
             match self.inner.read(&mut self.buffer) {
                 Ok(read) => {

@@ -2,7 +2,8 @@
 //!
 //! [`Export`] is the source, [`ImportDir`] the one directory from which agents may have files read.
 //!
-//! Reading, from the bytes up: `input` feeds the JSON parser and knows line and column; `detect` knows
+//! Reading, from the bytes up: `collection` goes through the files of an archive or a directory, `packed`
+//! and `zip` unpack, and `sets` knows what their files tell of each other. `input` feeds the JSON parser and knows line and column; `detect` knows
 //! a file by its beginning; `documents` goes from value to value. Within a value `objects` reads
 //! what holds items, one item at a time, `value` reads a value as a whole within the bounds of `budget`,
 //! and `parser` is the state of both; `twice` knows fields that are there twice. `shape` says what an object is, `recognise` makes an item or a
@@ -11,6 +12,7 @@
 //! `one` is the same for an object of a source that is no file.
 
 mod budget;
+mod collection;
 mod detect;
 mod documents;
 mod export;
@@ -22,8 +24,10 @@ mod interpret;
 mod objects;
 mod one;
 mod output;
+mod packed;
 mod parser;
 mod recognise;
+mod sets;
 mod shape;
 #[cfg(test)]
 mod tests;
@@ -31,6 +35,7 @@ mod time;
 mod twice;
 mod value;
 mod visitor;
+mod zip;
 
 pub use budget::MAX_ITEM_BYTES;
 pub use export::Export;

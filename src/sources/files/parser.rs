@@ -160,6 +160,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
             parent: self.container,
             names: fields.names,
             exported_at: fields.exported_at,
+            user_of_rest: None,
             unsure: fields.unsure,
         };
         let sent = self

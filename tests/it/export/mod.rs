@@ -3,6 +3,7 @@
 mod bounds;
 mod broken;
 mod meaning;
+mod packed;
 mod shapes;
 mod twice;
 

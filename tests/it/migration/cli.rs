@@ -19,10 +19,10 @@ on_both_backends!(
 );
 
 /// How a command ended.
-struct Ended {
-    code: i32,
-    stdout: String,
-    stderr: String,
+pub(super) struct Ended {
+    pub(super) code: i32,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
 }
 
 impl Ended {
@@ -35,13 +35,13 @@ impl Ended {
     }
 
     /// The one JSON object on stdout.
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}{}", self.stdout, self.stderr))
     }
 
     /// The report of a command that must end with this code.
-    fn report(&self, code: i32) -> Value {
+    pub(super) fn report(&self, code: i32) -> Value {
         assert_eq!(self.code, code, "{}{}", self.stdout, self.stderr);
         self.json()
     }
@@ -55,7 +55,7 @@ impl Ended {
     }
 }
 
-fn run(world: &World, arguments: &[&str]) -> Ended {
+pub(super) fn run(world: &World, arguments: &[&str]) -> Ended {
     Ended::of(world.command().args(arguments).output().unwrap())
 }
 
@@ -72,7 +72,7 @@ fn run_with_stdin(world: &World, arguments: &[&str], stdin: &[u8]) -> Ended {
     Ended::of(child.wait_with_output().unwrap())
 }
 
-fn write(world: &World, name: &str, text: &str) -> PathBuf {
+pub(super) fn write(world: &World, name: &str, text: &str) -> PathBuf {
     let file = world.directory().join(name);
     std::fs::write(&file, text).unwrap();
     file
@@ -80,7 +80,7 @@ fn write(world: &World, name: &str, text: &str) -> PathBuf {
 
 /// Two users in the guide's shape: 9 records, 2 of them snapshots, in 3 sessions (Ben's turns name
 /// none and so share one).
-fn export() -> Value {
+pub(super) fn export() -> Value {
     json!({"users": [
         {
             "id": "ana", "name": "Ana Lima", "email": "ana@example.com", "role": "user",
@@ -106,11 +106,11 @@ fn export() -> Value {
     ]})
 }
 
-fn exported(world: &World) -> String {
+pub(super) fn exported(world: &World) -> String {
     file_of(world, &export())
 }
 
-fn file_of(world: &World, export: &Value) -> String {
+pub(super) fn file_of(world: &World, export: &Value) -> String {
     let file = write(world, "export.json", &export.to_string());
     file.to_str().unwrap().to_owned()
 }
@@ -128,7 +128,7 @@ fn stored(world: &World) -> Value {
     run(world, &["validate", "--file", &file, "--json"]).json()
 }
 
-fn check<'a>(validation: &'a Value, name: &str) -> &'a Value {
+pub(super) fn check<'a>(validation: &'a Value, name: &str) -> &'a Value {
     let checks = validation["checks"].as_array().unwrap();
     checks.iter().find(|check| check["name"] == name).unwrap()
 }
@@ -450,14 +450,9 @@ fn wrong_usage_is_one_line_that_names_the_flag() {
             let line = wrong.misused();
             assert!(line.starts_with(&format!("error: {flag} ")), "{line}");
         }
-        for absent in ["nowhere.json", "."] {
-            let wrong = run(&world, &[command, "--file", absent]);
-            let line = wrong.misused();
-            assert!(
-                line.starts_with(&format!("error: --file {absent} ")),
-                "{line}"
-            );
-        }
+        let wrong = run(&world, &[command, "--file", "nowhere.json"]);
+        let line = wrong.misused();
+        assert!(line.starts_with("error: --file nowhere.json "), "{line}");
         let without = run(&world, &[command]);
         assert_eq!(without.code, 2);
         assert!(without.stderr.contains("--file"), "{}", without.stderr);
@@ -642,4 +637,65 @@ mod stopping {
         wait_until("it ends", || child.try_wait().unwrap().is_some());
         assert_eq!(child.wait().unwrap().code(), Some(130));
     }
+}
+
+/// A run that takes nothing must not look like one after which mem0 can be deleted.
+#[test]
+fn a_selection_that_takes_nothing_is_no_success() {
+    let world = World::embedded();
+    let file = exported(&world);
+    let mixed = write(
+        &world,
+        "mixed.jsonl",
+        "{\"memory\": \"tea\", \"user_id\": \"ana\"}\n{\"memory\": \"rain\", \"user_id\": \"ben\"}\n\
+         {\"memory\": \"whose?\"}\n",
+    );
+    let mixed = mixed.to_str().unwrap();
+    for (arguments, words) in [
+        (
+            vec!["--file", &file, "--user", "dana"],
+            "takes nothing of `dana`: the source names `ana`, `ben`",
+        ),
+        (
+            vec!["--file", &file, "--user", "ana", "--user", "dana"],
+            "takes nothing of `dana`: the source names `ana`, `ben`",
+        ),
+        (
+            vec!["--file", &file, "--user", "ana", "--session", "sunday"],
+            "takes nothing of the session `sunday`: the source names `monday`, `tuesday`",
+        ),
+        (
+            vec!["--file", mixed, "--user", "ana"],
+            "leaves out 1 records that name no user",
+        ),
+    ] {
+        for command in ["migrate", "validate"] {
+            let ended = run(
+                &world,
+                &[&[command, "--json"], arguments.as_slice()].concat(),
+            );
+            let report = ended.report(1);
+            let (problems, verdict) = match command {
+                "migrate" => (&report["errors"], &report["success"]),
+                _ => (&report["source_problems"], &report["valid"]),
+            };
+            assert_eq!(verdict, false, "{report:#}");
+            let said = problems.as_array().unwrap().iter();
+            let said: Vec<_> = said.map(|one| one["reason"].as_str().unwrap()).collect();
+            assert!(said.iter().any(|one| one.starts_with(words)), "{said:?}");
+            assert!(!ended.stdout.contains("tea") && !ended.stdout.contains("slept"));
+        }
+    }
+    let mut client = world.connect();
+    let listed = client.call("list_entities", json!({}));
+    assert!(!listed.to_string().contains("dana"), "{listed:#}");
+    let data = json!({"users": [{"id": "ana", "name": "Ana", "messages": [
+        {"role": "user", "content": "tea", "timestamp": "2024-05-01T10:00:00Z"}]}]});
+    let arguments = json!({"user": {"id": "dana", "name": "Dana"}, "data": data});
+    let report = client.call("migrate_user", arguments.clone());
+    assert_eq!(report["success"], false, "{report:#}");
+    let reason = report["errors"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("takes nothing of `dana`"), "{reason}");
+    let verdict = client.call("validate_migration", arguments);
+    assert_eq!(verdict["valid"], false, "{verdict:#}");
 }
