@@ -211,6 +211,10 @@ impl<'a> Comparison<'a> {
                         let scan = service.scan_thread(caller, user, &thread)?;
                         self.read(comparison, scan).await
                     }
+                    // Of a sample, each record is named.
+                    None if self.findings.found().is_sample() => {
+                        Ok(blocking(move || comparison.finish()).await?)
+                    }
                     None => {
                         self.no_session(place);
                         Ok(())

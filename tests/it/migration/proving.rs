@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::cli::{check, exported, export, file_of, run};
+use super::cli::{check, export, exported, file_of, run};
 use crate::common::on_both_backends;
 use crate::common::program::World;
 
@@ -132,18 +132,33 @@ fn a_validation_waits_for_batches_that_are_being_processed() {
     run(&world, &["migrate", "--file", &file, "--json"]).report(0);
     // A batch of a migration whose messages are slow to process.
     world.behave(&json!({"processing_delay_ms": 3_000}));
-    let (status, batch) = service.call("POST", &["batches"], Some(&json!({"metadata": {"zm_run": "r"}})));
+    let (status, batch) = service.call(
+        "POST",
+        &["batches"],
+        Some(&json!({"metadata": {"zm_run": "r"}})),
+    );
     assert!(status < 300, "{batch}");
     let id = batch["batch_id"].as_str().unwrap();
     let item = json!({"type": "thread_message", "thread_id": "monday", "role": "user",
                       "content": "late", "created_at": "2025-03-03T09:05:00Z"});
-    let (status, added) = service.call("POST", &["batches", id, "items"], Some(&json!({"items": [item]})));
+    let (status, added) = service.call(
+        "POST",
+        &["batches", id, "items"],
+        Some(&json!({"items": [item]})),
+    );
     assert!(status < 300, "{added}");
     let (status, started) = service.call("POST", &["batches", id, "process"], None);
     assert!(status < 300, "{started}");
     let found = run(&world, &["validate", "--file", &file, "--json"]).report(1);
     let note = found["notes"][0].as_str().unwrap();
-    assert!(note.starts_with("waited") && note.contains("1 batches"), "{note}");
+    assert!(
+        note.starts_with("waited") && note.contains("1 batches"),
+        "{note}"
+    );
     let issues = found["issues"].as_array().unwrap();
-    assert_eq!(issues.len(), 1, "what the batch brought was seen: {found:#}");
+    assert_eq!(
+        issues.len(),
+        1,
+        "what the batch brought was seen: {found:#}"
+    );
 }
