@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::consult::{self, Consulted};
 use super::context::Context;
 use super::history::{HistoryError, find_run};
-use super::ledger::{Ledger, LedgerError, RunEntry, RunState};
+use super::ledger::{Ledger, LedgerError, RunEntry, RunStart, RunState};
 use super::plan::{Counts, Plan, PlanError, blocking};
 use super::progress::{Unwatched, Watch};
 use super::report::{Report, Trouble};
@@ -69,6 +70,9 @@ impl From<undo::Stopped> for Error {
     }
 }
 
+/// How many changed records are read from the plan at a time.
+const CHANGED_PAGE: usize = 1_024;
+
 /// A migration with its validation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
@@ -84,7 +88,7 @@ pub struct Migrator {
     service: MemoryService,
     caller: Caller,
     roles: RoleMap,
-    /// Where it is noted which runs did not end.
+    /// Where the ledger is.
     data_dir: Option<PathBuf>,
     /// The sum of all runs, once there was one.
     total: Mutex<Option<Report>>,
@@ -107,9 +111,8 @@ impl Migrator {
         }
     }
 
-    /// The same, with a directory that outlives the process. A run into Zep Cloud leaves a file there
-    /// while it is under way: after one that was killed, the next run looks at its end for what the
-    /// killed one had sent and Zep stored late.
+    /// The same, with the directory of the ledger of migrations, which knows each record by its id: a run
+    /// that was killed goes on where it was, and what was migrated is not written again.
     #[must_use]
     pub fn noting_runs_in(mut self, data_dir: Option<&Path>) -> Self {
         self.data_dir = data_dir.map(Path::to_owned);
@@ -151,6 +154,8 @@ impl Migrator {
         cancelled: &CancellationToken,
     ) -> Result<Outcome, Error> {
         let begun = Instant::now();
+        let (name, system) = (source.name(), source.system());
+        let start = self.start(name, system, request, cancelled).await?;
         let before = self.service.stats();
         let _teller = Teller::new(&self.service, &watch);
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
@@ -158,6 +163,7 @@ impl Migrator {
         let mut report = Report::new(plan.system, target, request.dry_run, plan.now);
         let counts = plan.counts;
         report.failed = counts.failed;
+        let mut ended = None;
         if request.strict && counts.problems + counts.warnings > 0 {
             let (problems, warnings) = listed(&plan, 1).await?;
             report
@@ -173,14 +179,29 @@ impl Migrator {
             report.errors_not_listed = counts.problems - problems.len() as u64;
             report.warnings_not_listed = counts.warnings - warnings.len() as u64;
             (report.errors, report.warnings) = (problems, warnings);
-            let run = Run::new(self.context(&plan, &watch), request, cancelled, report);
-            report = run
-                .write(self.data_dir.as_deref())
-                .await
-                .map_err(PlanError::from)?;
+            let known = match start {
+                None => Consulted::nothing(),
+                Some((data_dir, start)) => {
+                    let watch = watch.clone();
+                    Consulted::the_ledger(data_dir, start, &plan, request, watch, cancelled.clone())
+                        .await?
+                }
+            };
+            report.already_there = known.tally.stored;
+            report.run = known.book.run_id().map(ToOwned::to_owned);
+            known.report(&mut report);
+            self.report_changed(&mut report, &plan).await?;
+            let context = self.context(&plan, &watch);
+            let run = Run::new(context, known.book.clone(), request, cancelled, report);
+            let worked;
+            (report, worked) = run.write().await.map_err(PlanError::from)?;
+            ended = Some((known, worked));
         }
         report.cancelled = cancelled.is_cancelled();
         self.account(&mut report, &plan, counts, before, begun.elapsed());
+        if let Some((known, worked)) = ended {
+            known.end(&mut report, worked).await?;
+        }
         let mut validation = None;
         if validate && !report.cancelled && !request.dry_run {
             plan.step(Plan::forget_states)
@@ -387,6 +408,55 @@ impl Migrator {
             roles: &self.roles,
             plan,
             watch,
+        }
+    }
+
+    /// What identifies the run in the ledger, and where that is; `None` without one.
+    async fn start(
+        &self,
+        source: String,
+        system: &'static str,
+        request: &Request,
+        cancelled: &CancellationToken,
+    ) -> Result<Option<(PathBuf, RunStart)>, Error> {
+        let Some(data_dir) = self.data_dir.clone() else {
+            return Ok(None);
+        };
+        let project = with_retries(cancelled, || self.service.project()).await?;
+        Ok(project.map(|target| {
+            let start = RunStart {
+                source,
+                system: system.to_owned(),
+                target,
+                request: consult::identity(request),
+            };
+            (data_dir, start)
+        }))
+    }
+
+    /// Reports records that have changed in the source since they were migrated.
+    async fn report_changed(&self, report: &mut Report, plan: &Arc<Plan>) -> Result<(), Error> {
+        let mut after = 0;
+        loop {
+            let page = plan
+                .step(move |plan| plan.changed_after(after, CHANGED_PAGE))
+                .await
+                .map_err(PlanError::from)?;
+            let Some((last, ..)) = page.last() else {
+                return Ok(());
+            };
+            after = *last;
+            for (_, place, id) in page {
+                report.trouble(Trouble {
+                    record: Some(id),
+                    owner: Some(place.owner().to_string()),
+                    session: place.session().map(SessionId::to_string),
+                    ..Trouble::of_run(
+                        "has changed in the source since it was migrated, and stays as it was; \
+                         --update (`update`) replaces it",
+                    )
+                });
+            }
         }
     }
 

@@ -51,6 +51,8 @@ pub struct Imported {
     pub agent: Option<AgentId>,
     /// The app named beside the user.
     pub app: Option<AppId>,
+    /// The run that writes it, where that is kept in a ledger.
+    pub run: Option<String>,
     /// All other fields of the source.
     pub metadata: Map<String, Value>,
 }
@@ -363,6 +365,8 @@ pub struct PartOf {
     pub record: String,
     /// The migrated record that it replaced.
     pub instead_of: Option<String>,
+    /// The run that wrote it.
+    pub run: Option<String>,
     /// Its number.
     pub number: PartNo,
     /// Whether its time is the source's.
@@ -376,6 +380,7 @@ pub fn part_of(part: &StoredPart) -> Option<PartOf> {
     Some(PartOf {
         record: ours.record.as_str().to_owned(),
         instead_of: ours.marks.instead_of,
+        run: ours.marks.run,
         number: unpacked.part,
         time: ours.marks.time,
     })
@@ -391,6 +396,7 @@ fn draft_of(record: Imported, carrier: Carrier) -> Draft {
     ours.marks.time = record.time;
     ours.marks.updated = record.updated;
     ours.marks.instead_of = record.instead_of;
+    ours.marks.run = record.run;
     let (role, name) = match record.speaker {
         Some(speaker) => draft::spoken(speaker, &mut ours, carrier),
         None => (zep::Role::User, None),
