@@ -20,6 +20,9 @@ pub(crate) fn run(settings: Flags, args: &ValidateArgs) -> anyhow::Result<ExitCo
         records: records as usize,
         seed: args.seed,
     });
+    if args.repair {
+        return repair(job, args);
+    }
     let found = migration::run(job, async |run: Run| {
         let Run {
             migrator, source, ..
@@ -35,4 +38,24 @@ pub(crate) fn run(settings: Flags, args: &ValidateArgs) -> anyhow::Result<ExitCo
         table::print_validation(&page, &found)?;
     }
     Ok(migration::exit_code(found.is_as_in_source(), false))
+}
+
+/// Sends what is missing, and compares again.
+fn repair(job: Job, args: &ValidateArgs) -> anyhow::Result<ExitCode> {
+    let repaired = migration::run(job, async |run: Run| {
+        let Run {
+            migrator, source, ..
+        } = run;
+        let restore = args.restore_deleted;
+        migrator
+            .repair(source, &run.request, restore, run.watch, &run.stop)
+            .await
+    })?;
+    let page = Page::stdout();
+    if args.export.json {
+        page.line(&serde_json::to_string_pretty(&repaired)?)?;
+    } else {
+        table::print_repair(&page, &repaired)?;
+    }
+    Ok(migration::exit_code(repaired.validation.valid, false))
 }

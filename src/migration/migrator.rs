@@ -16,6 +16,7 @@ use super::plan::{Counts, Plan, PlanError, blocking};
 use super::progress::{Unwatched, Watch};
 use super::report::{Report, Trouble};
 use super::retry::with_retries;
+use super::sampler::{Counting, Sampler};
 use super::undo::{self, Receipt, Rollback, Undo};
 use super::validate::{CheckName, Comparison, Sampled, Stopped, Validation, await_processed};
 use super::waits::Teller;
@@ -85,7 +86,7 @@ pub struct Outcome {
 /// Migrates into one backend, for one caller.
 #[derive(Debug)]
 pub struct Migrator {
-    service: MemoryService,
+    pub(super) service: MemoryService,
     caller: Caller,
     roles: RoleMap,
     /// Where the ledger is.
@@ -163,7 +164,7 @@ impl Migrator {
         let mut report = Report::new(plan.system, target, request.dry_run, plan.now);
         let counts = plan.counts;
         report.failed = counts.failed;
-        let mut ended = None;
+        let mut is_accounted = false;
         if request.strict && counts.problems + counts.warnings > 0 {
             let (problems, warnings) = listed(&plan, 1).await?;
             report
@@ -179,28 +180,14 @@ impl Migrator {
             report.errors_not_listed = counts.problems - problems.len() as u64;
             report.warnings_not_listed = counts.warnings - warnings.len() as u64;
             (report.errors, report.warnings) = (problems, warnings);
-            let known = match start {
-                None => Consulted::nothing(),
-                Some((data_dir, start)) => {
-                    let watch = watch.clone();
-                    Consulted::the_ledger(data_dir, start, &plan, request, watch, cancelled.clone())
-                        .await?
-                }
-            };
-            report.already_there = known.tally.stored;
-            report.run = known.book.run_id().map(ToOwned::to_owned);
-            known.report(&mut report);
-            self.report_changed(&mut report, &plan).await?;
-            let context = self.context(&plan, &watch);
-            let run = Run::new(context, known.book.clone(), request, cancelled, report);
-            let worked;
-            (report, worked) = run.write().await.map_err(PlanError::from)?;
-            ended = Some((known, worked));
+            report = self
+                .write_plan(&plan, start, request, report, (begun, before), &watch, cancelled)
+                .await?;
+            is_accounted = true;
         }
         report.cancelled = cancelled.is_cancelled();
-        self.account(&mut report, &plan, counts, before, begun.elapsed());
-        if let Some((known, worked)) = ended {
-            known.end(&mut report, worked).await?;
+        if !is_accounted {
+            self.account(&mut report, &plan, counts, before, begun.elapsed());
         }
         let mut validation = None;
         if validate && !report.cancelled && !request.dry_run {
@@ -208,7 +195,12 @@ impl Migrator {
                 .await
                 .map_err(PlanError::from)?;
             match self.compare(&plan, None, &watch, cancelled).await {
-                Ok(found) => validation = Some(found),
+                Ok(found) => {
+                    if let Some(run) = &report.run {
+                        self.keep_validation(run, &found).await;
+                    }
+                    validation = Some(found);
+                }
                 // What was written must be reported even if the comparison fails.
                 Err(_) if cancelled.is_cancelled() => {
                     report.cancelled = true;
@@ -259,6 +251,7 @@ impl Migrator {
         cancelled: &CancellationToken,
     ) -> Result<Validation, Error> {
         let _teller = Teller::new(&self.service, &watch);
+        let (name, system) = (source.name(), source.system());
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
         let sample = match request.sample {
             Some(sample) => {
@@ -274,7 +267,33 @@ impl Migrator {
             }
             None => None,
         };
-        self.compare(&plan, sample, &watch, cancelled).await
+        let found = self.compare(&plan, sample, &watch, cancelled).await?;
+        if found.sample.is_none()
+            && let Some(run) = self.run_of(name, system, request, cancelled).await?
+        {
+            self.keep_validation(&run, &found).await;
+        }
+        Ok(found)
+    }
+
+    /// The last run of the same source and request in the ledger, if there is one.
+    async fn run_of(
+        &self,
+        source: String,
+        system: &'static str,
+        request: &Request,
+        cancelled: &CancellationToken,
+    ) -> Result<Option<String>, Error> {
+        let Some(data_dir) = self.data_dir.clone() else {
+            return Ok(None);
+        };
+        let Some(ledger) = blocking(move || Ledger::open_existing(&data_dir)).await? else {
+            return Ok(None);
+        };
+        let Some((_, start)) = self.start(source, system, request, cancelled).await? else {
+            return Ok(None);
+        };
+        Ok(blocking(move || ledger.last_run_of(&start)).await?)
     }
 
     /// Undoes a run: removes what it wrote, and nothing else. `name` is its id, the beginning of its id,
@@ -411,8 +430,62 @@ impl Migrator {
         }
     }
 
+    /// Writes what is planned and not known as done, as a run of the ledger.
+    pub(super) async fn write_plan(
+        &self,
+        plan: &Arc<Plan>,
+        start: Option<(PathBuf, RunStart)>,
+        request: &Request,
+        mut report: Report,
+        (begun, before): (Instant, Option<zep::TransportStats>),
+        watch: &Arc<dyn Watch>,
+        cancelled: &CancellationToken,
+    ) -> Result<Report, Error> {
+        let counting = Arc::new(Counting::new(watch.clone()));
+        let watch: Arc<dyn Watch> = counting.clone();
+        let known = match start {
+            None => Consulted::nothing(),
+            Some((data_dir, start)) => {
+                let watch = watch.clone();
+                Consulted::the_ledger(data_dir, start, plan, request, watch, cancelled.clone())
+                    .await?
+            }
+        };
+        report.already_there = known.tally.stored;
+        report.run = known.book.run_id().map(ToOwned::to_owned);
+        known.report(&mut report);
+        self.report_changed(&mut report, plan).await?;
+        let sampler = Sampler::new(known.book.clone(), counting, self.service.clone());
+        let context = self.context(plan, &watch);
+        let run = Run::new(context, known.book.clone(), request, cancelled, report);
+        let written = run.write().await;
+        sampler.stop().await;
+        let (mut report, worked) = written.map_err(PlanError::from)?;
+        report.cancelled = cancelled.is_cancelled();
+        self.account(&mut report, plan, plan.counts, before, begun.elapsed());
+        known.end(&mut report, worked).await?;
+        Ok(report)
+    }
+
+    /// Keeps a validation with the run that it is of, in the ledger.
+    async fn keep_validation(&self, run: &str, found: &Validation) {
+        let Some(data_dir) = self.data_dir.clone() else {
+            return;
+        };
+        let (run, found) = (run.to_owned(), serde_json::to_value(found));
+        let kept = blocking(move || {
+            let ledger = Ledger::open_existing(&data_dir)?;
+            ledger.map_or(Ok(()), |ledger| {
+                ledger.add_to_report(&run, "validation", &found.unwrap_or_default())
+            })
+        });
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, "the validation is not kept in the ledger");
+        }
+    }
+
     /// What identifies the run in the ledger, and where that is; `None` without one.
-    async fn start(
+    pub(super) async fn start(
         &self,
         source: String,
         system: &'static str,
@@ -460,7 +533,7 @@ impl Migrator {
         }
     }
 
-    async fn plan(
+    pub(super) async fn plan(
         &self,
         source: Box<dyn Source>,
         request: &Request,
@@ -473,7 +546,7 @@ impl Migrator {
         Ok(Arc::new(blocking(read).await?))
     }
 
-    async fn compare(
+    pub(super) async fn compare(
         &self,
         plan: &Arc<Plan>,
         sample: Option<Sampled>,

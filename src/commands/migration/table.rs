@@ -5,7 +5,7 @@ use std::io;
 use indicatif::HumanCount;
 use jiff::Timestamp;
 use zep_mcp_server::migration::{
-    Difference, Named, Outcome, RecordTally, Report, SessionVerdict, Trouble, UserVerdict,
+    Difference, Named, Outcome, RecordTally, Repaired, Report, SessionVerdict, Trouble, UserVerdict,
     Validation,
 };
 
@@ -65,6 +65,25 @@ pub(crate) fn print_validation(page: &Page, found: &Validation) -> io::Result<()
         (false, None) => not_valid(found),
     };
     print_verdict(page, found.is_as_in_source(), &verdict)
+}
+
+/// Prints a repair: what was sent, and the validation after it.
+///
+/// # Errors
+/// If stdout is closed.
+pub(crate) fn print_repair(page: &Page, repaired: &Repaired) -> io::Result<()> {
+    if let Some(report) = &repaired.report {
+        page.heading("Repair")?;
+        row(page, "sent", report.memories_migrated, Zero::Shown)?;
+        row(page, "failed", report.failed, Zero::LeftOut)?;
+        row(page, "removed by a rollback", repaired.left_undone, Zero::LeftOut)?;
+        row(page, "gone since", repaired.left_deleted, Zero::LeftOut)?;
+        print_troubles(page, "Errors", &report.errors, report.errors_not_listed)?;
+        let more = report.warnings_not_listed;
+        print_troubles(page, "Warnings", &report.warnings, more)?;
+        page.line("")?;
+    }
+    print_validation(page, &repaired.validation)
 }
 
 fn print_counts(page: &Page, report: &Report) -> io::Result<()> {

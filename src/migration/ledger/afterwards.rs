@@ -2,16 +2,17 @@
 //! its validation and its undoing.
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::Ledger;
 use super::entries::OwnerEntry;
 use super::error::Result;
-use super::run::LedgerRun;
+use super::run::{LedgerRun, RunStart};
 use super::values::{KeptOwner, OwnerNo, PlaceNo, RecordKey, RecordState, RunState, kept_place};
 use crate::memory::model::Place;
+use crate::migration::plan::key_of;
 
 /// The most samples that are kept of a run: as many as a chart can show. When there are more, every
 /// second one is dropped.
@@ -136,6 +137,23 @@ impl LedgerRun {
         Ok(())
     }
 
+    /// Everything of a place that this ledger knows as stored is deleted already: what was still there
+    /// is noted as sent. It is to stay deleted. Answers how many records that are.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn rest_is_deleted(&self, place: PlaceNo) -> Result<u64> {
+        let count = self.writer.step(|tx| {
+            tx.prepare_cached("UPDATE record SET state = ?2 WHERE place = ?1 AND state = ?3")?
+                .execute(params![
+                    place.0,
+                    RecordState::Deleted,
+                    RecordState::Confirmed
+                ])
+        })?;
+        Ok(count as u64)
+    }
+
     /// How many records of this run at a place are stored as far as the ledger knows.
     ///
     /// # Errors
@@ -180,6 +198,10 @@ pub struct WrittenPlace {
 const WRITES_AT: &str =
     "(EXISTS (SELECT 1 FROM visit WHERE visit.run = run.n AND visit.place = place.n)
     OR EXISTS (SELECT 1 FROM record WHERE record.place = place.n AND record.run = run.n))";
+
+/// The number of a place, by the target, the owner and the session.
+const PLACE: &str = "(SELECT place.n FROM place JOIN owner ON owner.n = place.owner
+    WHERE owner.target = ?1 AND owner.key = ?2 AND place.session = ?3)";
 
 impl Ledger {
     /// The next owners after this one that a run made, or of whom it wrote records, also if that is
@@ -237,6 +259,81 @@ impl Ledger {
             .collect()
         };
         read().map_err(|error| self.failed(error))
+    }
+
+    /// The states of these records of a place, as far as they are known.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn states_of(
+        &self,
+        target: &str,
+        place: &Place,
+        ids: &[String],
+    ) -> Result<Vec<Option<RecordState>>> {
+        let (owner, session) = key_of(place);
+        let db = self.db();
+        let read = || -> rusqlite::Result<_> {
+            let mut state = db.prepare_cached(&format!(
+                "SELECT state FROM record WHERE id = ?4 AND place = {PLACE}"
+            ))?;
+            ids.iter()
+                .map(|id| {
+                    state
+                        .query_row(params![target, owner, session, RecordKey(id)], |row| {
+                            row.get(0)
+                        })
+                        .optional()
+                })
+                .collect()
+        };
+        read().map_err(|error| self.failed(error))
+    }
+
+    /// Of these records of a place, those that are known as stored or deleted may be stored: a run looks
+    /// for them, and sends them if they are not.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn may_be_stored(&self, target: &str, place: &Place, ids: &[String]) -> Result<()> {
+        let (owner, session) = key_of(place);
+        let mut db = self.db();
+        let mut write = || -> rusqlite::Result<_> {
+            let tx = db.transaction()?;
+            let mut set = tx.prepare_cached(&format!(
+                "UPDATE record SET state = ?5 WHERE id = ?4 AND place = {PLACE} AND state IN (?6, ?7)"
+            ))?;
+            for id in ids {
+                set.execute(params![
+                    target,
+                    owner,
+                    session,
+                    RecordKey(id),
+                    RecordState::Sent,
+                    RecordState::Confirmed,
+                    RecordState::Deleted
+                ])?;
+            }
+            drop(set);
+            tx.commit()
+        };
+        write().map_err(|error| self.failed(error))
+    }
+
+    /// The last run of the same source, target and request.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub fn last_run_of(&self, start: &RunStart) -> Result<Option<String>> {
+        let db = self.db();
+        db.query_row(
+            "SELECT id FROM run WHERE source = ?1 AND target = ?2 AND request = ?3
+             ORDER BY n DESC LIMIT 1",
+            params![start.source, start.target, start.request.to_string()],
+            |row| row.get(0),
+        )
+        .optional()
+        .map_err(|error| self.failed(error))
     }
 
     /// How many records of a run are in this state.

@@ -31,6 +31,9 @@ pub enum RecordState {
     Failed = 3,
     /// It was stored, and removed again by undoing its run.
     Undone = 4,
+    /// It was stored, and somebody had deleted it when its session or owner was removed: it stays
+    /// deleted, and is not sent again.
+    Deleted = 5,
 }
 
 /// How far a run is.
@@ -70,7 +73,7 @@ macro_rules! kept_as_number {
     };
 }
 
-kept_as_number!(RecordState: Planned, Sent, Confirmed, Failed, Undone);
+kept_as_number!(RecordState: Planned, Sent, Confirmed, Failed, Undone, Deleted);
 kept_as_number!(RunState: Running, Stopped, Done, Failed, Undone);
 
 /// A record's id; a UUID takes half the room of its text.

@@ -132,12 +132,14 @@ impl Undo<'_> {
     ) -> Result<(), Stopped> {
         self.go_on()?;
         if !self.options.dry_run {
+            for at in places {
+                self.rest_is_deleted(at).await?;
+            }
             with_retries(self.cancelled, || {
                 self.service.undo_owner(self.caller, &entry.owner)
             })
             .await?;
         }
-        self.count_deleted(places, 0).await?;
         self.owner_is_gone(entry).await?;
         let mut records = 0;
         {
@@ -250,6 +252,7 @@ impl Undo<'_> {
             self.note_sent(at, all).await?;
             self.go_on()?;
             if is_whole {
+                self.rest_is_deleted(at).await?;
                 with_retries(self.cancelled, || {
                     self.service.undo_session(self.caller, user, thread)
                 })
@@ -325,6 +328,14 @@ impl Undo<'_> {
             }
         })
         .await?;
+        Ok(())
+    }
+
+    /// What is known as stored of a place that is about to go whole was deleted by somebody.
+    async fn rest_is_deleted(&self, at: &WrittenPlace) -> Result<(), Stopped> {
+        let place = at.n;
+        let deleted = self.ledger(move |run| run.rest_is_deleted(place)).await?;
+        self.receipt().deleted_before += deleted;
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod proving;
 mod refusing;
 mod repeating;
 mod sources;
+mod undoing;
 mod verdict;
 
 use serde_json::{Value, json};
