@@ -32,6 +32,8 @@ fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Migrate(args) => commands::migrate::run(settings, &args),
         Command::Validate(args) => commands::validate::run(settings, &args),
+        Command::Report(args) => commands::report::run(settings, &args),
+        Command::Rollback(args) => commands::rollback::run(settings, &args),
         Command::Health(args) => commands::health::run(settings, &args),
         Command::Token(args) => commands::token::run(args),
     }

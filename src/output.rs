@@ -11,6 +11,14 @@ const FAILED: u8 = 1;
 /// The command line or a setting is wrong. clap uses the same code.
 const MISUSED: u8 = 2;
 
+/// A signal stopped the command: what shells answer for a program that Ctrl-C ended.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// A signal stopped the command; says how to go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Interrupted(pub String);
+
 /// A well-formed command line with a wrong value; names the flag.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -27,6 +35,7 @@ pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
     let (lines, code) = match error.downcast_ref::<ConfigError>() {
         Some(wrong) => (wrong.problems.iter().map(on_one_line).collect(), MISUSED),
         None if error.is::<Misuse>() => (vec![on_one_line(error)], MISUSED),
+        None if error.is::<Interrupted>() => (vec![on_one_line(error)], INTERRUPTED),
         None => (vec![on_one_line(&format!("{error:#}"))], FAILED),
     };
     let mut stderr = io::stderr().lock();

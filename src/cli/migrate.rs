@@ -254,6 +254,24 @@ pub(crate) struct ValidateArgs {
     /// The source, and the part of it.
     #[command(flatten)]
     pub export: ExportArgs,
+
+    /// Compare only this many records, chosen at random from all; the same ones each time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub sample: Option<u32>,
+
+    /// With --sample: choose other records
+    #[arg(long, value_name = "NUMBER", requires = "sample", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Send what is missing, and compare again. What differs is reported and stays as it is; what a
+    /// rollback removed stays removed
+    #[arg(long, conflicts_with = "sample")]
+    pub repair: bool,
+
+    /// With --repair: also send again what was migrated and is gone since, which somebody may have
+    /// deleted on purpose
+    #[arg(long, requires = "repair")]
+    pub restore_deleted: bool,
 }
 
 /// How to migrate.
@@ -287,18 +305,20 @@ Repeating it is safe:
 
 While it runs:
   Progress goes to stderr, the report to stdout. Ctrl-C finishes the requests in flight, reports
-  what was done and skips the validation; a second Ctrl-C ends at once, and loses nothing either.
+  what was done, skips the validation and says how to go on; a second Ctrl-C ends at once, and loses
+  nothing either.
   Memory use does not depend on the size: the source is read once and kept in a private temporary
   file (TMPDIR), about as large as the source, until the end.
 
 Exit codes:
   0  everything was migrated (and valid, with --validate); a dry run found no errors
-  1  something failed, did not validate, or was stopped; the report has details
-  2  wrong usage: a flag, a setting, a source that cannot be opened; nothing was done";
+  1  something failed or did not validate; the report has details
+  2  wrong usage: a flag, a setting, a source that cannot be opened; nothing was done
+  130  stopped by Ctrl-C or SIGTERM: run it again to go on";
 
 /// How to read a validation.
 pub(super) const VALIDATING: &str = "\
-Compares record by record and writes nothing:
+Compares record by record; writes nothing without --repair:
   source_readable   the whole export is readable
   user_exists       every user exists, with name, address, role and metadata of the export
   session_loads     every session is readable
@@ -312,7 +332,12 @@ Compares record by record and writes nothing:
   shared. Use the same source and selection as for `migrate`. What agents wrote since is
   not in the source, so it is reported, too: validate before you switch.
 
+  --sample N compares N records only, with as few requests as possible: quick, and no proof.
+  --repair sends what is missing and compares again.
+  Batches that Zep still processes are waited for, up to 15 minutes.
+
 Exit codes:
-  0  everything is as in the export
-  1  something differs, could not be compared, or the run was stopped
-  2  wrong usage: a flag, a setting, a source that cannot be opened";
+  0  everything is as in the source (with --sample: everything that was compared)
+  1  something differs or could not be compared
+  2  wrong usage: a flag, a setting, a source that cannot be opened
+  130  stopped by Ctrl-C or SIGTERM";

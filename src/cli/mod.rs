@@ -4,6 +4,7 @@ mod emulate;
 mod environment;
 mod install;
 mod migrate;
+mod report;
 mod switch;
 mod token;
 
@@ -16,6 +17,7 @@ pub(crate) use migrate::{
     ExportArgs, HostEntry, MigrateArgs, SelectionArgs, SourceArgs, SystemArg, ValidateArgs,
     WritingArgs,
 };
+pub(crate) use report::{ReportArgs, RollbackArgs};
 pub(crate) use switch::SwitchArgs;
 pub(crate) use token::{NewTokenArgs, TokenArgs, TokenCommand};
 
@@ -95,6 +97,13 @@ pub(crate) enum Command {
     /// Compare what is stored with its source, record by record, and report differences
     #[command(after_long_help = migrate::VALIDATING)]
     Validate(Box<ValidateArgs>),
+
+    /// Show past migrations: what was moved, skipped and why, what is left, requests and waits
+    Report(ReportArgs),
+
+    /// Undo a migration: remove what a run wrote, and nothing else
+    #[command(after_long_help = report::ROLLING_BACK)]
+    Rollback(RollbackArgs),
 
     /// Create tokens for clients on the network
     Token(TokenArgs),

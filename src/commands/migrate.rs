@@ -14,7 +14,7 @@ use crate::output::{Misuse, Page, on_one_line};
 pub(super) const REHEARSED: &str =
     "This was a rehearsal in a temporary store, which is removed: nothing went to Zep.";
 
-/// Migrates and reports. Exit code 1 if anything failed, did not validate or was stopped.
+/// Migrates and reports. Exit code 1 if anything failed or did not validate, 130 if it was stopped.
 ///
 /// # Errors
 /// If the command line or the configuration is wrong, the export or the backend cannot be used, or
@@ -49,11 +49,7 @@ pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCod
             page.line(REHEARSED)?;
         }
     }
-    Ok(if well {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(migration::exit_code(well, outcome.report.cancelled))
 }
 
 /// The most users that an error lists.

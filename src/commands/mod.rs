@@ -6,6 +6,8 @@ pub(crate) mod health;
 pub(crate) mod install;
 pub(crate) mod migrate;
 mod migration;
+pub(crate) mod report;
+pub(crate) mod rollback;
 pub(crate) mod serve;
 mod signals;
 pub(crate) mod switch;

@@ -133,6 +133,6 @@ fn percent(progress: Progress) -> f64 {
     match progress.phase {
         Phase::Reading => 1.0 + share * 4.0,
         Phase::Planning => 5.0 + share * 5.0,
-        Phase::Writing | Phase::Validating => 10.0 + share * 90.0,
+        Phase::Writing | Phase::Validating | Phase::Removing => 10.0 + share * 90.0,
     }
 }

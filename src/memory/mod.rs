@@ -31,6 +31,7 @@ mod write;
 
 pub use change::delete::{Deleted, Removed};
 pub use change::purge::{EntityId, Failure, Purged};
+pub use change::undo;
 pub use change::update::{Change, Changed};
 pub use error::{Error, PartlyStored, Result};
 pub use people::entities::{Entities, Entity, EntityKind, MAX_ENTITIES};

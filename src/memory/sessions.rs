@@ -46,14 +46,21 @@ impl Threads {
         )
     }
 
+    /// All of them.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
     /// The thread of this session, if the user has it.
     pub(crate) fn find(&self, user: &UserId, session: &SessionId) -> Option<ThreadId> {
-        let plain = (!session.is_default()).then(|| session.plain_thread());
-        plain
-            .into_iter()
-            .chain([session.qualified_thread(user)])
-            .find(|thread| self.0.contains(thread.as_str()))
+        threads_of(user, session).find(|thread| self.0.contains(thread.as_str()))
     }
+}
+
+/// The threads that a session of a user may be, the first one first.
+pub(crate) fn threads_of(user: &UserId, session: &SessionId) -> impl Iterator<Item = ThreadId> {
+    let plain = (!session.is_default()).then(|| session.plain_thread());
+    plain.into_iter().chain([session.qualified_thread(user)])
 }
 
 /// Why a session has no thread to write to.
@@ -102,8 +109,7 @@ impl Sessions {
         }
         // Neither the owner nor the existence of other users' threads is revealed, not even by the
         // time that it takes: both are looked for whatever the first one is.
-        let plain = (!session.is_default()).then(|| session.plain_thread());
-        for thread in plain.into_iter().chain([session.qualified_thread(user)]) {
+        for thread in threads_of(user, session) {
             if threads.is_thread_of(&thread, user).await? {
                 self.remember(key, &thread);
                 return Ok(Some(thread));

@@ -10,12 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::consult::{self, Consulted};
 use super::context::Context;
-use super::ledger::{LedgerError, RunStart};
+use super::history::{HistoryError, find_run};
+use super::ledger::{Ledger, LedgerError, RunEntry, RunStart, RunState};
 use super::plan::{Counts, Plan, PlanError, blocking};
 use super::progress::{Phase, Progress, Unwatched, Watch};
 use super::report::{Report, Trouble};
 use super::retry::with_retries;
-use super::validate::{CheckName, Comparison, Stopped, Validation};
+use super::sampler::{Counting, Sampler};
+use super::undo::{self, Receipt, Rollback, Undo};
+use super::validate::{CheckName, Comparison, Sampled, Stopped, Validation, await_processed};
+use super::waits::Teller;
 use super::write::Run;
 use super::{MAX_LISTED, Request, Selection, lock};
 use crate::memory::access::Caller;
@@ -43,6 +47,28 @@ pub enum Error {
     /// The backend failed while it was read.
     #[error(transparent)]
     Memory(#[from] memory::Error),
+    /// There is no such run.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The run went to another backend.
+    #[error("run {run} went to {target}, and the settings name {here}; nothing was removed")]
+    AnotherTarget {
+        /// The run's id.
+        run: String,
+        /// Where it went.
+        target: String,
+        /// What the settings name.
+        here: String,
+    },
+}
+
+impl From<undo::Stopped> for Error {
+    fn from(stopped: undo::Stopped) -> Self {
+        match stopped {
+            undo::Stopped::Memory(error) => error.into(),
+            undo::Stopped::Ledger(error) => error.into(),
+        }
+    }
 }
 
 /// A migration with its validation.
@@ -57,7 +83,7 @@ pub struct Outcome {
 /// Migrates into one backend, for one caller.
 #[derive(Debug)]
 pub struct Migrator {
-    service: MemoryService,
+    pub(super) service: MemoryService,
     caller: Caller,
     roles: RoleMap,
     /// Where the ledger is.
@@ -128,12 +154,13 @@ impl Migrator {
         let begun = Instant::now();
         let (name, system) = (source.name(), source.system());
         let mut before = self.service.stats();
+        let _teller = Teller::new(&self.service, &watch);
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
         let target = self.service.backend();
         let mut report = Report::new(plan.system, target, request.dry_run, plan.now);
         let counts = plan.counts;
         report.failed = counts.failed;
-        let mut ended = None;
+        let mut is_accounted = false;
         if request.strict && counts.problems + counts.warnings > 0 {
             let (problems, warnings) = listed(&plan, 1).await?;
             report
@@ -159,13 +186,11 @@ impl Migrator {
             before = self.service.stats();
             match start {
                 Ok(start) => {
-                    let known = Consulted::of(start, &plan, request, &watch, cancelled).await?;
-                    known.report(&mut report);
-                    let context = self.context(&plan, &watch);
-                    let run = Run::new(context, known.book.clone(), request, cancelled, report);
-                    let worked;
-                    (report, worked) = run.write().await.map_err(PlanError::from)?;
-                    ended = Some((known, worked));
+                    let since = (begun, before);
+                    report = self
+                        .write_plan(&plan, start, request, report, since, &watch, cancelled)
+                        .await?;
+                    is_accounted = true;
                 }
                 Err(error) => {
                     report.not_reached = counts.records;
@@ -176,17 +201,21 @@ impl Migrator {
             }
         }
         report.cancelled = cancelled.is_cancelled();
-        self.account(&mut report, &plan, counts, before, begun.elapsed());
-        if let Some((known, worked)) = ended {
-            known.end(&mut report, worked).await?;
+        if !is_accounted {
+            self.account(&mut report, &plan, counts, before, begun.elapsed());
         }
         let mut validation = None;
         if validate && !report.cancelled && !request.dry_run {
             plan.step(Plan::forget_states)
                 .await
                 .map_err(PlanError::from)?;
-            match self.compare(&plan, &watch, cancelled).await {
-                Ok(found) => validation = Some(found),
+            match self.compare(&plan, None, &watch, cancelled).await {
+                Ok(found) => {
+                    if let Some(run) = &report.run {
+                        self.keep_validation(run, &found).await;
+                    }
+                    validation = Some(found);
+                }
                 // What was written must be reported even if the comparison fails.
                 Err(_) if cancelled.is_cancelled() => {
                     report.cancelled = true;
@@ -236,8 +265,104 @@ impl Migrator {
         watch: Arc<dyn Watch>,
         cancelled: &CancellationToken,
     ) -> Result<Validation, Error> {
+        let _teller = Teller::new(&self.service, &watch);
+        let (name, system) = (source.name(), source.system());
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
-        self.compare(&plan, &watch, cancelled).await
+        let sample = match request.sample {
+            Some(sample) => {
+                let size = sample.records;
+                let keep = move |plan: &Plan| plan.keep_sample(size, sample.seed);
+                let of = plan.step(keep).await.map_err(PlanError::from)?;
+                Some(Sampled {
+                    records: of.min(size as u64),
+                    of,
+                    seed: sample.seed,
+                    as_in_source: false,
+                })
+            }
+            None => None,
+        };
+        let found = self.compare(&plan, sample, &watch, cancelled).await?;
+        if found.sample.is_none()
+            && let Some(run) = self.run_of(name, system, request, cancelled).await?
+        {
+            self.keep_validation(&run, &found).await;
+        }
+        Ok(found)
+    }
+
+    /// The last run of the same source and request in the ledger, if there is one.
+    async fn run_of(
+        &self,
+        source: String,
+        system: &'static str,
+        request: &Request,
+        cancelled: &CancellationToken,
+    ) -> Result<Option<String>, Error> {
+        let Some(data_dir) = self.data_dir.clone() else {
+            return Ok(None);
+        };
+        let Some(ledger) = blocking(move || Ledger::open_existing(&data_dir)).await? else {
+            return Ok(None);
+        };
+        let Some((_, start)) = self.start(source, system, request, cancelled).await? else {
+            return Ok(None);
+        };
+        Ok(blocking(move || ledger.last_run_of(&start)).await?)
+    }
+
+    /// Undoes a run: removes what it wrote, and nothing else. `name` is its id, the beginning of its id,
+    /// or `latest`. Undoing a run that is undone answers the receipt of that.
+    ///
+    /// # Errors
+    /// If there is no such run in the ledger, if it is under way, if it went to another backend, or if the
+    /// ledger cannot be used. What could not be removed is in the receipt.
+    pub async fn rollback(
+        &self,
+        name: &str,
+        options: &Rollback,
+        watch: Arc<dyn Watch>,
+        cancelled: &CancellationToken,
+    ) -> Result<Receipt, Error> {
+        let no_run = || HistoryError::NoRun {
+            id: name.to_owned(),
+        };
+        let data_dir = self.data_dir.clone().ok_or_else(no_run)?;
+        let (begun, before) = (Instant::now(), self.service.stats());
+        let wanted = name.to_owned();
+        let found = blocking(move || -> Result<_, HistoryError> {
+            let Some(ledger) = Ledger::open_existing(&data_dir)? else {
+                return Err(HistoryError::NoRun { id: wanted });
+            };
+            let entry = find_run(&ledger, &wanted)?;
+            Ok((Arc::new(ledger), entry))
+        });
+        let (ledger, entry) = found.await?;
+        let earlier = undo::earlier(&entry);
+        if let Some(receipt) = earlier.filter(|receipt| is_undone(&entry, receipt, options)) {
+            return Ok(Receipt {
+                undone_before: true,
+                ..receipt
+            });
+        }
+        let project = with_retries(cancelled, || self.service.project()).await?;
+        if project.as_ref() != Some(&entry.target) {
+            return Err(Error::AnotherTarget {
+                run: entry.id,
+                target: entry.target,
+                here: project.unwrap_or_else(|| "another backend".into()),
+            });
+        }
+        let _teller = Teller::new(&self.service, &watch);
+        await_processed(&self.service, &self.caller, watch.as_ref(), cancelled)
+            .await
+            .map_err(stopped)?;
+        let context = (&self.service, &self.caller);
+        let undo = Undo::new(context, options, (&watch, cancelled), ledger, &entry).await?;
+        let mut receipt = undo.run(&entry).await?;
+        receipt.requests += requests(before, self.service.stats());
+        receipt.duration_secs += begun.elapsed().as_secs_f64();
+        Ok(receipt)
     }
 
     /// Migrates a user, without memories.
@@ -320,8 +445,52 @@ impl Migrator {
         }
     }
 
+    /// Writes what is planned and not known as done, as a run of the ledger.
+    pub(super) async fn write_plan(
+        &self,
+        plan: &Arc<Plan>,
+        start: Option<(PathBuf, RunStart)>,
+        request: &Request,
+        mut report: Report,
+        (begun, before): (Instant, Option<zep::TransportStats>),
+        watch: &Arc<dyn Watch>,
+        cancelled: &CancellationToken,
+    ) -> Result<Report, Error> {
+        let counting = Arc::new(Counting::new(watch.clone()));
+        let watch: Arc<dyn Watch> = counting.clone();
+        let known = Consulted::of(start, plan, request, &watch, cancelled).await?;
+        known.report(&mut report);
+        let sampler = Sampler::new(known.book.clone(), counting, self.service.clone());
+        let context = self.context(plan, &watch);
+        let run = Run::new(context, known.book.clone(), request, cancelled, report);
+        let written = run.write().await;
+        sampler.stop().await;
+        let (mut report, worked) = written.map_err(PlanError::from)?;
+        report.cancelled = cancelled.is_cancelled();
+        self.account(&mut report, plan, plan.counts, before, begun.elapsed());
+        known.end(&mut report, worked).await?;
+        Ok(report)
+    }
+
+    /// Keeps a validation with the run that it is of, in the ledger.
+    async fn keep_validation(&self, run: &str, found: &Validation) {
+        let Some(data_dir) = self.data_dir.clone() else {
+            return;
+        };
+        let (run, found) = (run.to_owned(), serde_json::to_value(found));
+        let kept = blocking(move || {
+            let ledger = Ledger::open_existing(&data_dir)?;
+            ledger.map_or(Ok(()), |ledger| {
+                ledger.add_to_report(&run, "validation", &found.unwrap_or_default())
+            })
+        });
+        if let Err(error) = kept.await {
+            tracing::warn!(%error, "the validation is not kept in the ledger");
+        }
+    }
+
     /// What identifies the run in the ledger, and where that is; `None` without one.
-    async fn start(
+    pub(super) async fn start(
         &self,
         source: String,
         system: &'static str,
@@ -345,7 +514,7 @@ impl Migrator {
         }))
     }
 
-    async fn plan(
+    pub(super) async fn plan(
         &self,
         source: Box<dyn Source>,
         request: &Request,
@@ -371,15 +540,17 @@ impl Migrator {
         Ok(Arc::new(blocking(read).await?))
     }
 
-    async fn compare(
+    pub(super) async fn compare(
         &self,
         plan: &Arc<Plan>,
+        sample: Option<Sampled>,
         watch: &Arc<dyn Watch>,
         cancelled: &CancellationToken,
     ) -> Result<Validation, Error> {
         let begun = Instant::now();
         let before = self.service.stats();
         let mut validation = Validation::new(self.service.backend(), Timestamp::now());
+        validation.sample = sample;
         validation.source_problems = listed(plan, MAX_LISTED).await?.0;
         let Counts {
             records,
@@ -390,10 +561,7 @@ impl Migrator {
         validation.source_problems_not_listed = problems - validation.source_problems.len() as u64;
         validation.count(CheckName::SourceReadable, records + failed, records);
         let comparison = Comparison::new(self.context(plan, watch), cancelled, validation);
-        let mut validation = comparison.run().await.map_err(|stopped| match stopped {
-            Stopped::Memory(error) => Error::from(error),
-            Stopped::Spool(error) => PlanError::from(error).into(),
-        })?;
+        let mut validation = comparison.run().await.map_err(stopped)?;
         if problems > 0 {
             validation.fails(CheckName::SourceReadable);
         }
@@ -453,6 +621,20 @@ impl Migrator {
             && report.errors.is_empty()
             && report.errors_not_listed == 0;
     }
+}
+
+fn stopped(stopped: Stopped) -> Error {
+    match stopped {
+        Stopped::Memory(error) => Error::from(error),
+        Stopped::Spool(error) => PlanError::from(error).into(),
+    }
+}
+
+/// Whether nothing of what is asked for is left to undo.
+fn is_undone(entry: &RunEntry, receipt: &Receipt, options: &Rollback) -> bool {
+    entry.state == RunState::Undone
+        && receipt.complete
+        && !(options.include_changed && !receipt.kept.is_empty())
 }
 
 fn requests(before: Option<zep::TransportStats>, after: Option<zep::TransportStats>) -> u64 {

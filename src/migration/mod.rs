@@ -20,15 +20,20 @@ mod book;
 mod consult;
 mod context;
 #[doc(hidden)]
+pub mod history;
 pub mod ledger;
 mod migrator;
 mod plan;
 mod profile;
 mod progress;
+mod repair;
 mod report;
 mod retry;
+mod sampler;
 mod selection;
+mod undo;
 mod validate;
+mod waits;
 mod write;
 
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -40,10 +45,24 @@ use crate::sources::SourceUser;
 
 pub use migrator::{Error, Migrator, Outcome};
 pub use plan::{PlanError, SpoolError};
-pub use progress::{Phase, Progress, Unwatched, Watch};
+pub use progress::{Phase, Progress, Unwatched, Wait, Waiting, Watch};
+pub use repair::Repaired;
 pub use report::{MAX_LISTED, Report, Trouble};
 pub use selection::Selection;
-pub use validate::{Check, CheckName, Difference, Named, Validation};
+pub use undo::{KeptRecord, Receipt, Rollback, UndoFailure};
+pub use validate::{
+    Check, CheckName, Difference, MAX_VERDICTS, Named, RecordTally, Sampled, SessionVerdict,
+    UserCheck, UserVerdict, Validation,
+};
+
+/// A part of a source's records, chosen at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// How many of all records.
+    pub records: usize,
+    /// What chooses them: the same seed chooses the same records.
+    pub seed: u64,
+}
 
 /// What to do with a source.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -54,6 +73,8 @@ pub struct Request {
     pub profile: Option<SourceUser>,
     /// Only the first so many owners that were not migrated yet.
     pub limit: Option<NonZeroU64>,
+    /// Compare only a part of the records.
+    pub sample: Option<Sample>,
     /// Write nothing.
     pub dry_run: bool,
     /// Include expired and replaced memories.

@@ -1,5 +1,7 @@
 //! The report of a migration. Nothing counts as migrated that the backend did not accept.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -7,6 +9,9 @@ use crate::sources::Problem;
 
 /// The most problems that a report lists one by one; the rest is counted.
 pub const MAX_LISTED: usize = 10_000;
+
+/// The most types that records are counted by; those of more are `other`.
+const MAX_TYPES: usize = 50;
 
 /// What a migration did. Names ids, fields and positions, never content.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,6 +46,8 @@ pub struct Report {
     pub messages: u64,
     /// Episodes that were written, all parts of long ones counted.
     pub episodes: u64,
+    /// How many of the stored records are of each type: their memory type, or `messages` and `texts`.
+    pub by_type: BTreeMap<String, u64>,
     /// Records that were split, since they are longer than Zep takes at once.
     pub split: u64,
     /// Records to which the source gives no time.
@@ -140,6 +147,7 @@ impl Report {
             sessions: 0,
             messages: 0,
             episodes: 0,
+            by_type: BTreeMap::new(),
             split: 0,
             undated: 0,
             expired: 0,
@@ -159,6 +167,16 @@ impl Report {
             notes: Vec::new(),
             notes_not_listed: 0,
         }
+    }
+
+    /// Counts a stored record of this type.
+    pub(super) fn stored_as(&mut self, kind: &str) {
+        let is_word = |c: char| c.is_alphanumeric() || "_-".contains(c);
+        // A type comes from the source: what is not a word may be content.
+        let is_fit = kind.chars().count() <= 40 && kind.chars().all(is_word);
+        let has_room = self.by_type.len() < MAX_TYPES || self.by_type.contains_key(kind);
+        let kind = if is_fit && has_room { kind } else { "other" };
+        *self.by_type.entry(kind.to_owned()).or_default() += 1;
     }
 
     /// Adds something that went wrong.
@@ -216,6 +234,9 @@ impl Report {
             (&mut self.warnings_not_listed, other.warnings_not_listed),
         ] {
             *sum += more;
+        }
+        for (kind, count) in &other.by_type {
+            *self.by_type.entry(kind.clone()).or_default() += count;
         }
         self.wait_secs += other.wait_secs;
         self.duration_secs += other.duration_secs;

@@ -1,10 +1,12 @@
 //! Retries after failures that may pass: a service that restarts, a rate limit.
 
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use tokio_util::sync::CancellationToken;
 
+use super::lock;
 use crate::memory;
 use crate::zep;
 
@@ -12,6 +14,14 @@ use crate::zep;
 /// minute in all, beside what each attempt waits itself. Ours: a deployment's restart takes less.
 const RETRIES: usize = 7;
 const PAUSES_SECS: (f32, f32) = (0.5, 16.0);
+
+/// When the last pause of this process is over.
+static PAUSE_ENDS: Mutex<Option<Instant>> = Mutex::new(None);
+
+/// How long retries of this process still pause, the longest of them; none if none does.
+pub(super) fn pausing() -> Option<Duration> {
+    lock(&PAUSE_ENDS).and_then(|end| end.checked_duration_since(Instant::now()))
+}
 
 /// An error that the backend may have caused.
 pub(super) trait Failure: From<memory::Error> + Clone {
@@ -82,6 +92,9 @@ where
         .sleep(move |pause| {
             let cancelled = sleeping.clone();
             async move {
+                let ends = Instant::now() + pause;
+                let latest = (*lock(&PAUSE_ENDS)).max(Some(ends));
+                *lock(&PAUSE_ENDS) = latest;
                 // The next attempt sees whether it was cancelled.
                 cancelled
                     .run_until_cancelled(tokio::time::sleep(pause))

@@ -4,9 +4,10 @@
 mod input;
 mod progress;
 pub(super) mod selection;
+mod stopped;
 pub(super) mod table;
 
-use std::process;
+use std::process::{self, ExitCode};
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -21,12 +22,9 @@ use zep_mcp_server::telemetry;
 
 use crate::cli::{ExportArgs, WritingArgs};
 use crate::commands::{signals, switch};
-use crate::output::shown_path;
+use crate::output::{INTERRUPTED, Interrupted, shown_path};
 pub(super) use input::Input;
-use progress::Meter;
-
-/// The exit code after a second Ctrl-C.
-const STOPPED: i32 = 1;
+pub(super) use progress::Meter;
 
 /// What a command was told to do.
 pub(super) struct Job {
@@ -118,10 +116,39 @@ pub(super) fn run<T>(
         roles,
         throw_away,
     } = job;
-    let meter = Arc::new(Meter::new(request.dry_run));
+    let done = at_work(&config, request.dry_run, async |meter, stop| {
+        let source = input.open(&request, &stop)?;
+        let zep = super::open_backend(&config)?;
+        let service = MemoryService::new(zep, config.default_user.clone());
+        meter.begin();
+        Ok(work(Run {
+            migrator: Migrator::with_roles(service.clone(), Caller::Operator, roles)
+                .noting_runs_in(config.data_dir.as_deref()),
+            source,
+            request,
+            watch: meter,
+            stop,
+            service,
+        })
+        .await)
+    });
+    drop(throw_away);
+    done
+}
+
+/// Does `work` with a progress display, until it is done or a signal stops it.
+///
+/// # Errors
+/// If `work` fails, or was stopped without a result.
+pub(super) fn at_work<T>(
+    config: &Config,
+    dry_run: bool,
+    work: impl AsyncFnOnce(Arc<Meter>, CancellationToken) -> anyhow::Result<Result<T, Error>>,
+) -> anyhow::Result<T> {
+    let meter = Arc::new(Meter::new(dry_run));
     let logs = meter.clone();
     telemetry::start_through(config.logging, move || logs.writer());
-    super::log_start(&config);
+    super::log_start(config);
     // Two threads suffice to read the plan and write it: the backend is the slow part.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -129,20 +156,7 @@ pub(super) fn run<T>(
         .build()?;
     let done = runtime.block_on(async {
         let stop = stop_at_a_signal(&meter)?;
-        let source = input.open(&request, &stop)?;
-        let zep = super::open_backend(&config)?;
-        let service = MemoryService::new(zep, config.default_user);
-        meter.begin();
-        let done = work(Run {
-            migrator: Migrator::with_roles(service.clone(), Caller::Operator, roles)
-                .noting_runs_in(config.data_dir.as_deref()),
-            source,
-            request,
-            watch: meter.clone(),
-            stop: stop.clone(),
-            service,
-        })
-        .await;
+        let done = work(meter.clone(), stop.clone()).await?;
         anyhow::Ok((done, stop))
     });
     meter.end();
@@ -150,12 +164,26 @@ pub(super) fn run<T>(
     if stop.is_cancelled() {
         // A pending read of standard input may never end.
         runtime.shutdown_background();
-        if let Err(Error::Plan(_)) = done {
-            anyhow::bail!("stopped before anything was done");
-        }
+        let said = match &done {
+            Err(Error::Plan(_)) => "stopped before anything was done",
+            Err(_) => "stopped before the end",
+            Ok(_) => {
+                meter.say(&format!("stopped; {}", stopped::to_go_on()));
+                return Ok(done?);
+            }
+        };
+        return Err(Interrupted(format!("{said}; {}", stopped::to_go_on())).into());
     }
-    drop(throw_away);
     Ok(done?)
+}
+
+/// The exit code of a run: whether all is well, and whether it was stopped before its end.
+pub(super) fn exit_code(well: bool, was_stopped: bool) -> ExitCode {
+    match (well, was_stopped) {
+        (true, _) => ExitCode::SUCCESS,
+        (false, true) => ExitCode::from(INTERRUPTED),
+        (false, false) => ExitCode::FAILURE,
+    }
 }
 
 /// The first Ctrl-C cancels the returned token; the second ends the program.
@@ -170,7 +198,7 @@ fn stop_at_a_signal(meter: &Arc<Meter>) -> anyhow::Result<CancellationToken> {
         stopping.cancel();
         signals.second.cancelled().await;
         meter.end();
-        process::exit(STOPPED);
+        process::exit(INTERRUPTED.into());
     });
     Ok(stop)
 }

@@ -9,7 +9,7 @@ use indicatif::{
     HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState,
     ProgressStyle,
 };
-use zep_mcp_server::migration::{Phase, Progress, Watch};
+use zep_mcp_server::migration::{Phase, Progress, Wait, Waiting, Watch};
 
 /// The least time between two lines of a phase.
 const BETWEEN_LINES: Duration = Duration::from_secs(10);
@@ -22,6 +22,8 @@ pub(crate) struct Meter {
     bar: ProgressBar,
     dry_run: bool,
     latest: Mutex<Option<Latest>>,
+    /// What the run waits for, in the order of [`Wait::ALL`].
+    waits: Mutex<[Option<Waiting>; Wait::ALL.len()]>,
 }
 
 /// The furthest progress of the current phase.
@@ -33,21 +35,27 @@ struct Latest {
 }
 
 impl Meter {
-    /// Shows nothing until [`Self::begin`].
+    /// Shows nothing until [`Self::show`].
     pub(crate) fn new(dry_run: bool) -> Self {
         Self {
             bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()),
             dry_run,
             latest: Mutex::new(None),
+            waits: Mutex::default(),
+        }
+    }
+
+    /// From now on it shows what is reported.
+    pub(crate) fn show(&self) {
+        self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        if !self.bar.is_hidden() {
+            self.bar.enable_steady_tick(TICK);
         }
     }
 
     /// Shows that reading begins, which may wait for input.
     pub(crate) fn begin(&self) {
-        self.bar.set_draw_target(ProgressDrawTarget::stderr());
-        if !self.bar.is_hidden() {
-            self.bar.enable_steady_tick(TICK);
-        }
+        self.show();
         self.at(Progress {
             phase: Phase::Reading,
             done: 0,
@@ -109,7 +117,44 @@ impl Meter {
             return None;
         }
         latest.next_line = now + BETWEEN_LINES;
-        Some(later_line(word, progress, now - latest.began))
+        let line = later_line(word, progress, now - latest.began);
+        let waiting = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(format!("{line}{}", waiting_for(&waiting[..])))
+    }
+
+    /// The run waits for something, or no longer does.
+    fn note(&self, reason: Wait, waiting: Option<Waiting>) {
+        let mut waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+        for (one, known) in Wait::ALL.into_iter().zip(waits.iter_mut()) {
+            if one == reason {
+                *known = waiting;
+            }
+        }
+        let text = waiting_for(&waits[..]);
+        drop(waits);
+        self.bar.set_prefix(text);
+        // The line that is due although nothing is done.
+        let latest = *self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(latest) = latest {
+            self.at(latest.progress);
+        }
+    }
+}
+
+/// What a run waits for, behind its progress.
+fn waiting_for(waits: &[Option<Waiting>]) -> String {
+    let waits: Vec<String> = waits
+        .iter()
+        .flatten()
+        .map(|Waiting { reason, left }| {
+            let left = left.filter(|left| left.as_secs() > 0);
+            let left = left.map_or_else(String::new, |left| format!(" ({} s)", left.as_secs()));
+            format!("{}{left}", reason.as_str())
+        })
+        .collect();
+    match waits.is_empty() {
+        true => String::new(),
+        false => format!("; waiting for {}", waits.join(" and ")),
     }
 }
 
@@ -140,6 +185,14 @@ impl Watch for Meter {
             self.say(&line);
         }
     }
+
+    fn waits(&self, waiting: Waiting) {
+        self.note(waiting.reason, Some(waiting));
+    }
+
+    fn goes_on(&self, reason: Wait) {
+        self.note(reason, None);
+    }
 }
 
 /// Stderr above a bar. Each write is whole lines.
@@ -164,16 +217,16 @@ impl Write for AboveBar {
 fn template(Progress { phase, total, .. }: Progress) -> &'static str {
     match (phase, total) {
         (Phase::Reading, Some(_)) => {
-            "{spinner} {msg:<10} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
+            "{spinner} {msg:<10} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left{prefix}"
         }
-        (Phase::Reading, None) => "{spinner} {msg:<10} {bytes}, {bytes_per_sec}",
+        (Phase::Reading, None) => "{spinner} {msg:<10} {bytes}, {bytes_per_sec}{prefix}",
         (Phase::Planning, Some(_)) => {
-            "{spinner} {msg:<10} [{bar:30}] {human_pos} of {human_len}, {rate} a second, {eta} left"
+            "{spinner} {msg:<10} [{bar:30}] {human_pos} of {human_len}, {rate} a second, {eta} left{prefix}"
         }
         (_, Some(_)) => {
-            "{spinner} {msg:<10} [{bar:30}] {human_pos} of {human_len} records, {rate} a second, {eta} left"
+            "{spinner} {msg:<10} [{bar:30}] {human_pos} of {human_len} records, {rate} a second, {eta} left{prefix}"
         }
-        (_, None) => "{spinner} {msg:<10} {human_pos} records, {rate} a second",
+        (_, None) => "{spinner} {msg:<10} {human_pos} records, {rate} a second{prefix}",
     }
 }
 
@@ -199,7 +252,7 @@ fn amount(phase: Phase, number: u64) -> String {
 /// The total in the unit of a phase. Planning counts users and other items as well as records.
 fn total_amount(phase: Phase, total: u64) -> String {
     let unit = match phase {
-        Phase::Writing | Phase::Validating => " records",
+        Phase::Writing | Phase::Validating | Phase::Removing => " records",
         Phase::Reading | Phase::Planning => "",
     };
     format!("{}{unit}", amount(phase, total))
@@ -272,6 +325,25 @@ mod tests {
             let line = later_line("", progress(phase, 0, Some(0)), Duration::ZERO);
             assert!(!line.contains("left"), "{line}");
         }
+    }
+
+    #[test]
+    fn a_wait_is_shown_with_its_reason_until_it_is_over() {
+        let meter = Meter::new(false);
+        meter.waits(Waiting {
+            reason: Wait::RateLimit,
+            left: Some(Duration::from_millis(34_600)),
+        });
+        assert_eq!(meter.bar.prefix(), "; waiting for the rate limit (34 s)");
+        meter.waits(Waiting {
+            reason: Wait::Batch,
+            left: None,
+        });
+        meter.goes_on(Wait::RateLimit);
+        let waiting = "; waiting for a batch that Zep processes";
+        assert_eq!(meter.bar.prefix(), waiting);
+        meter.goes_on(Wait::Batch);
+        assert_eq!(meter.bar.prefix(), "");
     }
 
     #[test]

@@ -4,7 +4,10 @@ use std::io;
 
 use indicatif::HumanCount;
 use jiff::Timestamp;
-use zep_mcp_server::migration::{Difference, Named, Outcome, Report, Trouble, Validation};
+use zep_mcp_server::migration::{
+    Difference, Named, Outcome, RecordTally, Repaired, Report, SessionVerdict, Trouble, UserVerdict,
+    Validation,
+};
 
 use crate::output::{Page, Style, on_one_line};
 
@@ -46,11 +49,41 @@ pub(crate) fn print_validation(page: &Page, found: &Validation) -> io::Result<()
     page.line("")?;
     row(page, "requests", found.requests, Zero::LeftOut)?;
     text(page, "took", &seconds(found.duration_secs))?;
-    let verdict = match found.valid {
-        true => "valid: everything is as in the export".to_owned(),
-        false => not_valid(found),
+    let verdict = match (found.valid, found.sample) {
+        (true, _) => "valid: everything is as in the export".to_owned(),
+        (false, Some(sample)) if sample.as_in_source => format!(
+            "a sample of {} of {} records is as in the export; the others were not compared",
+            HumanCount(sample.records),
+            HumanCount(sample.of)
+        ),
+        (false, Some(sample)) => format!(
+            "{}, in a sample of {} of {} records",
+            not_valid(found),
+            HumanCount(sample.records),
+            HumanCount(sample.of)
+        ),
+        (false, None) => not_valid(found),
     };
-    print_verdict(page, found.valid, &verdict)
+    print_verdict(page, found.is_as_in_source(), &verdict)
+}
+
+/// Prints a repair: what was sent, and the validation after it.
+///
+/// # Errors
+/// If stdout is closed.
+pub(crate) fn print_repair(page: &Page, repaired: &Repaired) -> io::Result<()> {
+    if let Some(report) = &repaired.report {
+        page.heading("Repair")?;
+        row(page, "sent", report.memories_migrated, Zero::Shown)?;
+        row(page, "failed", report.failed, Zero::LeftOut)?;
+        row(page, "removed by a rollback", repaired.left_undone, Zero::LeftOut)?;
+        row(page, "gone since", repaired.left_deleted, Zero::LeftOut)?;
+        print_troubles(page, "Errors", &report.errors, report.errors_not_listed)?;
+        let more = report.warnings_not_listed;
+        print_troubles(page, "Warnings", &report.warnings, more)?;
+        page.line("")?;
+    }
+    print_validation(page, &repaired.validation)
 }
 
 fn print_counts(page: &Page, report: &Report) -> io::Result<()> {
@@ -143,6 +176,13 @@ fn print_findings(page: &Page, found: &Validation) -> io::Result<()> {
             )?;
         }
     }
+    print_users(page, found)?;
+    if !found.notes.is_empty() {
+        page.heading("Notes")?;
+        for note in &found.notes {
+            page.line(&format!("  - {}", on_one_line(note)))?;
+        }
+    }
     let unread = &found.source_problems;
     print_troubles(
         page,
@@ -179,6 +219,60 @@ fn not_listed(page: &Page, more: u64) -> io::Result<()> {
         0 => Ok(()),
         more => page.line(&format!("  and {} more", HumanCount(more))),
     }
+}
+
+/// The verdict on each user of whom something differs, and on the others if they are few.
+fn print_users(page: &Page, found: &Validation) -> io::Result<()> {
+    if found.users.is_empty() {
+        return Ok(());
+    }
+    page.heading("Users")?;
+    let are_few = found.users_ok <= FEW_USERS;
+    let shown = |user: &&UserVerdict| !user.ok || are_few;
+    for user in found.users.iter().filter(shown) {
+        verdict_line(page, 2, user.ok, &user.owner, user.records, &user.verdict)?;
+        let is_alone = |session: &SessionVerdict| user.sessions.len() == 1 && session.ok == user.ok;
+        for session in user.sessions.iter().filter(|one| !one.ok && !is_alone(one)) {
+            let name = session.session.as_ref().map(|id| format!("session {id}"));
+            let name = name.unwrap_or_else(|| "outside of sessions".into());
+            verdict_line(
+                page,
+                6,
+                session.ok,
+                &name,
+                session.records,
+                &session.verdict,
+            )?;
+        }
+        not_listed(page, user.sessions_not_listed)?;
+    }
+    if !are_few {
+        page.line(&format!("  {} users: ok", HumanCount(found.users_ok)))?;
+    }
+    let listed = found.users.iter().filter(|user| !user.ok).count() as u64;
+    not_listed(page, found.users_differing.saturating_sub(listed))
+}
+
+/// So many users of whom nothing differs are listed one by one.
+const FEW_USERS: u64 = 20;
+
+fn verdict_line(
+    page: &Page,
+    indent: usize,
+    ok: bool,
+    name: &str,
+    records: RecordTally,
+    verdict: &str,
+) -> io::Result<()> {
+    page.line(&format!(
+        "{:indent$}{} {}: {} of {}, {}",
+        "",
+        mark(page, ok),
+        on_one_line(name),
+        HumanCount(records.found),
+        HumanCount(records.expected),
+        on_one_line(verdict)
+    ))
 }
 
 fn print_verdict(page: &Page, well: bool, verdict: &str) -> io::Result<()> {

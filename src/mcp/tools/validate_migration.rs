@@ -86,6 +86,13 @@ impl MemoryServer {
         let comparison = migrator.validate(source, &request, watch, &cancelled);
         let mut validation = progress.during(comparison).await?;
         validation.issues_not_listed += shorten(&mut validation.issues);
+        validation.users.retain(|user| !user.ok);
+        for user in &mut validation.users {
+            // The checks are those of the whole validation: it is of one user.
+            user.checks.clear();
+            user.sessions.retain(|session| !session.ok);
+            user.sessions_not_listed += shorten(&mut user.sessions);
+        }
         validation.source_problems_not_listed += shorten(&mut validation.source_problems);
         arguments::answer(validation)
     }

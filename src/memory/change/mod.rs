@@ -5,4 +5,5 @@ mod doubles;
 pub(crate) mod purge;
 pub(crate) mod replacement;
 mod turn;
+pub mod undo;
 pub(crate) mod update;

@@ -10,6 +10,7 @@ pub use crate::memory::write::locks::ImportTurn;
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
+    error::if_found,
     model::{
         AgentId, AppId, MemoryKind, Owner, Place, RecordId, SessionId, TimeOrigin, UserId, Uuid,
     },
@@ -17,12 +18,12 @@ use crate::memory::{
     record::draft::{self, Draft, Stored},
     record::fit::{self, Carrier, Ours, Speaker},
     service::MemoryService,
-    sessions::Threads,
+    sessions::{Threads, threads_of},
     write::job::{Known, WriteJob},
 };
 use crate::zep::{
-    self, DataType, Episode, Pages, PartNo, ThreadId, ThreadPages, TimeOrder, Zep,
-    limits::PAGE_ITEMS,
+    self, Batch, BatchStatus, DataType, Episode, Metadata, OWN_KEYS, Pages, PartNo, ThreadId,
+    ThreadPages, TimeOrder, Zep, limits::PAGE_ITEMS,
 };
 
 /// A record to import.
@@ -85,6 +86,13 @@ impl From<StoredParts> for Stored {
 /// A user's sessions at one moment.
 #[derive(Debug, Clone)]
 pub struct UserSessions(Threads);
+
+impl UserSessions {
+    /// The ids of all threads of the user.
+    pub fn threads(&self) -> impl Iterator<Item = &str> {
+        self.0.ids()
+    }
+}
 
 /// The stored parts of one place, page by page, oldest first. Holds one page.
 #[derive(Debug)]
@@ -211,6 +219,31 @@ impl MemoryService {
         Ok(Scan(Scanned::Graph(pages)))
     }
 
+    /// Looks up what is stored of one record at a place, by the record's id. One request.
+    ///
+    /// # Errors
+    /// [`crate::memory::Error::Forbidden`] if the caller may not reach the owner, [`crate::memory::Error::Zep`] if Zep fails.
+    pub async fn stored_parts(
+        &self,
+        caller: &Caller,
+        place: &Place,
+        record: &RecordId,
+    ) -> Result<Vec<StoredPart>> {
+        let owner = place.owner();
+        caller.may(Right::Migrate, &owner)?;
+        let found = if_found(self.zep().find_episodes(&owner, record.as_str()).await)?;
+        let threads: Vec<ThreadId> = match place {
+            Place::Session(user, session) => threads_of(user, session).collect(),
+            Place::Graph(_) => Vec::new(),
+        };
+        let is_here = |episode: &Episode| match &episode.thread_id {
+            Some(thread) => threads.iter().any(|here| here.as_str() == thread),
+            None => threads.is_empty(),
+        };
+        let parts = found.unwrap_or_default().into_iter().filter(is_here);
+        Ok(parts.map(StoredPart::from).collect())
+    }
+
     /// Stores records in the order given, except for parts known to be stored; if nothing is known,
     /// stored parts are looked up first.
     ///
@@ -310,6 +343,32 @@ impl MemoryService {
         let project = self.zep().project().await?;
         let named = |uuid: Uuid| format!("{} {uuid}", self.backend());
         Ok(project.uuid.map(named))
+    }
+
+    /// How many batches that this program sent are waiting to be processed or being processed; 0 where
+    /// there is no Batch API.
+    ///
+    /// # Errors
+    /// [`crate::memory::Error::Forbidden`] if the caller may not migrate, [`crate::memory::Error::Zep`] if Zep fails.
+    pub async fn batches_in_process(&self, caller: &Caller) -> Result<u64> {
+        caller.may_at_all(Right::Migrate)?;
+        let mut count = 0;
+        for status in [BatchStatus::Queued, BatchStatus::Processing] {
+            let mut pages = self.zep().batches(Some(status));
+            loop {
+                let page = match pages.next().await {
+                    Err(error) if error.is_not_found() => return Ok(0),
+                    page => page?,
+                };
+                let Some(page) = page else { break };
+                let is_ours = |batch: &&Batch| {
+                    let mut keys = batch.metadata.iter().flat_map(Metadata::keys);
+                    keys.any(|key| key.starts_with(OWN_KEYS))
+                };
+                count += page.items.iter().filter(is_ours).count() as u64;
+            }
+        }
+        Ok(count)
     }
 
     /// How long after it was sent a write may still be carried out; `None` if none can be late.

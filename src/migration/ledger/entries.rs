@@ -71,6 +71,8 @@ pub struct PlaceCounts {
     pub failed: u64,
     /// Stored and removed again.
     pub undone: u64,
+    /// Stored, and deleted by somebody before the rest was removed.
+    pub deleted: u64,
     /// Those of the stored ones that were split.
     pub split: u64,
     /// The messages or episodes of the stored ones.
@@ -221,6 +223,7 @@ impl Ledger {
                         RecordState::Sent | RecordState::Replacing => counts.sent += count,
                         RecordState::Failed => counts.failed = count,
                         RecordState::Undone => counts.undone = count,
+                        RecordState::Deleted => counts.deleted = count,
                         RecordState::Confirmed => {
                             counts.confirmed = count;
                             counts.split = row.get::<_, f64>(2)? as u64;

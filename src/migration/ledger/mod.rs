@@ -13,6 +13,7 @@
 //! A run is alive while it holds the lock on its file in `migrations/`; a run that did not end and is
 //! not alive was killed, and the same command continues it. All methods block.
 
+mod afterwards;
 mod claim;
 mod entries;
 mod error;
@@ -34,6 +35,7 @@ use rusqlite::Connection;
 
 use super::lock as locked;
 
+pub use afterwards::{RunSample, WrittenPlace};
 pub use claim::Claim;
 pub use entries::{OwnerEntry, PlaceCounts, PlaceEntry, RecordEntry, RunEntry};
 pub use error::{LedgerError, Result};

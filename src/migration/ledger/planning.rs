@@ -53,7 +53,7 @@ impl Known {
             RecordState::Confirmed if known.is_some_and(|known| known.differs(now)) => {
                 Self::Changed
             }
-            RecordState::Confirmed => Self::Stored,
+            RecordState::Confirmed | RecordState::Deleted => Self::Stored,
         }
     }
 }

@@ -98,6 +98,17 @@ CREATE TABLE batch (
   items INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX batch_run ON batch (run, number);
+
+-- How far a run was, now and then.
+CREATE TABLE sample (
+  run INTEGER NOT NULL,
+  -- Microseconds since 1970.
+  at INTEGER NOT NULL,
+  records INTEGER NOT NULL,
+  requests INTEGER NOT NULL,
+  waited_ms INTEGER NOT NULL,
+  PRIMARY KEY (run, at)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Makes the tables in an empty file, and refuses every file that is not a ledger of this version.

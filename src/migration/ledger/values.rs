@@ -33,6 +33,9 @@ pub enum RecordState {
     Undone = 4,
     /// It is being replaced: what is stored is as the source had it or as it has it, or not there.
     Replacing = 5,
+    /// It was stored, and somebody had deleted it when its session or owner was removed: it stays
+    /// deleted, and is not sent again.
+    Deleted = 6,
 }
 
 /// How far a run is.
@@ -72,7 +75,7 @@ macro_rules! kept_as_number {
     };
 }
 
-kept_as_number!(RecordState: Planned, Sent, Confirmed, Failed, Undone, Replacing);
+kept_as_number!(RecordState: Planned, Sent, Confirmed, Failed, Undone, Replacing, Deleted);
 kept_as_number!(RunState: Running, Stopped, Done, Failed, Undone);
 
 /// A record's id; a UUID takes half the room of its text.

@@ -14,6 +14,7 @@ mod pages;
 mod problems;
 mod records;
 mod resolve;
+mod sample;
 mod seen;
 mod spool;
 mod states;
@@ -115,6 +116,8 @@ pub(super) enum State {
     Conflict = 5,
     /// Left for another run, since this one takes a number of owners only.
     Later = 6,
+    /// Left out, since only a sample is compared.
+    NotSampled = 7,
 }
 
 impl FromSql for State {
@@ -127,6 +130,7 @@ impl FromSql for State {
             Self::Duplicate,
             Self::Conflict,
             Self::Later,
+            Self::NotSampled,
         ];
         let number = value.as_i64()?;
         all.into_iter()

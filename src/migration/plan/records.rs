@@ -37,6 +37,9 @@ pub(in crate::migration) struct PlannedPlace {
     pub(in crate::migration) place: Place,
     /// How many of its records were planned when it was read from the plan.
     pub(in crate::migration) planned: u64,
+    /// How many messages or episodes the source's records of the place take, also of those that a
+    /// sample leaves out.
+    pub(in crate::migration) parts: u64,
 }
 
 /// A record of a plan.
@@ -162,17 +165,20 @@ impl Plan {
         let db = self.spool.db();
         let mut places = db.prepare_cached(
             "SELECT place.n, owner.key, place.session,
-                    (SELECT count(*) FROM record WHERE record.place = place.n AND state = ?4)
+                    (SELECT count(*) FROM record WHERE record.place = place.n AND state = ?4),
+                    (SELECT coalesce(sum(parts), 0) FROM record
+                     WHERE record.place = place.n AND state IN (?4, ?5))
              FROM place JOIN owner ON owner.n = place.owner
              WHERE place.owner = ?1 AND place.n > ?2 ORDER BY place.n LIMIT ?3",
         )?;
-        let planned = State::Planned as i64;
-        let rows = places.query_map(params![owner, n, PAGE, planned], |row| {
+        let (planned, left_out) = (State::Planned as i64, State::NotSampled as i64);
+        let rows = places.query_map(params![owner, n, PAGE, planned, left_out], |row| {
             let (key, session): (String, String) = (row.get(1)?, row.get(2)?);
             Ok(PlannedPlace {
                 n: row.get(0)?,
                 place: place_of(&key, &session).ok_or_else(|| misread("not a place"))?,
                 planned: row.get(3)?,
+                parts: row.get(4)?,
             })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)

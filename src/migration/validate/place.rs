@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::compare::compare;
 use super::findings::{Findings, of_place};
 use super::result::{CheckName, Difference};
+use super::verdict::Tally;
 use crate::memory::import::{PartOf, part_of};
 use crate::memory::model::Place;
 use crate::memory::records::{Assembled, StoredPart, assemble};
@@ -23,16 +24,39 @@ pub(super) struct PlaceComparison {
     pending: HashMap<String, Vec<(PartNo, StoredPart)>>,
     /// The last record in the source's order that was read; `None` where order does not matter.
     last: Option<Order>,
+    tally: Tally,
+    /// Whether what is not planned is left alone, since only a part is compared.
+    is_sample: bool,
+    is_read_again: bool,
 }
 
 impl PlaceComparison {
     pub(super) fn new(findings: Arc<Findings>, place: PlannedPlace) -> Self {
+        let is_sample = findings.found().is_sample();
         Self {
             findings,
             pending: HashMap::new(),
             last: matches!(place.place, Place::Session(..)).then_some(Order::START),
+            tally: Tally {
+                expected: place.planned,
+                ..Tally::default()
+            },
+            is_sample,
+            is_read_again: false,
             place,
         }
+    }
+
+    /// The same for records that are looked up one by one, which says nothing of their order.
+    pub(super) fn without_order(mut self) -> Self {
+        self.last = None;
+        self
+    }
+
+    /// From now on the same records may be read a second time.
+    pub(super) fn again(mut self) -> Self {
+        self.is_read_again = true;
+        self
     }
 
     /// Compares the next page.
@@ -47,22 +71,30 @@ impl PlaceComparison {
         for (_, parts) in std::mem::take(&mut self.pending) {
             self.record(parts.into_iter().map(|(_, part)| part).collect())?;
         }
-        self.missing()
+        self.missing()?;
+        let mut found = self.findings.found();
+        found.end_place(&self.place, self.tally, true);
+        Ok(())
     }
 
     fn part(&mut self, part: StoredPart) -> Result<()> {
         let Some(PartOf {
-            record: id, number, ..
+            record: id,
+            number,
+            instead_of,
+            ..
         }) = part_of(&part)
         else {
             return self.record(vec![part]);
         };
         match self.findings.plan.state_of(&self.place, &id)? {
             // The record was complete before.
+            Some((_, State::There)) if self.is_read_again => return Ok(()),
             Some((_, State::There)) => {
                 self.doubled(&id);
                 return Ok(());
             }
+            None if self.is_sample && instead_of.is_none() => return Ok(()),
             _ if number.total == 1 => return self.record(vec![part]),
             _ => {}
         }
@@ -98,24 +130,32 @@ impl PlaceComparison {
         if let Some(planned) = &planned {
             plan.set_states(&[planned.n], State::There)?;
         }
-        let mut validation = self.findings.validation();
-        if let Some(Assembled { record, .. }) = &found {
-            validation.found(record);
-        }
+        let owner = self.place.place.owner();
+        let mut findings = self.findings.found();
         let Some(planned) = planned else {
-            validation.differs(Difference {
-                record: id.or(uuid),
-                ..self.record_differs("is there, and not in the source")
-            });
+            // A hidden record is gone as far as Zep allows.
+            if let Some(Assembled { record, .. }) = found.as_ref().filter(|_| !self.is_sample) {
+                findings.stored(&owner, record);
+                self.tally.additional += 1;
+                findings.differs(Difference {
+                    record: id.or(uuid),
+                    ..self.record_differs("is there, and not in the source")
+                });
+            }
             return Ok(());
         };
+        if let Some(Assembled { record, .. }) = &found {
+            findings.stored(&owner, record);
+        }
+        self.tally.found += 1;
         let differs = |check, field: &str, detail: &str| Difference {
             record: id.clone(),
             position: Some(planned.position.to_string()),
             ..of_place(check, &self.place, field, detail)
         };
         let Some(found) = found else {
-            validation.differs(differs(
+            self.tally.changed += 1;
+            findings.differs(differs(
                 CheckName::Content,
                 "content",
                 "is marked as deleted, or lacks its beginning",
@@ -124,37 +164,40 @@ impl PlaceComparison {
         };
         let is_session = matches!(self.place.place, Place::Session(..));
         let differences = compare(&planned.record, &found, is_session);
+        let mut is_changed = !differences.is_empty();
         for check in [
             CheckName::Content,
             CheckName::Timestamps,
             CheckName::Metadata,
         ] {
             let alike = differences.iter().all(|(of, ..)| *of != check);
-            validation.count(check, 1, u64::from(alike));
+            findings.count(&owner, check, 1, u64::from(alike));
         }
         for (check, field, detail) in differences {
-            validation.differs(differs(check, field, detail));
+            findings.differs(differs(check, field, detail));
         }
         if let Some(last) = self.last {
             let in_order = planned.order >= last;
-            validation.count(CheckName::Order, 1, u64::from(in_order));
+            findings.count(&owner, CheckName::Order, 1, u64::from(in_order));
             if in_order {
                 self.last = Some(planned.order);
             } else {
-                validation.differs(differs(
+                is_changed = true;
+                findings.differs(differs(
                     CheckName::Order,
                     "order",
                     "is stored after a record that follows it in the source",
                 ));
             }
         }
-        drop(validation);
+        drop(findings);
+        self.tally.changed += u64::from(is_changed);
         self.findings.progress(1);
         Ok(())
     }
 
     /// Names the records that were not found.
-    fn missing(&self) -> Result<()> {
+    fn missing(&mut self) -> Result<()> {
         let mut after = Order::START;
         loop {
             let plan = &self.findings.plan;
@@ -164,21 +207,23 @@ impl PlaceComparison {
             };
             after = last.order;
             let missing = page.len() as u64;
-            let mut validation = self.findings.validation();
+            self.tally.missing += missing;
+            let mut findings = self.findings.found();
             for record in page {
-                validation.differs(Difference {
+                findings.differs(Difference {
                     record: Some(record.record.id.to_string()),
                     position: Some(record.position.to_string()),
                     ..self.record_differs("is missing")
                 });
             }
-            drop(validation);
+            drop(findings);
             self.findings.progress(missing);
         }
     }
 
-    fn doubled(&self, id: &str) {
-        self.findings.validation().differs(Difference {
+    fn doubled(&mut self, id: &str) {
+        self.tally.doubled += 1;
+        self.findings.found().differs(Difference {
             record: Some(id.to_owned()),
             ..self.record_differs("is stored twice")
         });

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::verdict::UserVerdict;
 use crate::memory::model::Record;
 use crate::migration::report::{MAX_LISTED, Trouble};
 
@@ -70,6 +71,39 @@ pub struct Check {
     pub detail: String,
 }
 
+impl Check {
+    /// All checks, before anything is compared.
+    pub(super) fn all() -> Vec<Self> {
+        let check = |name| Self {
+            name,
+            passed: true,
+            expected: 0,
+            found: 0,
+            detail: String::new(),
+        };
+        CheckName::ALL.into_iter().map(check).collect()
+    }
+
+    /// One of all checks.
+    pub(super) fn of(all: &mut [Self], name: CheckName) -> &mut Self {
+        let place = CheckName::ALL.iter().position(|one| *one == name);
+        &mut all[place.unwrap_or_default()]
+    }
+}
+
+/// A part of the records that was chosen at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Sampled {
+    /// How many records were compared.
+    pub records: u64,
+    /// How many there are in the source.
+    pub of: u64,
+    /// What chose them: the same seed chooses the same records.
+    pub seed: u64,
+    /// Whether nothing differs in what was compared. The rest was not looked at.
+    pub as_in_source: bool,
+}
+
 /// A difference between the source and what is stored. Names ids and fields, never content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
@@ -104,10 +138,21 @@ pub struct Named {
 /// What a validation found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Validation {
-    /// Whether every check passed.
+    /// Whether every check passed, on everything that is in the source: never so for a sample.
     pub valid: bool,
+    /// Set if only a part of the records was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sampled>,
     /// The checks.
     pub checks: Vec<Check>,
+    /// The verdict on each user, those that differ first.
+    pub users: Vec<UserVerdict>,
+    /// How many users there are of whom nothing differs.
+    pub users_ok: u64,
+    /// How many users there are of whom something differs.
+    pub users_differing: u64,
+    /// How many users are not listed.
+    pub users_not_listed: u64,
     /// Everything that differs, one entry for each.
     pub issues: Vec<Difference>,
     /// How many more differ than are listed.
@@ -116,6 +161,8 @@ pub struct Validation {
     pub source_problems: Vec<Trouble>,
     /// How many more are not listed.
     pub source_problems_not_listed: u64,
+    /// What is good to know.
+    pub notes: Vec<String>,
     /// How many memories are stored in the places that were compared.
     pub memory_count: u64,
     /// The earliest of them.
@@ -137,20 +184,17 @@ impl Validation {
     pub(in crate::migration) fn new(target: &str, timestamp: Timestamp) -> Self {
         Self {
             valid: false,
-            checks: CheckName::ALL
-                .into_iter()
-                .map(|name| Check {
-                    name,
-                    passed: true,
-                    expected: 0,
-                    found: 0,
-                    detail: String::new(),
-                })
-                .collect(),
+            sample: None,
+            checks: Check::all(),
+            users: Vec::new(),
+            users_ok: 0,
+            users_differing: 0,
+            users_not_listed: 0,
             issues: Vec::new(),
             issues_not_listed: 0,
             source_problems: Vec::new(),
             source_problems_not_listed: 0,
+            notes: Vec::new(),
             memory_count: 0,
             first_message: None,
             last_message: None,
@@ -212,10 +256,12 @@ impl Validation {
 
     /// Everything has been compared: decides which checks passed.
     pub(in crate::migration) fn finish(&mut self) {
+        let sampled = self.sample.is_some();
         for check in &mut self.checks {
             check.passed &= check.expected == check.found;
             check.detail = match (check.expected, check.passed) {
                 (0, true) => "nothing to compare".into(),
+                (expected, true) if sampled => format!("{expected} of the sample as in the source"),
                 (expected, true) => format!("all {expected} as in the source"),
                 (expected, false) if check.name == CheckName::MessageCount => {
                     format!(
@@ -226,11 +272,19 @@ impl Validation {
                 (expected, false) => format!("{} of {expected} as in the source", check.found),
             };
         }
-        self.valid = self.checks.iter().all(|check| check.passed);
+        let passed = self.checks.iter().all(|check| check.passed);
+        match &mut self.sample {
+            Some(sample) => sample.as_in_source = passed,
+            None => self.valid = passed,
+        }
+    }
+
+    /// Whether nothing differs in what was compared, all or a sample.
+    pub fn is_as_in_source(&self) -> bool {
+        self.valid || self.sample.is_some_and(|sample| sample.as_in_source)
     }
 
     fn check(&mut self, name: CheckName) -> &mut Check {
-        let place = CheckName::ALL.iter().position(|one| *one == name);
-        &mut self.checks[place.unwrap_or_default()]
+        Check::of(&mut self.checks, name)
     }
 }

@@ -26,7 +26,7 @@ use super::report::{Report, Trouble};
 use super::{Request, lock};
 use crate::memory;
 use crate::memory::import::{ImportTurn, UserSessions};
-use crate::memory::model::{Place, SessionId};
+use crate::memory::model::{MemoryKind, Place, SessionId};
 use crate::zep;
 
 /// How many owners, and how many places of all of them, are written at a time. Ours: enough to hide the
@@ -297,6 +297,14 @@ impl<'a> Run<'a> {
             match &place.place {
                 Place::Session(..) => report.messages += parts as u64,
                 Place::Graph(_) => report.episodes += parts as u64,
+            }
+            let usual = match &place.place {
+                Place::Session(..) => "messages",
+                Place::Graph(_) => "texts",
+            };
+            for record in records {
+                let kind = record.record.kind.as_ref();
+                report.stored_as(kind.map_or(usual, MemoryKind::as_str));
             }
         }
         self.progress(records.len() as u64);

@@ -62,6 +62,10 @@ pub struct TransportStats {
     pub waited: Duration,
     /// The requests that the account may make in a minute, where an answer said so.
     pub per_minute: Option<u64>,
+    /// How long calls still wait for the rate limit, the longest of them; none if none does.
+    pub rate_limited: Option<Duration>,
+    /// How long calls still wait before a retry, the longest of them; none if none does.
+    pub backing_off: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -70,6 +74,21 @@ struct Counters {
     retries: AtomicU64,
     resent: AtomicU64,
     waited_micros: AtomicU64,
+    /// When the last wait of a kind is over, for those that are on.
+    rate_limited_until: Mutex<Option<Instant>>,
+    backing_off_until: Mutex<Option<Instant>>,
+}
+
+/// Notes that a call waits.
+fn waits_until(latest: &Mutex<Option<Instant>>, until: Instant) {
+    let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+    *latest = (*latest).max(Some(until));
+}
+
+/// How long the longest wait still lasts.
+fn wait_left(latest: &Mutex<Option<Instant>>) -> Option<Duration> {
+    let latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+    latest.and_then(|until| until.checked_duration_since(Instant::now()))
 }
 
 impl Counters {
@@ -144,6 +163,8 @@ impl Transport {
             resent: self.counters.resent.load(Ordering::Relaxed),
             waited: Duration::from_micros(self.counters.waited_micros.load(Ordering::Relaxed)),
             per_minute: self.pace.per_minute(),
+            rate_limited: wait_left(&self.counters.rate_limited_until),
+            backing_off: wait_left(&self.counters.backing_off_until),
         }
     }
 
@@ -249,6 +270,11 @@ impl Transport {
                 }
                 self.counters.retries.fetch_add(1, Ordering::Relaxed);
                 self.counters.waited(wait);
+                let waits = match attempt.error {
+                    Error::RateLimited { .. } => &self.counters.rate_limited_until,
+                    _ => &self.counters.backing_off_until,
+                };
+                waits_until(waits, Instant::now() + wait);
                 tracing::debug!(
                     method = %request.method,
                     code = attempt.error.code(),
@@ -293,6 +319,7 @@ impl Transport {
         let now = Instant::now();
         if slot.at > now {
             self.counters.waited(slot.at.duration_since(now));
+            waits_until(&self.counters.rate_limited_until, slot.at);
             tokio::time::sleep_until(slot.at).await;
         }
 

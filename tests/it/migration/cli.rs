@@ -20,9 +20,9 @@ on_both_backends!(
 
 /// How a command ended.
 pub(super) struct Ended {
-    code: i32,
-    stdout: String,
-    stderr: String,
+    pub(super) code: i32,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
 }
 
 impl Ended {
@@ -72,7 +72,7 @@ fn run_with_stdin(world: &World, arguments: &[&str], stdin: &[u8]) -> Ended {
     Ended::of(child.wait_with_output().unwrap())
 }
 
-fn write(world: &World, name: &str, text: &str) -> PathBuf {
+pub(super) fn write(world: &World, name: &str, text: &str) -> PathBuf {
     let file = world.directory().join(name);
     std::fs::write(&file, text).unwrap();
     file
@@ -80,7 +80,7 @@ fn write(world: &World, name: &str, text: &str) -> PathBuf {
 
 /// Two users in the guide's shape: 9 records, 2 of them snapshots, in 3 sessions (Ben's turns name
 /// none and so share one).
-fn export() -> Value {
+pub(super) fn export() -> Value {
     json!({"users": [
         {
             "id": "ana", "name": "Ana Lima", "email": "ana@example.com", "role": "user",
@@ -106,11 +106,11 @@ fn export() -> Value {
     ]})
 }
 
-fn exported(world: &World) -> String {
+pub(super) fn exported(world: &World) -> String {
     file_of(world, &export())
 }
 
-fn file_of(world: &World, export: &Value) -> String {
+pub(super) fn file_of(world: &World, export: &Value) -> String {
     let file = write(world, "export.json", &export.to_string());
     file.to_str().unwrap().to_owned()
 }
@@ -128,7 +128,7 @@ fn stored(world: &World) -> Value {
     run(world, &["validate", "--file", &file, "--json"]).json()
 }
 
-fn check<'a>(validation: &'a Value, name: &str) -> &'a Value {
+pub(super) fn check<'a>(validation: &'a Value, name: &str) -> &'a Value {
     let checks = validation["checks"].as_array().unwrap();
     checks.iter().find(|check| check["name"] == name).unwrap()
 }
@@ -582,7 +582,7 @@ mod stopping {
             let before = world.requests_to(ADD_MESSAGES);
             wait_until("it writes", || world.requests_to(ADD_MESSAGES) > before + 6);
             signal(&child, name);
-            let stopped = Ended::of(child.wait_with_output().unwrap()).report(1);
+            let stopped = Ended::of(child.wait_with_output().unwrap()).report(130);
             assert_eq!(stopped["cancelled"], true, "{stopped:#}");
             assert_eq!(stopped["success"], false);
             assert_eq!(stopped["failed"], 0, "{stopped:#}");
@@ -610,8 +610,10 @@ mod stopping {
             signal(&child, "-INT");
             let mut said = String::new();
             stderr.read_to_string(&mut said).unwrap();
-            assert_eq!(child.wait().unwrap().code(), Some(1), "{said}");
+            assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
             assert!(said.contains("error: stopped before"), "{said}");
+            let again = format!("zep-mcp-server {command} --file -");
+            assert!(said.trim_end().ends_with(&again), "{said}");
         }
     }
 
@@ -628,7 +630,7 @@ mod stopping {
         std::thread::sleep(Duration::from_millis(200));
         signal(&child, "-INT");
         wait_until("it ends", || child.try_wait().unwrap().is_some());
-        assert_eq!(child.wait().unwrap().code(), Some(1));
+        assert_eq!(child.wait().unwrap().code(), Some(130));
     }
 }
 

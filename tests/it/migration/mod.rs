@@ -11,9 +11,11 @@ mod fields;
 mod killed;
 mod kills;
 mod placing;
+mod proving;
 mod refusing;
 mod repeating;
 mod sources;
+mod undoing;
 mod verdict;
 
 use serde_json::{Value, json};
