@@ -32,6 +32,7 @@ fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Migrate(args) => commands::migrate::run(settings, &args),
         Command::Validate(args) => commands::validate::run(settings, &args),
+        Command::Export(args) => commands::export::run(settings, &args),
         Command::Health(args) => commands::health::run(settings, &args),
         Command::Token(args) => commands::token::run(args),
     }

@@ -2,6 +2,7 @@
 
 mod emulate;
 mod environment;
+mod export;
 mod install;
 mod migrate;
 mod switch;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use zep_mcp_server::config::{Flags, HttpFlags};
 
 pub(crate) use emulate::EmulateArgs;
+pub(crate) use export::{ExportFileArgs, FormatArg};
 pub(crate) use install::{EntryArgs, InstallArgs};
 pub(crate) use migrate::{
     ExportArgs, HostEntry, MigrateArgs, SelectionArgs, SourceArgs, SystemArg, ValidateArgs,
@@ -95,6 +97,13 @@ pub(crate) enum Command {
     /// Compare what is stored with its source, record by record, and report differences
     #[command(after_long_help = migrate::VALIDATING)]
     Validate(Box<ValidateArgs>),
+
+    /// Write what is stored into a file that `migrate` and mem0's `import` can read
+    ///
+    /// Everything of everybody, from Zep Cloud or the embedded store: users, sessions in order, memories,
+    /// times, metadata. Facts are none of it, since each store draws its own. Exit codes: 0 if all is in
+    /// the file; 1 if something could not be read, or there is no file; 2 wrong usage.
+    Export(ExportFileArgs),
 
     /// Create tokens for clients on the network
     Token(TokenArgs),

@@ -21,7 +21,7 @@ use zep_mcp_server::telemetry;
 
 use crate::cli::{ExportArgs, WritingArgs};
 use crate::commands::{signals, switch};
-use crate::output::shown_path;
+use crate::output::{Misuse, shown_path};
 pub(super) use input::Input;
 use progress::Meter;
 
@@ -52,7 +52,7 @@ impl Job {
         let roles = selection::roles(&args.selection)?;
         let key = args.entry.as_ref().map(switch::key_of_entry).transpose()?;
         let config = Config::load(settings)?;
-        let input = Input::of(&args.source, key, &config.sources)?;
+        let input = Input::of(&args.source, key, &config)?;
         Ok(Self {
             config,
             input,
@@ -118,6 +118,13 @@ pub(super) fn run<T>(
         roles,
         throw_away,
     } = job;
+    if input.is_target(&config.backend) {
+        return Err(Misuse(format!(
+            "--from local: {input} is the store that would be written to; set ZEP_API_KEY to move it \
+             to Zep Cloud, or name another store"
+        ))
+        .into());
+    }
     let meter = Arc::new(Meter::new(request.dry_run));
     let logs = meter.clone();
     telemetry::start_through(config.logging, move || logs.writer());

@@ -124,7 +124,9 @@ impl Source for Export {
         cancelled: &CancellationToken,
     ) -> Result<(), ReadError> {
         match self.opened {
-            Opened::Bytes(mut reader, bytes) => Files::new(sink, cancelled, bytes).bytes(&mut reader),
+            Opened::Bytes(mut reader, bytes) => {
+                Files::new(sink, cancelled, bytes).bytes(&mut reader)
+            }
             Opened::File(file, bytes) => Files::new(sink, cancelled, Some(bytes)).file(file, bytes),
             Opened::Directory(directory) => {
                 Files::new(sink, cancelled, None).directory_alone(&directory)

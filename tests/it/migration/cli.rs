@@ -20,9 +20,9 @@ on_both_backends!(
 
 /// How a command ended.
 pub(super) struct Ended {
-    code: i32,
-    stdout: String,
-    stderr: String,
+    pub(super) code: i32,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
 }
 
 impl Ended {

@@ -12,6 +12,7 @@ mod placing;
 mod refusing;
 mod repeating;
 mod sources;
+mod stored;
 mod verdict;
 
 use serde_json::{Value, json};
