@@ -13,12 +13,13 @@ use crate::common::program::World;
 
 const README: &str = "README.md";
 /// Each command, and the page that describes its flags.
-const COMMANDS: [(&str, &str); 8] = [
+const COMMANDS: [(&str, &str); 9] = [
     ("serve", "docs/configuration.md"),
     ("doctor", "docs/configuration.md"),
     ("install", "docs/install.md"),
     ("migrate", "docs/migration.md"),
     ("validate", "docs/migration.md"),
+    ("export", "docs/migration.md"),
     ("emulate", "docs/emulator.md"),
     ("token new", "docs/deployment.md"),
     ("health", "docs/deployment.md"),
