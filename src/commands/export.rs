@@ -63,8 +63,10 @@ pub(crate) fn run(settings: Flags, args: &ExportFileArgs) -> anyhow::Result<Exit
         };
         let (file, force) = (file.cloned(), args.force);
         let work = tokio::task::spawn_blocking(move || match file {
-            Some(file) => export.to_file(&file, force),
-            None => export.to(io::stdout().lock()).map(|(written, _)| written),
+            Some(file) => export.write_file(&file, force),
+            None => export
+                .write(io::stdout().lock())
+                .map(|(written, _)| written),
         });
         work.await?
     })?;
@@ -85,14 +87,14 @@ struct Export {
 
 impl Export {
     /// Writes everything beside the file, and puts it in its place when it is whole.
-    fn to_file(self, file: &Path, force: bool) -> anyhow::Result<Written> {
+    fn write_file(self, file: &Path, force: bool) -> anyhow::Result<Written> {
         let file = std::path::absolute(file)?;
         let parent = file.parent().unwrap_or(&file);
         // Made so that only its owner can read it.
         let beside = tempfile::Builder::new()
             .prefix(".zep-mcp-export-")
             .tempfile_in(parent)?;
-        let (written, out) = self.to(BufWriter::new(beside))?;
+        let (written, out) = self.write(BufWriter::new(beside))?;
         let beside: NamedTempFile = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         beside.as_file().sync_all()?;
         match force {
@@ -109,7 +111,7 @@ impl Export {
         Ok(written)
     }
 
-    fn to<W: Write>(self, out: W) -> anyhow::Result<(Written, W)> {
+    fn write<W: Write>(self, out: W) -> anyhow::Result<(Written, W)> {
         let mut sink = ToFile::begin(out, self.format, self.include_expired)?;
         let source = Box::new(Stored::new(self.zep, self.users, String::new()));
         match source.read(&mut sink, &self.stop) {
