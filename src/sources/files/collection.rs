@@ -229,7 +229,7 @@ impl<'s> Files<'s> {
         member: &Member,
     ) -> Result<(), ReadError> {
         let mut unpacked = Unpacked {
-            inner: zip.content(member)?,
+            inner: zip.content(member, meter)?,
             meter,
         };
         self.content(place, meter, &mut unpacked)

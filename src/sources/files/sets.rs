@@ -1,5 +1,7 @@
 //! Archives and directories: what their files tell of each other.
 
+use std::collections::BTreeSet;
+
 use crate::sources::{
     Container, ContainerId, Conversation, Entry, Names, Origin, SourceItem, SourceRecord,
 };
@@ -23,23 +25,32 @@ struct Set {
     is_used: bool,
 }
 
-/// None, one or several users.
+/// Some users.
 #[derive(Debug, Default)]
-enum Users {
-    #[default]
-    None,
-    One(String),
-    Several,
+struct Users {
+    some: BTreeSet<String>,
+    /// Whether there are more than are kept.
+    more: bool,
 }
+
+/// How many users are kept: one is what matters, and some may turn out to be other names of it.
+const KEPT: usize = 16;
 
 impl Users {
     fn add(&mut self, user: &str) {
         let user = user.trim();
-        match self {
-            Self::None => *self = Self::One(user.to_owned()),
-            Self::One(one) if one != user => *self = Self::Several,
-            _ => {}
+        if self.some.len() < KEPT {
+            self.some.insert(user.to_owned());
+        } else {
+            self.more |= !self.some.contains(user);
         }
+    }
+
+    /// The only one.
+    fn only(self) -> Option<String> {
+        let Self { mut some, more } = self;
+        let first = some.pop_first()?;
+        (some.is_empty() && !more).then_some(first)
     }
 }
 
@@ -49,8 +60,8 @@ impl Sets {
         self.containers += 1;
         self.around.push(Set {
             id: self.containers,
-            explained: Users::None,
-            named: Users::None,
+            explained: Users::default(),
+            named: Users::default(),
             is_used: false,
         });
     }
@@ -59,10 +70,8 @@ impl Sets {
     pub(super) fn end(&mut self) -> Option<Container> {
         let set = self.around.pop().filter(|set| set.is_used)?;
         self.use_innermost();
-        let user_of_rest = match (set.explained, set.named) {
-            (Users::One(user), Users::One(_)) => Some(user),
-            _ => None,
-        };
+        let explained = set.explained.only();
+        let user_of_rest = explained.filter(|_| set.named.only().is_some());
         Some(Container {
             id: set.id,
             parent: self.innermost(),
