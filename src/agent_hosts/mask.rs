@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 /// Replaces a hidden value.
 const HIDDEN: &str = "••••••••";
 /// Variables of `env` that are not secret. All others are treated as secret.
-const HARMLESS: [&str; 11] = [
+const HARMLESS: [&str; 12] = [
     "MEM0_DEFAULT_USER_ID",
     "MEM0_ENABLE_GRAPH_DEFAULT",
     "ZEP_DEFAULT_USER_ID",
+    "ZEP_API_URL",
     "ZEP_TIMEOUT_SECS",
     "ZEP_MCP_DATA_DIR",
     "ZEP_MCP_IMPORT_DIR",

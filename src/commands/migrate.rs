@@ -8,7 +8,7 @@ use zep_mcp_server::migration::{Outcome, Report, Validation};
 
 use super::migration::{self, Job, Run, table};
 use crate::cli::{ExportFileArgs, FormatArg, MigrateArgs};
-use crate::output::{Misuse, Page};
+use crate::output::{Misuse, Page, on_one_line};
 
 /// The end of the report of a rehearsal.
 pub(super) const REHEARSED: &str =
@@ -38,12 +38,7 @@ pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCod
     }
     let selects = args.export.all || args.limit.is_some();
     if job.input.is_server() && !selects && job.request.selection.users.is_empty() {
-        return Err(Misuse(format!(
-            "{} may hold memories of many people: say whose to migrate, with --user, --users-from, \
-             --limit or --all",
-            job.input
-        ))
-        .into());
+        return Err(nobody_selected(&job)?.into());
     }
     let validate = args.validate || args.rehearse;
     let outcome = migration::run(job, async |run: Run| {
@@ -69,6 +64,27 @@ pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCod
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The most users that an error lists.
+const MAX_USERS: usize = 50;
+
+/// A server may hold the memories of many people.
+fn nobody_selected(job: &Job) -> anyhow::Result<Misuse> {
+    let users = job.input.users()?;
+    let mut listed: Vec<_> = users.iter().take(MAX_USERS).map(on_one_line).collect();
+    if users.len() > MAX_USERS {
+        listed.push(format!("and {} more", users.len() - MAX_USERS));
+    }
+    let whose = match listed.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", listed.join(", ")),
+    };
+    Ok(Misuse(format!(
+        "{} may hold memories of many people{whose}: say whose to migrate, with --user, --users-from, \
+         --limit or --all",
+        job.input
+    )))
 }
 
 /// Whether everything was done, including the validation if requested.

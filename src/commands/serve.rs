@@ -60,9 +60,10 @@ fn on_a_network(mut config: Config) -> anyhow::Result<ExitCode> {
             hurry: signals.second,
         };
         let (zep, memories) = open(&config)?;
+        let server = server(&config, memories);
         let serving = Serving {
             config: http,
-            server: server(&config, memories),
+            server: server.clone(),
             zep,
         };
         let served = http::serve(serving, stop, |addresses| {
@@ -70,7 +71,9 @@ fn on_a_network(mut config: Config) -> anyhow::Result<ExitCode> {
                 tracing::info!("listening on {scheme}://{address} (/mcp, /sse)");
             }
         });
-        served.await.map_err(|error| match error.is_misuse() {
+        let served = served.await;
+        server.stop_migrations().await;
+        served.map_err(|error| match error.is_misuse() {
             true => Misuse(error.to_string()).into(),
             false => anyhow::Error::from(error),
         })
@@ -117,4 +120,5 @@ fn server(config: &Config, memories: MemoryService) -> MemoryServer {
         .confirming(config.confirm)
         .reading_exports_in(config.import_dir.as_deref())
         .noting_migrations_in(config.data_dir.as_deref())
+        .migrating_from(&config.sources)
 }

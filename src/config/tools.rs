@@ -27,6 +27,8 @@ words!(
         /// Ours.
         ValidateMigration = "validate_migration",
         /// Ours, outside `core`.
+        MigrationStatus = "migration_status",
+        /// Ours, outside `core`.
         ListSessions = "list_sessions",
         /// mem0's.
         SearchMemories = "search_memories",

@@ -7,8 +7,9 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     handler::server::tool::ToolCallContext,
     model::{
-        CallToolRequestParams, CallToolResponse, ErrorCode, Implementation, ServerCapabilities,
-        ServerConfig,
+        CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, ErrorCode,
+        GetTaskParams, GetTaskResult, Implementation, ListToolsResult, PaginatedRequestParams,
+        ProtocolVersion, ResultType, ServerCapabilities, ServerConfig, UpdateTaskParams,
     },
     prompt_handler,
     service::RequestContext,
@@ -20,12 +21,13 @@ use super::{
     confirm::Answers,
     error::ToolError,
     prompts,
+    runs::Run,
     server::MemoryServer,
     tools,
     turn::{CallTurn, TooBusy},
 };
 use crate::config::{Tool, Tools};
-use crate::memory::MemoryService;
+use crate::memory::{MemoryService, access::Right};
 
 /// When to use which tools, for the agent. A line appears only if all its tools are offered.
 const ADVICE: &[(&[Tool], &str)] = &[
@@ -103,6 +105,13 @@ impl MemoryServer {
         Ok(answer)
     }
 
+    /// A migration of the caller, by the id of its task.
+    fn task(&self, id: &str, context: &RequestContext<RoleServer>) -> Result<Arc<Run>, ErrorData> {
+        let caller = self.for_request(context)?.caller();
+        let run = self.runs().find(id, &caller);
+        run.ok_or_else(|| ErrorData::invalid_params("there is no such task", None))
+    }
+
     fn instructions(&self) -> String {
         let place = match self.memories().backend() {
             "zep" => {
@@ -158,11 +167,62 @@ impl ServerHandler for MemoryServer {
             ServerCapabilities::builder()
                 .enable_tools()
                 .enable_prompts()
+                .enable_tasks()
                 .build(),
         )
         .with_instructions(self.instructions());
         config.server_info = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         config
+    }
+
+    /// Lists the tools. What only operators may use costs others no tokens.
+    async fn list_tools(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let server = self.for_request(&context)?;
+        let mut tools = self.tools.list_all();
+        if server.caller().may_at_all(Right::Migrate).is_err() {
+            tools.retain(|tool| tool.name != Tool::MigrationStatus.as_str());
+        }
+        let version = context.protocol_version();
+        let hints = version.is_some_and(|version| version >= ProtocolVersion::V_2026_07_28);
+        let mut result = ListToolsResult::with_all_items(tools);
+        result.result_type = Some(ResultType::COMPLETE);
+        result.ttl_ms = hints.then_some(0);
+        // Another token may have another list.
+        result.cache_scope = hints.then_some(CacheScope::Private);
+        Ok(result)
+    }
+
+    /// How far a migration is, as a task.
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let run = self.task(&request.task_id, &context)?;
+        Ok(GetTaskResult::new(run.as_task()))
+    }
+
+    /// Migrations ask for nothing.
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.task(&request.task_id, &context).map(|_| ())
+    }
+
+    /// Stops a migration after its requests in flight.
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.task(&request.task_id, &context)?.stop.cancel();
+        Ok(())
     }
 
     /// Calls a tool. A panic in it is answered as an error, since rmcp would never answer; a

@@ -17,8 +17,11 @@ use super::{error::ToolError, server::MemoryServer};
 use crate::config::Setting;
 use crate::memory::access::Right;
 use crate::memory::model::{Owner, SessionId, UserId};
-use crate::migration::{self, Migrator, Request, Selection};
-use crate::sources::{Export, ImportDir, SourceUser};
+use crate::migration::{self, Migrator, Report, Request, Selection};
+use crate::sources::mem0::{
+    self, Entity, Limits, Platform, PlatformSettings, Server, ServerSettings,
+};
+use crate::sources::{Export, ImportDir, Source, SourceUser};
 
 /// The most errors, notes and issues in a tool's answer. The command line lists all.
 const MAX_ANSWERED: usize = 50;
@@ -28,6 +31,14 @@ pub(super) fn shorten<T>(list: &mut Vec<T>) -> u64 {
     let left_off = list.len().saturating_sub(MAX_ANSWERED);
     list.truncate(MAX_ANSWERED);
     left_off as u64
+}
+
+/// A report as a tool answers it.
+pub(super) fn shortened(mut report: Report) -> Report {
+    report.errors_not_listed += shorten(&mut report.errors);
+    report.warnings_not_listed += shorten(&mut report.warnings);
+    report.notes_not_listed += shorten(&mut report.notes);
+    report
 }
 
 /// An object with one of these keys describes a user.
@@ -164,6 +175,50 @@ impl MemoryServer {
         data: Option<Value>,
         file: Option<&str>,
         context: &RequestContext<RoleServer>,
+    ) -> Result<Option<Box<dyn Source>>, ToolError> {
+        let export = self.export(user, data, file, context)?;
+        Ok(export.map(|export| Box::new(export) as Box<dyn Source>))
+    }
+
+    /// The mem0 of the settings, for the user of this request.
+    pub(super) fn configured_source(
+        &self,
+        request: &Request,
+    ) -> Result<Option<Box<dyn Source>>, ToolError> {
+        let Some(settings) = self.sources() else {
+            return Ok(None);
+        };
+        let users = request.selection.users.iter();
+        let entities = users.map(|user| Entity::user(user.as_str())).collect();
+        let refuse = |error: mem0::Error| ToolError::failed("migration_failed", error.to_string());
+        if let Some(key) = &settings.mem0_key {
+            let usual = PlatformSettings::new(key.clone());
+            let source = Platform::new(PlatformSettings {
+                url: settings.mem0_url.clone().unwrap_or(usual.url),
+                entities,
+                include_expired: request.include_expired,
+                ..usual
+            });
+            return Ok(Some(Box::new(source.map_err(refuse)?)));
+        }
+        let Some(url) = &settings.server_url else {
+            return Ok(None);
+        };
+        let source = Server::new(ServerSettings {
+            url: url.clone(),
+            key: settings.server_key.clone(),
+            entities,
+            limits: Limits::default(),
+        });
+        Ok(Some(Box::new(source.map_err(refuse)?)))
+    }
+
+    fn export(
+        &self,
+        user: &UserArg,
+        data: Option<Value>,
+        file: Option<&str>,
+        context: &RequestContext<RoleServer>,
     ) -> Result<Option<Export>, ToolError> {
         let refuse = |detail: String| Err(ToolError::argument(detail));
         if file.is_none()
@@ -203,9 +258,11 @@ impl MemoryServer {
     }
 
     /// Checks whether the caller may migrate this user's memories, before anything is read.
-    pub(super) fn may_migrate(&self, user: &UserArg) -> Result<(), ToolError> {
-        let owner = Owner::User(user.checked_id()?);
-        Ok(self.caller().may(Right::Migrate, &owner)?)
+    pub(super) fn may_migrate(&self, user: &UserArg) -> Result<UserId, ToolError> {
+        let user = user.checked_id()?;
+        self.caller()
+            .may(Right::Migrate, &Owner::User(user.clone()))?;
+        Ok(user)
     }
 
     /// A migrator on behalf of this caller.

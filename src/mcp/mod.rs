@@ -11,6 +11,7 @@ mod lines;
 mod migration;
 mod progress;
 mod prompts;
+mod runs;
 mod schema;
 mod server;
 mod stdio;

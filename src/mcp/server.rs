@@ -8,7 +8,8 @@ use rmcp::{
     service::RequestContext,
 };
 
-use crate::config::Confirm;
+use super::runs::Runs;
+use crate::config::{Confirm, SourceSettings};
 use crate::memory::{MemoryService, access::Caller};
 
 /// The MCP server. Cheap to clone: clones share the service and the tools.
@@ -17,6 +18,8 @@ pub struct MemoryServer {
     memories: MemoryService,
     import_dir: Option<Arc<Path>>,
     data_dir: Option<Arc<Path>>,
+    sources: Option<Arc<SourceSettings>>,
+    runs: Arc<Runs>,
     confirm: Confirm,
     /// Over stdio, the operator who started this process. On a network, known of each request only.
     caller: Option<Caller>,
@@ -35,6 +38,8 @@ impl MemoryServer {
             memories,
             import_dir: None,
             data_dir: None,
+            sources: None,
+            runs: Arc::default(),
             confirm: Confirm::Elicit,
             caller: Some(Caller::Operator),
             tools: Arc::new(tools),
@@ -76,6 +81,28 @@ impl MemoryServer {
     /// Where it is noted which migrations did not end.
     pub(super) fn data_dir(&self) -> Option<&Path> {
         self.data_dir.as_deref()
+    }
+
+    /// The same, with systems that migrations may read from.
+    #[must_use]
+    pub fn migrating_from(mut self, sources: &SourceSettings) -> Self {
+        self.sources = Some(Arc::new(sources.clone()));
+        self
+    }
+
+    /// The systems that migrations may read from.
+    pub(super) fn sources(&self) -> Option<&SourceSettings> {
+        self.sources.as_deref()
+    }
+
+    /// The migrations that continue in the background.
+    pub(super) fn runs(&self) -> &Arc<Runs> {
+        &self.runs
+    }
+
+    /// Stops the migrations that continue in the background, and waits for their requests in flight.
+    pub async fn stop_migrations(&self) {
+        self.runs.stop().await;
     }
 
     /// The memories it serves.

@@ -70,6 +70,17 @@ pub trait Sink {
     fn progress(&mut self, done: u64, total: Option<u64>);
 }
 
+/// Takes everything and keeps nothing.
+struct Unheard;
+
+impl Sink for Unheard {
+    fn item(&mut self, _item: SourceItem) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn progress(&mut self, _done: u64, _total: Option<u64>) {}
+}
+
 /// Why a source was not read to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

@@ -23,5 +23,7 @@ mod install;
 mod local;
 mod migration;
 mod stdio;
+#[cfg(unix)]
+mod switch;
 mod transport;
 mod wire;

@@ -19,8 +19,8 @@ from server import embedded  # noqa: E402
 
 NAMES = set(
     """add_memory delete_all_memories delete_entities delete_memory get_event_status get_memories
-    get_memory get_session list_entities list_events list_sessions migrate_user search_memories
-    search_memory update_memory validate_migration""".split()
+    get_memory get_session list_entities list_events list_sessions migrate_user migration_status
+    search_memories search_memory update_memory validate_migration""".split()
 )
 # A free-form object cannot be described in OpenAI's strict mode, and one without properties counts as
 # such.

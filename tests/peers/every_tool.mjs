@@ -18,6 +18,7 @@ export const TOOLS = [
   "list_events",
   "list_sessions",
   "migrate_user",
+  "migration_status",
   "search_memories",
   "search_memory",
   "update_memory",
@@ -127,6 +128,12 @@ export async function everyTool(client, place, backend) {
     ok(told.length && told.every(({ progress, total }) => progress <= total), "no progress");
     const found = await use("validate_migration", given);
     ok(found.valid && found.memory_count === 60, JSON.stringify(found));
+  });
+  await check(`${place}: a migration in the background is followed by migration_status`, async () => {
+    const given = { user: { id: "mara" }, data: elsewhere(60), background: true };
+    const { run } = await use("migrate_user", given);
+    const ended = await when(({ state }) => state !== "running", "migration_status", { run });
+    ok(ended.state === "done" && ended.report.success, JSON.stringify(ended));
   });
   await check(`${place}: list_entities, and what deletes whole people, know everybody`, async () => {
     deepStrictEqual(await users(), ["ada", "john", "mara"]);

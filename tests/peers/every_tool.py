@@ -18,6 +18,7 @@ TOOLS = {
     "list_events",
     "list_sessions",
     "migrate_user",
+    "migration_status",
     "search_memories",
     "search_memory",
     "update_memory",
@@ -135,6 +136,12 @@ async def every_tool(server, place, backend):
         told.is_sound()
         found = await call("validate_migration", user={"id": "mara"}, data=data)
         assert found["valid"] and found["memory_count"] == 60, found
+    with check(f"{place}: a migration in the background is followed by migration_status"):
+        begun = await call("migrate_user", user={"id": "mara"}, data=data, background=True)
+        ended = await when(
+            lambda status: status["state"] != "running", "migration_status", run=begun["run"]
+        )
+        assert ended["state"] == "done" and ended["report"]["success"], ended
     with check(f"{place}: list_entities, delete_all_memories and delete_entities know everybody"):
         people = {"ada", "john", "mara"}
         listed = await call("list_entities")

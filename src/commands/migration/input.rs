@@ -179,6 +179,35 @@ impl Input {
         )
     }
 
+    /// The users whose memories it holds, if it can be asked. Must be called outside of a runtime.
+    ///
+    /// # Errors
+    /// If it cannot be asked.
+    pub(crate) fn users(&self) -> anyhow::Result<Vec<String>> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let listed = match self {
+            Self::Mem0 { url, key, .. } => {
+                let settings = platform_settings(url.clone(), key.clone());
+                let source = Platform::new(settings).map_err(misuse)?;
+                runtime.block_on(source.listed())
+            }
+            Self::Mem0Server { url, key, .. } => {
+                let source = server(url.clone(), key.clone(), Vec::new()).map_err(misuse)?;
+                runtime.block_on(source.listed())
+            }
+            _ => return Ok(Vec::new()),
+        };
+        let users = listed?.into_iter();
+        let mut users: Vec<_> = users
+            .filter(|entity| entity.kind == EntityKind::User)
+            .map(|entity| entity.name)
+            .collect();
+        users.sort();
+        Ok(users)
+    }
+
     /// Opens it. Must be called within a runtime; reading ends when `stop` is cancelled.
     ///
     /// # Errors
@@ -203,13 +232,11 @@ impl Input {
                 stop: stop.clone(),
             }))),
             Self::Mem0 { url, key, history } => {
-                let usual = PlatformSettings::new(key);
                 let source = Platform::new(PlatformSettings {
-                    url: url.unwrap_or(usual.url),
                     entities: entities(&request.selection),
                     history,
                     include_expired: request.include_expired,
-                    ..usual
+                    ..platform_settings(url, key)
                 });
                 Ok(Box::new(source.map_err(misuse)?))
             }
@@ -218,12 +245,7 @@ impl Input {
             )
             .into()),
             Self::Mem0Server { url, key, .. } => {
-                let source = Server::new(ServerSettings {
-                    url,
-                    key,
-                    entities: entities(&request.selection),
-                    limits: Limits::default(),
-                });
+                let source = server(url, key, entities(&request.selection));
                 Ok(Box::new(source.map_err(misuse)?))
             }
             Self::Qdrant { .. } => not_built("qdrant"),
@@ -278,6 +300,28 @@ fn entities(selection: &Selection) -> Vec<Entity> {
         true => sessions.iter().map(run).collect(),
         false => users.iter().map(user).collect(),
     }
+}
+
+/// The whole of mem0 Platform.
+fn platform_settings(url: Option<String>, key: SecretString) -> PlatformSettings {
+    let usual = PlatformSettings::new(key);
+    PlatformSettings {
+        url: url.unwrap_or(usual.url),
+        ..usual
+    }
+}
+
+fn server(
+    url: String,
+    key: Option<SecretString>,
+    entities: Vec<Entity>,
+) -> Result<Server, mem0::Error> {
+    Server::new(ServerSettings {
+        url,
+        key,
+        entities,
+        limits: Limits::default(),
+    })
 }
 
 fn misuse(error: mem0::Error) -> Misuse {

@@ -2,7 +2,7 @@
 
 use rmcp::{
     RoleServer,
-    model::{CallToolResult, JsonObject},
+    model::{CallToolResponse, CreateTaskResult, JsonObject},
     service::RequestContext,
     tool, tool_router,
 };
@@ -15,13 +15,13 @@ use crate::{
     mcp::{
         arguments,
         error::ToolError,
-        migration::{UserArg, shorten},
+        migration::{UserArg, shortened},
         progress::ProgressReporter,
         schema,
         server::MemoryServer,
     },
     migration::Request,
-    sources::{Nothing, Source},
+    sources::Nothing,
 };
 
 /// Whose memories to move, and from where.
@@ -33,7 +33,7 @@ struct MigrateUserArgs {
     /// "messages"}], "insights", "summary", "traits"}.
     #[schemars(with = "Option<Map<String, Value>>")]
     data: Option<Value>,
-    /// Or the name of an export in the server's import directory.
+    /// Or an export in the server's import directory. Neither: mem0 itself.
     file: Option<String>,
     /// Only these.
     session_ids: Option<Vec<String>>,
@@ -43,6 +43,8 @@ struct MigrateUserArgs {
     include_expired: Option<bool>,
     /// Allow older turns behind newer ones.
     append: Option<bool>,
+    /// Answer at once; see migration_status.
+    background: Option<bool>,
 }
 
 #[tool_router(router = migrate_user_router, vis = "pub(super)")]
@@ -71,9 +73,9 @@ impl MemoryServer {
         &self,
         arguments: JsonObject,
         context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, ToolError> {
+    ) -> Result<CallToolResponse, ToolError> {
         let args: MigrateUserArgs = arguments::parse(arguments)?;
-        self.may_migrate(&args.user)?;
+        let user = self.may_migrate(&args.user)?;
         let source = self.source(&args.user, args.data, args.file.as_deref(), &context)?;
         let request = Request {
             dry_run: args.dry_run.unwrap_or_default(),
@@ -81,23 +83,35 @@ impl MemoryServer {
             append: args.append.unwrap_or_default(),
             ..args.user.request(&args.session_ids.unwrap_or_default())?
         };
+        let migrator = self.migrator();
+        let source = match source {
+            Some(export) => export,
+            None => self
+                .configured_source(&request)?
+                .unwrap_or_else(|| Box::new(Nothing)),
+        };
+        // A client that follows tasks need not keep the call open.
+        let follows_tasks = context
+            .client_capabilities()
+            .is_some_and(|client| client.supports_tasks());
+        if args.background.unwrap_or(follows_tasks) {
+            let run = self.runs().begin(user, move |run| async move {
+                let stop = run.stop.clone();
+                migrator.run(source, &request, false, run, &stop).await
+            })?;
+            return Ok(match follows_tasks {
+                true => CreateTaskResult::new(run.as_task().task).into(),
+                false => arguments::answer(run.status())?.into(),
+            });
+        }
         // A cancelled call is dropped: reading ends with it, and the request in flight completes in
         // the background.
         let cancelled = CancellationToken::new();
         let _cancel_on_drop = cancelled.clone().drop_guard();
-        let migrator = self.migrator();
-        let source: Box<dyn Source> = match source {
-            Some(export) => Box::new(export),
-            None => Box::new(Nothing),
-        };
         let progress = ProgressReporter::new(&context);
         let watch = progress.watch();
         let run = migrator.run(source, &request, false, watch, &cancelled);
         let outcome = progress.during(run).await?;
-        let mut report = outcome.report;
-        report.errors_not_listed += shorten(&mut report.errors);
-        report.warnings_not_listed += shorten(&mut report.warnings);
-        report.notes_not_listed += shorten(&mut report.notes);
-        arguments::answer(report)
+        Ok(arguments::answer(shortened(outcome.report))?.into())
     }
 }

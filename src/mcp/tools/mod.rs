@@ -13,6 +13,7 @@ mod list_entities;
 mod list_events;
 mod list_sessions;
 mod migrate_user;
+mod migration_status;
 mod search_memories;
 mod search_memory;
 mod update_memory;
@@ -44,6 +45,7 @@ pub(super) fn router() -> ToolRouter<MemoryServer> {
         + MemoryServer::list_events_router()
         + MemoryServer::list_sessions_router()
         + MemoryServer::migrate_user_router()
+        + MemoryServer::migration_status_router()
         + MemoryServer::search_memories_router()
         + MemoryServer::search_memory_router()
         + MemoryServer::update_memory_router()

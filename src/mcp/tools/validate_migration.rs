@@ -62,24 +62,28 @@ impl MemoryServer {
     ) -> Result<CallToolResult, ToolError> {
         let args: ValidateMigrationArgs = arguments::parse(arguments)?;
         self.may_migrate(&args.user)?;
-        let Some(source) = self.source(&args.user, args.data, args.file.as_deref(), &context)?
-        else {
-            return Err(ToolError::argument(
-                "give the source to compare with, the same as to migrate_user: `data` or `file`"
-                    .into(),
-            ));
-        };
+        let export = self.source(&args.user, args.data, args.file.as_deref(), &context)?;
         let sessions: Vec<String> = args.session_id.into_iter().collect();
         let request = Request {
             include_expired: args.include_expired.unwrap_or_default(),
             ..args.user.request(&sessions)?
+        };
+        let source = match export {
+            Some(export) => Some(export),
+            None => self.configured_source(&request)?,
+        };
+        let Some(source) = source else {
+            return Err(ToolError::argument(
+                "give the source to compare with, the same as to migrate_user: `data` or `file`"
+                    .into(),
+            ));
         };
         let cancelled = CancellationToken::new();
         let _cancel_on_drop = cancelled.clone().drop_guard();
         let migrator = self.migrator();
         let progress = ProgressReporter::new(&context);
         let watch = progress.watch();
-        let comparison = migrator.validate(Box::new(source), &request, watch, &cancelled);
+        let comparison = migrator.validate(source, &request, watch, &cancelled);
         let mut validation = progress.during(comparison).await?;
         validation.issues_not_listed += shorten(&mut validation.issues);
         validation.source_problems_not_listed += shorten(&mut validation.source_problems);

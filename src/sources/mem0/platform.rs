@@ -15,7 +15,7 @@ use super::client::{Error, Limits};
 use super::entity::{Entity, EntityKind};
 use super::handing::{Handed, Handing};
 use super::listing::{Listing, list};
-use crate::sources::{MEM0, ReadError, Severity, Sink, Source};
+use crate::sources::{MEM0, ReadError, Severity, Sink, Source, Unheard};
 
 /// How many entities are read at a time: enough to use the time that answers take, few enough for any
 /// rate limit. Ours.
@@ -84,6 +84,14 @@ impl Platform {
     pub fn new(settings: PlatformSettings) -> Result<Self, Error> {
         let client = Client::new(&settings.url, &settings.key, settings.limits)?;
         Ok(Self { client, settings })
+    }
+
+    /// The entities that have memories.
+    ///
+    /// # Errors
+    /// If mem0 cannot be asked.
+    pub async fn listed(&self) -> Result<Vec<Entity>, ReadError> {
+        self.entities(&mut Handing::new(&mut Unheard)).await
     }
 
     async fn read_all(&self, sink: &mut dyn Sink) -> Result<(), ReadError> {

@@ -15,7 +15,7 @@ use super::entity::{Entity, EntityKind};
 use super::handing::Handing;
 use super::kept::Kept;
 use super::platform::unreadable;
-use crate::sources::{MEM0, ReadError, Severity, Sink, Source};
+use crate::sources::{MEM0, ReadError, Severity, Sink, Source, Unheard};
 
 /// The most memories that the server looks at to list its entities (mem0: `SCAN_LIMIT`).
 const MOST_SCANNED: u64 = 10_000;
@@ -76,6 +76,15 @@ impl Server {
             url: settings.url,
             entities: settings.entities,
         })
+    }
+
+    /// The entities that have memories; none if the server does not tell.
+    ///
+    /// # Errors
+    /// If mem0 cannot be asked.
+    pub async fn listed(&self) -> Result<Vec<Entity>, ReadError> {
+        let totals = self.totals(&mut Handing::new(&mut Unheard)).await?;
+        Ok(totals.into_iter().flat_map(HashMap::into_keys).collect())
     }
 
     async fn read_all(&self, sink: &mut dyn Sink) -> Result<(), ReadError> {

@@ -1,6 +1,7 @@
 //! The questions, on a pseudo-terminal.
 
 use std::io::{Read, Write};
+use std::process::Command;
 
 use super::{Home, KEY, bytes};
 use crate::common::wait_until;
@@ -20,21 +21,21 @@ fn echoes(script: u32) -> bool {
     state.split_whitespace().any(|word| word == "echo")
 }
 
-/// Runs `install` on a terminal; answers each question as it comes.
+/// Runs a command on a terminal; answers each question as it comes, and the key only when the terminal
+/// does not echo.
 #[cfg(target_os = "linux")]
-fn asked(
-    home: &Home,
-    arguments: &[&str],
+pub fn asked(
+    command: &Command,
+    key: &str,
     answers: &[(&str, &str)],
     meanwhile: impl Fn(),
 ) -> (String, bool) {
     // `script` (util-linux) provides the terminal.
-    let command = home.command(arguments);
     let words: Vec<String> = std::iter::once(command.get_program())
         .chain(command.get_args())
         .map(|word| format!("'{}'", word.to_str().unwrap()))
         .collect();
-    let mut terminal = std::process::Command::new("/usr/bin/script")
+    let mut terminal = Command::new("/usr/bin/script")
         .args([
             "--quiet",
             "--return",
@@ -44,9 +45,13 @@ fn asked(
             &words.join(" "),
             "/dev/null",
         ])
-        .current_dir(home.path("work"))
+        .current_dir(command.get_current_dir().unwrap())
         .env_clear()
-        .env("HOME", home.dir.path())
+        .envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
         .env("PATH", "/usr/bin:/bin")
         .env("SHELL", "/bin/sh")
         .stdin(std::process::Stdio::piped())
@@ -64,7 +69,7 @@ fn asked(
             && seen.contains(question)
         {
             meanwhile();
-            if answer.contains(KEY) {
+            if answer.contains(key) {
                 wait_until("the terminal stops echoing", || !echoes(terminal.id()));
             }
             input.write_all(answer.as_bytes()).unwrap();
@@ -84,8 +89,8 @@ fn the_key_is_asked_for_and_never_echoed() {
     let home = Home::with(CURSOR, "cursor/mcp.json");
     let key = format!("{KEY}\n");
     let (seen, well) = asked(
-        &home,
-        &[],
+        &home.command(&[]),
+        KEY,
         &[("Change this? [y/N]", "y\n"), ("Zep API key", &key)],
         || {},
     );
@@ -103,8 +108,8 @@ fn any_answer_but_yes_changes_nothing() {
     for answer in ["\n", "n\n", "what?\n"] {
         let home = Home::with(CURSOR, "cursor/mcp.json");
         let (seen, well) = asked(
-            &home,
-            &["--local"],
+            &home.command(&["--local"]),
+            KEY,
             &[("Change this? [y/N]", answer)],
             || {},
         );
@@ -122,7 +127,7 @@ fn a_file_that_changes_during_the_question_is_left_alone() {
     let home = Home::with(CURSOR, "cursor/mcp.json");
     let meddle = || home.put(CURSOR, b"{\"somebody\": \"else\"}");
     let answers = [("Change this? [y/N]", "y\n")];
-    let (seen, well) = asked(&home, &["--local"], &answers, meddle);
+    let (seen, well) = asked(&home.command(&["--local"]), KEY, &answers, meddle);
     assert!(
         !well && seen.contains("changed by another program"),
         "{seen}"

@@ -11,6 +11,9 @@ mod restoring;
 mod telling;
 mod writing;
 
+#[cfg(target_os = "linux")]
+pub use asking::asked;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -506,12 +506,7 @@ fn help_explains_rehearsals_and_exit_codes() {
     for (command, words) in [
         (
             "migrate",
-            &[
-                "--dry-run",
-                "--backend local --data-dir",
-                "Then switch",
-                "Exit codes",
-            ][..],
+            &["--dry-run", "--rehearse", "Then switch", "Exit codes"][..],
         ),
         ("validate", &["message_count", "Exit codes"]),
     ] {

@@ -56,6 +56,7 @@ fn every_tool_is_described_for_agents_and_for_programs() {
         "get_session",
         "list_sessions",
         "migrate_user",
+        "migration_status",
         "search_memory",
         "validate_migration",
     ];
@@ -83,7 +84,8 @@ fn every_tool_is_described_for_agents_and_for_programs() {
         assert!(text(&tool["title"]) && text(&tool["description"]), "{tool}");
         let name = tool["name"].as_str().unwrap();
         let destroys = destructive.contains(&name);
-        let reads = !destroys && !["add_memory", "migrate_user"].contains(&name);
+        let writes = ["add_memory", "migrate_user", "migration_status"];
+        let reads = !destroys && !writes.contains(&name);
         assert_eq!(tool["annotations"]["readOnlyHint"], reads, "{tool}");
         if !reads {
             assert_eq!(tool["annotations"]["destructiveHint"], destroys, "{tool}");

@@ -1,0 +1,248 @@
+//! Migrations that continue after their call was answered.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rmcp::model::{CallToolResult, DetailedTask, JsonObject, Task, TaskPayload, TaskStatus};
+use serde::Serialize;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::arguments;
+use super::error::ToolError;
+use super::migration::shortened;
+use crate::memory::access::{Caller, Right};
+use crate::memory::model::{Owner, UserId};
+use crate::migration::{Error, Outcome, Progress, Report, Watch};
+
+/// How many may be under way at once. Ours: each holds a plan on disk and shares Zep's rate limit.
+const MAX_AT_ONCE: usize = 8;
+/// How many are remembered once they have ended. Ours.
+const MAX_ENDED: usize = 100;
+/// How long the end of the server waits for the requests in flight of those under way. Ours: hosts kill
+/// a server that takes longer.
+const STOPPING: Duration = Duration::from_secs(5);
+/// How often clients that follow a task should ask, in milliseconds. Ours.
+const POLL_MS: u64 = 1_000;
+
+/// The migrations of a server. Clones of the server share them.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    known: Mutex<VecDeque<Arc<Run>>>,
+    tasks: TaskTracker,
+    /// Cancelled when the server ends.
+    ending: CancellationToken,
+}
+
+/// A migration.
+#[derive(Debug)]
+pub(super) struct Run {
+    id: String,
+    user: UserId,
+    begun_at: Timestamp,
+    /// Cancelled when the server ends, or when it is asked to stop.
+    pub(super) stop: CancellationToken,
+    progress: Mutex<Option<Progress>>,
+    /// How it ended; `None` while it is under way.
+    ended: Mutex<Option<Result<Report, String>>>,
+}
+
+/// How far a migration is.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    run: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phase: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    done: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Report>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change is complete in itself, so a panic elsewhere leaves no partial state.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Runs {
+    /// Begins a migration of this user's memories. It gets its entry here as a watch and a token.
+    ///
+    /// # Errors
+    /// If too many are under way, or the server ends.
+    pub(super) fn begin<W>(
+        &self,
+        user: UserId,
+        work: impl FnOnce(Arc<Run>) -> W,
+    ) -> Result<Arc<Run>, ToolError>
+    where
+        W: Future<Output = Result<Outcome, Error>> + Send + 'static,
+    {
+        let mut known = lock(&self.known);
+        let under_way = known.iter().filter(|run| !run.has_ended()).count();
+        if under_way >= MAX_AT_ONCE || self.ending.is_cancelled() {
+            return Err(ToolError::failed(
+                "too_many_migrations",
+                format!(
+                    "{under_way} migrations are under way; call again when one of them has ended, or \
+                     without `background`"
+                ),
+            ));
+        }
+        while known.len() >= MAX_AT_ONCE + MAX_ENDED {
+            let Some(oldest) = known.iter().position(|run| run.has_ended()) else {
+                break;
+            };
+            known.remove(oldest);
+        }
+        let run = Arc::new(Run {
+            id: Uuid::now_v7().to_string(),
+            user,
+            begun_at: Timestamp::now(),
+            stop: self.ending.child_token(),
+            progress: Mutex::new(None),
+            ended: Mutex::new(None),
+        });
+        known.push_back(run.clone());
+        let (begun, work) = (run.clone(), work(run.clone()));
+        // A panic in it would leave it under way forever.
+        let ended = EndedByPanic(run.clone());
+        self.tasks.spawn(async move {
+            let outcome = work.await;
+            run.end(outcome);
+            drop(ended);
+        });
+        Ok(begun)
+    }
+
+    /// A migration that this caller may know of.
+    pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Run>> {
+        let known = lock(&self.known);
+        let run = known.iter().find(|run| run.id == id)?;
+        let owner = Owner::User(run.user.clone());
+        caller
+            .may(Right::Migrate, &owner)
+            .is_ok()
+            .then(|| run.clone())
+    }
+
+    /// Stops those under way, and waits for their requests in flight. The same call continues each.
+    pub(super) async fn stop(&self) {
+        self.ending.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOPPING, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("a migration did not stop in time; the same call continues it");
+        }
+    }
+}
+
+impl Run {
+    fn has_ended(&self) -> bool {
+        lock(&self.ended).is_some()
+    }
+
+    fn end(&self, outcome: Result<Outcome, Error>) {
+        *lock(&self.ended) = Some(match outcome {
+            Ok(outcome) => Ok(shortened(outcome.report)),
+            Err(error) => Err(error.to_string()),
+        });
+    }
+
+    /// How far it is.
+    pub(super) fn status(&self) -> Status {
+        let ended = lock(&self.ended).clone();
+        let progress = lock(&self.progress).filter(|_| ended.is_none());
+        let state = match &ended {
+            None => "running",
+            Some(Ok(report)) if report.cancelled => "stopped",
+            Some(Ok(report)) if report.success => "done",
+            Some(_) => "failed",
+        };
+        let (report, error) = match ended {
+            Some(Ok(report)) => (Some(report), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        Status {
+            run: self.id.clone(),
+            state,
+            phase: progress.map(|progress| progress.phase.as_str()),
+            done: progress.map(|progress| progress.done),
+            total: progress.and_then(|progress| progress.total),
+            report,
+            error,
+        }
+    }
+}
+
+impl Run {
+    /// The same as a task of MCP, for clients that declare the extension (SEP-2663). A call that failed
+    /// is a completed task whose result is an error.
+    pub(super) fn as_task(&self) -> DetailedTask {
+        let status = self.status();
+        let now = Timestamp::now().to_string();
+        let begun = self.begun_at.to_string();
+        let mut task = Task::new(self.id.clone(), TaskStatus::Working, begun, now)
+            .with_poll_interval_ms(POLL_MS);
+        if let (Some(phase), Some(done)) = (status.phase, status.done) {
+            task = task.with_status_message(match status.total {
+                Some(total) => format!("{phase}: {done} of {total}"),
+                None => format!("{phase}: {done}"),
+            });
+        }
+        let payload = match (status.state, status.report, status.error) {
+            ("running", ..) => TaskPayload::Working,
+            ("stopped", ..) => TaskPayload::Cancelled,
+            (_, Some(report), _) => completed(arguments::answer(report)),
+            (_, None, error) => completed(Err(ToolError::failed(
+                "migration_failed",
+                error.unwrap_or_default(),
+            ))),
+        };
+        DetailedTask::new(task, payload)
+    }
+}
+
+fn completed(result: Result<CallToolResult, ToolError>) -> TaskPayload {
+    let result = result.unwrap_or_else(ToolError::into_result);
+    let result = match serde_json::to_value(result) {
+        Ok(Value::Object(result)) => result,
+        Ok(_) | Err(_) => JsonObject::new(),
+    };
+    TaskPayload::Completed { result }
+}
+
+impl Watch for Run {
+    fn at(&self, progress: Progress) {
+        let mut latest = lock(&self.progress);
+        // Tasks report concurrently, so a smaller count may come later.
+        let before = latest.filter(|before| before.phase == progress.phase);
+        let done = before.map_or(progress.done, |before| before.done.max(progress.done));
+        *latest = Some(Progress { done, ..progress });
+    }
+}
+
+/// Ends a run whose task is dropped before it has.
+struct EndedByPanic(Arc<Run>);
+
+impl Drop for EndedByPanic {
+    fn drop(&mut self) {
+        let mut ended = lock(&self.0.ended);
+        if ended.is_none() {
+            *ended = Some(Err(
+                "the server made a mistake; the same call continues it".to_owned()
+            ));
+        }
+    }
+}
