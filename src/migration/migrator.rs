@@ -8,11 +8,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::consult::{self, Consulted, report_changed};
 use super::context::Context;
-use super::ledger::LedgerError;
+use super::ledger::{LedgerError, RunStart};
 use super::plan::{Counts, Plan, PlanError, blocking};
-use super::progress::{Unwatched, Watch};
+use super::progress::{Phase, Progress, Unwatched, Watch};
 use super::report::{Report, Trouble};
+use super::retry::with_retries;
 use super::validate::{CheckName, Comparison, Stopped, Validation};
 use super::write::Run;
 use super::{MAX_LISTED, Request, Selection, lock};
@@ -58,7 +60,7 @@ pub struct Migrator {
     service: MemoryService,
     caller: Caller,
     roles: RoleMap,
-    /// Where it is noted which runs did not end.
+    /// Where the ledger is.
     data_dir: Option<PathBuf>,
     /// The sum of all runs, once there was one.
     total: Mutex<Option<Report>>,
@@ -81,9 +83,8 @@ impl Migrator {
         }
     }
 
-    /// The same, with a directory that outlives the process. A run into Zep Cloud leaves a file there
-    /// while it is under way: after one that was killed, the next run looks at its end for what the
-    /// killed one had sent and Zep stored late.
+    /// The same, with the directory of the ledger of migrations, which knows each record by its id: a run
+    /// that was killed goes on where it was, and what was migrated is not written again.
     #[must_use]
     pub fn noting_runs_in(mut self, data_dir: Option<&Path>) -> Self {
         self.data_dir = data_dir.map(Path::to_owned);
@@ -125,12 +126,14 @@ impl Migrator {
         cancelled: &CancellationToken,
     ) -> Result<Outcome, Error> {
         let begun = Instant::now();
-        let before = self.service.stats();
+        let (name, system) = (source.name(), source.system());
+        let mut before = self.service.stats();
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
         let target = self.service.backend();
         let mut report = Report::new(plan.system, target, request.dry_run, plan.now);
         let counts = plan.counts;
         report.failed = counts.failed;
+        let mut ended = None;
         if request.strict && counts.problems + counts.warnings > 0 {
             let (problems, warnings) = listed(&plan, 1).await?;
             report
@@ -146,14 +149,38 @@ impl Migrator {
             report.errors_not_listed = counts.problems - problems.len() as u64;
             report.warnings_not_listed = counts.warnings - warnings.len() as u64;
             (report.errors, report.warnings) = (problems, warnings);
-            let run = Run::new(self.context(&plan, &watch), request, cancelled, report);
-            report = run
-                .write(self.data_dir.as_deref())
-                .await
-                .map_err(PlanError::from)?;
+            watch.at(Progress {
+                phase: Phase::Writing,
+                done: 0,
+                total: Some(counts.records),
+            });
+            let start = self.start(name, system, request, cancelled).await;
+            // Whose project it is is no part of the writes.
+            before = self.service.stats();
+            match start {
+                Ok(start) => {
+                    let known = Consulted::of(start, &plan, request, &watch, cancelled).await?;
+                    known.report(&mut report);
+                    report_changed(&mut report, &plan).await?;
+                    let context = self.context(&plan, &watch);
+                    let run = Run::new(context, known.book.clone(), request, cancelled, report);
+                    let worked;
+                    (report, worked) = run.write().await.map_err(PlanError::from)?;
+                    ended = Some((known, worked));
+                }
+                Err(error) => {
+                    report.not_reached = counts.records;
+                    if !cancelled.is_cancelled() {
+                        report.trouble(Trouble::of_run(error.to_string()));
+                    }
+                }
+            }
         }
         report.cancelled = cancelled.is_cancelled();
         self.account(&mut report, &plan, counts, before, begun.elapsed());
+        if let Some((known, worked)) = ended {
+            known.end(&mut report, worked).await?;
+        }
         let mut validation = None;
         if validate && !report.cancelled && !request.dry_run {
             plan.step(Plan::forget_states)
@@ -292,6 +319,31 @@ impl Migrator {
             plan,
             watch,
         }
+    }
+
+    /// What identifies the run in the ledger, and where that is; `None` without one.
+    async fn start(
+        &self,
+        source: String,
+        system: &'static str,
+        request: &Request,
+        cancelled: &CancellationToken,
+    ) -> memory::Result<Option<(PathBuf, RunStart)>> {
+        let Some(data_dir) = self.data_dir.clone() else {
+            return Ok(None);
+        };
+        let project = with_retries(cancelled, || self.service.project());
+        let project = cancelled.run_until_cancelled(project).await;
+        let project = project.unwrap_or_else(|| Err(zep::Error::Cancelled.into()))?;
+        Ok(project.map(|target| {
+            let start = RunStart {
+                source,
+                system: system.to_owned(),
+                target,
+                request: consult::identity(request),
+            };
+            (data_dir, start)
+        }))
     }
 
     async fn plan(

@@ -16,7 +16,8 @@
 // The example of the library, tested as part of the documentation.
 #![cfg_attr(any(doc, doctest), doc = include_str!("../../docs/library.md"))]
 
-mod begun;
+mod book;
+mod consult;
 mod context;
 #[doc(hidden)]
 pub mod ledger;

@@ -15,6 +15,8 @@ pub struct Report {
     pub source_system: String,
     /// Where they went: `zep` (Zep Cloud) or `local` (the embedded store: a rehearsal).
     pub target_system: String,
+    /// The run in the ledger; none without a ledger and in a dry run.
+    pub run: Option<String>,
     /// When the run began.
     pub timestamp: Timestamp,
     /// Whether nothing was written.
@@ -123,6 +125,7 @@ impl Report {
         Self {
             source_system: source.into(),
             target_system: target.into(),
+            run: None,
             timestamp,
             dry_run,
             success: false,

@@ -138,6 +138,7 @@ prop_compose! {
             time: if inferred { TimeOrigin::Inferred } else { TimeOrigin::Given },
             replaces,
             instead_of,
+            run: None,
             deleted,
             double,
             updated: updated.map(|micros| Timestamp::from_microsecond(micros).unwrap()),

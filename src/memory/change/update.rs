@@ -191,6 +191,8 @@ impl MemoryService {
         if ours.migration_source.is_some() && ours.marks.instead_of.is_none() {
             ours.marks.instead_of = Some(ours.record.to_string());
         }
+        // No run wrote this, and undoing one must not remove it.
+        ours.marks.run = None;
         ours.record = RecordId::new(&record)?;
         ours.marks.replaces = Some(old.uuid.to_string());
         ours.marks.updated = Some(now());

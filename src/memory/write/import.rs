@@ -50,6 +50,8 @@ pub struct Imported {
     pub agent: Option<AgentId>,
     /// The app named beside the user.
     pub app: Option<AppId>,
+    /// The run that writes it, where that is kept in a ledger.
+    pub run: Option<String>,
     /// All other fields of the source.
     pub metadata: Map<String, Value>,
 }
@@ -275,6 +277,17 @@ impl MemoryService {
         Ok(())
     }
 
+    /// Identifies the project or the store that the backend keeps memories in, also under another key
+    /// or address; `None` if it does not say.
+    ///
+    /// # Errors
+    /// [`crate::memory::Error::Zep`] if Zep fails.
+    pub async fn project(&self) -> Result<Option<String>> {
+        let project = self.zep().project().await?;
+        let named = |uuid: Uuid| format!("{} {uuid}", self.backend());
+        Ok(project.uuid.map(named))
+    }
+
     /// How long after it was sent a write may still be carried out; `None` if none can be late.
     pub fn late_limit(&self) -> Option<Duration> {
         self.zep().late_limit()
@@ -293,6 +306,8 @@ pub struct PartOf {
     pub record: String,
     /// The migrated record that it replaced.
     pub instead_of: Option<String>,
+    /// The run that wrote it.
+    pub run: Option<String>,
     /// Its number.
     pub number: PartNo,
     /// Whether its time is the source's.
@@ -306,6 +321,7 @@ pub fn part_of(part: &StoredPart) -> Option<PartOf> {
     Some(PartOf {
         record: ours.record.as_str().to_owned(),
         instead_of: ours.marks.instead_of,
+        run: ours.marks.run,
         number: unpacked.part,
         time: ours.marks.time,
     })
@@ -321,6 +337,7 @@ fn draft_of(record: Imported, carrier: Carrier) -> Draft {
     ours.marks.time = record.time;
     ours.marks.updated = record.updated;
     ours.marks.instead_of = record.instead_of;
+    ours.marks.run = record.run;
     let (role, name) = match record.speaker {
         Some(speaker) => draft::spoken(speaker, &mut ours, carrier),
         None => (zep::Role::User, None),

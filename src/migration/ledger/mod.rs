@@ -6,6 +6,7 @@
 //!   to do.
 //! - `run`: a run that is under way, and what it notes before and after each request. `writer`: commits
 //!   what several places note at the same time together. `lock`: which runs live.
+//! - `planning`: what is known of the records of a plan; `status`: of an owner and a place.
 //! - `claim`: one run at a time works on an owner, across processes.
 //! - `entries`: reading the ledger, for reports and for undoing.
 //!
@@ -17,8 +18,10 @@ mod entries;
 mod error;
 mod file;
 mod lock;
+mod planning;
 mod run;
 mod schema;
+mod status;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -34,7 +37,9 @@ use super::lock as locked;
 pub use claim::Claim;
 pub use entries::{OwnerEntry, PlaceCounts, PlaceEntry, RecordEntry, RunEntry};
 pub use error::{LedgerError, Result};
-pub use run::{Known, LedgerRun, PlannedEntry, RunStart};
+pub use planning::{Known, Peek, PlannedEntry, Planning};
+pub use run::{LedgerRun, RunStart};
+pub use status::{OwnerStatus, PlaceStatus};
 pub use values::{Digest, OwnerNo, PlaceNo, RecordState, RunState};
 pub use writer::Mark;
 

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::error::{Cause, LedgerError, Result};
 use super::lock::RunLock;
-use super::values::{Digest, OwnerNo, PlaceNo, RecordKey, RecordState, RunState};
+use super::values::{Digest, OwnerNo, PlaceNo, RecordState, RunState};
 use super::writer::{Mark, Writer};
 use super::{Ledger, file};
 use crate::memory::model::{Owner, Place};
@@ -27,45 +27,6 @@ pub struct RunStart {
     pub target: String,
     /// What is selected and how, without content.
     pub request: Value,
-}
-
-/// A record of a plan.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlannedEntry {
-    /// Its id.
-    pub id: String,
-    /// How many messages or episodes it takes.
-    pub parts: u64,
-    /// Differs if anything of the record does.
-    pub digest: Vec<u8>,
-}
-
-/// What the ledger knows of a planned record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
-    /// Nothing: no run has planned it.
-    New,
-    /// It is not stored: it was planned, refused or undone.
-    Open,
-    /// It was sent, and may be stored.
-    Sent,
-    /// It was stored, as the source has it.
-    Stored,
-    /// It was stored, and the source has changed since.
-    Changed,
-}
-
-impl Known {
-    pub(super) fn of(state: RecordState, known: Option<&Digest>, now: &Digest) -> Self {
-        match state {
-            RecordState::Planned | RecordState::Failed | RecordState::Undone => Self::Open,
-            RecordState::Sent => Self::Sent,
-            RecordState::Confirmed if known.is_some_and(|known| known.differs(now)) => {
-                Self::Changed
-            }
-            RecordState::Confirmed => Self::Stored,
-        }
-    }
 }
 
 /// A run that is under way. It is alive until it ends or is dropped; dropped without an end it counts
@@ -245,63 +206,6 @@ impl LedgerRun {
         self.writer.step(|tx| place_no(tx, &self.target, place))
     }
 
-    /// Plans records of a place. Answers what was known of each before.
-    ///
-    /// # Errors
-    /// If the ledger cannot be written.
-    pub fn plan(&self, place: &Place, records: &[PlannedEntry]) -> Result<Vec<Known>> {
-        self.writer.step(|tx| {
-            let place = place_no(tx, &self.target, place)?;
-            tx.prepare_cached("INSERT OR IGNORE INTO visit VALUES (?1, ?2)")?
-                .execute([self.n, place.0])?;
-            let mut add = tx.prepare_cached(
-                "INSERT OR IGNORE INTO record (place, id, run, source_run, state, parts, digest)
-                 VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6)",
-            )?;
-            let mut known = tx.prepare_cached(
-                "SELECT n, state, digest FROM record WHERE place = ?1 AND id = ?2",
-            )?;
-            let mut plan_again = tx.prepare_cached(
-                "UPDATE record SET run = ?2, source_run = ?2, state = ?3, parts = ?4, digest = ?5
-                 WHERE n = ?1",
-            )?;
-            let mut complete = tx.prepare_cached(
-                "UPDATE record SET source_run = coalesce(source_run, ?2), parts = ?3, digest = ?4
-                 WHERE n = ?1",
-            )?;
-            let planned = RecordState::Planned;
-            let mut before = Vec::with_capacity(records.len());
-            for record in records {
-                let (id, digest) = (RecordKey(&record.id), self.digest(&record.digest));
-                let is_new =
-                    add.execute(params![place.0, id, self.n, planned, record.parts, digest])?;
-                if is_new == 1 {
-                    before.push(Known::New);
-                    continue;
-                }
-                let (n, state, there): (i64, _, Option<Digest>) = known
-                    .query_row(params![place.0, id], |row| {
-                        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-                    })?;
-                let was = Known::of(state, there.as_ref(), &digest);
-                match was {
-                    Known::Open => {
-                        plan_again.execute(params![n, self.n, planned, record.parts, digest])?;
-                    }
-                    // Found in Zep before a source was read.
-                    Known::Stored
-                        if there.is_none_or(|there| there.differs_in_version(&digest)) =>
-                    {
-                        complete.execute(params![n, self.n, record.parts, digest])?;
-                    }
-                    Known::New | Known::Sent | Known::Stored | Known::Changed => {}
-                }
-                before.push(was);
-            }
-            Ok(before)
-        })
-    }
-
     /// Notes these marks; they survive a power cut when it returns.
     ///
     /// # Errors
@@ -362,6 +266,27 @@ impl LedgerRun {
         self.note([Mark::Records { place, ids, state }])
     }
 
+    /// Forgets a run that had nothing to do, and that no earlier process began.
+    ///
+    /// # Errors
+    /// If the ledger cannot be written.
+    pub fn withdraw(self) -> Result<()> {
+        self.writer.step(|tx| {
+            tx.execute("DELETE FROM visit WHERE run = ?1", [self.n])?;
+            tx.execute(
+                "UPDATE owner SET held_by = NULL WHERE held_by = ?1",
+                [self.n],
+            )?;
+            tx.execute(
+                "UPDATE record SET source_run = NULL WHERE source_run = ?1",
+                [self.n],
+            )?;
+            tx.execute("DELETE FROM run WHERE n = ?1", [self.n])
+        })?;
+        self.lock.remove();
+        Ok(())
+    }
+
     /// Ends the run, and keeps its report.
     ///
     /// # Errors
@@ -400,16 +325,27 @@ pub(super) fn owner_no(tx: &Connection, target: &str, key: &str) -> rusqlite::Re
     Ok(OwnerNo(tx.last_insert_rowid()))
 }
 
+/// The number of a place that the ledger knows.
+pub(super) fn find_place(
+    db: &Connection,
+    target: &str,
+    place: &Place,
+) -> rusqlite::Result<Option<PlaceNo>> {
+    let (owner, session) = key_of(place);
+    db.prepare_cached(
+        "SELECT place.n FROM place JOIN owner ON owner.n = place.owner
+         WHERE owner.target = ?1 AND owner.key = ?2 AND place.session = ?3",
+    )?
+    .query_row([target, &owner, &session], |row| row.get(0).map(PlaceNo))
+    .optional()
+}
+
 pub(super) fn place_no(tx: &Connection, target: &str, place: &Place) -> rusqlite::Result<PlaceNo> {
+    if let Some(known) = find_place(tx, target, place)? {
+        return Ok(known);
+    }
     let (owner, session) = key_of(place);
     let owner = owner_no(tx, target, &owner)?;
-    let known = tx
-        .prepare_cached("SELECT n FROM place WHERE owner = ?1 AND session = ?2")?
-        .query_row(params![owner.0, session], |row| row.get(0))
-        .optional()?;
-    if let Some(known) = known {
-        return Ok(PlaceNo(known));
-    }
     tx.prepare_cached("INSERT INTO place (owner, session) VALUES (?1, ?2)")?
         .execute(params![owner.0, session])?;
     Ok(PlaceNo(tx.last_insert_rowid()))

@@ -59,6 +59,8 @@ CREATE TABLE place (
   made_by INTEGER,
   -- The run that has seen all that is stored there.
   seen_by INTEGER,
+  -- When something was sent there last.
+  sent_at INTEGER,
   -- Until when a write may arrive that was sent a second time.
   late_until INTEGER,
   UNIQUE (owner, session)

@@ -72,7 +72,7 @@ pub(super) struct Writer {
     path: PathBuf,
     run: i64,
     waiting: Mutex<Waiting>,
-    committing: Mutex<Committing>,
+    pub(super) committing: Mutex<Committing>,
 }
 
 /// What is not committed yet.
@@ -84,8 +84,8 @@ struct Waiting {
 }
 
 #[derive(Debug)]
-struct Committing {
-    db: Connection,
+pub(super) struct Committing {
+    pub(super) db: Connection,
     /// How many calls are committed.
     done: u64,
     /// Why a commit failed. Nothing is noted after it: a run whose notes have a gap must not go on.
@@ -173,6 +173,10 @@ impl Writer {
                 )?;
                 for id in ids {
                     set.execute(params![place.0, RecordKey(id), self.run, state])?;
+                }
+                if *state == RecordState::Sent {
+                    tx.prepare_cached("UPDATE place SET sent_at = ?2 WHERE n = ?1")?
+                        .execute([place.0, Timestamp::now().as_microsecond()])?;
                 }
             }
             Mark::Found { place, id, run } => {

@@ -153,7 +153,8 @@ pub(super) fn identity(
     };
     let whole = json!([
         told,
-        time,
+        // A turn has the time of the first memory that lists it, whichever that is today.
+        said_in.is_none().then_some(&time),
         record.name,
         record.memory_type,
         sorted(&record.metadata),

@@ -7,6 +7,7 @@
 
 mod collect;
 mod identity;
+mod known;
 mod order;
 mod pages;
 mod problems;
@@ -31,6 +32,7 @@ use crate::memory::model::UserId;
 use crate::sources::Source;
 
 pub(super) use identity::{key_of, owner_key, owner_of, place_of};
+pub(super) use known::Tally;
 pub(super) use pages::{owners, places};
 pub(super) use records::{Order, PlannedOwner, PlannedPlace, PlannedRecord};
 pub use spool::SpoolError;

@@ -49,13 +49,15 @@ pub(in crate::migration) struct PlannedRecord {
     pub(in crate::migration) parts: usize,
     /// Those that are stored, if it is not stored completely.
     pub(in crate::migration) stored: Vec<(PartNo, Option<Uuid>)>,
+    /// Whether an earlier process sent it, so that it may be stored.
+    pub(in crate::migration) sent: bool,
     pub(in crate::migration) position: Position,
     pub(in crate::migration) record: Imported,
 }
 
 /// The place of a record in the order of its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::migration) struct Order(i64, i64);
+pub(in crate::migration) struct Order(pub(super) i64, pub(super) i64);
 
 impl Order {
     /// Before all records.
@@ -118,6 +120,7 @@ fn imported(
         instead_of,
         agent: None,
         app: None,
+        run: None,
         metadata: record.metadata,
     })
 }
@@ -128,7 +131,8 @@ fn misread(reason: impl ToString) -> rusqlite::Error {
 }
 
 const RECORD: &str = "SELECT record.n, record.id, record.agent, record.app, record.parts,
-        record.carried, record.rank, record.exported_at, item.json
+        record.carried, record.rank, record.exported_at, item.json,
+        EXISTS (SELECT 1 FROM sent WHERE sent.record = record.n)
     FROM record JOIN item ON item.n = record.item";
 
 impl Plan {
@@ -244,6 +248,7 @@ impl Plan {
             order,
             parts: row.get(4)?,
             stored: Vec::new(),
+            sent: row.get(9)?,
             position,
             record,
         })

@@ -100,6 +100,14 @@ const SCHEMA: &str = "
         uuid TEXT,
         PRIMARY KEY (record, number)
     ) WITHOUT ROWID;
+    -- What the ledger knows: records that an earlier process sent, and that may be stored, and stored
+    -- records that have changed in the source since.
+    CREATE TABLE sent (
+        record INTEGER PRIMARY KEY
+    );
+    CREATE TABLE changed (
+        record INTEGER PRIMARY KEY
+    );
 ";
 
 /// The temporary file of a plan cannot be written or read.

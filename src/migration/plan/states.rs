@@ -14,6 +14,8 @@ use crate::zep::PartNo;
 pub(in crate::migration) struct Recognised {
     /// How many planned records are stored.
     pub(in crate::migration) records: u64,
+    /// Those of them, with the run that wrote each, where it is named.
+    pub(in crate::migration) stored: Vec<(String, Option<String>)>,
     /// The parts that are of planned records, by the number of the record.
     pub(in crate::migration) parts: Vec<(i64, PartNo)>,
 }
@@ -34,6 +36,7 @@ impl Plan {
                 // It was changed since it was migrated: it is there in its new form.
                 set_state(&db, record, State::There)?;
                 recognised.records += 1;
+                recognised.stored.push((changed.clone(), None));
             }
             let Some((record, state)) = state_of(&db, place, &part.record)? else {
                 continue;
@@ -43,6 +46,8 @@ impl Plan {
             {
                 set_state(&db, record, State::There)?;
                 recognised.records += 1;
+                let stored = (part.record.clone(), part.run.clone());
+                recognised.stored.push(stored);
             }
             recognised.parts.push((record, part.number));
         }

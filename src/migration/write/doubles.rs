@@ -1,18 +1,18 @@
 //! Deleting doubles: a write whose answer was lost, and that was sent again because it was not found,
-//! may have arrived late, and so may the last writes of an earlier run that was killed.
+//! may have arrived late, and so may the last writes of a process that was killed.
 
 use std::collections::{HashMap, HashSet};
 
-use futures::TryStreamExt;
-use tokio::time::Instant;
+use jiff::Timestamp;
 
-use super::{OWNERS_AT_ONCE, PLACES_AT_ONCE, Run};
+use super::Run;
 use crate::memory;
 use crate::memory::import::part_of;
 use crate::memory::model::{Place, SessionId};
 use crate::migration::context::Context;
+use crate::migration::ledger::Mark;
 use crate::migration::lock;
-use crate::migration::plan::{self, PlannedPlace, SpoolError};
+use crate::migration::plan::PlannedPlace;
 use crate::migration::report::Trouble;
 use crate::migration::retry::with_retries;
 use crate::zep::Uuid;
@@ -22,10 +22,8 @@ use crate::zep::Uuid;
 pub(super) struct Doubts {
     /// The places, by their number.
     places: HashMap<i64, PlannedPlace>,
-    /// Whether they are all places of the plan.
-    everywhere: bool,
     /// When the last write that may be late has arrived.
-    arrived: Option<Instant>,
+    arrived: Option<Timestamp>,
 }
 
 impl Doubts {
@@ -34,65 +32,61 @@ impl Doubts {
         self.places.insert(place.n, place.clone());
     }
 
-    /// Something was sent again to a place.
-    pub(super) fn sent_again(&mut self, place: &PlannedPlace, arrives: Option<Instant>) {
-        self.arrived = self.arrived.max(arrives);
-        self.stored_twice(place);
+    /// Whether there is a doubt about a place.
+    pub(super) fn has(&self, place: &PlannedPlace) -> bool {
+        self.places.contains_key(&place.n)
     }
 
-    /// An earlier run did not end, and its last writes may be late.
-    pub(super) fn after_unended(&mut self, arrived: Option<Instant>) {
-        self.arrived = self.arrived.max(arrived);
-        self.everywhere = true;
+    /// Something was sent again to a place.
+    pub(super) fn sent_again(&mut self, place: &PlannedPlace, arrives: Option<Timestamp>) {
+        self.arrived = self.arrived.max(arrives);
+        self.stored_twice(place);
     }
 }
 
 /// Waits until late writes have arrived, and deletes doubles from the places where there may be any.
 /// The first of equal parts stays.
-pub(super) async fn delete_doubles(run: &Run<'_>) -> Result<(), SpoolError> {
-    let Doubts {
-        places,
-        everywhere,
-        arrived,
-    } = std::mem::take(&mut *lock(&run.doubts));
+pub(super) async fn delete_doubles(run: &Run<'_>) {
+    let Doubts { places, arrived } = std::mem::take(&mut *lock(&run.doubts));
     if let Some(arrived) = arrived {
-        let waiting = tokio::time::sleep_until(arrived);
-        run.stop.run_until_cancelled(waiting).await;
+        let wait = arrived.duration_since(Timestamp::now());
+        let wait = std::time::Duration::try_from(wait).unwrap_or_default();
+        run.stop.run_until_cancelled(tokio::time::sleep(wait)).await;
     }
-    if !everywhere {
-        for place in places.into_values() {
-            delete_from(run, &place).await;
+    for place in places.into_values() {
+        // The next run finds what is not looked at now.
+        if run.stop.is_cancelled() {
+            return;
         }
-        return Ok(());
+        delete_from(run, &place).await;
     }
-    // The next run finds what is not looked at now.
-    if run.stop.is_cancelled() {
-        return Ok(());
-    }
-    plan::owners(run.context.plan)
-        .try_for_each_concurrent(OWNERS_AT_ONCE, async |owner| {
-            plan::places(run.context.plan, owner.n)
-                .try_for_each_concurrent(PLACES_AT_ONCE, async |place| {
-                    // The semaphore is never closed.
-                    let _permit = run.places.acquire().await;
-                    delete_from(run, &place).await;
-                    Ok(())
-                })
-                .await
-        })
-        .await
 }
 
 async fn delete_from(run: &Run<'_>, place: &PlannedPlace) {
-    if let Err(error) = delete_at(run, place).await {
-        run.in_doubt();
+    let settled = match delete_at(run, place).await {
+        Ok(()) => run.settled_at(place).await,
+        Err(error) => Err(format!(
+            "it is not known whether a late write left doubles: {error}; run `validate`"
+        )),
+    };
+    if let Err(problem) = settled {
         run.report().trouble(Trouble {
             owner: Some(place.place.owner().to_string()),
             session: place.place.session().map(SessionId::to_string),
-            ..Trouble::of_run(format!(
-                "it is not known whether a late write left doubles: {error}; run `validate`"
-            ))
+            ..Trouble::of_run(problem)
         });
+    }
+}
+
+impl Run<'_> {
+    /// Notes that nothing is on its way to a place any more.
+    async fn settled_at(&self, place: &PlannedPlace) -> Result<(), String> {
+        let place = place.place.clone();
+        let settled = self.book.with(move |run| {
+            let place = run.place(&place)?;
+            run.note([Mark::Settled(place)])
+        });
+        settled.await.map(drop).map_err(|error| error.to_string())
     }
 }
 

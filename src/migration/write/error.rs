@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::memory;
+use crate::migration::ledger::LedgerError;
 use crate::migration::plan::SpoolError;
 use crate::migration::retry::Failure;
 use crate::zep;
@@ -15,6 +16,15 @@ pub(super) enum Unfinished {
     /// The plan cannot be read.
     #[error("{0}")]
     Spool(String),
+    /// The ledger cannot be used.
+    #[error("{0}")]
+    Ledger(#[from] LedgerError),
+    /// It was deleted in Zep since a run wrote there.
+    #[error(
+        "was deleted in Zep since it was migrated, and is not written again; --rebuild-ledger looks at \
+         Zep anew and migrates what is not there"
+    )]
+    Gone,
     /// The session is in use: the records to write are older than what is there.
     #[error(
         "is in use: it holds a message of {newest}, and the {remaining} records to write begin at \
@@ -38,7 +48,7 @@ impl Failure for Unfinished {
     fn cause(&self) -> Option<&zep::Error> {
         match self {
             Self::Memory(error) => error.cause(),
-            Self::Spool(_) | Self::InUse { .. } => None,
+            Self::Spool(_) | Self::Ledger(_) | Self::Gone | Self::InUse { .. } => None,
         }
     }
 }

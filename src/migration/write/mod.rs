@@ -2,33 +2,30 @@
 
 mod doubles;
 mod error;
+mod hold;
+mod owner;
 mod place;
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures::TryStreamExt;
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::doubles::Doubts;
-use self::error::{Unfinished, in_a_report};
-use super::begun::Begun;
+use self::error::Unfinished;
+use super::book::{self, Book};
 use super::context::Context;
-use super::plan::{
-    self, Plan, PlannedOwner, PlannedPlace, PlannedRecord, SpoolError, State, blocking,
-};
-use super::profile::{NOT_COMPARED, profile};
+use super::ledger::{LedgerError, Mark, PlaceNo, RecordState};
+use super::plan::{self, Plan, PlannedOwner, PlannedPlace, PlannedRecord, SpoolError, State};
 use super::progress::{Phase, Progress};
 use super::report::{Report, Trouble};
-use super::retry::with_retries;
 use super::{Request, lock};
 use crate::memory;
 use crate::memory::import::{ImportTurn, UserSessions};
-use crate::memory::model::{Owner, Place, SessionId};
-use crate::memory::profile::UserState;
+use crate::memory::model::{Place, SessionId};
 use crate::zep;
 
 /// How many owners, and how many places of all of them, are written at a time. Ours: enough to hide the
@@ -39,13 +36,14 @@ const PLACES_AT_ONCE: usize = 8;
 /// A run that writes.
 pub(super) struct Run<'a> {
     context: Context<'a>,
+    book: Book,
     request: &'a Request,
     /// Nothing more is begun once this is cancelled: by the caller, or by an error that repeats.
     stop: CancellationToken,
     report: Mutex<Report>,
     doubts: Mutex<Doubts>,
-    /// Whether a write is given up that may still be carried out.
-    in_doubt: AtomicBool,
+    /// Whether anything was to be done that the ledger did not know as done.
+    worked: AtomicBool,
     places: Semaphore,
     done: AtomicU64,
 }
@@ -63,106 +61,53 @@ struct Ready {
 impl<'a> Run<'a> {
     pub(super) fn new(
         context: Context<'a>,
+        book: Book,
         request: &'a Request,
         cancelled: &CancellationToken,
         report: Report,
     ) -> Self {
         Self {
             context,
+            book,
             request,
             stop: cancelled.child_token(),
             report: Mutex::new(report),
             doubts: Mutex::default(),
-            in_doubt: AtomicBool::new(false),
+            worked: AtomicBool::new(false),
             places: Semaphore::new(PLACES_AT_ONCE),
             done: AtomicU64::new(0),
         }
     }
 
-    /// Writes everything, and deletes doubles that late writes left. In `data_dir` it is noted while
-    /// the run is under way.
+    /// Writes everything, and deletes doubles that late writes left. Answers also whether anything was
+    /// to be done.
     ///
     /// # Errors
     /// If the plan cannot be read. What the backend refuses is in the report.
-    pub(super) async fn write(self, data_dir: Option<&Path>) -> Result<Report, SpoolError> {
-        self.progress(0);
-        let begun = self.begin(data_dir).await;
+    pub(super) async fn write(self) -> Result<(Report, bool), SpoolError> {
+        self.progress(self.report().already_there);
         plan::owners(self.context.plan)
             .try_for_each_concurrent(OWNERS_AT_ONCE, |owner| self.owner(owner))
             .await?;
-        doubles::delete_doubles(&self).await?;
-        if let Some(begun) = begun {
-            self.end(begun).await;
-        }
+        doubles::delete_doubles(&self).await;
         let not_reached = self.context.plan.step(|plan| plan.not_reached()).await?;
         let mut report = self
             .report
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
         report.not_reached = not_reached;
-        Ok(report)
-    }
-
-    /// Notes that this run has begun, if its writes can be late.
-    async fn begin(&self, data_dir: Option<&Path>) -> Option<Begun> {
-        let arrived = self.late_until()?;
-        if self.request.dry_run {
-            return None;
-        }
-        let data_dir = data_dir?.to_owned();
-        let note = {
-            let data_dir = data_dir.clone();
-            blocking(move || Begun::note(&data_dir)).await
-        };
-        match note {
-            Ok(begun) => {
-                if begun.follows_unended() {
-                    lock(&self.doubts).after_unended(Some(arrived));
-                }
-                Some(begun)
-            }
-            Err(error) => {
-                self.note(format!(
-                    "{} cannot be written ({error}): if this run is killed, only a second run after                      it finds what arrives late",
-                    data_dir.display()
-                ));
-                None
-            }
-        }
-    }
-
-    /// Forgets this run and those before it, unless something of them may still arrive.
-    async fn end(&self, mut begun: Begun) {
-        let is_settled = !self.in_doubt.load(Ordering::Relaxed);
-        let was_stopped = self.stop.is_cancelled();
-        blocking(move || {
-            if !was_stopped {
-                begun.forget_unended();
-            }
-            if is_settled {
-                begun.end();
-            }
-        })
-        .await;
+        Ok((report, self.worked.into_inner()))
     }
 
     /// When what is sent now has arrived, however late it is; `None` if nothing is late.
-    fn late_until(&self) -> Option<Instant> {
+    fn late_until(&self) -> Option<Timestamp> {
+        self.late_after(Timestamp::now())
+    }
+
+    /// When what was sent at a time has arrived, however late it is; `None` if nothing is late.
+    fn late_after(&self, sent: Timestamp) -> Option<Timestamp> {
         let late = self.context.service.late_limit()?;
-        Some(Instant::now() + late)
-    }
-
-    /// Notes that something may arrive after this run.
-    fn in_doubt(&self) {
-        self.in_doubt.store(true, Ordering::Relaxed);
-    }
-
-    /// Notes that this error leaves open what is stored, if it does.
-    fn doubt_after(&self, error: &memory::Error) {
-        let is_open = |cause: &zep::Error| cause.outcome() == zep::Outcome::Unknown;
-        if error.cause().is_some_and(is_open) {
-            self.in_doubt();
-        }
+        sent.checked_add(late).ok()
     }
 
     /// One owner, with all its places.
@@ -170,106 +115,37 @@ impl<'a> Run<'a> {
         if self.stop.is_cancelled() {
             return Ok(());
         }
-        let ready = match self.prepare_owner(&owner).await {
-            Ok(ready) => ready,
-            Err(error) => return self.fail_owner(&owner, &error).await,
+        let held = match self.hold(&owner).await {
+            Ok(Some(held)) => held,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                self.ledger_failed(&error);
+                return Ok(());
+            }
         };
-        plan::places(self.context.plan, owner.n)
-            .try_for_each_concurrent(PLACES_AT_ONCE, |place| {
-                let ready = &ready;
-                async move {
-                    self.place(&place, ready).await;
-                    Ok(())
+        if self.is_settled(&owner, &held).await? {
+            self.settled(&owner).await?;
+        } else {
+            self.worked.store(true, Ordering::Relaxed);
+            match self.prepare_owner(&owner, &held).await {
+                Ok(ready) => {
+                    plan::places(self.context.plan, owner.n)
+                        .try_for_each_concurrent(PLACES_AT_ONCE, |place| {
+                            let ready = &ready;
+                            async move {
+                                self.place(&place, ready).await;
+                                Ok(())
+                            }
+                        })
+                        .await?;
                 }
-            })
-            .await
-    }
-
-    /// Creates an owner, or finds out what it has.
-    async fn prepare_owner(&self, owner: &PlannedOwner) -> memory::Result<Ready> {
-        let turn = match self.request.dry_run {
-            true => None,
-            false => {
-                let turn = self
-                    .context
-                    .service
-                    .import_turn(self.context.caller, &owner.owner);
-                let turn = self.stop.run_until_cancelled(turn).await;
-                Some(turn.unwrap_or_else(|| Err(zep::Error::Cancelled.into()))?)
+                Err(error) => self.fail_owner(&owner, &error).await?,
             }
-        };
-        let existed = match &owner.owner {
-            Owner::Graph(graph) if self.request.dry_run => {
-                with_retries(&self.stop, || {
-                    self.context.service.has_graph(self.context.caller, graph)
-                })
-                .await?
-            }
-            Owner::Graph(graph) => {
-                !with_retries(&self.stop, || {
-                    self.context
-                        .service
-                        .ensure_graph(self.context.caller, graph)
-                })
-                .await?
-            }
-            Owner::User(user) => {
-                let profile = profile(self.context.plan, owner, user, self.context.roles);
-                if self.request.dry_run {
-                    with_retries(&self.stop, || {
-                        self.context.service.user(self.context.caller, user)
-                    })
-                    .await?
-                    .is_some()
-                } else {
-                    let state = with_retries(&self.stop, || {
-                        self.context.service.ensure_user(
-                            self.context.caller,
-                            user,
-                            &profile,
-                            NOT_COMPARED,
-                        )
-                    })
-                    .await?;
-                    if let UserState::Completed(diff) = &state
-                        && !diff.different.is_empty()
-                    {
-                        self.note(format!(
-                            "user {user} was there before and keeps other values of: {}",
-                            diff.different.join(", ")
-                        ));
-                    }
-                    state != UserState::Made
-                }
-            }
-        };
-        let sessions = match &owner.owner {
-            Owner::User(user) if existed => {
-                with_retries(&self.stop, || {
-                    self.context.service.sessions_of(self.context.caller, user)
-                })
-                .await?
-            }
-            _ => None,
-        };
-        let mut report = self.report();
-        if matches!(owner.owner, Owner::User(_)) {
-            report.users_migrated += 1;
-            report.users_existing += u64::from(existed);
         }
-        report.least_requests += u64::from(!existed);
-        if owner.stands_in {
-            let note = format!(
-                "the source names no user for some records; they went to the {} made for them",
-                owner.owner
-            );
-            report.note(note);
+        if let Err(error) = self.release(&held).await {
+            self.ledger_failed(&error);
         }
-        Ok(Ready {
-            existed,
-            sessions,
-            turn,
-        })
+        Ok(())
     }
 
     async fn place(&self, place: &PlannedPlace, ready: &Ready) {
@@ -285,36 +161,8 @@ impl<'a> Run<'a> {
             self.sent_again(place);
         }
         if let Err(error) = outcome {
-            if let Unfinished::Memory(error) = &error {
-                self.doubt_after(error);
-            }
             self.fail_place(place, &error).await;
         }
-    }
-
-    /// Marks all records of an owner as failed that cannot be prepared.
-    async fn fail_owner(
-        &self,
-        owner: &PlannedOwner,
-        error: &memory::Error,
-    ) -> Result<(), SpoolError> {
-        if self.was_stopped(error) {
-            return Ok(());
-        }
-        let plan = self.context.plan;
-        plan::places(plan, owner.n)
-            .try_for_each(async |place| {
-                let failed = plan.step_at(&place, Plan::give_up).await?;
-                self.report().failed += failed;
-                Ok(())
-            })
-            .await?;
-        self.report().trouble(Trouble {
-            owner: Some(owner.owner.to_string()),
-            ..Trouble::of_run(in_a_report(error))
-        });
-        self.stop_if_hopeless(error);
-        Ok(())
     }
 
     async fn fail_place(&self, place: &PlannedPlace, error: &Unfinished) {
@@ -333,9 +181,23 @@ impl<'a> Run<'a> {
             ..Trouble::of_run(format!("{error} ({failed} records are not migrated)"))
         });
         drop(report);
-        if let Unfinished::Memory(error) = error {
-            self.stop_if_hopeless(error);
+        self.stop_after(error);
+    }
+
+    /// Stops the run if it cannot go on.
+    fn stop_after(&self, error: &Unfinished) {
+        match error {
+            Unfinished::Memory(error) => self.stop_if_hopeless(error),
+            // What is not noted must not be sent.
+            Unfinished::Ledger(_) => self.stop.cancel(),
+            Unfinished::Spool(_) | Unfinished::Gone | Unfinished::InUse { .. } => {}
         }
+    }
+
+    /// Reports that the ledger cannot be used, and stops: what is not noted must not be sent.
+    fn ledger_failed(&self, error: &LedgerError) {
+        self.report().trouble(Trouble::of_run(error.to_string()));
+        self.stop.cancel();
     }
 
     /// Whether this is only the cancellation.
@@ -391,7 +253,21 @@ impl<'a> Run<'a> {
     }
 
     /// Notes that records are stored by this run.
-    async fn written(&self, place: &Place, records: &[PlannedRecord]) -> Result<(), SpoolError> {
+    async fn written(
+        &self,
+        place: &PlannedPlace,
+        at: Option<PlaceNo>,
+        records: &[PlannedRecord],
+        late: Option<Timestamp>,
+    ) -> Result<(), Unfinished> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        if let Some(at) = at {
+            let mut marks = vec![book::records(at, ids(records), RecordState::Confirmed)];
+            marks.extend(late.map(|until| Mark::Late { place: at, until }));
+            self.book.note(marks).await?;
+        }
         let numbers: Vec<_> = records.iter().map(|record| record.n).collect();
         let written = move |plan: &Plan| plan.set_states(&numbers, State::Written);
         self.context.plan.step(written).await?;
@@ -401,7 +277,7 @@ impl<'a> Run<'a> {
             let mut report = self.report();
             report.memories_migrated += records.len() as u64;
             report.split += split as u64;
-            match place {
+            match &place.place {
                 Place::Session(..) => report.messages += parts as u64,
                 Place::Graph(_) => report.episodes += parts as u64,
             }
@@ -409,4 +285,10 @@ impl<'a> Run<'a> {
         self.progress(records.len() as u64);
         Ok(())
     }
+}
+
+/// The ids of records.
+fn ids(records: &[PlannedRecord]) -> Vec<String> {
+    let ids = records.iter().map(|record| record.record.id.to_string());
+    ids.collect()
 }

@@ -5,10 +5,13 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::error::{Unfinished, in_a_report};
-use super::{Ready, Run};
+use super::{Ready, Run, ids};
 use crate::memory;
-use crate::memory::import::{ImportTurn, Scan, StoredParts, part_of};
+use crate::memory::import::{ImportTurn, Imported, Scan, StoredParts, part_of};
 use crate::memory::model::{Owner, Place, SessionId, TimeOrigin};
+use crate::migration::book;
+use crate::migration::ledger::{Mark, PlaceNo, PlaceStatus, RecordState};
+use crate::migration::lock;
 use crate::migration::plan::{Order, Plan, PlannedPlace, PlannedRecord, State};
 use crate::migration::report::Trouble;
 use crate::migration::retry::with_retries;
@@ -17,6 +20,16 @@ use crate::zep::{self, ThreadId, limits::MESSAGES_PER_CALL};
 /// How many records are read from the plan at a time.
 const PAGE: usize = 4 * MESSAGES_PER_CALL;
 
+/// Where records are written.
+struct Target<'a> {
+    place: &'a PlannedPlace,
+    /// Its number in the ledger.
+    at: Option<PlaceNo>,
+    turn: Option<&'a ImportTurn>,
+    /// Whether it was looked at: otherwise what an earlier process sent is looked up.
+    seen: bool,
+}
+
 impl Run<'_> {
     /// Writes all records of a place that are not there yet.
     pub(super) async fn write_place(
@@ -24,19 +37,35 @@ impl Run<'_> {
         place: &PlannedPlace,
         ready: &Ready,
     ) -> Result<(), Unfinished> {
+        let named = place.place.clone();
+        let known = self.book.with(move |run| run.place_status(&named)).await?;
+        let at = known.map(|known| known.n);
+        if let Some(known) = known {
+            self.may_be_late(place, &known).await?;
+            if place.planned == 0 {
+                let is_session = matches!(place.place, Place::Session(..));
+                self.report().sessions += u64::from(is_session);
+                return Ok(());
+            }
+        }
         let mut newest = None;
         let mut thread = None;
+        // Whether it is known what is stored there.
+        let mut seen = true;
         match &place.place {
             Place::Session(user, session) => {
                 if let Some(sessions) = &ready.sessions {
                     thread = self.context.service.thread_among(user, session, sessions);
                 }
                 if let Some(thread) = &thread {
-                    newest = self.look_in_thread(place, thread).await?;
+                    newest = self.look_in_thread(place, at, thread).await?;
+                } else if known.is_some_and(|known| known.has_records) {
+                    return Err(Unfinished::Gone);
                 }
             }
+            Place::Graph(_) if known.is_some_and(|known| known.seen) => seen = false,
             Place::Graph(owner) if ready.existed => {
-                self.look(place, || {
+                self.look(place, at, || {
                     self.context.service.scan_graph(self.context.caller, owner)
                 })
                 .await?;
@@ -53,24 +82,59 @@ impl Run<'_> {
                 .await?;
                 self.report().least_requests += u64::from(!was_there);
                 if was_there {
-                    newest = self.look_in_thread(place, &made).await?;
+                    newest = self.look_in_thread(place, at, &made).await?;
+                } else if let Some(at) = at {
+                    self.book.note(vec![Mark::MadePlace(at)]).await?;
                 }
             }
             self.report().sessions += 1;
             self.refuse_if_in_use(place, newest).await?;
+        } else if let Some(at) = at.filter(|_| seen) {
+            self.book.note(vec![Mark::Seen(at)]).await?;
         }
-        self.write_records(place, ready.turn.as_ref()).await
+        let to = Target {
+            place,
+            at,
+            turn: ready.turn.as_ref(),
+            seen,
+        };
+        self.write_records(&to).await
+    }
+
+    /// Notes what an earlier process sent that may still arrive.
+    async fn may_be_late(
+        &self,
+        place: &PlannedPlace,
+        known: &PlaceStatus,
+    ) -> Result<(), Unfinished> {
+        if let Some(until) = known.late_until {
+            lock(&self.doubts).sent_again(place, Some(until));
+        }
+        let Some(sent_at) = known.sent_at else {
+            return Ok(());
+        };
+        let Some(until) = self.late_after(sent_at) else {
+            return Ok(());
+        };
+        if until <= Timestamp::now() || !self.context.plan.step_at(place, Plan::was_sent).await? {
+            return Ok(());
+        }
+        lock(&self.doubts).sent_again(place, Some(until));
+        let place = known.n;
+        self.book.note(vec![Mark::Late { place, until }]).await?;
+        Ok(())
     }
 
     async fn look_in_thread(
         &self,
         place: &PlannedPlace,
+        at: Option<PlaceNo>,
         thread: &ThreadId,
     ) -> Result<Option<Timestamp>, Unfinished> {
         let Owner::User(user) = place.place.owner() else {
             return Ok(None);
         };
-        self.look(place, || {
+        self.look(place, at, || {
             self.context
                 .service
                 .scan_thread(self.context.caller, &user, thread)
@@ -82,6 +146,7 @@ impl Run<'_> {
     async fn look<'s>(
         &self,
         place: &PlannedPlace,
+        at: Option<PlaceNo>,
         scan: impl Fn() -> memory::Result<Scan<'s>>,
     ) -> Result<Option<Timestamp>, Unfinished> {
         let scan = &scan;
@@ -103,6 +168,11 @@ impl Run<'_> {
                 let found = self.context.plan.step_at(place, recognise).await?;
                 self.report().already_there += found.records;
                 self.progress(found.records);
+                if let Some(place) = at {
+                    let marks = found.stored.into_iter();
+                    let marks = marks.map(|(id, run)| Mark::Found { place, id, run });
+                    self.book.note(marks.collect()).await?;
+                }
                 for part in found.parts {
                     if !seen.insert(part) {
                         // Another run at the same time, or a late write of an earlier one.
@@ -147,24 +217,23 @@ impl Run<'_> {
     }
 
     /// Writes what is not there, in order, in as few requests as Zep's limits allow.
-    async fn write_records(
-        &self,
-        place: &PlannedPlace,
-        turn: Option<&ImportTurn>,
-    ) -> Result<(), Unfinished> {
+    async fn write_records(&self, to: &Target<'_>) -> Result<(), Unfinished> {
         let mut after = Order::START;
         let mut waiting: Vec<PlannedRecord> = Vec::new();
         let mut parts = 0;
         let mut in_all = 0;
         loop {
             let next = move |plan: &Plan, place: &_| plan.planned_after(place, after, PAGE);
-            let page = self.context.plan.step_at(place, next).await?;
+            let page = self.context.plan.step_at(to.place, next).await?;
             let Some(last) = page.last() else { break };
             after = last.order;
             let is_last = page.len() < PAGE;
             for record in page {
-                if parts + record.parts > MESSAGES_PER_CALL && !waiting.is_empty() {
-                    self.send(place, turn, std::mem::take(&mut waiting)).await?;
+                let is_full = parts + record.parts > MESSAGES_PER_CALL;
+                // What may be stored is looked up, what was never sent is not.
+                let is_other = !to.seen && waiting.last().is_some_and(|it| it.sent != record.sent);
+                if (is_full || is_other) && !waiting.is_empty() {
+                    self.send(to, std::mem::take(&mut waiting)).await?;
                     parts = 0;
                 }
                 parts += record.parts;
@@ -176,9 +245,9 @@ impl Run<'_> {
             }
         }
         if !waiting.is_empty() {
-            self.send(place, turn, waiting).await?;
+            self.send(to, waiting).await?;
         }
-        let least = match place.place {
+        let least = match to.place.place {
             Place::Session(..) => in_all.div_ceil(MESSAGES_PER_CALL),
             Place::Graph(_) => in_all,
         };
@@ -187,20 +256,24 @@ impl Run<'_> {
     }
 
     /// Writes these records. One that Zep refuses is found and left out; the others go on.
-    async fn send(
-        &self,
-        place: &PlannedPlace,
-        turn: Option<&ImportTurn>,
-        records: Vec<PlannedRecord>,
-    ) -> Result<(), Unfinished> {
+    async fn send(&self, to: &Target<'_>, records: Vec<PlannedRecord>) -> Result<(), Unfinished> {
+        let place = to.place;
+        if let Some(at) = to.at {
+            let sent = book::records(at, ids(&records), RecordState::Sent);
+            self.book.note(vec![sent]).await?;
+        }
         let mut to_send = vec![records];
         while let Some(mut records) = to_send.pop() {
             if self.stop.is_cancelled() {
                 return Err(memory::Error::from(zep::Error::Cancelled).into());
             }
-            let error = match self.import(place, turn, &records).await {
+            let resent = self.resent();
+            let sent = self.import(to, &records).await;
+            let was_resent = self.resent() != resent || lock(&self.doubts).has(place);
+            let late = self.late_until().filter(|_| was_resent);
+            let error = match sent {
                 Ok(()) => {
-                    self.written(&place.place, &records).await?;
+                    self.written(place, to.at, &records, late).await?;
                     continue;
                 }
                 Err(Unfinished::Memory(error)) => error,
@@ -211,12 +284,11 @@ impl Run<'_> {
                 _ => 0,
             };
             let mut rest = records.split_off(stored);
-            self.written(&place.place, &records).await?;
-            self.doubt_after(&error);
+            self.written(place, to.at, &records, late).await?;
             match rest.len() {
                 0 => {}
                 _ if !is_refused(&error) => return Err(error.into()),
-                1 => self.refused(place, &rest[0], &error).await?,
+                1 => self.refused(to, &rest[0], &error).await?,
                 several => {
                     let second = rest.split_off(several / 2);
                     to_send.push(second);
@@ -227,14 +299,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn import(
-        &self,
-        place: &PlannedPlace,
-        turn: Option<&ImportTurn>,
-        records: &[PlannedRecord],
-    ) -> Result<(), Unfinished> {
+    async fn import(&self, to: &Target<'_>, records: &[PlannedRecord]) -> Result<(), Unfinished> {
         // A dry run has no turn: it writes nothing.
-        let Some(turn) = turn else {
+        let Some(turn) = to.turn else {
             return Ok(());
         };
         let mut stored = StoredParts::default();
@@ -244,18 +311,27 @@ impl Run<'_> {
                 stored.0.insert(id, record.stored.clone());
             }
         }
-        let mut known = Some(stored);
+        let may_be_there = !to.seen && records.iter().any(|record| record.sent);
+        let mut known = (!may_be_there).then_some(stored);
+        let mut is_first = true;
+        let run = self.book.run_id();
         with_retries(&self.stop, || {
             let known = known.take();
-            if known.is_none() {
+            if !std::mem::take(&mut is_first) {
                 // After a failure what is stored must be looked up, and what is sent again may have
                 // been on its way.
-                self.sent_again(place);
+                self.sent_again(to.place);
             }
-            let records = records.iter().map(|one| one.record.clone()).collect();
+            let records = records
+                .iter()
+                .map(|one| Imported {
+                    run: run.map(ToOwned::to_owned),
+                    ..one.record.clone()
+                })
+                .collect();
             self.context
                 .service
-                .import(self.context.caller, turn, &place.place, records, known)
+                .import(self.context.caller, turn, &to.place.place, records, known)
         })
         .await
         .map_err(Unfinished::Memory)
@@ -263,10 +339,16 @@ impl Run<'_> {
 
     async fn refused(
         &self,
-        place: &PlannedPlace,
+        to: &Target<'_>,
         record: &PlannedRecord,
         error: &memory::Error,
     ) -> Result<(), Unfinished> {
+        let place = to.place;
+        if let Some(at) = to.at {
+            let ids = vec![record.record.id.to_string()];
+            let failed = book::records(at, ids, RecordState::Failed);
+            self.book.note(vec![failed]).await?;
+        }
         let number = record.n;
         let failed = move |plan: &Plan| plan.set_states(&[number], State::Failed);
         self.context.plan.step(failed).await?;

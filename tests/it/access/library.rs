@@ -36,6 +36,7 @@ fn imported() -> Imported {
         updated: None,
         kind: None,
         source: "test".into(),
+        run: None,
         instead_of: None,
         agent: None,
         app: None,

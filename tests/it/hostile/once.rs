@@ -167,6 +167,7 @@ fn a_migration_does_not_repeat_what_a_call_stored_since_it_looked(world: &World)
                 updated: None,
                 kind: None,
                 source: "mem0".into(),
+                run: None,
                 instead_of: None,
                 agent: None,
                 app: None,

@@ -39,6 +39,7 @@ const TIME: &str = "time";
 const INFERRED: &str = "inferred";
 const REPLACES: &str = "replaces";
 const INSTEAD: &str = "instead_of";
+const RUN: &str = "run";
 const DELETED: &str = "deleted";
 const DOUBLE: &str = "double";
 const UPDATED: &str = "updated";
@@ -93,6 +94,8 @@ pub struct Marks {
     /// The id of the migrated record that this one replaced: a repeated migration must not restore
     /// it.
     pub instead_of: Option<String>,
+    /// The run of a migration that wrote it.
+    pub run: Option<String>,
     /// Whether it was deleted as far as Zep allows and is hidden.
     pub deleted: bool,
     /// Whether it is a second copy of a stored part and is hidden; the other one is shown.
@@ -131,6 +134,9 @@ impl Marks {
         if let Some(record) = &self.instead_of {
             map.insert(INSTEAD.into(), record.as_str().into());
         }
+        if let Some(run) = &self.run {
+            map.insert(RUN.into(), run.as_str().into());
+        }
         if self.deleted {
             map.insert(DELETED.into(), true.into());
         }
@@ -160,6 +166,7 @@ impl Marks {
             time: inferred.map_or(TimeOrigin::Given, |()| TimeOrigin::Inferred),
             replaces: take(&mut map, REPLACES, text),
             instead_of: take(&mut map, INSTEAD, text),
+            run: take(&mut map, RUN, text),
             deleted: take(&mut map, DELETED, |v| (*v == json!(true)).then_some(())).is_some(),
             double: take(&mut map, DOUBLE, |v| (*v == json!(true)).then_some(())).is_some(),
             updated: take(&mut map, UPDATED, |v| exact_time(v.as_str()?)),
