@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
 pub use model::{
-    Container, ContainerId, Conversation, Defect, Entry, Gone, Names, Origin, Position, Problem,
+    Container, ContainerId, Conversation, Defect, Entry, Explained, Gone, IdKind, Names, Origin, Position, Problem,
     RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord, SourceUser,
 };
 

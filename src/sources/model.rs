@@ -95,6 +95,39 @@ pub enum SourceItem {
     Problem(Problem),
     /// A field of a document that a migration has no place for, by name.
     UnplacedField(String),
+    /// Something that is no memory, and so is not migrated: what it is, in words that are the same for
+    /// all of its kind.
+    LeftOut(&'static str),
+    /// What an id means that only the source uses.
+    Explained(Explained),
+}
+
+/// An id that a source uses for itself, and explains: the number of a user in a table of users.
+/// Records within the container name things by such ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// Where it is explained. Before the container itself.
+    pub container: ContainerId,
+    /// What it identifies.
+    pub kind: IdKind,
+    /// The id.
+    pub id: String,
+    /// The name that it is known by outside.
+    pub name: String,
+}
+
+/// What an id identifies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i64)]
+pub enum IdKind {
+    /// A user.
+    User = 0,
+    /// An agent.
+    Agent = 1,
+    /// An app.
+    App = 2,
+    /// A category, which `category_ids` of a memory name.
+    Category = 3,
 }
 
 /// Something to migrate.
@@ -162,6 +195,8 @@ pub struct Container {
     /// The field that leaves open what it names, where one does: whose the items in it are cannot be
     /// known.
     pub unsure: Option<String>,
+    /// Why nothing in it must be shown any more, where the object says so.
+    pub gone: Option<Gone>,
 }
 
 /// The user, agent, app and session that something of a source names: not trimmed, not checked.
