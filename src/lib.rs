@@ -27,6 +27,7 @@
 //!   Cloud. `zep/transport/` sends, retries what is safe, and reports what is known of the outcome;
 //!   `zep/v3/` knows generation 3's API and settles unanswered writes by record id.
 //! - `queue`: what is done for a write after its call was answered, whichever process is alive then.
+//! - `outgoing`: the HTTP client of services that are called with a key.
 //! - [`local`]: the port over one SQLite file, with a search of its own.
 //! - `telemetry`: logs to stderr, without content.
 //!
@@ -38,6 +39,7 @@ mod json;
 pub mod local;
 pub mod memory;
 pub mod migration;
+mod outgoing;
 pub mod sources;
 mod time;
 pub mod zep;

@@ -24,6 +24,7 @@ fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => commands::serve::run(settings, *args),
         Command::Doctor(args) => commands::doctor::run(&configured(settings)?, &args),
         Command::Try => commands::try_it::run(),
+        Command::Switch(args) => commands::switch::run(&settings, &args),
         Command::Install(args) => commands::install::run(&settings, &args),
         Command::Emulate(args) => {
             telemetry::start(Logging::load(settings)?);

@@ -54,6 +54,8 @@ pub(crate) fn shown_path(path: &Path) -> String {
 /// Stdout, with colours if it is a terminal that supports them.
 pub(crate) struct Page {
     coloured: bool,
+    /// Nothing is written, since stdout is for one JSON object.
+    silent: bool,
 }
 
 /// The style of a text on a terminal.
@@ -76,6 +78,15 @@ impl Page {
     pub(crate) fn stdout() -> Self {
         Self {
             coloured: colours(&io::stdout()),
+            silent: false,
+        }
+    }
+
+    /// A page that shows nothing.
+    pub(crate) fn silent() -> Self {
+        Self {
+            coloured: false,
+            silent: true,
         }
     }
 
@@ -107,6 +118,9 @@ impl Page {
     /// # Errors
     /// If stdout is closed.
     pub(crate) fn line(&self, text: &str) -> io::Result<()> {
+        if self.silent {
+            return Ok(());
+        }
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "{text}")?;
         stdout.flush()

@@ -233,7 +233,7 @@ fn is_mem0_url(text: &str) -> bool {
 }
 
 /// The user in a URL of OpenMemory: `…/mcp/<client>/sse/<user>`, or `http` for `sse`.
-fn openmemory_user(text: &str) -> Option<String> {
+pub(super) fn openmemory_user(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let parts: Vec<_> = url.path().split('/').filter(|it| !it.is_empty()).collect();
     match parts[..] {

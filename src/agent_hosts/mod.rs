@@ -6,6 +6,7 @@
 //! - [`layout`]: which host's a given file is.
 //! - `shape`, `command_line`, `launcher`: what an entry starts, in the notation of any host.
 //! - [`entry`]: which server that is.
+//! - [`mod@mem0`]: which mem0 it uses, and the key of it.
 //! - [`plan`]: the entry after the switch.
 //! - [`document`]: the file's text with that one entry changed, all else byte for byte.
 //! - [`mask`]: an entry with its secrets hidden.
@@ -22,6 +23,7 @@ mod launcher;
 pub mod layout;
 pub mod locations;
 pub mod mask;
+pub mod mem0;
 pub mod plan;
 mod shape;
 mod table;

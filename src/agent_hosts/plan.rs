@@ -87,6 +87,8 @@ pub struct LaunchSpec {
     pub program: String,
     /// Where the key comes from.
     pub key: ApiKey,
+    /// Further variables, which replace those of the entry.
+    pub env: Vec<(&'static str, String)>,
 }
 
 /// An entry after the switch.
@@ -132,6 +134,9 @@ pub fn planned(
     let holder = shape.holder(old);
     let mut new = relaunched(launch, holder, shape, dialect);
     let mut env = environment(old, shape, path)?;
+    for (name, value) in &launch.env {
+        env.insert((*name).to_owned(), value.as_str().into());
+    }
     let mut beside = None;
     let key = Setting::ApiKey.name();
     let backend = Setting::Backend.name().to_owned();

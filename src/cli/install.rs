@@ -1,4 +1,4 @@
-//! The flags of `install`.
+//! The flags of `install`, and those that `switch` shares with it.
 
 use std::path::PathBuf;
 
@@ -7,8 +7,8 @@ use zep_mcp_server::agent_hosts::Host;
 use zep_mcp_server::agent_hosts::plan::Via;
 
 /// Which entries change, and how.
-#[derive(Debug, Args)]
-pub(crate) struct InstallArgs {
+#[derive(Debug, Default, Args)]
+pub(crate) struct EntryArgs {
     /// Only this host. May be repeated [default: every host that is found]
     #[arg(long, value_name = "HOST")]
     pub host: Vec<Host>,
@@ -25,10 +25,6 @@ pub(crate) struct InstallArgs {
     /// With --yes, all entries that run mem0, even several in one file
     #[arg(long, conflicts_with = "entry")]
     pub all: bool,
-
-    /// The name of a new entry, if no entry runs mem0 [default: zep-memory]
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
 
     /// How the entry starts this server [default: path, or the `uvx` or `npx` that runs this command]
     #[arg(long, value_name = "HOW")]
@@ -50,6 +46,28 @@ pub(crate) struct InstallArgs {
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,
+}
+
+impl EntryArgs {
+    /// The entries of one host.
+    pub(crate) fn of_host(host: Host) -> Self {
+        Self {
+            host: vec![host],
+            ..Self::default()
+        }
+    }
+}
+
+/// The flags of `install`.
+#[derive(Debug, Args)]
+pub(crate) struct InstallArgs {
+    /// The entries.
+    #[command(flatten)]
+    pub entries: EntryArgs,
+
+    /// The name of a new entry, if no entry runs mem0 [default: zep-memory]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
 
     /// Restore the file as it was before the last change
     #[arg(long, conflicts_with_all = ["entry", "all", "via", "key_from_env", "local"])]

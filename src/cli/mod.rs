@@ -4,14 +4,19 @@ mod emulate;
 mod environment;
 mod install;
 mod migrate;
+mod switch;
 mod token;
 
 use clap::{Args, Parser, Subcommand};
 use zep_mcp_server::config::{Flags, HttpFlags};
 
 pub(crate) use emulate::EmulateArgs;
-pub(crate) use install::InstallArgs;
-pub(crate) use migrate::{ExportArgs, MigrateArgs, ValidateArgs};
+pub(crate) use install::{EntryArgs, InstallArgs};
+pub(crate) use migrate::{
+    ExportArgs, HostEntry, MigrateArgs, SelectionArgs, SourceArgs, SystemArg, ValidateArgs,
+    WritingArgs,
+};
+pub(crate) use switch::SwitchArgs;
 pub(crate) use token::{NewTokenArgs, TokenArgs, TokenCommand};
 
 /// Memory for AI agents over MCP, kept in Zep Cloud or in one file on this machine
@@ -50,7 +55,15 @@ pub(crate) enum Command {
     /// configuration to paste into your agent host.
     Try,
 
-    /// Switch: make an agent host's mem0 entry run this server
+    /// Move from mem0: migrate its memories, prove that they arrived, and change the host's entry
+    ///
+    /// Finds the entry that runs mem0 in the configuration of your hosts, takes the key of mem0 from
+    /// it, shows what would be moved and what that costs, and asks once. The entry changes only after
+    /// every record was found in Zep, word for word.
+    #[command(after_long_help = switch::SWITCHING)]
+    Switch(Box<SwitchArgs>),
+
+    /// Make an agent host's mem0 entry run this server, without moving memories
     ///
     /// Finds the entry that runs mem0 in the configuration of your hosts, shows what would change,
     /// asks, and changes that one entry. The rest of the file stays as it is, byte for byte, and a
@@ -70,16 +83,16 @@ pub(crate) enum Command {
     /// It can be slow and fail on demand: see the faults below.
     Emulate(Box<EmulateArgs>),
 
-    /// Migrate an export of mem0: users, sessions, messages and memories, each once
+    /// Migrate from mem0 or a file: users, sessions, messages and memories, each once
     ///
-    /// Reads answers of mem0 Platform, its servers and libraries, saved to a file, and an
-    /// application's own dump (users with messages, insights, summary, traits, preferences). The
-    /// shape is detected. Writes to the backend of your settings, and reports the result, with each
-    /// record that failed.
+    /// Reads from mem0 itself (--from), or from a file: answers of mem0 Platform, its servers and
+    /// libraries, and an application's own dump (users with messages, insights, summary, traits,
+    /// preferences). The shape is detected. Writes to the backend of your settings, and reports the
+    /// result, with each record that failed.
     #[command(after_long_help = migrate::MIGRATING)]
     Migrate(Box<MigrateArgs>),
 
-    /// Compare what is stored with an export, record by record, and report differences
+    /// Compare what is stored with its source, record by record, and report differences
     #[command(after_long_help = migrate::VALIDATING)]
     Validate(Box<ValidateArgs>),
 

@@ -4,11 +4,15 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use zep_mcp_server::config::Flags;
-use zep_mcp_server::migration::{Outcome, Report, Request, Validation};
+use zep_mcp_server::migration::{Outcome, Report, Validation};
 
-use super::migration::{self, Run, table};
+use super::migration::{self, Job, Run, table};
 use crate::cli::MigrateArgs;
-use crate::output::Page;
+use crate::output::{Misuse, Page};
+
+/// The end of the report of a rehearsal.
+pub(super) const REHEARSED: &str =
+    "This was a rehearsal in a temporary store, which is removed: nothing went to Zep.";
 
 /// Migrates and reports. Exit code 1 if anything failed, did not validate or was stopped.
 ///
@@ -16,26 +20,39 @@ use crate::output::Page;
 /// If the command line or the configuration is wrong, the export or the backend cannot be used, or
 /// the report cannot be written.
 pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCode> {
-    let request = Request {
-        dry_run: args.dry_run,
-        append: args.append,
-        strict: args.strict,
-        ..Request::default()
-    };
-    let outcome = migration::run(settings, &args.export, request, async |run: Run| {
+    let mut job = Job::of(settings, &args.export, &args.writing)?;
+    job.request.dry_run = args.dry_run;
+    job.request.limit = args.limit;
+    if args.rehearse {
+        job = job.rehearsed()?;
+    }
+    let selects = args.export.all || args.limit.is_some();
+    if job.input.is_server() && !selects && job.request.selection.users.is_empty() {
+        return Err(Misuse(format!(
+            "{} may hold memories of many people: say whose to migrate, with --user, --users-from, \
+             --limit or --all",
+            job.input
+        ))
+        .into());
+    }
+    let validate = args.validate || args.rehearse;
+    let outcome = migration::run(job, async |run: Run| {
         let Run {
             migrator, source, ..
         } = run;
         migrator
-            .run(source, &run.request, args.validate, run.watch, &run.stop)
+            .run(source, &run.request, validate, run.watch, &run.stop)
             .await
     })?;
     let page = Page::stdout();
-    let well = is_well(&outcome, args);
+    let well = is_well(&outcome, validate);
     if args.export.json {
         page.line(&serde_json::to_string_pretty(&Answer::from(&outcome))?)?;
     } else {
         table::print_migration(&page, &outcome, well)?;
+        if args.rehearse {
+            page.line(REHEARSED)?;
+        }
     }
     Ok(if well {
         ExitCode::SUCCESS
@@ -45,17 +62,17 @@ pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCod
 }
 
 /// Whether everything was done, including the validation if requested.
-fn is_well(Outcome { report, validation }: &Outcome, args: &MigrateArgs) -> bool {
+pub(super) fn is_well(Outcome { report, validation }: &Outcome, validate: bool) -> bool {
     let valid = match validation {
         Some(found) => found.valid,
-        None => !args.validate,
+        None => !validate,
     };
     report.success && valid
 }
 
 /// The output of `--json`.
 #[derive(Serialize)]
-struct Answer<'a> {
+pub(super) struct Answer<'a> {
     #[serde(flatten)]
     report: &'a Report,
     /// `null` if not requested, or if the run was stopped before it.

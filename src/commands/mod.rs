@@ -8,6 +8,7 @@ pub(crate) mod migrate;
 mod migration;
 pub(crate) mod serve;
 mod signals;
+pub(crate) mod switch;
 pub(crate) mod token;
 pub(crate) mod try_it;
 pub(crate) mod validate;

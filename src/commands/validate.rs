@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use zep_mcp_server::config::Flags;
-use zep_mcp_server::migration::Request;
 
-use super::migration::{self, Run, table};
-use crate::cli::ValidateArgs;
+use super::migration::{self, Job, Run, table};
+use crate::cli::{ValidateArgs, WritingArgs};
 use crate::output::Page;
 
 /// Compares and reports. Exit code 1 if anything differs or could not be compared.
@@ -15,8 +14,8 @@ use crate::output::Page;
 /// If the command line or the configuration is wrong, the export or the backend cannot be read, the
 /// run was stopped, or the report cannot be written.
 pub(crate) fn run(settings: Flags, args: &ValidateArgs) -> anyhow::Result<ExitCode> {
-    let request = Request::default();
-    let found = migration::run(settings, &args.export, request, async |run: Run| {
+    let job = Job::of(settings, &args.export, &WritingArgs::default())?;
+    let found = migration::run(job, async |run: Run| {
         let Run {
             migrator, source, ..
         } = run;

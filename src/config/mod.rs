@@ -11,6 +11,7 @@ mod error;
 mod flags;
 mod host_names;
 mod logging;
+mod migration_source;
 mod network;
 mod parse;
 mod reader;
@@ -22,6 +23,8 @@ mod words;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::zep::UserId;
 
 pub use access::{AccessSettings, OauthSettings};
@@ -30,6 +33,7 @@ pub use error::{ConfigError, Problem};
 pub use flags::{Flags, HttpFlags, without_flags};
 pub use host_names::{HostName, WebOrigin};
 pub use logging::{LogFormat, LogLevel, Logging, colours};
+pub use migration_source::SourceSettings;
 pub use network::{Bounds, HttpConfig, Tls};
 pub(crate) use parse::is_secure;
 pub use setting::Setting;
@@ -53,6 +57,8 @@ pub struct Config {
     /// The only directory from which tools read export files, with all symbolic links resolved.
     /// It existed when the configuration was loaded. `None`: they read no files.
     pub import_dir: Option<PathBuf>,
+    /// Where migrations may read from.
+    pub sources: SourceSettings,
     /// Which tools the MCP server has.
     pub tools: Tools,
     /// Whether people are asked before memories are deleted in bulk.
@@ -97,6 +103,14 @@ impl Config {
         Self::from_sources(Sources::read(flags), Transport::Stdio)
     }
 
+    /// The same with a key of Zep that was typed, in place of that in the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every value that is wrong.
+    pub fn load_with_key(flags: Flags, key: SecretString) -> Result<Self, ConfigError> {
+        Self::from_sources(Sources::read(flags).with_key(key), Transport::Stdio)
+    }
+
     /// The same with the settings of serving on a network.
     ///
     /// # Errors
@@ -111,6 +125,7 @@ impl Config {
         let recheck = backend::recheck(&mut reader);
         let default_user = backend::default_user(&mut reader);
         let import_dir = import_dir(&mut reader);
+        let sources = migration_source::read(&mut reader);
         let tools = reader.value(Setting::Tools, Tools::parse, ToString::to_string);
         let confirm = reader.value(Setting::Confirm, Confirm::parse, ToString::to_string);
         let logging = logging::read(&mut reader);
@@ -127,6 +142,7 @@ impl Config {
                 recheck: recheck?,
                 default_user: default_user?,
                 import_dir: import_dir?,
+                sources,
                 tools: tools?,
                 confirm: confirm?,
                 http: http?,

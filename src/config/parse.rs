@@ -8,7 +8,7 @@ use std::str::FromStr;
 use reqwest::Url;
 
 use super::error::quoted;
-use crate::zep::is_this_machine;
+use crate::outgoing::is_this_machine;
 
 /// A whole number in a range, of a unit that the error names.
 pub(super) fn number<T>(raw: &str, range: RangeInclusive<T>, unit: &str) -> Result<T, String>

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::setting::Fallback;
 use super::sources::{Sources, Stated};
@@ -72,6 +72,30 @@ impl Reader {
             || Ok(None),
             |value| value.as_ref().map_or_else(|| "not set".to_owned(), show),
         )
+    }
+
+    /// A setting that other programs read too: what cannot be used does not count, with a warning.
+    pub(super) fn if_usable(
+        &mut self,
+        setting: Setting,
+        show: impl Fn(&str) -> String,
+    ) -> Option<SecretString> {
+        let mut value = None;
+        if let Some(Stated {
+            value: Err(why), ..
+        }) = self.sources.stated(setting)
+        {
+            self.warnings
+                .push(format!("{setting} does not count: it {why}"));
+        } else {
+            let read = self.optional(
+                setting,
+                |raw| Ok(SecretString::from(raw)),
+                |raw| show(raw.expose_secret()),
+            );
+            value = read.flatten();
+        }
+        value
     }
 
     /// A setting whose default is computed.

@@ -141,6 +141,38 @@ settings! {
                    `elicit` (where the host can ask) or `never`",
             default: Fallback::Value("elicit"),
         }
+        Mem0ApiKey = "MEM0_API_KEY" {
+            flag: None,
+            dotenv: true,
+            help: "The key of mem0 Platform, for migrations from it: `migrate --from mem0`, \
+                   `switch` and the tool migrate_user",
+            default: Fallback::Described("none"),
+        }
+        Mem0BaseUrl = "MEM0_BASE_URL" {
+            flag: None,
+            dotenv: false,
+            help: "The address of mem0 Platform",
+            default: Fallback::Described("https://api.mem0.ai"),
+        }
+        Mem0ServerUrl = "MEM0_SERVER_URL" {
+            flag: None,
+            dotenv: false,
+            help: "The address of a self-hosted mem0, for `migrate --from mem0-server`, and for \
+                   the tool migrate_user where MEM0_API_KEY is not set",
+            default: Fallback::Described("none"),
+        }
+        Mem0ServerKey = "MEM0_SERVER_KEY" {
+            flag: None,
+            dotenv: false,
+            help: "The key of the self-hosted mem0",
+            default: Fallback::Described("none"),
+        }
+        QdrantApiKey = "QDRANT_API_KEY" {
+            flag: None,
+            dotenv: false,
+            help: "The key of Qdrant, for `migrate --from qdrant`",
+            default: Fallback::Described("none"),
+        }
         LogLevel = "LOG_LEVEL" {
             flag: Some(("log-level", "LEVEL")),
             dotenv: true,

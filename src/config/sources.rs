@@ -95,6 +95,12 @@ impl Sources {
         self
     }
 
+    /// The same with a key of Zep that was typed.
+    pub(super) fn with_key(mut self, key: SecretString) -> Self {
+        self.environment.insert(Setting::ApiKey, Ok(key));
+        self
+    }
+
     /// What the sources say of a setting; an empty value counts as not set.
     pub(super) fn stated(&self, setting: Setting) -> Option<Stated> {
         self.flag(setting)

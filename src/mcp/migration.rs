@@ -145,10 +145,11 @@ impl UserArg {
                 email: self.email,
                 role: self.role,
                 metadata,
+                migration_source: None,
             }),
             selection: Selection {
-                user: Some(id),
                 sessions,
+                ..Selection::of_user(id)
             },
             ..Request::default()
         })

@@ -31,6 +31,10 @@ pub struct MemoryAnswer {
     session_id: Option<String>,
     /// What kind of memory it was stored as.
     memory_type: Option<String>,
+    /// Who said it.
+    role: Option<String>,
+    /// The name of who said it.
+    actor_id: Option<String>,
     /// The fields that it was stored with.
     metadata: Map<String, Value>,
     /// Its categories, where its fields name some.
@@ -118,6 +122,14 @@ impl MemoryAnswer {
             "updated_at" => updated_at == *of,
             _ => false,
         };
+        // What is usual in a session is told by `get_session`, and here on request only.
+        let in_session = self.session_id.is_some() && telling != Telling::Whole;
+        let is_usual = |name: &str, value: &Value| match name {
+            "role" => value == "user" && (in_session || telling == Telling::Brief),
+            "actor_id" => in_session,
+            "memory_type" => value == "conversation" && in_session,
+            _ => false,
+        };
         let created_at = self.created_at.clone();
         let Ok(Value::Object(mut fields)) = serde_json::to_value(self) else {
             return Map::new();
@@ -134,7 +146,8 @@ impl MemoryAnswer {
                 _ => false,
             };
             let wanted = also.contains(&name) || !telling.on_request().contains(&name);
-            let told = !empty && wanted && !repeats(name, &created_at);
+            let told =
+                !empty && wanted && !repeats(name, &created_at) && !is_usual(name, value);
             told || telling.always().contains(&name)
         });
         fields
@@ -154,6 +167,8 @@ impl From<Memory> for MemoryAnswer {
             run_id: memory.session.clone(),
             session_id: memory.session,
             memory_type: memory.memory_type,
+            role: memory.role,
+            actor_id: memory.name,
             metadata: memory.metadata,
             created_at: text(memory.created_at),
             updated_at: text(memory.updated_at.or(memory.created_at)),

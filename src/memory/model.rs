@@ -251,6 +251,8 @@ pub struct Record {
     pub content: String,
     /// The time; absent if the source did not state one.
     pub created_at: Option<Timestamp>,
+    /// When it was last changed, here or before it was migrated.
+    pub updated_at: Option<Timestamp>,
     /// The kind of memory.
     pub memory_type: Option<String>,
     /// The caller's metadata, whole, without our keys.

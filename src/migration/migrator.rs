@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::context::Context;
+use super::ledger::LedgerError;
 use super::plan::{Counts, Plan, PlanError, blocking};
 use super::progress::{Unwatched, Watch};
 use super::report::{Report, Trouble};
@@ -28,6 +29,9 @@ pub enum Error {
     /// The source was not planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The ledger cannot be used; nothing was written.
+    #[error(transparent)]
+    Ledger(LedgerError),
     /// There is no such kind of snapshot.
     #[error("`{kind}` is not a kind of snapshot; it may be {}", SNAPSHOTS.join(", "))]
     NotASnapshot {

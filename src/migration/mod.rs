@@ -18,18 +18,21 @@
 
 mod begun;
 mod context;
+#[doc(hidden)]
+pub mod ledger;
 mod migrator;
 mod plan;
 mod profile;
 mod progress;
 mod report;
 mod retry;
+mod selection;
 mod validate;
 mod write;
 
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::memory::model::{Owner, Place, SessionId, UserId};
 #[cfg(doc)]
 use crate::sources::Source;
 use crate::sources::SourceUser;
@@ -38,40 +41,8 @@ pub use migrator::{Error, Migrator, Outcome};
 pub use plan::{PlanError, SpoolError};
 pub use progress::{Phase, Progress, Unwatched, Watch};
 pub use report::{MAX_LISTED, Report, Trouble};
+pub use selection::Selection;
 pub use validate::{Check, CheckName, Difference, Named, Validation};
-
-/// A part of a source.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
-    /// Only this user. Records that name no user count as this user's if the source names no other.
-    pub user: Option<UserId>,
-    /// Only these sessions; empty: all records.
-    pub sessions: Vec<SessionId>,
-}
-
-impl Selection {
-    /// All records of this user.
-    pub fn of_user(user: UserId) -> Self {
-        Self {
-            user: Some(user),
-            sessions: Vec::new(),
-        }
-    }
-
-    /// Whether it includes a place.
-    fn includes(&self, place: &Place) -> bool {
-        let owner = match &self.user {
-            Some(user) => place.owner() == Owner::User(user.clone()),
-            None => true,
-        };
-        let session = match place.session() {
-            _ if self.sessions.is_empty() => true,
-            Some(session) => self.sessions.contains(session),
-            None => false,
-        };
-        owner && session
-    }
-}
 
 /// What to do with a source.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -80,15 +51,35 @@ pub struct Request {
     pub selection: Selection,
     /// A description of the user that completes the source's own.
     pub profile: Option<SourceUser>,
+    /// Only the first so many owners that were not migrated yet.
+    pub limit: Option<NonZeroU64>,
     /// Write nothing.
     pub dry_run: bool,
     /// Include expired and replaced memories.
     pub include_expired: bool,
     /// Put older turns behind newer ones in sessions that are in use, instead of refusing.
     pub append: bool,
+    /// Replace records whose source changed since they were migrated, instead of reporting them.
+    pub update: bool,
+    /// How to write.
+    pub method: Method,
+    /// How many places are written at a time; `None`: as many as hide the latency of Zep.
+    pub concurrency: Option<NonZeroUsize>,
     /// Write nothing at all if anything in the source cannot be migrated, and stop at the first
     /// refusal.
     pub strict: bool,
+}
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Method {
+    /// By batch where that takes fewer requests, else directly.
+    #[default]
+    Auto,
+    /// With Zep's Batch API.
+    Batch,
+    /// Call by call.
+    Direct,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

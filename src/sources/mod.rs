@@ -5,8 +5,10 @@
 //! trait only.
 //!
 //! - [`files`]: export files of mem0 and of the applications around it.
+//! - [`mem0`]: a living mem0: the Platform, or a self-hosted server.
 
 pub mod files;
+pub mod mem0;
 mod model;
 
 use std::io;
@@ -20,16 +22,24 @@ pub use files::{Export, ImportDir};
 pub use model::{
     Container, ContainerId, Conversation, Defect, Entry, Explained, Gone, IdKind, Names, Origin, Position, Problem,
     RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord, SourceUser,
+    StoredRecord,
 };
 
 /// The system that today's sources read the memories of.
 pub const MEM0: &str = "mem0";
+
+/// The name of sources that are another one each time: data that is given in a call, or piped.
+pub const GIVEN: &str = "data";
 
 /// Where memories come from. Read once, from beginning to end.
 pub trait Source: Send {
     /// The system that the memories come from, as reports and the `migration_source` of each record
     /// name it. Part of the ids of owners that a migration makes, so it must never change.
     fn system(&self) -> &'static str;
+
+    /// Names the source for people and for the ledger of migrations: `file /data/export.json`, `mem0
+    /// https://api.mem0.ai`. The same source has the same name each time. Never holds a key.
+    fn name(&self) -> String;
 
     /// Hands everything to the sink, one item after the other, and holds no more than a few of them.
     ///
@@ -74,6 +84,10 @@ pub struct Nothing;
 impl Source for Nothing {
     fn system(&self) -> &'static str {
         MEM0
+    }
+
+    fn name(&self) -> String {
+        GIVEN.into()
     }
 
     fn read(

@@ -288,6 +288,22 @@ pub struct SourceRecord {
     /// Why it must not be shown any more, where the source says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone: Option<Gone>,
+    /// What this program noted when it stored the record, where the source is a store of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<StoredRecord>,
+}
+
+/// What this program noted of a record that it stored.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StoredRecord {
+    /// Its record id, which it keeps wherever it goes.
+    pub id: String,
+    /// The system that it was migrated from first; the store, if it was written there.
+    pub migration_source: String,
+    /// The record id of the migrated record that it took the place of: a repeated migration from
+    /// that system must not restore it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<String>,
 }
 
 /// Why a record must not be shown any more.
@@ -324,4 +340,7 @@ pub struct SourceUser {
     pub role: Option<String>,
     /// All other fields, `preferences` among them.
     pub metadata: Map<String, Value>,
+    /// The system that this program migrated the user from, where the source is a store of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration_source: Option<String>,
 }

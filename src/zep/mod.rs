@@ -54,5 +54,5 @@ pub use port::{
     TimeOrder, Zep,
 };
 pub use transport::{Connection, InvalidConnection, TransportStats};
-pub(crate) use transport::{check_key, check_url, is_this_machine};
+pub(crate) use transport::{check_key, check_url};
 pub use types::*;

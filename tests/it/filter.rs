@@ -45,6 +45,9 @@ fn matches(filter: &Filter, record: &Value) -> bool {
         run: record["run_id"].as_str(),
         created_at: instant(&record["created_at"]),
         updated_at: instant(&record["updated_at"]),
+        memory_type: None,
+        role: None,
+        actor: None,
         categories: &categories,
         metadata: record["metadata"].as_object().unwrap(),
     })

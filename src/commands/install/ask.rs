@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::output::Misuse;
 
 /// Whether there is a terminal to ask on.
-pub(super) fn is_possible() -> bool {
+pub(in crate::commands) fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
@@ -16,7 +16,7 @@ pub(super) fn is_possible() -> bool {
 ///
 /// # Errors
 /// [`Misuse`] if there is no terminal, or an I/O error.
-pub(super) fn yes(question: &str) -> anyhow::Result<bool> {
+pub(in crate::commands) fn yes(question: &str) -> anyhow::Result<bool> {
     if !is_possible() {
         return Err(Misuse(
             "there is no terminal to ask on: use --yes to make the change, or --dry-run to see it"
@@ -37,7 +37,7 @@ pub(super) fn yes(question: &str) -> anyhow::Result<bool> {
 ///
 /// # Errors
 /// If the terminal fails.
-pub(super) fn secretly(question: &str) -> io::Result<SecretString> {
+pub(in crate::commands) fn secretly(question: &str) -> io::Result<SecretString> {
     let terminal = Term::stderr();
     terminal.write_str(question)?;
     terminal.read_secure_line().map(SecretString::from)

@@ -5,43 +5,22 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use zep_mcp_server::agent_hosts::file::FileError;
-use zep_mcp_server::agent_hosts::plan::{LaunchSpec, Via};
+use zep_mcp_server::agent_hosts::plan::{ApiKey, LaunchSpec, Via};
 
 use super::find::ConfigFile;
 use super::key::KeySource;
 use super::{ask, notes, show};
-use crate::cli::InstallArgs;
+use crate::cli::EntryArgs;
 use crate::output::{Page, Style, shown_path};
 
 /// Switches the targets of all files, after asking.
 ///
 /// # Errors
 /// If the key is missing, or if a file cannot be changed.
-pub(super) fn run(
-    page: &Page,
-    files: &[ConfigFile],
-    args: &InstallArgs,
-) -> anyhow::Result<ExitCode> {
-    let program = std::env::current_exe().context("this program's own path is not known")?;
-    let via = args.via.unwrap_or_else(|| own_via(&program));
-    if via == Via::Path && program.to_str().is_none() {
-        anyhow::bail!("this program's path is not Unicode text, which no configuration can hold");
-    }
+pub(super) fn run(page: &Page, files: &[ConfigFile], args: &EntryArgs) -> anyhow::Result<ExitCode> {
     let key = KeySource::choose(files, args)?;
-    let mut launch = LaunchSpec {
-        via,
-        program: program.to_string_lossy().into_owned(),
-        key: key.stand_in(),
-    };
-    for file in files {
-        for target in &file.targets {
-            show::change(page, file, target, &file.planned(target, &launch)?)?;
-        }
-    }
-    for note in notes::before(files, via, args) {
-        let label = page.styled(Style::Warning, "note:");
-        page.line(&format!("\n{label} {note}"))?;
-    }
+    let launch = launch(args, key.stand_in())?;
+    show(page, files, &launch, args)?;
     if args.dry_run {
         page.line("\nNothing was changed: this is a dry run.")?;
         return Ok(ExitCode::SUCCESS);
@@ -50,10 +29,62 @@ pub(super) fn run(
         page.line("Nothing was changed.")?;
         return Ok(ExitCode::SUCCESS);
     }
-    launch.key = key.obtain()?;
-    write(page, files, &launch)?;
-    notes::after(page, files, &launch.key)?;
+    let key = key.obtain()?;
+    carry_out(page, files, &LaunchSpec { key, ..launch })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the entries will start this program.
+///
+/// # Errors
+/// If this program's own path cannot be written to a file.
+pub(in crate::commands) fn launch(args: &EntryArgs, key: ApiKey) -> anyhow::Result<LaunchSpec> {
+    let program = std::env::current_exe().context("this program's own path is not known")?;
+    let via = args.via.unwrap_or_else(|| own_via(&program));
+    if via == Via::Path && program.to_str().is_none() {
+        anyhow::bail!("this program's path is not Unicode text, which no configuration can hold");
+    }
+    Ok(LaunchSpec {
+        via,
+        program: program.to_string_lossy().into_owned(),
+        key,
+        env: Vec::new(),
+    })
+}
+
+/// Shows the changes, and what the user should know before.
+///
+/// # Errors
+/// If an entry cannot be changed, or stdout is closed.
+pub(in crate::commands) fn show(
+    page: &Page,
+    files: &[ConfigFile],
+    launch: &LaunchSpec,
+    args: &EntryArgs,
+) -> anyhow::Result<()> {
+    for file in files {
+        for target in &file.targets {
+            show::change(page, file, target, &file.planned(target, launch)?)?;
+        }
+    }
+    for note in notes::before(files, launch.via, args) {
+        let label = page.styled(Style::Warning, "note:");
+        page.line(&format!("\n{label} {note}"))?;
+    }
+    Ok(())
+}
+
+/// Writes the changes, and says what to do now.
+///
+/// # Errors
+/// If a file cannot be changed, or stdout is closed.
+pub(in crate::commands) fn carry_out(
+    page: &Page,
+    files: &[ConfigFile],
+    launch: &LaunchSpec,
+) -> anyhow::Result<()> {
+    write(page, files, launch)?;
+    Ok(notes::after(page, files, &launch.key)?)
 }
 
 /// Prepares the new text of every file before it writes the first.

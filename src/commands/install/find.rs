@@ -9,38 +9,38 @@ use zep_mcp_server::agent_hosts::layout;
 use zep_mcp_server::agent_hosts::locations::{ConfigScope, HostDirs, Location};
 use zep_mcp_server::agent_hosts::plan::{self, LaunchSpec, Planned};
 
-use crate::cli::InstallArgs;
+use crate::cli::EntryArgs;
 use crate::output::{on_one_line, shown_path};
 
 /// A configuration file as it was read.
-pub(super) struct ConfigFile {
-    pub(super) location: Location,
-    pub(super) snapshot: Snapshot,
+pub(in crate::commands) struct ConfigFile {
+    pub(in crate::commands) location: Location,
+    pub(in crate::commands) snapshot: Snapshot,
     document: Map<String, Value>,
     /// The entries that will run this server.
-    pub(super) targets: Vec<Target>,
+    pub(in crate::commands) targets: Vec<Target>,
     /// The names of the entries that perhaps run mem0, and that nobody chose.
-    pub(super) unsure: Vec<String>,
+    pub(in crate::commands) unsure: Vec<String>,
 }
 
 /// An entry that will run this server.
-pub(super) struct Target {
+pub(in crate::commands) struct Target {
     /// Names from the outside in, its own last.
-    pub(super) path: Vec<String>,
+    pub(in crate::commands) path: Vec<String>,
     /// Its value; null for a new entry.
-    pub(super) entry: Value,
+    pub(in crate::commands) entry: Value,
     /// What starts mem0 in it; `None` for a new entry.
-    pub(super) launcher: Option<Launcher>,
+    pub(in crate::commands) launcher: Option<Launcher>,
 }
 
 impl Target {
     /// Its own name.
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::commands) fn name(&self) -> &str {
         self.path.last().map_or("", String::as_str)
     }
 
     /// Whether it sets a default user.
-    pub(super) fn has_default_user(&self) -> bool {
+    pub(in crate::commands) fn has_default_user(&self) -> bool {
         let is_set = |name: &str| {
             entry::variables(&self.entry)
                 .and_then(|env| env.get(name))
@@ -85,7 +85,7 @@ impl ConfigFile {
     }
 
     /// Its path, for messages.
-    pub(super) fn shown_path(&self) -> String {
+    pub(in crate::commands) fn shown_path(&self) -> String {
         shown_path(&self.location.path)
     }
 
@@ -116,7 +116,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If a list of servers is not an object.
-    pub(super) fn ours(&self, names: &[String]) -> anyhow::Result<Vec<String>> {
+    pub(in crate::commands) fn ours(&self, names: &[String]) -> anyhow::Result<Vec<String>> {
         let listed = self.listed(names)?.into_iter();
         Ok(listed
             .filter(|it| entry::runs(it.name(), &it.entry) == Runs::Ours)
@@ -128,7 +128,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If the name is taken, or if the file is laid out as another host's.
-    pub(super) fn select_new(&mut self, name: &str) -> anyhow::Result<()> {
+    pub(in crate::commands) fn select_new(&mut self, name: &str) -> anyhow::Result<()> {
         if let Some(other) = layout::other(&self.location, &self.document) {
             anyhow::bail!(
                 "{} lists its servers as {other} does, and not as {}; nothing was added",
@@ -163,7 +163,11 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If a member of it has the wrong type.
-    pub(super) fn planned(&self, target: &Target, launch: &LaunchSpec) -> anyhow::Result<Planned> {
+    pub(in crate::commands) fn planned(
+        &self,
+        target: &Target,
+        launch: &LaunchSpec,
+    ) -> anyhow::Result<Planned> {
         plan::planned(&self.location, &self.document, &target.path, launch)
             .with_context(|| self.shown_path())
     }
@@ -172,7 +176,7 @@ impl ConfigFile {
     ///
     /// # Errors
     /// If an entry cannot be changed.
-    pub(super) fn switched(&self, launch: &LaunchSpec) -> anyhow::Result<String> {
+    pub(in crate::commands) fn switched(&self, launch: &LaunchSpec) -> anyhow::Result<String> {
         let mut text = self.snapshot.text().to_owned();
         for target in &self.targets {
             let Planned { entry, beside } = self.planned(target, launch)?;
@@ -188,7 +192,14 @@ impl ConfigFile {
         Ok(text)
     }
 
-    fn listed(&self, names: &[String]) -> anyhow::Result<Vec<ListedServer>> {
+    /// The servers that it lists, those of `names` if there are any.
+    ///
+    /// # Errors
+    /// If a list of servers is not an object.
+    pub(in crate::commands) fn listed(
+        &self,
+        names: &[String],
+    ) -> anyhow::Result<Vec<ListedServer>> {
         let mut listed = document::listed(&self.document, self.location.sections)
             .with_context(|| self.shown_path())?;
         listed.retain(|it| names.is_empty() || names.iter().any(|name| name == it.name()));
@@ -210,7 +221,10 @@ fn unknown_layout(location: &Location) -> String {
 ///
 /// # Errors
 /// If one cannot be read or parsed: a file that is not understood may be the one that matters.
-pub(super) fn files(locations: &[Location], args: &InstallArgs) -> anyhow::Result<Vec<ConfigFile>> {
+pub(in crate::commands) fn files(
+    locations: &[Location],
+    args: &EntryArgs,
+) -> anyhow::Result<Vec<ConfigFile>> {
     let mut files = Vec::new();
     for location in locations {
         let mut file = ConfigFile::read(location)?;
@@ -229,10 +243,10 @@ pub(super) fn files(locations: &[Location], args: &InstallArgs) -> anyhow::Resul
 ///
 /// # Errors
 /// If one cannot be read.
-pub(super) fn files_for_new_entries(
+pub(in crate::commands) fn files_for_new_entries(
     dirs: &HostDirs,
     files: Vec<ConfigFile>,
-    args: &InstallArgs,
+    args: &EntryArgs,
 ) -> anyhow::Result<Vec<ConfigFile>> {
     if !args.config.is_empty() {
         return Ok(files);

@@ -10,7 +10,7 @@ use zep_mcp_server::zep::Connection;
 
 use super::ask;
 use super::find::ConfigFile;
-use crate::cli::InstallArgs;
+use crate::cli::EntryArgs;
 use crate::output::Misuse;
 
 /// Where the key comes from, decided before the user is asked for it.
@@ -28,7 +28,10 @@ impl KeySource {
     ///
     /// # Errors
     /// [`Misuse`] if a host does not support the requested way, or if there is no key.
-    pub(super) fn choose(files: &[ConfigFile], args: &InstallArgs) -> anyhow::Result<Self> {
+    pub(in crate::commands) fn choose(
+        files: &[ConfigFile],
+        args: &EntryArgs,
+    ) -> anyhow::Result<Self> {
         if args.local {
             return Ok(Self::Unwritten(ApiKey::NotNeeded));
         }
@@ -68,7 +71,7 @@ impl KeySource {
     }
 
     /// A placeholder for what [`Self::obtain`] will return.
-    pub(super) fn stand_in(&self) -> ApiKey {
+    pub(in crate::commands) fn stand_in(&self) -> ApiKey {
         match self {
             Self::Unwritten(key) => key.clone(),
             Self::Environment(_) | Self::Prompt(_) => ApiKey::Literal("the key".into()),
@@ -79,7 +82,7 @@ impl KeySource {
     ///
     /// # Errors
     /// If the terminal fails, or if the text cannot be a key.
-    pub(super) fn obtain(self) -> anyhow::Result<ApiKey> {
+    pub(in crate::commands) fn obtain(self) -> anyhow::Result<ApiKey> {
         let key = match self {
             Self::Unwritten(key) => return Ok(key),
             Self::Environment(key) => key,
@@ -97,6 +100,35 @@ impl KeySource {
         };
         checked(key).map(ApiKey::Literal)
     }
+}
+
+/// A key of Zep to migrate with: that of an entry, of the environment, or the one that the user types.
+///
+/// # Errors
+/// [`Misuse`] if there is none and nobody can be asked, or if the text cannot be a key.
+pub(in crate::commands) fn of_zep(
+    of_entry: Option<SecretString>,
+    asks: bool,
+) -> anyhow::Result<SecretString> {
+    let known = match of_entry {
+        Some(key) => Some(key),
+        None => from_environment()?,
+    };
+    let key = match known {
+        Some(key) => key,
+        None if asks && ask::is_possible() => {
+            ask::secretly("Zep API key (not shown, from https://app.getzep.com): ")?
+        }
+        None => {
+            return Err(Misuse(
+                "no key of Zep: set ZEP_API_KEY in the environment (https://app.getzep.com), or use \
+                 --local to keep memories on this machine, or --rehearse to try it without Zep"
+                    .to_owned(),
+            )
+            .into());
+        }
+    };
+    checked(key)
 }
 
 fn from_environment() -> anyhow::Result<Option<SecretString>> {

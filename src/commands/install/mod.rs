@@ -1,21 +1,22 @@
 //! `install`: makes an entry of an agent host's configuration run this server instead of mem0's.
 
-mod ask;
-mod change;
-mod find;
-mod key;
+pub(super) mod ask;
+pub(super) mod change;
+pub(super) mod find;
+pub(super) mod key;
 mod notes;
-mod restore;
+pub(super) mod restore;
 mod show;
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use zep_mcp_server::agent_hosts::Host;
+use zep_mcp_server::agent_hosts::file::Overwrite;
 use zep_mcp_server::agent_hosts::locations::{HostDirs, Location};
 use zep_mcp_server::config::{Flags, Setting};
 
-use crate::cli::InstallArgs;
+use crate::cli::{EntryArgs, InstallArgs};
 use crate::output::{Misuse, Page, Style, on_one_line, shown_path};
 use find::ConfigFile;
 
@@ -27,27 +28,43 @@ const NEW_ENTRY: &str = "zep-memory";
 /// # Errors
 /// If the command line is wrong, a file cannot be used, or there is nothing to change.
 pub(crate) fn run(settings: &Flags, args: &InstallArgs) -> anyhow::Result<ExitCode> {
-    refuse_settings(settings)?;
-    let dirs = HostDirs::from_process()
-        .context("neither a home directory nor a working directory is known")?;
-    let locations = locations(&dirs, args)?;
+    refuse_settings(
+        settings,
+        "install",
+        &[Setting::LogLevel, Setting::LogFormat],
+    )?;
+    let entries = &args.entries;
+    let dirs = host_dirs()?;
+    let locations = locations(&dirs, entries)?;
     let page = Page::stdout();
     if args.restore {
-        return restore::run(&page, &locations, args);
+        let overwrite = match args.force {
+            true => Overwrite::AnyChanges,
+            false => Overwrite::OwnChanges,
+        };
+        return restore::run(&page, &locations, entries, overwrite);
     }
     let plugins = dirs.mem0_plugins();
-    for plugin in plugins.iter().filter(|it| concerns(args, it.host)) {
+    for plugin in plugins.iter().filter(|it| concerns(entries, it.host)) {
         let label = page.styled(Style::Warning, "note:");
         page.line(&format!("{label} {}", notes::plugin(plugin)))?;
     }
-    let files = find::files(&locations, args)?;
+    let files = find::files(&locations, entries)?;
     if files.iter().all(|file| file.targets.is_empty()) {
         return without_mem0(&page, &dirs, files, args);
     }
-    if args.yes && !args.all && args.entry.is_empty() {
+    if entries.yes && !entries.all && entries.entry.is_empty() {
         refuse_several(&files)?;
     }
-    change::run(&page, &files, args)
+    change::run(&page, &files, entries)
+}
+
+/// Where this user's hosts keep their files.
+///
+/// # Errors
+/// If neither a home directory nor a working directory is known.
+pub(super) fn host_dirs() -> anyhow::Result<HostDirs> {
+    HostDirs::from_process().context("neither a home directory nor a working directory is known")
 }
 
 /// No entry runs mem0: either this server is installed already, or a new entry is offered.
@@ -57,9 +74,10 @@ fn without_mem0(
     files: Vec<ConfigFile>,
     args: &InstallArgs,
 ) -> anyhow::Result<ExitCode> {
+    let entries = &args.entries;
     let mut installed = false;
     for file in &files {
-        for name in file.ours(&args.entry)? {
+        for name in file.ours(&entries.entry)? {
             installed = true;
             page.line(&format!(
                 "{} {}: `{}` runs this server already.",
@@ -72,7 +90,7 @@ fn without_mem0(
     if installed {
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(name) = args.entry.first() {
+    if let Some(name) = entries.entry.first() {
         anyhow::bail!("no entry named `{}` runs mem0", on_one_line(name));
     }
     let unsure: Vec<_> = files.iter().filter_map(notes::unsure).collect();
@@ -82,21 +100,21 @@ fn without_mem0(
             unsure.join("\n")
         );
     }
-    let named = !args.host.is_empty();
-    if !named && !args.config.is_empty() {
+    let named = !entries.host.is_empty();
+    if !named && !entries.config.is_empty() {
         anyhow::bail!(
             "no entry runs mem0 in the named files. To add a new entry, name the host: --host"
         );
     }
     let name = args.name.as_deref().unwrap_or(NEW_ENTRY);
-    let files = find::files_for_new_entries(dirs, files, args)?;
+    let files = find::files_for_new_entries(dirs, files, entries)?;
     if files.is_empty() {
         anyhow::bail!(
             "no agent host was found on this machine; name the file that lists its MCP servers \
              with --config"
         );
     }
-    if !named && (!ask::is_possible() || args.yes || args.dry_run) {
+    if !named && (!ask::is_possible() || entries.yes || entries.dry_run) {
         let hosts: Vec<_> = files.iter().map(|file| file.location.title()).collect();
         anyhow::bail!(
             "no entry runs mem0. Searched: {}. To add a new entry, name the host: --host",
@@ -119,16 +137,16 @@ fn without_mem0(
         page.line("Nothing was changed.")?;
         return Ok(ExitCode::SUCCESS);
     }
-    change::run(page, &chosen, args)
+    change::run(page, &chosen, entries)
 }
 
 /// Whether the command line selects this host.
-fn concerns(args: &InstallArgs, host: Host) -> bool {
+fn concerns(args: &EntryArgs, host: Host) -> bool {
     args.config.is_empty() && (args.host.is_empty() || args.host.contains(&host))
 }
 
 /// The files that the command line selects.
-fn locations(dirs: &HostDirs, args: &InstallArgs) -> anyhow::Result<Vec<Location>> {
+pub(super) fn locations(dirs: &HostDirs, args: &EntryArgs) -> anyhow::Result<Vec<Location>> {
     if !args.config.is_empty() {
         let host = match args.host[..] {
             [] => None,
@@ -153,12 +171,19 @@ fn locations(dirs: &HostDirs, args: &InstallArgs) -> anyhow::Result<Vec<Location
     Ok(locations)
 }
 
-/// The flags of settings are global, and `install` would silently ignore them.
-fn refuse_settings(settings: &Flags) -> Result<(), Misuse> {
-    let for_server = |setting: &Setting| !matches!(setting, Setting::LogLevel | Setting::LogFormat);
-    match settings.given().find(for_server) {
+/// The flags of settings are global, and this command would silently ignore all but the `known` ones.
+///
+/// # Errors
+/// [`Misuse`] if another one is given.
+pub(super) fn refuse_settings(
+    settings: &Flags,
+    command: &str,
+    known: &[Setting],
+) -> Result<(), Misuse> {
+    let is_unknown = |setting: &Setting| !known.contains(setting);
+    match settings.given().find(is_unknown) {
         Some(setting) => Err(Misuse(format!(
-            "{} is a flag of the server, not of `install`: afterwards, set its variable in the \
+            "{} is a flag of the server, not of `{command}`: afterwards, set its variable in the \
              entry's `env`{}",
             setting.flag().unwrap_or_default(),
             if setting == Setting::Backend {
@@ -171,7 +196,11 @@ fn refuse_settings(settings: &Flags) -> Result<(), Misuse> {
     }
 }
 
-fn refuse_several(files: &[ConfigFile]) -> Result<(), Misuse> {
+/// Refuses to choose between several entries of one file without being asked to.
+///
+/// # Errors
+/// [`Misuse`] with their names.
+pub(super) fn refuse_several(files: &[ConfigFile]) -> Result<(), Misuse> {
     let Some(file) = files.iter().find(|file| file.targets.len() > 1) else {
         return Ok(());
     };

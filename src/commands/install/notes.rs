@@ -9,11 +9,11 @@ use zep_mcp_server::agent_hosts::locations::{Plugin, Reference};
 use zep_mcp_server::agent_hosts::plan::{ApiKey, Via};
 
 use super::find::ConfigFile;
-use crate::cli::InstallArgs;
+use crate::cli::EntryArgs;
 use crate::output::{Page, Style, on_one_line};
 
 /// Notes to show before asking.
-pub(super) fn before(files: &[ConfigFile], via: Via, args: &InstallArgs) -> Vec<String> {
+pub(super) fn before(files: &[ConfigFile], via: Via, args: &EntryArgs) -> Vec<String> {
     let mut notes = Vec::new();
     let targets = || files.iter().flat_map(|file| &file.targets);
     let any = |launcher: Launcher| targets().any(|it| it.launcher == Some(launcher));

@@ -6,17 +6,18 @@ use zep_mcp_server::agent_hosts::file::{self, FileError, Overwrite, Restoration,
 use zep_mcp_server::agent_hosts::locations::Location;
 
 use super::{ask, notes};
-use crate::cli::InstallArgs;
+use crate::cli::EntryArgs;
 use crate::output::{Page, Style, shown_path};
 
 /// Restores the latest backup of each file.
 ///
 /// # Errors
 /// If there is none, if a file was changed since, or if it cannot be written.
-pub(super) fn run(
+pub(in crate::commands) fn run(
     page: &Page,
     locations: &[Location],
-    args: &InstallArgs,
+    args: &EntryArgs,
+    overwrite: Overwrite,
 ) -> anyhow::Result<ExitCode> {
     let with_backup: Vec<_> = locations
         .iter()
@@ -41,11 +42,6 @@ pub(super) fn run(
         page.line("Nothing was changed.")?;
         return Ok(ExitCode::SUCCESS);
     }
-    let overwrite = if args.force {
-        Overwrite::AnyChanges
-    } else {
-        Overwrite::OwnChanges
-    };
     // All are prepared first: if one cannot be restored, none is.
     let prepared = with_backup
         .iter()

@@ -1,52 +1,264 @@
-//! The export: a file or standard input.
+//! The source that the command line names.
 
+use std::fmt;
+use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use anyhow::Context;
+use secrecy::SecretString;
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use zep_mcp_server::sources::Export;
+use zep_mcp_server::agent_hosts::locations::HostDirs;
+use zep_mcp_server::config::SourceSettings;
+use zep_mcp_server::memory::model::{SessionId, UserId};
+use zep_mcp_server::migration::{Request, Selection};
+use zep_mcp_server::sources::mem0::{
+    self, Account, Entity, EntityKind, Limits, Platform, PlatformSettings, Server, ServerSettings,
+};
+use zep_mcp_server::sources::{Export, Source};
 
-use crate::output::Misuse;
+use crate::cli::{SourceArgs, SystemArg};
+use crate::output::{Misuse, on_one_line, shown_path};
 
-/// An opened export.
+/// What the command line says of the source, complete with the settings.
+#[derive(Debug, Clone)]
 pub(crate) enum Input {
-    /// A file.
-    File(Export),
-    /// Standard input.
+    /// An export: a file, a directory, or an archive.
+    File(PathBuf),
+    /// An export on standard input.
     Stdin,
+    /// mem0 Platform.
+    Mem0 {
+        /// `None`: the usual address.
+        url: Option<String>,
+        key: SecretString,
+        history: bool,
+    },
+    /// A self-hosted mem0.
+    Mem0Server {
+        url: String,
+        key: Option<SecretString>,
+        history: bool,
+    },
+    /// Qdrant.
+    Qdrant {
+        /// `None`: on this machine.
+        url: Option<String>,
+        key: Option<SecretString>,
+        collection: Option<String>,
+    },
+    /// The directory of mem0's library; `None`: where the library puts it.
+    Mem0Dir(Option<PathBuf>),
+    /// OpenMemory's database.
+    OpenMemory(PathBuf),
+    /// An embedded store; `None`: the one in the data directory.
+    Local(Option<PathBuf>),
 }
 
 impl Input {
-    /// Opens what `--file` names.
+    /// What these flags and settings name. `found` is a key of mem0 Platform that was found elsewhere.
+    /// Opens nothing.
     ///
     /// # Errors
-    /// If the file cannot be opened.
-    pub(crate) fn open(path: &Path) -> Result<Self, Misuse> {
-        if path == Path::new("-") {
-            return Ok(Self::Stdin);
+    /// [`Misuse`] if something is missing; also if the file of a key cannot be read.
+    pub(crate) fn of(
+        args: &SourceArgs,
+        found: Option<SecretString>,
+        settings: &SourceSettings,
+    ) -> anyhow::Result<Self> {
+        let Some(system) = args.from else {
+            return match args.file.as_deref() {
+                Some(file) if file == Path::new("-") => Ok(Self::Stdin),
+                Some(file) => Ok(Self::File(file.to_owned())),
+                None => Err(Misuse("name a source: --file or --from".to_owned()).into()),
+            };
+        };
+        let missing = |what: &str| Err(Misuse(what.to_owned()).into());
+        match system {
+            SystemArg::Mem0 => {
+                if args.mem0_key.is_some() {
+                    return missing(
+                        "--mem0-key is for a self-hosted mem0; set MEM0_API_KEY, or use \
+                         --mem0-key-file or --entry",
+                    );
+                }
+                let mut url = args.mem0_url.clone().or_else(|| settings.mem0_url.clone());
+                let key = key_file(args)?.or(found);
+                let mut key = key.or_else(|| settings.mem0_key.clone());
+                if key.is_none()
+                    && let Some(home) = HostDirs::from_process().map(|dirs| dirs.home)
+                    && let Some(account) = Account::of_command_line(&home)?
+                {
+                    // A key belongs to its address.
+                    url = url.or(account.url);
+                    key = Some(account.key);
+                }
+                let Some(key) = key else {
+                    return missing(
+                        "--from mem0 needs the key of mem0: set MEM0_API_KEY, or use --entry or \
+                         --mem0-key-file",
+                    );
+                };
+                Ok(Self::Mem0 {
+                    url,
+                    key,
+                    history: args.history,
+                })
+            }
+            SystemArg::Mem0Server => {
+                let Some(url) = args.mem0_url.as_ref().or(settings.server_url.as_ref()) else {
+                    return missing("--from mem0-server needs the server's address: --mem0-url");
+                };
+                let key = match &args.mem0_key {
+                    Some(key) => Some(SecretString::from(key.as_str())),
+                    None => key_file(args)?.or_else(|| settings.server_key.clone()),
+                };
+                Ok(Self::Mem0Server {
+                    url: url.clone(),
+                    key,
+                    history: args.history,
+                })
+            }
+            SystemArg::Qdrant => Ok(Self::Qdrant {
+                url: args.qdrant_url.clone(),
+                key: settings.qdrant_key.clone(),
+                collection: args.collection.clone(),
+            }),
+            SystemArg::Mem0Dir => Ok(Self::Mem0Dir(args.path.clone())),
+            SystemArg::OpenMemory => match &args.path {
+                Some(path) => Ok(Self::OpenMemory(path.clone())),
+                None => missing(
+                    "--from openmemory needs the path of its database: --from openmemory \
+                     openmemory.db",
+                ),
+            },
+            SystemArg::Local => Ok(Self::Local(args.path.clone())),
         }
-        let opened = Export::file(path);
-        opened.map(Self::File).map_err(|error| {
-            Misuse(format!(
-                "--file {} cannot be opened: {error}",
-                path.display()
-            ))
-        })
     }
 
-    /// The source of a migration. Must be called within a runtime; reading ends when `stop` is
-    /// cancelled.
-    pub(crate) fn export(self, stop: &CancellationToken) -> Export {
+    /// Whether it is a server that may hold memories of many people, so that whose are meant must be
+    /// said.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Mem0 { .. } | Self::Mem0Server { .. } | Self::Qdrant { .. }
+        )
+    }
+
+    /// Opens it. Must be called within a runtime; reading ends when `stop` is cancelled.
+    ///
+    /// # Errors
+    /// [`Misuse`] if it cannot be opened.
+    pub(crate) fn open(
+        self,
+        request: &Request,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Box<dyn Source>> {
+        let not_built = |what: &str| Err(Misuse(format!("--from {what} is not built yet")).into());
         match self {
-            Self::File(export) => export,
-            Self::Stdin => Export::reader(Stdin {
+            Self::File(path) => match Export::file(&path) {
+                Ok(export) => Ok(Box::new(export)),
+                Err(error) => {
+                    let path = path.display();
+                    Err(Misuse(format!("--file {path} cannot be opened: {error}")).into())
+                }
+            },
+            Self::Stdin => Ok(Box::new(Export::reader(Stdin {
                 inner: tokio::io::stdin(),
                 runtime: Handle::current(),
                 stop: stop.clone(),
-            }),
+            }))),
+            Self::Mem0 { url, key, history } => {
+                let usual = PlatformSettings::new(key);
+                let source = Platform::new(PlatformSettings {
+                    url: url.unwrap_or(usual.url),
+                    entities: entities(&request.selection),
+                    history,
+                    include_expired: request.include_expired,
+                    ..usual
+                });
+                Ok(Box::new(source.map_err(misuse)?))
+            }
+            Self::Mem0Server { history: true, .. } => Err(Misuse(
+                "--history is for --from mem0: a self-hosted mem0 keeps no original turns".into(),
+            )
+            .into()),
+            Self::Mem0Server { url, key, .. } => {
+                let source = Server::new(ServerSettings {
+                    url,
+                    key,
+                    entities: entities(&request.selection),
+                    limits: Limits::default(),
+                });
+                Ok(Box::new(source.map_err(misuse)?))
+            }
+            Self::Qdrant { .. } => not_built("qdrant"),
+            Self::Mem0Dir(_) => not_built("mem0-dir"),
+            Self::OpenMemory(_) => not_built("openmemory"),
+            Self::Local(_) => not_built("local"),
         }
+    }
+}
+
+impl fmt::Display for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.write_str(&shown_path(path)),
+            Self::Stdin => f.write_str("standard input"),
+            Self::Mem0 { url: None, .. } => f.write_str("mem0 Platform"),
+            Self::Mem0 { url: Some(url), .. } => write!(f, "mem0 Platform at {}", on_one_line(url)),
+            Self::Mem0Server { url, .. } => write!(f, "mem0 at {}", on_one_line(url)),
+            Self::Qdrant { url: None, .. } => f.write_str("Qdrant"),
+            Self::Qdrant { url: Some(url), .. } => write!(f, "Qdrant at {}", on_one_line(url)),
+            Self::Mem0Dir(None) => f.write_str("mem0's library on this machine"),
+            Self::Mem0Dir(Some(path)) => write!(f, "mem0's library in {}", shown_path(path)),
+            Self::OpenMemory(path) => write!(f, "OpenMemory in {}", shown_path(path)),
+            Self::Local(None) => f.write_str("the store on this machine"),
+            Self::Local(Some(path)) => f.write_str(&shown_path(path)),
+        }
+    }
+}
+
+/// The entities of mem0 to which the selected memories belong; none: all. The session `default` is not
+/// one of mem0's: it holds turns that have none.
+fn entities(selection: &Selection) -> Vec<Entity> {
+    let Selection {
+        users, sessions, ..
+    } = selection;
+    if users.is_empty() && sessions.iter().any(SessionId::is_default) {
+        return Vec::new();
+    }
+    let user = |id: &UserId| Entity::user(id.as_str());
+    let run = |id: &SessionId| Entity {
+        kind: EntityKind::Run,
+        name: id.as_str().to_owned(),
+    };
+    match users.is_empty() {
+        true => sessions.iter().map(run).collect(),
+        false => users.iter().map(user).collect(),
+    }
+}
+
+fn misuse(error: mem0::Error) -> Misuse {
+    Misuse(error.to_string())
+}
+
+/// The key in the first line of `--mem0-key-file`.
+fn key_file(args: &SourceArgs) -> anyhow::Result<Option<SecretString>> {
+    let Some(path) = &args.mem0_key_file else {
+        return Ok(None);
+    };
+    let text =
+        fs::read_to_string(path).with_context(|| format!("--mem0-key-file {}", path.display()))?;
+    match text.lines().next().map(str::trim) {
+        Some(key) if !key.is_empty() => Ok(Some(SecretString::from(key))),
+        _ => Err(Misuse(format!(
+            "--mem0-key-file {}: its first line is empty",
+            path.display()
+        ))
+        .into()),
     }
 }
 

@@ -1,41 +1,96 @@
-//! What `migrate` and `validate` share: opening the export and the backend, progress, stopping on
+//! What `migrate`, `validate` and `switch` share: the source and the backend, progress, stopping on
 //! signals, and printing reports.
 
 mod input;
 mod progress;
+pub(super) mod selection;
 pub(super) mod table;
 
-use std::fmt::Display;
 use std::process;
-use std::str::FromStr;
 use std::sync::Arc;
 
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use zep_mcp_server::config::{Config, Flags};
+use zep_mcp_server::config::{Backend, Config, Flags};
 use zep_mcp_server::memory::MemoryService;
+use zep_mcp_server::memory::access::Caller;
 use zep_mcp_server::memory::mapping::RoleMap;
-use zep_mcp_server::memory::{
-    access::Caller,
-    model::{SessionId, UserId},
-};
-use zep_mcp_server::migration::{Error, Migrator, Request, Selection, Watch};
+use zep_mcp_server::migration::{Error, Migrator, Request, Watch};
 use zep_mcp_server::sources::Source;
 use zep_mcp_server::telemetry;
 
-use crate::cli::ExportArgs;
-use crate::commands::signals;
-use crate::output::Misuse;
-use input::Input;
+use crate::cli::{ExportArgs, WritingArgs};
+use crate::commands::{signals, switch};
+use crate::output::shown_path;
+pub(super) use input::Input;
 use progress::Meter;
 
 /// The exit code after a second Ctrl-C.
 const STOPPED: i32 = 1;
 
+/// What a command was told to do.
+pub(super) struct Job {
+    pub(super) config: Config,
+    pub(super) input: Input,
+    pub(super) request: Request,
+    pub(super) roles: RoleMap,
+    /// The directory of a store that is removed with it.
+    pub(super) throw_away: Option<TempDir>,
+}
+
+impl Job {
+    /// What these flags and settings say.
+    ///
+    /// # Errors
+    /// If one of them is wrong.
+    pub(super) fn of(
+        settings: Flags,
+        args: &ExportArgs,
+        writing: &WritingArgs,
+    ) -> anyhow::Result<Self> {
+        let request = selection::request(&args.selection, writing)?;
+        let roles = selection::roles(&args.selection)?;
+        let key = args.entry.as_ref().map(switch::key_of_entry).transpose()?;
+        let config = Config::load(settings)?;
+        let input = Input::of(&args.source, key, &config.sources)?;
+        Ok(Self {
+            config,
+            input,
+            request,
+            roles,
+            throw_away: None,
+        })
+    }
+
+    /// What is migrated into, for people.
+    pub(super) fn target(&self) -> String {
+        match (&self.throw_away, &self.config.backend) {
+            (Some(_), _) => "a temporary store on this machine".to_owned(),
+            (None, Backend::Zep(connection)) => format!("Zep ({})", connection.host()),
+            (None, Backend::Local { path }) => shown_path(path),
+        }
+    }
+
+    /// The same into a temporary embedded store.
+    ///
+    /// # Errors
+    /// If there is no place for temporary files.
+    pub(super) fn rehearsed(mut self) -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir()?;
+        self.config.backend = Backend::Local {
+            path: directory.path().join("memory.db"),
+        };
+        self.config.data_dir = Some(directory.path().to_owned());
+        self.throw_away = Some(directory);
+        Ok(self)
+    }
+}
+
 /// What a run works with.
 pub(super) struct Run {
     /// On the configured backend, with the roles of the command line.
     pub(super) migrator: Migrator,
-    /// The export.
+    /// The source.
     pub(super) source: Box<dyn Source>,
     /// The options of the command line.
     pub(super) request: Request,
@@ -43,28 +98,26 @@ pub(super) struct Run {
     pub(super) watch: Arc<dyn Watch>,
     /// Cancelled by Ctrl-C.
     pub(super) stop: CancellationToken,
+    /// What is migrated into.
+    pub(super) service: MemoryService,
 }
 
-/// Runs `work` on the part of the export that `args` select. The export is opened before the
-/// backend, so that a wrong path has no effect.
+/// Does a job with `work`. The source is opened before the backend, so that a wrong path has no
+/// effect.
 ///
 /// # Errors
-/// If the command line or the configuration is wrong, if the backend cannot be opened, or if `work`
-/// fails.
+/// If the source or the backend cannot be opened, or if `work` fails.
 pub(super) fn run<T>(
-    settings: Flags,
-    args: &ExportArgs,
-    request: Request,
+    job: Job,
     work: impl AsyncFnOnce(Run) -> Result<T, Error>,
 ) -> anyhow::Result<T> {
-    let request = Request {
-        selection: selection(args)?,
-        include_expired: args.include_expired,
-        ..request
-    };
-    let roles = roles(args)?;
-    let input = Input::open(&args.file)?;
-    let config = Config::load(settings)?;
+    let Job {
+        config,
+        input,
+        request,
+        roles,
+        throw_away,
+    } = job;
     let meter = Arc::new(Meter::new(request.dry_run));
     let logs = meter.clone();
     telemetry::start_through(config.logging, move || logs.writer());
@@ -75,17 +128,19 @@ pub(super) fn run<T>(
         .enable_all()
         .build()?;
     let done = runtime.block_on(async {
+        let stop = stop_at_a_signal(&meter)?;
+        let source = input.open(&request, &stop)?;
         let zep = super::open_backend(&config)?;
         let service = MemoryService::new(zep, config.default_user);
-        let stop = stop_at_a_signal(&meter)?;
         meter.begin();
         let done = work(Run {
-            migrator: Migrator::with_roles(service, Caller::Operator, roles)
+            migrator: Migrator::with_roles(service.clone(), Caller::Operator, roles)
                 .noting_runs_in(config.data_dir.as_deref()),
-            source: Box::new(input.export(&stop)),
+            source,
             request,
             watch: meter.clone(),
             stop: stop.clone(),
+            service,
         })
         .await;
         anyhow::Ok((done, stop))
@@ -99,6 +154,7 @@ pub(super) fn run<T>(
             anyhow::bail!("stopped before anything was done");
         }
     }
+    drop(throw_away);
     Ok(done?)
 }
 
@@ -117,30 +173,4 @@ fn stop_at_a_signal(meter: &Arc<Meter>) -> anyhow::Result<CancellationToken> {
         process::exit(STOPPED);
     });
     Ok(stop)
-}
-
-fn selection(args: &ExportArgs) -> Result<Selection, Misuse> {
-    let user = args.user.as_deref().map(UserId::new).transpose();
-    let sessions: Result<_, _> = args.session.iter().map(|id| SessionId::new(id)).collect();
-    Ok(Selection {
-        user: user.map_err(|wrong| misuse("--user", wrong.problem))?,
-        sessions: sessions.map_err(|wrong| misuse("--session", wrong.problem))?,
-    })
-}
-
-fn roles(args: &ExportArgs) -> Result<RoleMap, Misuse> {
-    let roles = args.role_map.as_deref().map(RoleMap::from_str).transpose();
-    roles.map(Option::unwrap_or_default).map_err(|wrong| {
-        misuse(
-            "--role-map",
-            format!(
-                "has a pair that cannot be used: `{}` {}",
-                wrong.pair, wrong.problem
-            ),
-        )
-    })
-}
-
-fn misuse(flag: &str, problem: impl Display) -> Misuse {
-    Misuse(format!("{flag} {problem}"))
 }

@@ -221,7 +221,7 @@ fn not_valid(found: &Validation) -> String {
 }
 
 /// A problem on one line: position, record, owner, session, reason.
-fn trouble(trouble: &Trouble) -> String {
+pub(crate) fn trouble(trouble: &Trouble) -> String {
     let Trouble {
         position,
         record,

@@ -79,6 +79,9 @@ struct SessionMessage {
     content: String,
     /// When; null if not known.
     created_at: Option<String>,
+    /// When it was last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<String>,
     /// What kind of memory it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     memory_type: Option<String>,
@@ -175,6 +178,7 @@ impl From<Record> for SessionMessage {
             name: record.name,
             content: record.content,
             created_at: record.created_at.map(|time| time.to_string()),
+            updated_at: record.updated_at.map(|time| time.to_string()),
             memory_type: record.memory_type,
             metadata: record.metadata,
             incomplete: record.incomplete,

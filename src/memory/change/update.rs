@@ -237,6 +237,7 @@ impl MemoryService {
                 name: None,
                 content: text,
                 created_at: (!is_undated).then_some(created_at),
+                updated_at: ours.marks.updated,
                 memory_type: ours
                     .memory_type
                     .as_ref()

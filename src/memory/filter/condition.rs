@@ -20,6 +20,9 @@ pub(super) enum Condition {
     App(Ids),
     Run(Ids),
     Memory(Ids),
+    Kind(Ids),
+    Role(Ids),
+    Actor(Ids),
     Time(TimeOf, Times),
     Category(Ids),
     /// Some category contains this, regardless of case.
@@ -88,6 +91,9 @@ impl Condition {
             Self::App(asked) => asked.hold(candidate.app),
             Self::Run(asked) => asked.hold(candidate.run),
             Self::Memory(asked) => asked.hold(candidate.ids.iter().copied()),
+            Self::Kind(asked) => asked.hold(candidate.memory_type),
+            Self::Role(asked) => asked.hold(candidate.role),
+            Self::Actor(asked) => asked.hold(candidate.actor),
             Self::Time(of, asked) => asked.hold(of.time(candidate)),
             Self::Category(asked) => asked.hold(candidate.categories.iter().copied()),
             Self::CategoryContains(part) => candidate

@@ -52,6 +52,8 @@
 //!   a list. An object made only of operators' names is operators; `eq` takes one that is meant as
 //!   a value. On all metadata at once, `{"contains": "text"}` looks into every key, and `eq`, `ne`
 //!   and `contains` with an object compare all its keys (ours, [F] names the operators only).
+//! - `memory_type`, `role`, `actor_id`: `eq`, `ne`, `in`, `*`, exact ([O] keeps them beside the
+//!   metadata; mem0's words for kinds are understood, as everywhere here).
 //! - `memory_ids`: `in` or a bare list [F]; `eq`, `ne`, and the names `memory_id` and `id` are ours.
 //!
 //! # The default user
@@ -109,6 +111,12 @@ pub struct Candidate<'a> {
     pub created_at: Option<Timestamp>,
     /// When it was last changed.
     pub updated_at: Option<Timestamp>,
+    /// The kind of memory, in Zep's word.
+    pub memory_type: Option<&'a str>,
+    /// Who said it.
+    pub role: Option<&'a str>,
+    /// The name of who said it.
+    pub actor: Option<&'a str>,
     /// Its categories.
     pub categories: &'a [&'a str],
     /// The caller's metadata, whole.

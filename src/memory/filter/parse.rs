@@ -6,7 +6,7 @@ use super::Node;
 use super::condition::{Condition, TimeOf};
 use super::error::{InvalidFilter, Path, quote, quote_key};
 use super::values::Case;
-use crate::memory::model::{AgentId, AppId, MAX_ID_CHARS, SessionId, UserId};
+use crate::memory::model::{AgentId, AppId, MAX_ID_CHARS, MemoryKind, SessionId, UserId};
 use crate::zep::check_id;
 
 /// The deepest nesting of `AND`, `OR` and `NOT`. Ours, like the other bounds here: mem0 documents
@@ -25,7 +25,8 @@ pub const MAX_METADATA_DEPTH: usize = 8;
 pub(super) const WILDCARD: &str = "*";
 
 const FIELDS: &str = "`user_id`, `agent_id`, `app_id`, `run_id` (or `session_id`), `created_at`, \
-                      `updated_at`, `timestamp`, `expiration_date`, `categories`, `metadata`, \
+                      `updated_at`, `timestamp`, `expiration_date`, `categories`, `memory_type`, \
+                      `role`, `actor_id`, `metadata`, \
                       `keywords`, `text`, `memory_ids`, or `AND`, `OR`, `NOT`";
 const OPERATORS: &str = "`eq`, `ne`, `in`, `gt`, `gte`, `lt`, `lte`, `contains`, `icontains`, or a plain value or \"*\"";
 
@@ -207,6 +208,15 @@ impl Parser {
             }),
             "memory_ids" | "memory_id" | "id" => self.ids(value, path, Condition::Memory, |id| {
                 check_id("memory_ids", id, MAX_ID_CHARS)
+            }),
+            "memory_type" => self.ids(value, path, Condition::Kind, |kind| {
+                MemoryKind::new(kind).map(|kind| kind.as_str().to_owned())
+            }),
+            "role" => self.ids(value, path, Condition::Role, |role| {
+                check_id("role", role, MAX_ID_CHARS)
+            }),
+            "actor_id" => self.ids(value, path, Condition::Actor, |name| {
+                check_id("actor_id", name, MAX_ID_CHARS)
             }),
             "created_at" | "timestamp" => self.times(value, path, TimeOf::Creation),
             "updated_at" => self.times(value, path, TimeOf::Update),

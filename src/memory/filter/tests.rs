@@ -57,6 +57,9 @@ impl Memory {
             run: self.run,
             created_at: self.created_at.map(|time| time.parse().unwrap()),
             updated_at: None,
+            memory_type: None,
+            role: None,
+            actor: None,
             categories: &self.categories,
             metadata: &metadata,
         })

@@ -191,9 +191,7 @@ fn put_together(group: &[&(StoredPart, Unpacked)], places: &[usize], joined: Joi
     let first = joined.used[0];
     let last = used().map(|i| places[i]).max().unwrap_or(places[first]);
     let (item, Unpacked { ours, caller, .. }) = group[first];
-    let speaker = ours.as_ref().and_then(|ours| ours.marks.speaker.as_ref());
-    let original_role = ours.as_ref().and_then(|ours| ours.original_role.as_ref());
-    let full_name = ours.as_ref().and_then(|ours| ours.marks.name.as_ref());
+    let (role, name) = speaker(ours.as_ref());
     let undated = ours
         .as_ref()
         .is_some_and(|ours| ours.marks.time == TimeOrigin::Inferred);
@@ -201,16 +199,11 @@ fn put_together(group: &[&(StoredPart, Unpacked)], places: &[usize], joined: Joi
         record: Record {
             id: item.uuid.clone().unwrap_or_else(|| Uuid(String::new())),
             record_id: ours.as_ref().map(|ours| ours.record.as_str().to_owned()),
-            role: original_role
-                .or(speaker.map(|speaker| &speaker.role))
-                .unwrap_or(&item.role)
-                .clone(),
-            name: full_name
-                .or(speaker.and_then(|speaker| speaker.name.as_ref()))
-                .or(item.name.as_ref())
-                .cloned(),
+            role: role.unwrap_or(&item.role).to_owned(),
+            name: name.or(item.name.as_deref()).map(str::to_owned),
             content: joined.content,
             created_at: item.created_at.filter(|_| !undated),
+            updated_at: ours.as_ref().and_then(|ours| ours.marks.updated),
             memory_type: ours
                 .as_ref()
                 .and_then(|ours| ours.memory_type.as_ref())
@@ -224,6 +217,17 @@ fn put_together(group: &[&(StoredPart, Unpacked)], places: &[usize], joined: Joi
         last,
         parts,
     }
+}
+
+/// The role and the name of the speaker, where our marks tell them and not Zep's own fields.
+pub(crate) fn speaker(ours: Option<&Ours>) -> (Option<&str>, Option<&str>) {
+    let speaker = ours.and_then(|ours| ours.marks.speaker.as_ref());
+    let original_role = ours.and_then(|ours| ours.original_role.as_deref());
+    let full_name = ours.and_then(|ours| ours.marks.name.as_deref());
+    (
+        original_role.or(speaker.map(|speaker| speaker.role.as_str())),
+        full_name.or(speaker.and_then(|speaker| speaker.name.as_deref())),
+    )
 }
 
 /// The record assembled from these episodes; `None` if it is deleted as far as Zep allows, or its

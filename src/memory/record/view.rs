@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 
 use crate::memory::{
     model::{AgentId, Owner, SessionId, TimeOrigin, Uuid},
-    record::assemble::Assembled,
+    record::assemble::{Assembled, speaker},
     record::fit::{self, Unpacked},
 };
-use crate::zep::{DataType, Entity, Episode, Fact, Message, PartNo, ThreadId};
+use crate::zep::{self, DataType, Entity, Episode, Fact, Message, PartNo, ThreadId};
 
 /// In a fact's attributes: fields set on the fact itself, as JSON text. Without it, the fact shows
 /// the fields of its source episodes.
@@ -72,15 +72,23 @@ pub struct Memory {
     pub app: Option<String>,
     /// The session it comes from; for a fact, if all its sources agree.
     pub session: Option<String>,
-    /// The kind of memory.
+    /// The kind of memory; for a fact, if all its sources agree.
     pub memory_type: Option<String>,
+    /// Who said it, in the word it was stored with, where that is known; for a fact, if all its
+    /// sources agree.
+    pub role: Option<String>,
+    /// The name of who said it; for a fact, if all its sources agree.
+    pub name: Option<String>,
     /// Its fields, without our keys; for a fact without fields of its own, those on which all
     /// sources agree.
     pub metadata: Map<String, Value>,
     /// When it happened; for a fact, the earliest time of its sources. Absent if not known.
     pub created_at: Option<Timestamp>,
-    /// When it was last changed here.
+    /// When it was last changed, here or before it was migrated; for a fact, the latest change of it
+    /// or its sources.
     pub updated_at: Option<Timestamp>,
+    /// Whether it is a fact that was changed here, and has fields of its own.
+    pub is_changed_fact: bool,
     /// For a fact: since when it is true.
     pub valid_at: Option<Timestamp>,
     /// For a fact: since when it is no longer true.
@@ -130,6 +138,9 @@ pub(crate) struct SourceView {
     pub(crate) session: Option<String>,
     pub(crate) agent: Option<String>,
     pub(crate) app: Option<String>,
+    pub(crate) memory_type: Option<String>,
+    pub(crate) role: Option<String>,
+    pub(crate) name: Option<String>,
     pub(crate) metadata: Map<String, Value>,
     pub(crate) created_at: Option<Timestamp>,
     pub(crate) updated_at: Option<Timestamp>,
@@ -156,8 +167,22 @@ impl SourceView {
             .as_ref()
             .is_some_and(|ours| ours.marks.time == TimeOrigin::Inferred);
         let marked = ours.as_ref().and_then(|ours| ours.agent.as_ref());
+        let form = Form::of_episode(&episode);
+        let (role, name) = speaker(ours.as_ref());
+        // Only messages have a speaker in Zep's own fields.
+        let zeps_role = episode
+            .role_type
+            .filter(|_| form == Form::Message)
+            .map(zep::Role::as_str);
+        let zeps_name = episode.role.as_deref().filter(|_| form == Form::Message);
         Self {
-            form: Form::of_episode(&episode),
+            form,
+            memory_type: ours
+                .as_ref()
+                .and_then(|ours| ours.memory_type.as_ref())
+                .map(|kind| kind.as_str().to_owned()),
+            role: role.or(zeps_role).map(str::to_owned),
+            name: name.or(zeps_name).map(str::to_owned),
             part,
             session: session_of(episode.thread_id.as_deref(), owner),
             agent: agent_of(owner, marked),
@@ -230,10 +255,15 @@ pub(crate) fn fact(fact: Fact, sources: &HashMap<Uuid, SourceView>, owner: &Owne
         agent: agreed(&known, |source| source.agent.as_ref()).cloned(),
         app: agreed(&known, |source| source.app.as_ref()).cloned(),
         session: agreed(&known, |source| source.session.as_ref()).cloned(),
-        memory_type: None,
+        memory_type: agreed(&known, |source| source.memory_type.as_ref()).cloned(),
+        role: agreed(&known, |source| source.role.as_ref()).cloned(),
+        name: agreed(&known, |source| source.name.as_ref()).cloned(),
+        is_changed_fact: own.updated_at.is_some(),
         metadata: own.metadata.unwrap_or_else(|| shared_fields(&known)),
         created_at: known.iter().filter_map(|source| source.created_at).min(),
-        updated_at: own.updated_at,
+        updated_at: own
+            .updated_at
+            .max(known.iter().filter_map(|source| source.updated_at).max()),
         owner: owner.clone(),
         id: fact.uuid,
         text: fact.fact,
@@ -303,6 +333,14 @@ fn shared_fields(sources: &[&SourceView]) -> Map<String, Value> {
 pub(crate) fn record(found: Assembled, thread: Option<&str>, form: Form, owner: &Owner) -> Memory {
     let Assembled { record, ours, .. } = found;
     let marked = ours.as_ref().and_then(|ours| ours.agent.as_ref());
+    let (role, name) = match form {
+        Form::Message => (Some(record.role), record.name),
+        // A text has none of Zep's roles.
+        _ => {
+            let (role, name) = speaker(ours.as_ref());
+            (role.map(str::to_owned), name.map(str::to_owned))
+        }
+    };
     Memory {
         form,
         agent: agent_of(owner, marked),
@@ -311,9 +349,12 @@ pub(crate) fn record(found: Assembled, thread: Option<&str>, form: Form, owner: 
             .and_then(|ours| ours.app.as_ref().map(ToString::to_string)),
         session: session_of(thread, owner),
         memory_type: record.memory_type,
+        role,
+        name,
+        is_changed_fact: false,
         metadata: record.metadata,
         created_at: record.created_at,
-        updated_at: ours.and_then(|ours| ours.marks.updated),
+        updated_at: record.updated_at,
         owner: owner.clone(),
         id: record.id,
         text: record.content,
@@ -333,6 +374,9 @@ pub(crate) fn entity(entity: Entity, owner: &Owner) -> Memory {
         app: None,
         session: None,
         memory_type: None,
+        role: None,
+        name: None,
+        is_changed_fact: false,
         metadata: Map::new(),
         created_at: entity.created_at,
         updated_at: None,

@@ -46,6 +46,9 @@ impl Restriction {
             run: memory.session.as_deref(),
             created_at: memory.created_at,
             updated_at: memory.updated_at.or(memory.created_at),
+            memory_type: memory.memory_type.as_deref(),
+            role: memory.role.as_deref(),
+            actor: memory.name.as_deref(),
             categories: &memory.categories(),
             metadata: &memory.metadata,
         })
@@ -62,6 +65,9 @@ impl Restriction {
             run: source.session.as_deref(),
             created_at: source.created_at,
             updated_at: source.updated_at.or(source.created_at),
+            memory_type: source.memory_type.as_deref(),
+            role: source.role.as_deref(),
+            actor: source.name.as_deref(),
             categories: &view::categories(&source.metadata),
             metadata: &source.metadata,
         })
@@ -73,7 +79,7 @@ impl Restriction {
         if self.is_none() || self.admits(fact) {
             return true;
         }
-        let is_changed = fact.updated_at.is_some();
+        let is_changed = fact.is_changed_fact;
         sources.iter().any(|source| {
             let metadata = match is_changed {
                 true => &fact.metadata,
@@ -87,7 +93,13 @@ impl Restriction {
                 app: source.app.as_deref(),
                 run: source.session.as_deref(),
                 created_at: source.created_at,
-                updated_at: fact.updated_at.or(source.updated_at).or(source.created_at),
+                updated_at: match is_changed {
+                    true => fact.updated_at,
+                    false => source.updated_at.or(source.created_at),
+                },
+                memory_type: source.memory_type.as_deref(),
+                role: source.role.as_deref(),
+                actor: source.name.as_deref(),
                 categories: &view::categories(metadata),
                 metadata,
             };

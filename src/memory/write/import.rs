@@ -38,10 +38,14 @@ pub struct Imported {
     pub created_at: Timestamp,
     /// Whether the source stated the time.
     pub time: TimeOrigin,
+    /// When it was last changed, if it was.
+    pub updated: Option<Timestamp>,
     /// The kind of memory.
     pub kind: Option<MemoryKind>,
     /// The migration source, in a word.
     pub source: String,
+    /// The id of the migrated record that it took the place of.
+    pub instead_of: Option<String>,
     /// The agent named beside the user.
     pub agent: Option<AgentId>,
     /// The app named beside the user.
@@ -315,6 +319,8 @@ fn draft_of(record: Imported, carrier: Carrier) -> Draft {
     ours.agent = record.agent;
     ours.app = record.app;
     ours.marks.time = record.time;
+    ours.marks.updated = record.updated;
+    ours.marks.instead_of = record.instead_of;
     let (role, name) = match record.speaker {
         Some(speaker) => draft::spoken(speaker, &mut ours, carrier),
         None => (zep::Role::User, None),

@@ -56,7 +56,7 @@ pub(super) fn place(
         stands_in = true;
         UserId::new(&format!("{system}-{kind}-{id}"))
     };
-    let owner = match (user, &selection.user, &agent, &session) {
+    let owner = match (user, selection.only_user(), &agent, &session) {
         (Some(user), ..) => Owner::User(user),
         (None, Some(user), None, _) => Owner::User(user.clone()),
         (None, _, Some(agent), None) => Owner::Graph(agent.graph()),
@@ -146,6 +146,7 @@ pub(super) fn identity(
 ) -> Result<Identity, Defect> {
     let (owner, session) = key_of(place);
     let time = record.created_at.map(|time| time.to_string());
+    let updated = record.updated_at.map(|time| time.to_string());
     let told = match said_in {
         Some(said) => json!([owner, session, said.conversation.to_string(), said.turn]),
         None => json!([owner, session, record.role, time, record.content]),
@@ -158,16 +159,18 @@ pub(super) fn identity(
         sorted(&record.metadata),
         record.names.agent,
         record.names.app,
+        updated,
     ]);
-    let (base, by_content) = match &record.id {
+    let (base, by_content) = match (&record.stored, &record.id) {
+        (Some(stored), _) => (stored.id.clone(), false),
         // A UUID is unique by itself.
-        Some(id) if Uuid::try_parse(id).is_ok() => (id.clone(), false),
+        (None, Some(id)) if Uuid::try_parse(id).is_ok() => (id.clone(), false),
         // Applications count their messages from 1 in each session.
-        Some(id) => (
+        (None, Some(id)) => (
             format!("{id}@{}", hash(&json!([owner, session])).simple()),
             false,
         ),
-        None => (hash(&told).to_string(), true),
+        (None, None) => (hash(&told).to_string(), true),
     };
     let checked = RecordId::new(&base).map_err(|_| {
         Defect::of(
@@ -213,13 +216,13 @@ pub(super) fn numbered(base: &str, number: u64) -> String {
 }
 
 /// A place as text: the owner, and the session or nothing.
-pub(super) fn key_of(place: &Place) -> (String, String) {
+pub(in crate::migration) fn key_of(place: &Place) -> (String, String) {
     let session = place.session().map_or("", SessionId::as_str);
     (owner_key(&place.owner()), session.to_owned())
 }
 
 /// An owner as text.
-pub(super) fn owner_key(owner: &Owner) -> String {
+pub(in crate::migration) fn owner_key(owner: &Owner) -> String {
     match owner {
         Owner::User(user) => format!("u{user}"),
         Owner::Graph(graph) => format!("g{graph}"),
@@ -227,7 +230,7 @@ pub(super) fn owner_key(owner: &Owner) -> String {
 }
 
 /// The owner that [`owner_key`] wrote.
-pub(super) fn owner_of(key: &str) -> Option<Owner> {
+pub(in crate::migration) fn owner_of(key: &str) -> Option<Owner> {
     match (key.get(..1)?, key.get(1..)?) {
         ("u", user) => UserId::new(user).ok().map(Owner::User),
         ("g", graph) => GraphId::new(graph).ok().map(Owner::Graph),
@@ -236,7 +239,7 @@ pub(super) fn owner_of(key: &str) -> Option<Owner> {
 }
 
 /// The place that [`key_of`] wrote.
-pub(super) fn place_of(owner: &str, session: &str) -> Option<Place> {
+pub(in crate::migration) fn place_of(owner: &str, session: &str) -> Option<Place> {
     match (owner_of(owner)?, session) {
         (owner, "") => Some(Place::Graph(owner)),
         (Owner::User(user), session) => Some(Place::Session(user, SessionId::new(session).ok()?)),

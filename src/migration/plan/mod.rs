@@ -29,6 +29,7 @@ use super::progress::Watch;
 use crate::memory::model::UserId;
 use crate::sources::Source;
 
+pub(super) use identity::{key_of, owner_key, owner_of, place_of};
 pub(super) use pages::{owners, places};
 pub(super) use records::{Order, PlannedOwner, PlannedPlace, PlannedRecord};
 pub use spool::SpoolError;
@@ -158,7 +159,8 @@ impl Plan {
             counts: Counts::default(),
             system: source.system(),
             now: Timestamp::now(),
-            empty_owners: request.selection.sessions.is_empty() || request.selection.user.is_some(),
+            empty_owners: request.selection.sessions.is_empty()
+                || !request.selection.users.is_empty(),
             unplaced: Vec::new(),
         };
         plan.unplaced = collect::collect(&plan.spool.db(), source, watch, cancelled)?;

@@ -95,7 +95,11 @@ fn imported(
     let kind = record.memory_type.as_deref().map(MemoryKind::new);
     // A memory without a role of its own has no speaker.
     let unspoken =
-        record.kind == RecordKind::Memory && record.role == "user" && record.name.is_none();
+        record.kind == RecordKind::Memory && !record.states_role && record.name.is_none();
+    let (source, instead_of) = match record.stored {
+        Some(stored) => (stored.migration_source, stored.instead_of),
+        None => (system.to_owned(), None),
+    };
     Ok(Imported {
         id,
         speaker: (!unspoken).then_some(Speaker {
@@ -108,8 +112,10 @@ fn imported(
             Some(_) => TimeOrigin::Given,
             None => TimeOrigin::Inferred,
         },
+        updated: record.updated_at,
         kind: kind.transpose()?,
-        source: system.to_owned(),
+        source,
+        instead_of,
         agent: None,
         app: None,
         metadata: record.metadata,

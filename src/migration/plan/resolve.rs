@@ -263,7 +263,7 @@ impl Resolver<'_> {
     /// Whether a record with these names can be among those of the selected user. One without a user
     /// waits until it is known whether the source names others.
     fn may_be_selected(&mut self, item: i64, names: &Names) -> rusqlite::Result<bool> {
-        let Some(only) = &self.request.selection.user else {
+        let Some(only) = self.request.selection.only_user() else {
             return Ok(true);
         };
         match (&names.user, &names.agent, self.others) {
@@ -299,6 +299,7 @@ impl Resolver<'_> {
             selection,
             self.default_user,
         )?;
+        let placement = placement.filter(|_| selection.includes_time_of(record));
         let Some(placement) = placement else {
             self.counts.not_selected += 1;
             return Ok(None);
@@ -395,8 +396,7 @@ impl Resolver<'_> {
             Ok(id) => id,
             Err(defect) => return keep_problem(self.db, &problem(Severity::Other, defect)),
         };
-        let selected = self.request.selection.user.as_ref();
-        if selected.is_some_and(|only| *only != id) {
+        if !self.request.selection.includes_user(&id) {
             self.names_others = true;
             return Ok(());
         }

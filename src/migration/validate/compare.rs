@@ -58,6 +58,12 @@ pub(super) fn compare(
             "is there, and the source has none",
         ),
     }
+    let ours = found.ours.as_ref();
+    let same_update = match (wanted.updated, record.updated_at) {
+        (Some(wanted), Some(found)) => same_time(wanted, found),
+        (wanted, found) => wanted.is_none() == found.is_none(),
+    };
+    check(same_update, CheckName::Timestamps, "updated_at", another);
     check(
         same_metadata(&wanted.metadata, &record.metadata),
         CheckName::Metadata,
@@ -90,7 +96,6 @@ pub(super) fn compare(
         "name",
         another,
     );
-    let ours = found.ours.as_ref();
     let source = ours.and_then(|ours| ours.migration_source.as_deref());
     check(
         source == Some(wanted.source.as_str()),

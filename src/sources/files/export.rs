@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::documents;
 use super::input::Input;
 use super::output::Output;
-use crate::sources::{MEM0, ReadError, Sink, Source, SourceItem};
+use crate::sources::{GIVEN, MEM0, ReadError, Sink, Source, SourceItem};
 
 /// Progress is reported once per this number of items.
 const PROGRESS_EVERY: u64 = 256;
@@ -29,6 +29,7 @@ const PROGRESS_EVERY: u64 = 256;
 pub struct Export {
     reader: Box<dyn Read + Send>,
     bytes: Option<u64>,
+    name: String,
 }
 
 impl fmt::Debug for Export {
@@ -45,7 +46,14 @@ impl Export {
         Self {
             reader: Box::new(reader),
             bytes: None,
+            name: GIVEN.into(),
         }
+    }
+
+    /// The same, under this name of a source ([`Source::name`]).
+    #[must_use]
+    pub fn named(self, name: String) -> Self {
+        Self { name, ..self }
     }
 
     /// An export file.
@@ -58,17 +66,22 @@ impl Export {
         if metadata.is_dir() {
             return Err(io::Error::other("is a directory, not a file"));
         }
-        Ok(match metadata.is_file() {
+        let export = match metadata.is_file() {
             true => Self::of_length(file, metadata.len()),
             false => Self::reader(file),
+        };
+        // A pipe is another one each time.
+        Ok(match path.canonicalize() {
+            Ok(path) if metadata.is_file() => export.named(format!("file {}", path.display())),
+            _ => export,
         })
     }
 
     /// An export of this length.
     pub(crate) fn of_length(reader: impl Read + Send + 'static, bytes: u64) -> Self {
         Self {
-            reader: Box::new(reader),
             bytes: Some(bytes),
+            ..Self::reader(reader)
         }
     }
 
@@ -83,6 +96,10 @@ impl Export {
 impl Source for Export {
     fn system(&self) -> &'static str {
         MEM0
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
     }
 
     /// A reader that may wait must end by itself once the run is cancelled.

@@ -57,7 +57,8 @@ impl ImportDir {
             return refuse("is not a plain file");
         }
         let file = self.dir.open(name)?;
-        Ok(Export::of_length(file.into_std(), metadata.len()))
+        let export = Export::of_length(file.into_std(), metadata.len());
+        Ok(export.named(format!("file {}", self.path.join(name).display())))
     }
 }
 

@@ -103,6 +103,7 @@ fn memory(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
         metadata,
         expires,
         gone,
+        stored: None,
     })
 }
 
@@ -157,6 +158,7 @@ fn turn(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
         metadata,
         expires,
         gone,
+        stored: None,
     })
 }
 
@@ -199,6 +201,7 @@ fn snapshot(kind: &str, value: Value, origin: Origin) -> Result<SourceRecord, De
         metadata: Map::new(),
         expires: None,
         gone: None,
+        stored: None,
     };
     match value {
         Value::String(text) => record.content = text,
@@ -302,6 +305,7 @@ fn user(mut fields: Fields) -> Result<Box<SourceUser>, Defect> {
         email: fields.take_text("email"),
         role: fields.take_text("role"),
         metadata: fields.into_metadata(),
+        migration_source: None,
     }))
 }
 

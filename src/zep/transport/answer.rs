@@ -1,12 +1,12 @@
 //! Answers, and the errors that failed exchanges become.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 
 use super::Connection;
+use crate::outgoing::{root_cause, shortened, wait_asked_for};
 use crate::zep::error::{Error, Outcome};
 
 /// The largest answer that is read, in bytes. Ours: a thousand messages of full length are less,
@@ -14,9 +14,6 @@ use crate::zep::error::{Error, Outcome};
 pub(super) const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// The largest explanation of an error that is read, in bytes. Ours.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
-/// Characters of Zep's explanation that an error repeats. Ours.
-const MAX_EXPLANATION_CHARS: usize = 300;
-
 /// A failed attempt.
 #[derive(Debug)]
 pub(super) struct Attempt {
@@ -74,15 +71,6 @@ fn seconds(time: Duration) -> String {
         .trim_end_matches('0')
         .trim_end_matches('.')
         .to_owned()
-}
-
-/// The innermost cause: the outer ones only say that a request failed, and repeat its address.
-pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 /// The whole body of a success.
@@ -173,16 +161,6 @@ pub(super) async fn refused(response: Response, connection: &Connection) -> Atte
     }
 }
 
-/// `Retry-After`, in seconds or as a date (RFC 9110, 10.2.3).
-fn wait_asked_for(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
-}
-
 /// Zep's explanation (`{"message": …}`, in generation 4 `{"error": {"message": …}}`). Other bodies
 /// come from a gateway or proxy and are not repeated.
 ///
@@ -224,15 +202,3 @@ async fn explanation(mut response: Response, status: StatusCode) -> Result<Strin
 
 /// A truncated explanation.
 struct BrokenOff;
-
-fn shortened(text: &str) -> String {
-    let mut short: String = text
-        .chars()
-        .take(MAX_EXPLANATION_CHARS)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if text.chars().nth(MAX_EXPLANATION_CHARS).is_some() {
-        short.push('…');
-    }
-    short
-}

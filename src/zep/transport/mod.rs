@@ -23,7 +23,7 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub use connection::{Connection, InvalidConnection};
-pub(crate) use connection::{check_key, check_url, is_this_machine};
+pub(crate) use connection::{check_key, check_url};
 pub(crate) use request::Request;
 
 use self::answer::Attempt;
@@ -60,6 +60,8 @@ pub struct TransportStats {
     pub resent: u64,
     /// Time spent waiting: before retries, and to keep within the rate limit.
     pub waited: Duration,
+    /// The requests that the account may make in a minute, where an answer said so.
+    pub per_minute: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -141,6 +143,7 @@ impl Transport {
             retries: self.counters.retries.load(Ordering::Relaxed),
             resent: self.counters.resent.load(Ordering::Relaxed),
             waited: Duration::from_micros(self.counters.waited_micros.load(Ordering::Relaxed)),
+            per_minute: self.pace.per_minute(),
         }
     }
 

@@ -94,6 +94,11 @@ impl Pace {
         Ok(Slot { pace: self, at })
     }
 
+    /// The limit of the account, where an answer said it.
+    pub(super) fn per_minute(&self) -> Option<u64> {
+        self.state().window.as_ref().map(|window| window.limit)
+    }
+
     /// Records what an answer says about the limit.
     pub(super) fn learn(&self, headers: &HeaderMap) {
         let number =

@@ -42,6 +42,9 @@ fn a_filter_is_refused_or_means_something() {
                     run: None,
                     created_at: Some(jiff::Timestamp::UNIX_EPOCH),
                     updated_at: None,
+                    memory_type: None,
+                    role: None,
+                    actor: None,
                     categories: &["weather"],
                     metadata,
                 });

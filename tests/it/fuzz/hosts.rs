@@ -71,6 +71,7 @@ fn tries(location: &Location, text: &str) -> TestCaseResult {
                     via,
                     program: "/bin/zep-mcp-server".into(),
                     key,
+                    env: Vec::new(),
                 };
                 let Ok(plan) = planned(location, &document, &server.path, &launch) else {
                     continue;

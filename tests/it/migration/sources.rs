@@ -49,6 +49,7 @@ impl Paged {
                 metadata: Map::new(),
                 expires: None,
                 gone: None,
+                stored: None,
             })
             .collect()
     }
@@ -57,6 +58,10 @@ impl Paged {
 impl Source for Paged {
     fn system(&self) -> &'static str {
         "elsewhere"
+    }
+
+    fn name(&self) -> String {
+        "paged".into()
     }
 
     fn read(
