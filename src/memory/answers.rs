@@ -146,8 +146,7 @@ impl MemoryAnswer {
                 _ => false,
             };
             let wanted = also.contains(&name) || !telling.on_request().contains(&name);
-            let told =
-                !empty && wanted && !repeats(name, &created_at) && !is_usual(name, value);
+            let told = !empty && wanted && !repeats(name, &created_at) && !is_usual(name, value);
             told || telling.always().contains(&name)
         });
         fields

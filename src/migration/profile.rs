@@ -29,7 +29,10 @@ pub(super) fn profile(
         marks.insert("role".into(), role.into());
     }
     let source = described.and_then(|user| user.migration_source.as_deref());
-    marks.insert("migration_source".into(), source.unwrap_or(plan.system).into());
+    marks.insert(
+        "migration_source".into(),
+        source.unwrap_or(plan.system).into(),
+    );
     if !owner.stands_in {
         marks.insert("source_user_id".into(), user.as_str().into());
     }

@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
 pub use model::{
-    Container, ContainerId, Conversation, Defect, Entry, Explained, Gone, IdKind, Names, Origin, Position, Problem,
-    RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord, SourceUser,
-    StoredRecord,
+    Change, Container, ContainerId, Conversation, Defect, Entry, Explained, Gone, IdKind, Names,
+    Origin, Position, Problem, RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord,
+    SourceUser, StoredRecord,
 };
 
 /// The system that today's sources read the memories of.

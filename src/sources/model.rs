@@ -138,6 +138,8 @@ pub enum Entry {
     /// The turns that a memory was made from, in order. Memories that were made from the same turns
     /// list the same ones.
     Conversation(Conversation),
+    /// What a log says became of a memory: an entry of its history, or of an answer to `add`.
+    Change(Box<Change>),
     /// A user.
     User {
         /// Where the user is described.
@@ -145,6 +147,15 @@ pub enum Entry {
         /// The description.
         user: Box<SourceUser>,
     },
+}
+
+/// An entry of a log of memories. The last one of a memory says what it is now; a deletion is final.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Whether it deleted the memory.
+    pub deletes: bool,
+    /// The memory as it was then, under its own id. Blank where it was deleted.
+    pub record: SourceRecord,
 }
 
 /// The turns that a memory was made from.

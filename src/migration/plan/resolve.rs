@@ -5,6 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::changes::{fold, keep_change};
+use super::explained;
 use super::identity::{
     Identity, Placement, SaidIn, conversation_digest, identity, key_of, owner_key, place, user_id,
 };
@@ -31,6 +33,9 @@ const PROGRESS_EVERY: u64 = 256;
 /// which people repeat a whole conversation.
 const SAME_CALL_MICROS: i64 = 120_000_000;
 
+/// What an entry of a log is whose memory is in the source itself.
+const COVERED: &str = "an entry of the history of a memory that is in the source itself";
+
 /// Room for the turns of an item in the order of the source.
 const TURN_BITS: u32 = 20;
 
@@ -45,6 +50,7 @@ impl Plan {
     ) -> Result<(), PlanError> {
         let db = self.spool.db();
         let mut resolver = Resolver {
+            explains: explained::any(&db)?,
             db: &db,
             request,
             default_user,
@@ -82,10 +88,14 @@ impl Plan {
             false => Others::None,
         };
         resolver.nameless()?;
+        let covered = resolver.changes()?;
         if let Some(profile) = &request.profile {
             resolver.user(profile, &Position("the user that was given".into()))?;
         }
         resolver.conversations()?;
+        if covered > 0 {
+            self.left_out.insert(COVERED, covered);
+        }
         Ok(())
     }
 }
@@ -93,6 +103,10 @@ impl Plan {
 /// What the containers around an item say of it.
 #[derive(Debug, Clone, Default)]
 struct Surroundings {
+    /// All of them, the innermost first.
+    containers: Vec<ContainerId>,
+    /// Whether one of them is marked as deleted.
+    deleted: bool,
     names: Names,
     /// Microseconds since 1970.
     exported_at: Option<i64>,
@@ -109,6 +123,8 @@ struct Resolved {
 
 struct Resolver<'a> {
     db: &'a Connection,
+    /// Whether the source explains ids that only it uses.
+    explains: bool,
     request: &'a Request,
     default_user: &'a UserId,
     system: &'a str,
@@ -127,6 +143,7 @@ impl Resolver<'_> {
             Entry::User { position, user } => self.user(&user, &position),
             Entry::Record(record) => self.record(item, item << TURN_BITS, None, *record),
             Entry::Conversation(conversation) => self.conversation(item, &conversation),
+            Entry::Change(change) => keep_change(self.db, item, &change),
         }
     }
 
@@ -179,6 +196,21 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// The memories of logs, each as its last entry has it. Answers how many entries are of memories
+    /// that are in the source themselves.
+    fn changes(&mut self) -> rusqlite::Result<u64> {
+        let db = self.db;
+        let folded = fold(db)?;
+        self.counts.deleted += folded.deleted;
+        for item in folded.live {
+            let entry = db
+                .prepare_cached("SELECT json FROM item WHERE n = ?1")?
+                .query_row([item], |row| kept(row, 0))?;
+            self.entry(item, entry)?;
+        }
+        Ok(folded.covered)
+    }
+
     /// Records that name no user, now that it is known which users the source names.
     fn nameless(&mut self) -> rusqlite::Result<()> {
         let db = self.db;
@@ -206,16 +238,20 @@ impl Resolver<'_> {
         let mut around = Surroundings::default();
         let mut next = container;
         while let Some(container) = next {
+            around.containers.push(container);
             let found: Option<(Option<ContainerId>, Surroundings)> = self
                 .db
                 .prepare_cached(
-                    "SELECT parent, names, exported_at, unsure FROM container WHERE id = ?1",
+                    "SELECT parent, names, exported_at, unsure, deleted FROM container
+                     WHERE id = ?1",
                 )?
                 .query_row([container], |row| {
                     let surroundings = Surroundings {
                         names: kept(row, 1)?,
                         exported_at: row.get(2)?,
                         unsure: row.get(3)?,
+                        deleted: row.get(4)?,
+                        containers: Vec::new(),
                     };
                     Ok((row.get(0)?, surroundings))
                 })
@@ -227,6 +263,7 @@ impl Resolver<'_> {
             around.names = around.names.or(&outer.names);
             around.exported_at = around.exported_at.or(outer.exported_at);
             around.unsure = around.unsure.or(outer.unsure);
+            around.deleted |= outer.deleted;
             next = parent;
         }
         self.surroundings = Some((innermost, around.clone()));
@@ -238,7 +275,7 @@ impl Resolver<'_> {
         item: i64,
         position: i64,
         said_in: Option<SaidIn>,
-        record: SourceRecord,
+        mut record: SourceRecord,
     ) -> rusqlite::Result<()> {
         let around = self.surroundings(record.origin.container)?;
         if let Some(field) = around.unsure {
@@ -249,7 +286,22 @@ impl Resolver<'_> {
             );
             return keep_problem(self.db, &record.problem(Severity::Record, defect));
         }
-        let names = record.names.clone().or(&around.names);
+        let mut names = record.names.clone().or(&around.names);
+        if self.explains {
+            if let Err(defect) = explained::explain_names(self.db, &around.containers, &mut names)?
+            {
+                return keep_problem(self.db, &record.problem(Severity::Record, defect));
+            }
+            if explained::explain_categories(self.db, &around.containers, &mut record)? {
+                let entry = Entry::Record(Box::new(record.clone()));
+                self.db
+                    .prepare_cached("UPDATE item SET json = ?2 WHERE n = ?1")?
+                    .execute(params![item, to_keep(&entry)?])?;
+            }
+        }
+        if around.deleted {
+            record.gone = Some(Gone::Deleted);
+        }
         if !self.may_be_selected(item, &names)? {
             return Ok(());
         }
@@ -292,24 +344,37 @@ impl Resolver<'_> {
         said_in: Option<SaidIn>,
     ) -> Result<Option<Resolved>, Defect> {
         let selection = &self.request.selection;
+        let retired = record.gone.is_some() || record.expires.is_some_and(|day| day < self.today);
+        let retired = retired && !self.request.include_expired;
+        let is_deleted = record.gone == Some(Gone::Deleted);
         let placement = place(
             self.system,
             record.kind,
             names,
             selection,
             self.default_user,
-        )?;
+        );
+        // What is left out in any case need not have an owner.
+        let placement = match placement {
+            Err(_) if is_deleted || retired => {
+                match is_deleted {
+                    true => self.counts.deleted += 1,
+                    false => self.counts.expired += 1,
+                }
+                return Ok(None);
+            }
+            placement => placement?,
+        };
         let placement = placement.filter(|_| selection.includes_time_of(record));
         let Some(placement) = placement else {
             self.counts.not_selected += 1;
             return Ok(None);
         };
-        if record.gone == Some(Gone::Deleted) {
+        if is_deleted {
             self.counts.deleted += 1;
             return Ok(None);
         }
-        let retired = record.gone.is_some() || record.expires.is_some_and(|day| day < self.today);
-        if retired && !self.request.include_expired {
+        if retired {
             self.counts.expired += 1;
             return Ok(None);
         }

@@ -21,7 +21,26 @@ const SCHEMA: &str = "
         -- Microseconds since 1970.
         exported_at INTEGER,
         -- The field that leaves open what it names.
-        unsure TEXT
+        unsure TEXT,
+        -- Whether the source marks it as deleted.
+        deleted INTEGER NOT NULL
+    );
+    -- Ids that only the source uses, and the names that they stand for.
+    CREATE TABLE explained (
+        container INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY (container, kind, id)
+    ) WITHOUT ROWID;
+    -- Entries of logs, until the last one of each memory is known.
+    CREATE TABLE change (
+        item INTEGER NOT NULL,
+        memory TEXT NOT NULL,
+        -- Microseconds since 1970.
+        created INTEGER,
+        time INTEGER,
+        deletes INTEGER NOT NULL
     );
     -- What the source yielded, interpreted, in its order. After it the turns of conversations, each
     -- as an item of its own.

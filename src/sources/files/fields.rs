@@ -173,6 +173,13 @@ impl Fields {
         let mut metadata = match self.take("metadata") {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(metadata)) => metadata,
+            // Stores of flat fields keep an object as text.
+            Some(Value::String(text)) if text.starts_with('{') => serde_json::from_str(&text)
+                .unwrap_or_else(|_| {
+                    [("metadata".to_owned(), Value::String(text))]
+                        .into_iter()
+                        .collect()
+                }),
             Some(other) => [("metadata".to_owned(), other)].into_iter().collect(),
         };
         for (mut name, value) in self.0 {

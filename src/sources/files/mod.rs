@@ -13,21 +13,25 @@
 mod budget;
 mod detect;
 mod documents;
+mod explained;
 mod export;
 mod fields;
 mod gone;
 mod import_dir;
 mod input;
 mod interpret;
+mod map;
 mod objects;
 mod one;
 mod output;
 mod parser;
 mod recognise;
 mod shape;
+mod store;
 #[cfg(test)]
 mod tests;
 mod time;
+mod turn;
 mod twice;
 mod value;
 mod visitor;

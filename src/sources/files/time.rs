@@ -91,7 +91,10 @@ fn unix(number: &str) -> Option<Timestamp> {
     }
     let digits: i64 = match places {
         0 => 0,
-        places => format!("{fraction:0<places$}").get(..places)?.parse().ok()?,
+        places => format!("{fraction:0<places$}")
+            .get(..places)?
+            .parse()
+            .ok()?,
     };
     let within = whole % unit * (1_000_000_000 / unit) + digits;
     Timestamp::new(seconds, i32::try_from(within).ok()?).ok()

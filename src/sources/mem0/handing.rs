@@ -209,7 +209,8 @@ struct Noting<'s> {
 impl Sink for Noting<'_> {
     fn item(&mut self, item: SourceItem) -> ControlFlow<()> {
         if let SourceItem::Entry(Entry::Record(record)) = &item {
-            self.is_gone |= record.gone.is_some() || record.expires.is_some_and(|day| day < self.today);
+            self.is_gone |=
+                record.gone.is_some() || record.expires.is_some_and(|day| day < self.today);
         }
         self.sink.item(item)
     }
