@@ -312,9 +312,11 @@ impl<W: Write> ToFile<W> {
                     false => self.written.problems_not_listed += 1,
                 }
             }
-            SourceItem::Entry(Entry::Conversation(_))
+            SourceItem::Entry(Entry::Conversation(_) | Entry::Change(_))
             | SourceItem::Container(_)
-            | SourceItem::UnplacedField(_) => {}
+            | SourceItem::UnplacedField(_)
+            | SourceItem::LeftOut(_)
+            | SourceItem::Explained(_) => {}
         }
         Ok(())
     }

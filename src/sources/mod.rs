@@ -24,8 +24,9 @@ pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
 pub use lines::{Format, ToFile, Written};
 pub use model::{
-    Container, ContainerId, Conversation, Defect, Entry, Gone, Names, Origin, Position, Problem,
-    RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord, SourceUser, StoredRecord,
+    Change, Container, ContainerId, Conversation, Defect, Entry, Explained, Gone, IdKind, Names,
+    Origin, Position, Problem, RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord,
+    SourceUser, StoredRecord,
 };
 pub use stored::Stored;
 

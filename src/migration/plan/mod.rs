@@ -5,7 +5,9 @@
 //! plan back, `states` keeps how far it is done, `problems` what is wrong with the source. All of it is
 //! in one temporary file (`spool`).
 
+mod changes;
 mod collect;
+mod explained;
 mod identity;
 mod known;
 mod order;
@@ -18,6 +20,7 @@ mod spool;
 mod states;
 mod users;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -144,6 +147,8 @@ pub(super) struct Plan {
     empty_owners: bool,
     /// Fields of the source that have no place in Zep, by name.
     pub(super) unplaced: Vec<String>,
+    /// What is in the source and is no memory, and how much of it.
+    pub(super) left_out: BTreeMap<&'static str, u64>,
 }
 
 impl Plan {
@@ -166,8 +171,10 @@ impl Plan {
             empty_owners: request.selection.sessions.is_empty()
                 || !request.selection.users.is_empty(),
             unplaced: Vec::new(),
+            left_out: BTreeMap::new(),
         };
-        plan.unplaced = collect::collect(&plan.spool.db(), source, watch, cancelled)?;
+        let collected = collect::collect(&plan.spool.db(), source, watch, cancelled)?;
+        (plan.unplaced, plan.left_out) = (collected.unplaced, collected.left_out);
         plan.resolve_items(request, default_user, watch, cancelled)?;
         plan.find_repeated()?;
         plan.number_equal_ones()?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::sources::{
-    Container, ContainerId, Conversation, Entry, Names, Origin, SourceItem, SourceRecord,
+    Container, ContainerId, Conversation, Entry, IdKind, Names, Origin, SourceItem, SourceRecord,
 };
 
 /// The archives and directories around the file that is read, and the ids of all containers so far.
@@ -21,6 +21,8 @@ struct Set {
     explained: Users,
     /// The users that anything in it names.
     named: Users,
+    /// Ids of users that its files explain, and that only the source uses.
+    internal: Users,
     /// Whether anything is in it.
     is_used: bool,
 }
@@ -46,6 +48,12 @@ impl Users {
         }
     }
 
+    /// Those that are not among others.
+    fn without(mut self, others: &Self) -> Self {
+        self.some.retain(|user| !others.some.contains(user));
+        self
+    }
+
     /// The only one.
     fn only(self) -> Option<String> {
         let Self { mut some, more } = self;
@@ -62,6 +70,7 @@ impl Sets {
             id: self.containers,
             explained: Users::default(),
             named: Users::default(),
+            internal: Users::default(),
             is_used: false,
         });
     }
@@ -70,8 +79,9 @@ impl Sets {
     pub(super) fn end(&mut self) -> Option<Container> {
         let set = self.around.pop().filter(|set| set.is_used)?;
         self.use_innermost();
-        let explained = set.explained.only();
-        let user_of_rest = explained.filter(|_| set.named.only().is_some());
+        let explained = set.explained.without(&set.internal).only();
+        let named = set.named.without(&set.internal).only();
+        let user_of_rest = explained.filter(|_| named.is_some());
         Some(Container {
             id: set.id,
             parent: self.innermost(),
@@ -108,6 +118,10 @@ impl Sets {
                     locate(origin, innermost);
                 }
             }
+            SourceItem::Entry(Entry::Change(change)) => {
+                self.note(&change.record.names);
+                locate(&mut change.record.origin, innermost);
+            }
             SourceItem::Entry(Entry::User { position, user }) => {
                 self.explain(&user.id);
                 put_before(&mut position.0, path);
@@ -121,7 +135,16 @@ impl Sets {
                 }
             }
             SourceItem::Problem(problem) => put_before(&mut problem.position.0, path),
-            SourceItem::UnplacedField(_) => {}
+            SourceItem::Explained(explained) => {
+                explained.container += base;
+                if explained.kind == IdKind::User {
+                    for set in &mut self.around {
+                        set.internal.add(&explained.id);
+                    }
+                    self.explain(&explained.name);
+                }
+            }
+            SourceItem::UnplacedField(_) | SourceItem::LeftOut(_) => {}
         }
     }
 

@@ -15,14 +15,14 @@ use super::{Each, Read, read};
 
 const ANN: &str = r#"{"results": [{"id": "1", "memory": "tea", "user_id": "ann"}]}"#;
 
-fn gz(content: &[u8]) -> Vec<u8> {
+pub(crate) fn gz(content: &[u8]) -> Vec<u8> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(content).unwrap();
     packed.finish().unwrap()
 }
 
 /// A member of an archive, as [`zip`] writes it.
-struct Member {
+pub(crate) struct Member {
     name: Vec<u8>,
     content: Vec<u8>,
     method: u16,
@@ -31,7 +31,7 @@ struct Member {
     crc: Option<u32>,
 }
 
-fn member(name: &str, content: impl AsRef<[u8]>) -> Member {
+pub(crate) fn member(name: &str, content: impl AsRef<[u8]>) -> Member {
     Member {
         name: name.as_bytes().to_owned(),
         content: content.as_ref().to_owned(),
@@ -123,7 +123,7 @@ fn zip_with(members: &[Member], wide: bool) -> Vec<u8> {
     archive
 }
 
-fn zip(members: &[Member]) -> Vec<u8> {
+pub(crate) fn zip(members: &[Member]) -> Vec<u8> {
     zip_with(members, false)
 }
 

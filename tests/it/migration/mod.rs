@@ -8,6 +8,7 @@ mod cli;
 mod faults;
 mod fields;
 mod killed;
+mod packed;
 mod placing;
 mod refusing;
 mod repeating;
