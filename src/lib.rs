@@ -19,7 +19,8 @@
 //!   arguments, one call to the service, a typed answer. A tool decides nothing.
 //! - `emulator`: the embedded store behind Zep's own HTTP API, for tests and rehearsals.
 //! - [`migration`]: plan, write, validate, report. Knows sources by their trait only.
-//! - [`sources`]: where memories come from: the trait, and export files. Knows nothing of Zep.
+//! - [`sources`]: where memories come from: the trait, export files, and this program's own memories.
+//!   Knows nothing of Zep.
 //! - [`memory`]: the domain, in rooms: `record`, `write`, `read`, `search`, `change`, `people`,
 //!   `filter`, and `access`, the only place that decides who may do what. Knows no MCP, no HTTP and
 //!   no wire format.

@@ -189,6 +189,11 @@ pub(crate) struct MigrateArgs {
     #[arg(long, help_heading = "Options")]
     pub validate: bool,
 
+    /// Migrate nothing: write what the backend holds into this file, as `export` does
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "from", "dry_run", "rehearse",
+        "validate", "limit"], help_heading = "Options")]
+    pub to_file: Option<PathBuf>,
+
     /// How to write.
     #[command(flatten)]
     pub writing: WritingArgs,

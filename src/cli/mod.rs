@@ -2,6 +2,7 @@
 
 mod emulate;
 mod environment;
+mod export;
 mod install;
 mod migrate;
 mod report;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use zep_mcp_server::config::{Flags, HttpFlags};
 
 pub(crate) use emulate::EmulateArgs;
+pub(crate) use export::{ExportFileArgs, FormatArg};
 pub(crate) use install::{EntryArgs, InstallArgs};
 pub(crate) use migrate::{
     ExportArgs, HostEntry, MigrateArgs, SelectionArgs, SourceArgs, SystemArg, ValidateArgs,
@@ -104,6 +106,13 @@ pub(crate) enum Command {
     /// Undo a migration: remove what a run wrote, and nothing else
     #[command(after_long_help = report::ROLLING_BACK)]
     Rollback(RollbackArgs),
+
+    /// Write what is stored into a file that `migrate` and mem0's `import` can read
+    ///
+    /// Everything of everybody, from Zep Cloud or the embedded store: users, sessions in order, memories,
+    /// times, metadata. Facts are none of it, since each store draws its own. Exit codes: 0 if all is in
+    /// the file; 1 if something could not be read, or there is no file; 2 wrong usage.
+    Export(ExportFileArgs),
 
     /// Create tokens for clients on the network
     Token(TokenArgs),

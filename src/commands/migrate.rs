@@ -7,7 +7,7 @@ use zep_mcp_server::config::Flags;
 use zep_mcp_server::migration::{Outcome, Report, Validation};
 
 use super::migration::{self, Job, Run, table};
-use crate::cli::MigrateArgs;
+use crate::cli::{ExportFileArgs, FormatArg, MigrateArgs};
 use crate::output::{Misuse, Page, on_one_line};
 
 /// The end of the report of a rehearsal.
@@ -20,6 +20,16 @@ pub(super) const REHEARSED: &str =
 /// If the command line or the configuration is wrong, the export or the backend cannot be used, or
 /// the report cannot be written.
 pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &args.to_file {
+        let export = ExportFileArgs {
+            to_file: file.clone(),
+            user: args.export.selection.user.clone(),
+            format: FormatArg::JsonLines,
+            include_expired: args.export.selection.include_expired,
+            force: false,
+        };
+        return super::export::run(settings, &export);
+    }
     let mut job = Job::of(settings, &args.export, &args.writing)?;
     job.request.dry_run = args.dry_run;
     job.request.limit = args.limit;

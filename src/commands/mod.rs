@@ -2,6 +2,7 @@
 
 pub(crate) mod doctor;
 pub(crate) mod emulate;
+pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod install;
 pub(crate) mod migrate;

@@ -12,7 +12,7 @@ use super::{Origin, Setting, parse};
 use crate::zep::{Connection, UserId, check_key, check_url};
 
 /// The file in the data directory that holds the embedded store.
-const STORE_FILE: &str = "memory.db";
+pub(super) const STORE_FILE: &str = "memory.db";
 /// Our directory within the platform's data directory.
 const DATA_DIR: &str = "zep-mcp-server";
 /// The shortest and the longest time for one call to Zep, in seconds.

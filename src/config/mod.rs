@@ -20,7 +20,7 @@ mod sources;
 mod tools;
 mod words;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -101,6 +101,11 @@ impl Config {
     /// [`ConfigError`] with every value that is wrong.
     pub fn load(flags: Flags) -> Result<Self, ConfigError> {
         Self::from_sources(Sources::read(flags), Transport::Stdio)
+    }
+
+    /// The file of the embedded store in a data directory.
+    pub fn store_in(directory: &Path) -> PathBuf {
+        directory.join(backend::STORE_FILE)
     }
 
     /// The same with a key of Zep that was typed, in place of that in the environment.

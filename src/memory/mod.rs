@@ -40,6 +40,7 @@ pub use read::events::Event;
 pub use read::memories::{BrowseQuery, MAX_PAGE_SIZE, MemoryPage};
 pub use read::session::{Cursor, MAX_RECORDS, PageOf, SessionPage, SessionQuery, Summary};
 pub use read::sessions::{SessionInfo, SessionList};
+pub(crate) use record::view::is_changed_fact;
 pub use record::view::{Form, Memory};
 pub use record::{assemble as records, fit};
 pub use search::query::{Answer, SearchQuery, SearchTarget, Selector};

@@ -583,7 +583,8 @@ impl Migrator {
         report.undated = counts.undated;
         report.expired = counts.expired;
         report.deleted = counts.deleted;
-        report.skipped = counts.duplicates + counts.not_selected;
+        report.skipped =
+            counts.duplicates + counts.not_selected + plan.left_out.values().sum::<u64>();
         report.requests = requests(before, after);
         let waited = |stats: Option<zep::TransportStats>| {
             stats.map_or(0.0, |stats| stats.waited.as_secs_f64())
@@ -608,6 +609,9 @@ impl Migrator {
                      that were asked for"
                 ),
             }));
+        }
+        for (what, count) in &plan.left_out {
+            report.note(format!("left out, {count} times: {what}"));
         }
         if !plan.unplaced.is_empty() {
             report.note(format!(

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::memory::model::{Owner, Place, SessionId, UserId};
 use crate::sources::SourceRecord;
@@ -62,9 +61,7 @@ impl Selection {
         let (Some(since), Some(created)) = (self.since, record.created_at) else {
             return true;
         };
-        let updated = record.metadata.get("updated_at").and_then(Value::as_str);
-        let updated = updated.and_then(|text| text.parse::<Timestamp>().ok());
-        created >= since || updated.is_some_and(|updated| updated >= since)
+        created >= since || record.updated_at.is_some_and(|updated| updated >= since)
     }
 }
 
@@ -80,9 +77,7 @@ mod tests {
         }))
         .unwrap();
         record.created_at = created_at.map(|time| time.parse().unwrap());
-        if let Some(time) = updated_at {
-            record.metadata.insert("updated_at".into(), time.into());
-        }
+        record.updated_at = updated_at.map(|time| time.parse().unwrap());
         record
     }
 

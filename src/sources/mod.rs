@@ -4,12 +4,15 @@
 //! the source's own words. Sources know nothing of Zep; [`crate::migration`] knows a source by this
 //! trait only.
 //!
+//! - [`Stored`]: this program's own memories; [`ToFile`] writes them, and `files` reads that back.
 //! - [`files`]: export files of mem0 and of the applications around it.
 //! - [`mem0`]: a living mem0: the Platform, or a self-hosted server.
 
 pub mod files;
+mod lines;
 pub mod mem0;
 mod model;
+mod stored;
 
 use std::io;
 use std::ops::ControlFlow;
@@ -19,10 +22,13 @@ use tokio_util::sync::CancellationToken;
 #[allow(unused_imports, reason = "for sources that are no files")]
 pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
+pub use lines::{Format, ToFile, Written};
 pub use model::{
-    Container, ContainerId, Conversation, Defect, Entry, Gone, Names, Origin, Position, Problem,
-    RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord, SourceUser, StoredRecord,
+    Change, Container, ContainerId, Conversation, Defect, Entry, Explained, Gone, IdKind, Names,
+    Origin, Position, Problem, RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord,
+    SourceUser, StoredRecord,
 };
+pub use stored::Stored;
 
 /// The system that today's sources read the memories of.
 pub const MEM0: &str = "mem0";

@@ -95,6 +95,39 @@ pub enum SourceItem {
     Problem(Problem),
     /// A field of a document that a migration has no place for, by name.
     UnplacedField(String),
+    /// Something that is no memory, and so is not migrated: what it is, in words that are the same for
+    /// all of its kind.
+    LeftOut(&'static str),
+    /// What an id means that only the source uses.
+    Explained(Explained),
+}
+
+/// An id that a source uses for itself, and explains: the number of a user in a table of users.
+/// Records within the container name things by such ids.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// Where it is explained. Before the container itself.
+    pub container: ContainerId,
+    /// What it identifies.
+    pub kind: IdKind,
+    /// The id.
+    pub id: String,
+    /// The name that it is known by outside.
+    pub name: String,
+}
+
+/// What an id identifies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i64)]
+pub enum IdKind {
+    /// A user.
+    User = 0,
+    /// An agent.
+    Agent = 1,
+    /// An app.
+    App = 2,
+    /// A category, which `category_ids` of a memory name.
+    Category = 3,
 }
 
 /// Something to migrate.
@@ -105,6 +138,8 @@ pub enum Entry {
     /// The turns that a memory was made from, in order. Memories that were made from the same turns
     /// list the same ones.
     Conversation(Conversation),
+    /// What a log says became of a memory: an entry of its history, or of an answer to `add`.
+    Change(Box<Change>),
     /// A user.
     User {
         /// Where the user is described.
@@ -112,6 +147,15 @@ pub enum Entry {
         /// The description.
         user: Box<SourceUser>,
     },
+}
+
+/// An entry of a log of memories. The last one of a memory says what it is now; a deletion is final.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Whether it deleted the memory.
+    pub deletes: bool,
+    /// The memory as it was then, under its own id. Blank where it was deleted.
+    pub record: SourceRecord,
 }
 
 /// The turns that a memory was made from.
@@ -164,6 +208,8 @@ pub struct Container {
     /// The field that leaves open what it names, where one does: whose the items in it are cannot be
     /// known.
     pub unsure: Option<String>,
+    /// Why nothing in it must be shown any more, where the object says so.
+    pub gone: Option<Gone>,
 }
 
 /// The user, agent, app and session that something of a source names: not trimmed, not checked.

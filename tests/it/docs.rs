@@ -13,13 +13,14 @@ use crate::common::program::World;
 
 const README: &str = "README.md";
 /// Each command, and the page that describes its flags.
-const COMMANDS: [(&str, &str); 9] = [
+const COMMANDS: [(&str, &str); 10] = [
     ("serve", "docs/configuration.md"),
     ("doctor", "docs/configuration.md"),
     ("install", "docs/install.md"),
     ("switch", "docs/migration.md"),
     ("migrate", "docs/migration.md"),
     ("validate", "docs/migration.md"),
+    ("export", "docs/migration.md"),
     ("emulate", "docs/emulator.md"),
     ("token new", "docs/deployment.md"),
     ("health", "docs/deployment.md"),

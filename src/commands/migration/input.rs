@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use secrecy::SecretString;
@@ -11,13 +12,14 @@ use tokio::io::AsyncReadExt;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use zep_mcp_server::agent_hosts::locations::HostDirs;
-use zep_mcp_server::config::SourceSettings;
+use zep_mcp_server::config::{Backend, Config};
+use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::memory::model::{SessionId, UserId};
 use zep_mcp_server::migration::{Request, Selection};
 use zep_mcp_server::sources::mem0::{
     self, Account, Entity, EntityKind, Limits, Platform, PlatformSettings, Server, ServerSettings,
 };
-use zep_mcp_server::sources::{Export, Source};
+use zep_mcp_server::sources::{Export, Source, Stored};
 
 use crate::cli::{SourceArgs, SystemArg};
 use crate::output::{Misuse, on_one_line, shown_path};
@@ -53,8 +55,8 @@ pub(crate) enum Input {
     Mem0Dir(Option<PathBuf>),
     /// OpenMemory's database.
     OpenMemory(PathBuf),
-    /// An embedded store; `None`: the one in the data directory.
-    Local(Option<PathBuf>),
+    /// An embedded store.
+    Local(PathBuf),
 }
 
 impl Input {
@@ -66,8 +68,9 @@ impl Input {
     pub(crate) fn of(
         args: &SourceArgs,
         found: Option<SecretString>,
-        settings: &SourceSettings,
+        config: &Config,
     ) -> anyhow::Result<Self> {
+        let settings = &config.sources;
         let Some(system) = args.from else {
             return match args.file.as_deref() {
                 Some(file) if file == Path::new("-") => Ok(Self::Stdin),
@@ -134,7 +137,36 @@ impl Input {
                      openmemory.db",
                 ),
             },
-            SystemArg::Local => Ok(Self::Local(args.path.clone())),
+            SystemArg::Local => {
+                let directory = args.path.as_ref().or(config.data_dir.as_ref());
+                let Some(path) = directory else {
+                    return missing("--from local needs the data directory of the store");
+                };
+                let path = match path.is_file() {
+                    true => path.clone(),
+                    false => Config::store_in(path),
+                };
+                if !path.is_file() {
+                    let path = shown_path(&path);
+                    return missing(&format!(
+                        "--from local: there is no store at {path}; name its data directory"
+                    ));
+                }
+                Ok(Self::Local(path))
+            }
+        }
+    }
+
+    /// Whether it is the store that is written to.
+    pub(crate) fn is_target(&self, backend: &Backend) -> bool {
+        match (self, backend) {
+            (Self::Local(path), Backend::Local { path: target }) => {
+                match (path.canonicalize(), target.canonicalize()) {
+                    (Ok(path), Ok(target)) => path == target,
+                    _ => path == target,
+                }
+            }
+            _ => false,
         }
     }
 
@@ -219,7 +251,15 @@ impl Input {
             Self::Qdrant { .. } => not_built("qdrant"),
             Self::Mem0Dir(_) => not_built("mem0-dir"),
             Self::OpenMemory(_) => not_built("openmemory"),
-            Self::Local(_) => not_built("local"),
+            Self::Local(path) => {
+                let store = LocalZep::open(&path, Behavior::default())?;
+                let name = path.canonicalize().unwrap_or(path);
+                Ok(Box::new(Stored::new(
+                    Arc::new(store),
+                    request.selection.users.iter().cloned().collect(),
+                    format!("local {}", name.display()),
+                )))
+            }
         }
     }
 }
@@ -237,8 +277,7 @@ impl fmt::Display for Input {
             Self::Mem0Dir(None) => f.write_str("mem0's library on this machine"),
             Self::Mem0Dir(Some(path)) => write!(f, "mem0's library in {}", shown_path(path)),
             Self::OpenMemory(path) => write!(f, "OpenMemory in {}", shown_path(path)),
-            Self::Local(None) => f.write_str("the store on this machine"),
-            Self::Local(Some(path)) => f.write_str(&shown_path(path)),
+            Self::Local(path) => f.write_str(&shown_path(path)),
         }
     }
 }

@@ -22,7 +22,7 @@ use zep_mcp_server::telemetry;
 
 use crate::cli::{ExportArgs, WritingArgs};
 use crate::commands::{signals, switch};
-use crate::output::{INTERRUPTED, Interrupted, shown_path};
+use crate::output::{INTERRUPTED, Interrupted, Misuse, shown_path};
 pub(super) use input::Input;
 pub(super) use progress::Meter;
 
@@ -50,7 +50,7 @@ impl Job {
         let roles = selection::roles(&args.selection)?;
         let key = args.entry.as_ref().map(switch::key_of_entry).transpose()?;
         let config = Config::load(settings)?;
-        let input = Input::of(&args.source, key, &config.sources)?;
+        let input = Input::of(&args.source, key, &config)?;
         Ok(Self {
             config,
             input,
@@ -116,6 +116,13 @@ pub(super) fn run<T>(
         roles,
         throw_away,
     } = job;
+    if input.is_target(&config.backend) {
+        return Err(Misuse(format!(
+            "--from local: {input} is the store that would be written to; set ZEP_API_KEY to move it \
+             to Zep Cloud, or name another store"
+        ))
+        .into());
+    }
     let done = at_work(&config, request.dry_run, async |meter, stop| {
         let source = input.open(&request, &stop)?;
         let zep = super::open_backend(&config)?;

@@ -193,7 +193,7 @@ fn job(
     let mut request = selection::request(&args.selection, &args.writing)?;
     request.dry_run = dry_run;
     let job = Job {
-        input: Input::of(&source, key, &config.sources)?,
+        input: Input::of(&source, key, &config)?,
         roles: selection::roles(&args.selection)?,
         config,
         request,

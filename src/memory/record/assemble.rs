@@ -219,6 +219,12 @@ fn put_together(group: &[&(StoredPart, Unpacked)], places: &[usize], joined: Joi
     }
 }
 
+/// Whether a stored part is not shown: it is deleted as far as Zep allows, or a double of another.
+pub(crate) fn is_hidden(part: &StoredPart) -> bool {
+    let unpacked = unpack(&part.metadata);
+    marks(&unpacked).is_some_and(|marks| marks.deleted || marks.double)
+}
+
 /// The role and the name of the speaker, where our marks tell them and not Zep's own fields.
 pub(crate) fn speaker(ours: Option<&Ours>) -> (Option<&str>, Option<&str>) {
     let speaker = ours.and_then(|ours| ours.marks.speaker.as_ref());

@@ -296,6 +296,11 @@ pub(crate) struct OwnFields {
     pub(crate) updated_at: Option<Timestamp>,
 }
 
+/// Whether a fact was changed here.
+pub(crate) fn is_changed_fact(fact: &Fact) -> bool {
+    own_fields(fact).updated_at.is_some()
+}
+
 /// Reads the fields set on a fact itself.
 pub(crate) fn own_fields(fact: &Fact) -> OwnFields {
     let text = |key: &str| fact.attributes.as_ref()?.get(key)?.as_str();

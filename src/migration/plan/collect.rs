@@ -1,6 +1,7 @@
 //! The first pass: everything that the source yields goes to the plan's file, since what a container
 //! names may come after the items in it.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use jiff::Timestamp;
@@ -11,23 +12,34 @@ use super::PlanError;
 use super::problems::keep_problem;
 use super::spool::to_keep;
 use crate::migration::progress::{Phase, Progress, Watch};
-use crate::sources::{ReadError, Sink, Source, SourceItem};
+use crate::sources::{Gone, ReadError, Sink, Source, SourceItem};
 
 /// How many fields without a place are named.
 const MAX_UNPLACED: usize = 100;
 
-/// Reads a source to its end. Answers the names of its fields that have no place in a migration.
+/// What was collected beside the items.
+pub(super) struct Collected {
+    /// The names of fields that have no place in a migration.
+    pub(super) unplaced: Vec<String>,
+    /// What is no memory, and how much of it there is.
+    pub(super) left_out: BTreeMap<&'static str, u64>,
+}
+
+/// Reads a source to its end.
 pub(super) fn collect(
     db: &Connection,
     source: Box<dyn Source>,
     watch: &dyn Watch,
     cancelled: &CancellationToken,
-) -> Result<Vec<String>, PlanError> {
+) -> Result<Collected, PlanError> {
     let mut collector = Collector {
         db,
         watch,
         cancelled,
-        unplaced: Vec::new(),
+        collected: Collected {
+            unplaced: Vec::new(),
+            left_out: BTreeMap::new(),
+        },
         failed: None,
     };
     let read = source.read(&mut collector, cancelled);
@@ -35,7 +47,7 @@ pub(super) fn collect(
         return Err(error.into());
     }
     match read {
-        Ok(()) => Ok(collector.unplaced),
+        Ok(()) => Ok(collector.collected),
         Err(ReadError::Io(error)) => Err(PlanError::Read(error)),
         Err(ReadError::Stopped) => Err(PlanError::Cancelled),
     }
@@ -45,7 +57,7 @@ struct Collector<'a> {
     db: &'a Connection,
     watch: &'a dyn Watch,
     cancelled: &'a CancellationToken,
-    unplaced: Vec<String>,
+    collected: Collected,
     /// Why the file could not take an item.
     failed: Option<rusqlite::Error>,
 }
@@ -60,7 +72,7 @@ impl Collector<'_> {
             }
             SourceItem::Container(container) => {
                 self.db
-                    .prepare_cached("INSERT INTO container VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+                    .prepare_cached("INSERT INTO container VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
                     .execute(params![
                         container.id,
                         container.parent,
@@ -68,13 +80,26 @@ impl Collector<'_> {
                         container.exported_at.map(Timestamp::as_microsecond),
                         container.unsure,
                         container.user_of_rest,
+                        container.gone == Some(Gone::Deleted),
                     ])?;
             }
             SourceItem::Problem(problem) => keep_problem(self.db, &problem)?,
             SourceItem::UnplacedField(field) => {
-                if self.unplaced.len() < MAX_UNPLACED && !self.unplaced.contains(&field) {
-                    self.unplaced.push(field);
+                let unplaced = &mut self.collected.unplaced;
+                if unplaced.len() < MAX_UNPLACED && !unplaced.contains(&field) {
+                    unplaced.push(field);
                 }
+            }
+            SourceItem::LeftOut(what) => *self.collected.left_out.entry(what).or_default() += 1,
+            SourceItem::Explained(explained) => {
+                self.db
+                    .prepare_cached("INSERT OR IGNORE INTO explained VALUES (?1, ?2, ?3, ?4)")?
+                    .execute(params![
+                        explained.container,
+                        explained.kind as i64,
+                        explained.id,
+                        explained.name,
+                    ])?;
             }
         }
         Ok(())

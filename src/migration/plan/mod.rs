@@ -5,7 +5,9 @@
 //! plan back, `states` keeps how far it is done, `problems` what is wrong with the source. All of it is
 //! in one temporary file (`spool`).
 
+mod changes;
 mod collect;
+mod explained;
 mod identity;
 mod known;
 mod limit;
@@ -20,6 +22,7 @@ mod spool;
 mod states;
 mod users;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -154,6 +157,8 @@ pub(super) struct Plan {
     pub(super) unplaced: Vec<String>,
     /// How many owners are left for later, if only the next ones were asked for.
     pub(super) left_for_later: Option<u64>,
+    /// What is in the source and is no memory, and how much of it.
+    pub(super) left_out: BTreeMap<&'static str, u64>,
 }
 
 impl Plan {
@@ -177,8 +182,10 @@ impl Plan {
                 || !request.selection.users.is_empty(),
             unplaced: Vec::new(),
             left_for_later: None,
+            left_out: BTreeMap::new(),
         };
-        plan.unplaced = collect::collect(&plan.spool.db(), source, watch, cancelled)?;
+        let collected = collect::collect(&plan.spool.db(), source, watch, cancelled)?;
+        (plan.unplaced, plan.left_out) = (collected.unplaced, collected.left_out);
         plan.resolve_items(request, default_user, watch, cancelled)?;
         plan.find_repeated()?;
         plan.number_equal_ones()?;

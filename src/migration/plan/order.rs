@@ -9,17 +9,24 @@ use super::{Plan, State};
 use crate::sources::{Defect, Entry, Severity};
 
 impl Plan {
-    /// Leaves out records whose owner is known from another file if they repeat one of that file.
+    /// Leaves out records that are marked as deleted where the source repeats them, and those whose
+    /// owner is known from another file if they repeat one of that file.
     pub(super) fn find_repeated(&self) -> spool::Result<()> {
         let db = self.spool.db();
         db.execute_batch("CREATE INDEX record_id ON record (owner, id)")?;
+        db.execute(
+            "UPDATE record SET state = ?1 WHERE (owner, id) IN (
+                SELECT owner.n, left_out.id FROM left_out JOIN owner ON owner.key = left_out.owner
+                WHERE left_out.deleted)",
+            [State::Duplicate as i64],
+        )?;
         let mut both = db.prepare(
             "SELECT record.n, this.json, other.json FROM record
              JOIN record AS owned
                ON owned.owner = record.owner AND owned.id = record.id AND owned.borrowed = 0
              JOIN item AS this ON this.n = record.item
              JOIN item AS other ON other.n = owned.item
-             WHERE record.borrowed = 1",
+             WHERE record.borrowed = 1 AND record.state = 0",
         )?;
         let mut repeats = db.prepare("UPDATE record SET state = ?2 WHERE n = ?1")?;
         let mut rows = both.query([])?;

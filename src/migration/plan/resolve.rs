@@ -5,6 +5,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::changes::{fold, keep_change};
+use super::explained;
 use super::identity::{
     Identity, Placement, SaidIn, conversation_digest, identity, key_of, owner_key, place, user_id,
 };
@@ -32,6 +34,9 @@ const PROGRESS_EVERY: u64 = 256;
 /// which people repeat a whole conversation.
 const SAME_CALL_MICROS: i64 = 120_000_000;
 
+/// What an entry of a log is whose memory is in the source itself.
+const COVERED: &str = "an entry of the history of a memory that is in the source itself";
+
 /// Room for the turns of an item in the order of the source.
 const TURN_BITS: u32 = 20;
 
@@ -46,6 +51,7 @@ impl Plan {
     ) -> Result<(), PlanError> {
         let db = self.spool.db();
         let mut resolver = Resolver {
+            explains: explained::any(&db)?,
             db: &db,
             request,
             default_user,
@@ -84,19 +90,28 @@ impl Plan {
             false => Others::None,
         };
         resolver.nameless()?;
+        let covered = resolver.changes()?;
         resolver.conversations()?;
         if let Some(profile) = &request.profile
             && user_id(&profile.id).is_ok_and(|user| resolver.seen.has(&user))
         {
             resolver.user(profile, &Position("the user that was given".into()))?;
         }
-        resolver.unexplained()
+        resolver.unexplained()?;
+        if covered > 0 {
+            self.left_out.insert(COVERED, covered);
+        }
+        Ok(())
     }
 }
 
 /// What the containers around an item say of it.
 #[derive(Debug, Clone, Default)]
 struct Surroundings {
+    /// All of them, the innermost first.
+    containers: Vec<ContainerId>,
+    /// Whether one of them is marked as deleted.
+    deleted: bool,
     names: Names,
     /// Microseconds since 1970.
     exported_at: Option<i64>,
@@ -119,6 +134,8 @@ struct Resolved {
 
 struct Resolver<'a> {
     db: &'a Connection,
+    /// Whether the source explains ids that only it uses.
+    explains: bool,
     request: &'a Request,
     default_user: &'a UserId,
     system: &'a str,
@@ -138,6 +155,7 @@ impl Resolver<'_> {
             Entry::User { position, user } => self.user(&user, &position),
             Entry::Record(record) => self.record(item, item << TURN_BITS, None, *record),
             Entry::Conversation(conversation) => self.conversation(item, &conversation),
+            Entry::Change(change) => keep_change(self.db, item, &change),
         }
     }
 
@@ -190,6 +208,21 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    /// The memories of logs, each as its last entry has it. Answers how many entries are of memories
+    /// that are in the source themselves.
+    fn changes(&mut self) -> rusqlite::Result<u64> {
+        let db = self.db;
+        let folded = fold(db)?;
+        self.counts.deleted += folded.deleted;
+        for item in folded.live {
+            let entry = db
+                .prepare_cached("SELECT json FROM item WHERE n = ?1")?
+                .query_row([item], |row| kept(row, 0))?;
+            self.entry(item, entry)?;
+        }
+        Ok(folded.covered)
+    }
+
     /// Records that name no user, now that it is known which users the source names.
     fn nameless(&mut self) -> rusqlite::Result<()> {
         let db = self.db;
@@ -239,10 +272,11 @@ impl Resolver<'_> {
         let mut around = Surroundings::default();
         let mut next = container;
         while let Some(container) = next {
+            around.containers.push(container);
             let found: Option<(Option<ContainerId>, Surroundings)> = self
                 .db
                 .prepare_cached(
-                    "SELECT parent, names, exported_at, unsure, user_of_rest FROM container
+                    "SELECT parent, names, exported_at, unsure, user_of_rest, deleted FROM container
                      WHERE id = ?1",
                 )?
                 .query_row([container], |row| {
@@ -251,6 +285,8 @@ impl Resolver<'_> {
                         exported_at: row.get(2)?,
                         unsure: row.get(3)?,
                         user_of_rest: row.get(4)?,
+                        deleted: row.get(5)?,
+                        containers: Vec::new(),
                     };
                     Ok((row.get(0)?, surroundings))
                 })
@@ -263,6 +299,7 @@ impl Resolver<'_> {
             around.exported_at = around.exported_at.or(outer.exported_at);
             around.unsure = around.unsure.or(outer.unsure);
             around.user_of_rest = around.user_of_rest.or(outer.user_of_rest);
+            around.deleted |= outer.deleted;
             next = parent;
         }
         self.surroundings = Some((innermost, around.clone()));
@@ -274,7 +311,7 @@ impl Resolver<'_> {
         item: i64,
         position: i64,
         said_in: Option<SaidIn>,
-        record: SourceRecord,
+        mut record: SourceRecord,
     ) -> rusqlite::Result<()> {
         let around = self.surroundings(record.origin.container)?;
         if let Some(field) = around.unsure {
@@ -290,9 +327,23 @@ impl Resolver<'_> {
         let borrowed = names_nobody && around.user_of_rest.is_some();
         if borrowed {
             names.user = around.user_of_rest;
+        } else if self.explains {
+            if let Err(defect) = explained::explain_names(self.db, &around.containers, &mut names)?
+            {
+                return keep_problem(self.db, &record.problem(Severity::Record, defect));
+            }
+            if explained::explain_categories(self.db, &around.containers, &mut record)? {
+                let entry = Entry::Record(Box::new(record.clone()));
+                self.db
+                    .prepare_cached("UPDATE item SET json = ?2 WHERE n = ?1")?
+                    .execute(params![item, to_keep(&entry)?])?;
+            }
+        }
+        if around.deleted {
+            record.gone = Some(Gone::Deleted);
         }
         self.seen.names(&names);
-        if !self.may_be_selected(item, &names)? {
+        if !self.may_be_selected(item, &names)? || self.is_left_out_again(&record, &names)? {
             return Ok(());
         }
         match self.resolved(&record, &names, said_in) {
@@ -333,6 +384,43 @@ impl Resolver<'_> {
         Ok(true)
     }
 
+    /// Whether a record is left out in any case: deleted, or no longer in force.
+    fn left_out(&self, record: &SourceRecord) -> Option<Gone> {
+        let retired = record.gone.is_some() || record.expires.is_some_and(|day| day < self.today);
+        match record.gone {
+            Some(Gone::Deleted) => Some(Gone::Deleted),
+            _ => (retired && !self.request.include_expired).then_some(Gone::Retired),
+        }
+    }
+
+    /// Notes a record that is left out, by its id, and answers whether it was noted before: another
+    /// file repeats it, and what one file marks as deleted is not in force in another.
+    fn is_left_out_again(&self, record: &SourceRecord, names: &Names) -> rusqlite::Result<bool> {
+        let (Some(why), Some(_)) = (self.left_out(record), &record.id) else {
+            return Ok(false);
+        };
+        let selection = &self.request.selection;
+        let placement = place(
+            self.system,
+            record.kind,
+            names,
+            selection,
+            self.default_user,
+        );
+        let Ok(Some(placement)) = placement else {
+            return Ok(false);
+        };
+        let Ok(identity) = identity(record, &placement.place, None) else {
+            return Ok(false);
+        };
+        let (owner, _) = key_of(&placement.place);
+        let noted = self
+            .db
+            .prepare_cached("INSERT OR IGNORE INTO left_out VALUES (?1, ?2, ?3)")?
+            .execute(params![owner, identity.base, why == Gone::Deleted])?;
+        Ok(noted == 0)
+    }
+
     /// Where a record goes and what it becomes there; `None` if it is left out.
     fn resolved(
         &mut self,
@@ -341,13 +429,29 @@ impl Resolver<'_> {
         said_in: Option<SaidIn>,
     ) -> Result<Option<Resolved>, Defect> {
         let selection = &self.request.selection;
+        let left_out = self.left_out(record);
+        let (is_deleted, retired) = (
+            left_out == Some(Gone::Deleted),
+            left_out == Some(Gone::Retired),
+        );
         let placement = place(
             self.system,
             record.kind,
             names,
             selection,
             self.default_user,
-        )?;
+        );
+        // What is left out in any case need not have an owner.
+        let placement = match placement {
+            Err(_) if is_deleted || retired => {
+                match is_deleted {
+                    true => self.counts.deleted += 1,
+                    false => self.counts.expired += 1,
+                }
+                return Ok(None);
+            }
+            placement => placement?,
+        };
         if let Some(placement) = &placement {
             self.seen.found(&placement.place, selection);
         }
@@ -356,12 +460,11 @@ impl Resolver<'_> {
             self.counts.not_selected += 1;
             return Ok(None);
         };
-        if record.gone == Some(Gone::Deleted) {
+        if is_deleted {
             self.counts.deleted += 1;
             return Ok(None);
         }
-        let retired = record.gone.is_some() || record.expires.is_some_and(|day| day < self.today);
-        if retired && !self.request.include_expired {
+        if retired {
             self.counts.expired += 1;
             return Ok(None);
         }

@@ -23,7 +23,26 @@ const SCHEMA: &str = "
         -- The field that leaves open what it names.
         unsure TEXT,
         -- The user of the records in it that name nobody.
-        user_of_rest TEXT
+        user_of_rest TEXT,
+        -- Whether the source marks it as deleted.
+        deleted INTEGER NOT NULL
+    );
+    -- Ids that only the source uses, and the names that they stand for.
+    CREATE TABLE explained (
+        container INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY (container, kind, id)
+    ) WITHOUT ROWID;
+    -- Entries of logs, until the last one of each memory is known.
+    CREATE TABLE change (
+        item INTEGER NOT NULL,
+        memory TEXT NOT NULL,
+        -- Microseconds since 1970.
+        created INTEGER,
+        time INTEGER,
+        deletes INTEGER NOT NULL
     );
     -- What the source yielded, interpreted, in its order. After it the turns of conversations, each
     -- as an item of its own.
@@ -81,6 +100,13 @@ const SCHEMA: &str = "
         rank INTEGER,
         state INTEGER NOT NULL DEFAULT 0
     );
+    -- Records that are left out because they are deleted or no longer in force, by owner and id.
+    CREATE TABLE left_out (
+        owner TEXT NOT NULL,
+        id TEXT NOT NULL,
+        deleted INTEGER NOT NULL,
+        PRIMARY KEY (owner, id)
+    ) WITHOUT ROWID;
     -- Records that name no user, until it is known whether the source names others than the selected
     -- one.
     CREATE TABLE nameless (

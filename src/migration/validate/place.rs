@@ -120,13 +120,21 @@ impl PlaceComparison {
             return Ok(());
         };
         let uuid = first.uuid.as_ref().map(ToString::to_string);
-        let id = part_of(first).map(|part| part.instead_of.unwrap_or(part.record));
+        let part = part_of(first);
         let found = assemble(parts).records.pop();
         let plan = &self.findings.plan;
-        let planned = match &id {
-            Some(id) => plan.record_of(&self.place, id)?,
-            None => None,
-        };
+        // A record that was changed here is compared with the one that it took the place of, unless the
+        // source has it in its new form.
+        let ids = part.map(|part| [Some(part.record), part.instead_of]);
+        let ids = ids.into_iter().flatten().flatten();
+        let (mut id, mut planned) = (None, None);
+        for next in ids {
+            planned = plan.record_of(&self.place, &next)?;
+            id = Some(next);
+            if planned.is_some() {
+                break;
+            }
+        }
         if let Some(planned) = &planned {
             plan.set_states(&[planned.n], State::There)?;
         }

@@ -10,10 +10,12 @@ use tokio_util::sync::CancellationToken;
 use super::documents;
 use super::input::Input;
 use super::output::Output;
+use super::own;
 use super::packed::{Counted, MAX_LAYERS, Meter, Packing, Unpacked, damage_of, start};
 use super::parser::shown;
 use super::sets::Sets;
 use super::zip::{Member, Zip, gunzip};
+use crate::sources::lines::BEGINNING;
 use crate::sources::{
     ContainerId, Defect, Position, Problem, ReadError, Severity, Sink, SourceItem,
 };
@@ -151,7 +153,10 @@ impl<'s> Files<'s> {
         let mut reader = begins.as_slice().chain(reader);
         match packing {
             Packing::None if self.is_other(place, &begins) => self.other(place, &begins),
-            Packing::None => self.document(place, meter, &mut reader),
+            Packing::None => {
+                let is_own = begins.starts_with(BEGINNING);
+                self.document(place, meter, is_own, &mut reader)
+            }
             Packing::Gzip => {
                 let mut unpacked = Unpacked {
                     inner: gunzip(BufReader::new(reader)),
@@ -224,7 +229,7 @@ impl<'s> Files<'s> {
         member: &Member,
     ) -> Result<(), ReadError> {
         let mut unpacked = Unpacked {
-            inner: zip.content(member)?,
+            inner: zip.content(member, meter)?,
             meter,
         };
         self.content(place, meter, &mut unpacked)
@@ -342,6 +347,7 @@ impl<'s> Files<'s> {
         &mut self,
         place: Place<'_>,
         meter: &Meter,
+        is_own: bool,
         reader: &mut dyn Read,
     ) -> Result<(), ReadError> {
         let mut named = Named {
@@ -350,7 +356,10 @@ impl<'s> Files<'s> {
             meter,
             files: self,
         };
-        documents::read(Input::new(reader), &mut Output::new(&mut named))
+        match is_own {
+            true => own::read(reader, &mut named),
+            false => documents::read(Input::new(reader), &mut Output::new(&mut named)),
+        }
     }
 
     /// A file that cannot be unpacked is a problem, and the others are read.

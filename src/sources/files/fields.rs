@@ -107,18 +107,20 @@ impl Fields {
         Err(Defect::of("role", reason))
     }
 
-    /// The first time that is present. Other fields with names of times stay for the metadata.
-    pub(super) fn created_at(&mut self) -> Result<Option<Timestamp>, Defect> {
-        let Some(name) = TIMES.into_iter().find(|name| self.is_given(name)) else {
-            return Ok(None);
-        };
-        let Some(at) = self.0.get(name).and_then(time) else {
-            let reason = "is not a time; it may be RFC 3339, a date, or Unix seconds or \
-                          milliseconds from 1970 to 2200";
-            return Err(Defect::of(name, reason));
-        };
+    /// The first time that is present. Other fields with names of times stay for the metadata, as does
+    /// one that is no time, or could be several: then the warning says so.
+    pub(super) fn created_at(&mut self, warnings: &mut Vec<Defect>) -> Option<Timestamp> {
+        let name = TIMES.into_iter().find(|name| self.is_given(name))?;
+        let at = self.0.get(name).and_then(time);
+        if at.is_none() {
+            let reason = "is not a time that can only mean one; it may be RFC 3339, RFC 2822, a date, \
+                          or Unix seconds, milliseconds, microseconds or nanoseconds up to 2200: \
+                          kept undated, and the value in the metadata";
+            warnings.push(Defect::of(name, reason));
+            return None;
+        }
         self.take(name);
-        Ok(Some(at))
+        at
     }
 
     /// When it was last changed. Nothing where that is when it was made; what is no time stays for the
@@ -171,6 +173,13 @@ impl Fields {
         let mut metadata = match self.take("metadata") {
             None | Some(Value::Null) => Map::new(),
             Some(Value::Object(metadata)) => metadata,
+            // Stores of flat fields keep an object as text.
+            Some(Value::String(text)) if text.starts_with('{') => serde_json::from_str(&text)
+                .unwrap_or_else(|_| {
+                    [("metadata".to_owned(), Value::String(text))]
+                        .into_iter()
+                        .collect()
+                }),
             Some(other) => [("metadata".to_owned(), other)].into_iter().collect(),
         };
         for (mut name, value) in self.0 {

@@ -2,14 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, id_text};
+use super::fields::{Fields, id_text, is_empty};
 use super::gone::gone;
+use super::turn::{make_turn, spoken};
 use crate::sources::{
-    Conversation, Defect, Entry, Names, Origin, RecordKind, SourceRecord, SourceUser,
+    Change, Conversation, Defect, Entry, Gone, Names, Origin, RecordKind, SourceRecord, SourceUser,
 };
 
 /// The fields that hold the sentence of a memory.
-const SENTENCE: [&str; 4] = ["memory", "text", "data", "content"];
+const SENTENCE: [&str; 6] = ["memory", "text", "data", "content", "page_content", "fact"];
 
 /// The fields that name a memory's session: mem0's listing and its search differ.
 const RUN: [&str; 2] = ["session_id", "run_id"];
@@ -34,8 +35,31 @@ pub(super) enum ItemKind {
     Entity,
 }
 
-/// What an item means, in the source's own words. Nothing for an entity: agents, apps and runs come
-/// with their memories.
+/// What an item means.
+#[derive(Debug)]
+pub(super) enum Meaning {
+    /// Something to migrate.
+    Entry(Entry),
+    /// It is no memory.
+    LeftOut(&'static str),
+    /// Nothing by itself: agents, apps and runs come with their memories.
+    Nothing,
+}
+
+/// What an entry of an answer to `add` is that changed nothing.
+const UNCHANGED: &str = "an entry of an answer to `add` that changed nothing (`event: NONE`)";
+
+/// What a turn is in which nothing is said.
+const SILENT: &str = "a turn of an assistant, a tool or the system in which nothing is said";
+
+/// The roles of those who are no persons.
+const PROGRAMS: [&str; 6] = ["assistant", "ai", "model", "tool", "function", "system"];
+
+/// What an entry of a history is that neither holds a text nor deletes one.
+const UNSAID: &str = "an entry of a history without a text";
+
+/// What an item means, in the source's own words. `warnings` takes what is not as it should be and costs
+/// nothing.
 ///
 /// # Errors
 /// Why it cannot be kept.
@@ -43,9 +67,10 @@ pub(super) fn interpret(
     kind: &ItemKind,
     value: Value,
     origin: Origin,
-) -> Result<Option<Entry>, Defect> {
+    warnings: &mut Vec<Defect>,
+) -> Result<Meaning, Defect> {
     let value = match kind {
-        ItemKind::Snapshot(kind) => return snapshot(kind, value, origin).map(record),
+        ItemKind::Snapshot(kind) => return snapshot(kind, value, origin, warnings).map(record),
         _ => value,
     };
     let Value::Object(fields) = value else {
@@ -53,22 +78,78 @@ pub(super) fn interpret(
     };
     let fields = Fields(fields);
     match kind {
-        ItemKind::Memory => memory(fields, origin).map(record),
-        ItemKind::Turn => turn(fields, origin).map(record),
-        ItemKind::History => history(fields, origin).map(|turns| Some(Entry::Conversation(turns))),
+        ItemKind::Memory => remembered(fields, origin, warnings),
+        ItemKind::Turn if is_silent(&fields) => Ok(Meaning::LeftOut(SILENT)),
+        ItemKind::Turn => turn(fields, origin, warnings).map(record),
+        ItemKind::History if fields.has("input") => history(fields, origin, warnings)
+            .map(|turns| Meaning::Entry(Entry::Conversation(turns))),
+        ItemKind::History => logged(fields, origin, warnings),
         ItemKind::User => {
             let position = origin.position;
-            user(fields).map(|user| Some(Entry::User { position, user }))
+            user(fields).map(|user| Meaning::Entry(Entry::User { position, user }))
         }
-        ItemKind::Entity | ItemKind::Snapshot(_) => Ok(None),
+        ItemKind::Entity | ItemKind::Snapshot(_) => Ok(Meaning::Nothing),
     }
 }
 
-fn record(record: SourceRecord) -> Option<Entry> {
-    Some(Entry::Record(Box::new(record)))
+fn record(record: SourceRecord) -> Meaning {
+    Meaning::Entry(Entry::Record(Box::new(record)))
 }
 
-fn memory(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
+/// A memory; where it comes with what just happened to it, an entry of a log.
+fn remembered(
+    mut fields: Fields,
+    origin: Origin,
+    warnings: &mut Vec<Defect>,
+) -> Result<Meaning, Defect> {
+    let event = fields.0.get("event").and_then(Value::as_str);
+    let event = event.map(str::to_uppercase).unwrap_or_default();
+    match event.as_str() {
+        "NONE" | "NOOP" => return Ok(Meaning::LeftOut(UNCHANGED)),
+        "ADD" | "UPDATE" | "DELETE" if fields.has("id") || fields.has("memory_id") => {
+            fields.take("event");
+        }
+        _ => return memory(fields, origin, warnings).map(record),
+    }
+    let record = memory(fields, origin, warnings)?;
+    let deletes = event == "DELETE" || record.gone == Some(Gone::Deleted);
+    Ok(Meaning::Entry(Entry::Change(Box::new(Change {
+        deletes,
+        record,
+    }))))
+}
+
+/// An entry of a history that tells what the memory became.
+fn logged(
+    mut fields: Fields,
+    origin: Origin,
+    warnings: &mut Vec<Defect>,
+) -> Result<Meaning, Defect> {
+    let deletes = gone(&fields.0) == Some(Gone::Deleted);
+    fields.take("id");
+    fields.take("event");
+    fields.take("is_deleted");
+    fields.take("old_memory");
+    let text = fields.take("new_memory").filter(|text| !text.is_null());
+    let Some(text) = text.or_else(|| deletes.then(|| Value::String("deleted".to_owned()))) else {
+        return Ok(Meaning::LeftOut(UNSAID));
+    };
+    fields.0.insert("memory".to_owned(), text);
+    let record = memory(fields, origin, warnings)?;
+    if record.id.is_none() {
+        return Err(missing("memory_id"));
+    }
+    Ok(Meaning::Entry(Entry::Change(Box::new(Change {
+        deletes,
+        record,
+    }))))
+}
+
+fn memory(
+    mut fields: Fields,
+    origin: Origin,
+    warnings: &mut Vec<Defect>,
+) -> Result<SourceRecord, Defect> {
     let sentence = SENTENCE
         .into_iter()
         .find(|name| fields.has(name))
@@ -83,7 +164,7 @@ fn memory(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
     let name = fields.take_text("actor_id");
     let id = fields.first_id(&["id", "memory_id"])?;
     let names = fields.names(&RUN)?;
-    let created_at = fields.created_at()?;
+    let created_at = fields.created_at(warnings);
     let updated_at = fields.updated_at(created_at);
     let expires = fields.expires()?;
     let gone = gone(&fields.0);
@@ -123,14 +204,19 @@ fn kind_and_metadata(mut fields: Fields) -> (Option<String>, Map<String, Value>)
     }
 }
 
-fn turn(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
-    let content = fields
-        .take("content")
-        .filter(|content| !content.is_null())
-        .ok_or_else(|| missing("content"))?;
-    let content = spoken(content);
+fn turn(
+    mut fields: Fields,
+    origin: Origin,
+    warnings: &mut Vec<Defect>,
+) -> Result<SourceRecord, Defect> {
+    let content = fields.take("content").unwrap_or_default();
+    let is_missing = content.is_null();
+    let content = spoken(content, &mut fields.0);
     if content.trim().is_empty() {
-        return Err(blank("content"));
+        return Err(match is_missing {
+            true => missing("content"),
+            false => blank("content"),
+        });
     }
     let role = fields.role()?.ok_or_else(|| missing("role"))?;
     let name = fields
@@ -138,7 +224,7 @@ fn turn(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
         .or_else(|| fields.take_text("actor_id"));
     let id = fields.first_id(&["id", "memory_id"])?;
     let names = fields.names(&CONVERSATION)?;
-    let created_at = fields.created_at()?;
+    let created_at = fields.created_at(warnings);
     let updated_at = fields.updated_at(created_at);
     let gone = gone(&fields.0);
     let expires = fields.expires()?;
@@ -162,30 +248,33 @@ fn turn(mut fields: Fields, origin: Origin) -> Result<SourceRecord, Defect> {
     })
 }
 
-/// What a turn says: a text, or parts of text as model providers write them; anything else as JSON.
-fn spoken(content: Value) -> String {
-    let part = |part: &Value| -> Option<String> {
-        match part {
-            Value::String(text) => Some(text.clone()),
-            Value::Object(fields) => {
-                let is_text = fields.get("type").is_none_or(|kind| kind == "text");
-                let text = fields.get("text")?.as_str()?;
-                is_text.then(|| text.to_owned())
-            }
-            _ => None,
-        }
-    };
-    match content {
-        Value::String(text) => text,
-        Value::Array(parts) => match parts.iter().map(part).collect::<Option<Vec<_>>>() {
-            Some(texts) => texts.join("\n"),
-            None => Value::Array(parts).to_string(),
-        },
-        other => other.to_string(),
-    }
+/// The fields of a turn of a history, as `role` and `content`.
+fn made(mut fields: Map<String, Value>) -> Map<String, Value> {
+    make_turn(&mut fields, true);
+    fields
 }
 
-fn snapshot(kind: &str, value: Value, origin: Origin) -> Result<SourceRecord, Defect> {
+/// Whether a turn of somebody other than a person says nothing: a model that only called a tool.
+fn is_silent(fields: &Fields) -> bool {
+    let role = fields.0.get("role").and_then(Value::as_str);
+    let is_program = role.is_some_and(|role| {
+        let role = role.trim().to_lowercase();
+        PROGRAMS.contains(&role.as_str())
+    });
+    let nothing = |value: &Value| match value {
+        Value::String(text) => text.trim().is_empty(),
+        value => is_empty(value),
+    };
+    let content = fields.0.get("content").is_none_or(nothing);
+    is_program && content && spoken(Value::Null, &mut fields.0.clone()).is_empty()
+}
+
+fn snapshot(
+    kind: &str,
+    value: Value,
+    origin: Origin,
+    warnings: &mut Vec<Defect>,
+) -> Result<SourceRecord, Defect> {
     let mut record = SourceRecord {
         origin,
         kind: RecordKind::Snapshot,
@@ -214,13 +303,13 @@ fn snapshot(kind: &str, value: Value, origin: Origin) -> Result<SourceRecord, De
             match fields.only_text() {
                 Some(text) => {
                     record.content = text;
-                    record.created_at = fields.created_at()?;
+                    record.created_at = fields.created_at(warnings);
                     record.expires = fields.expires()?;
                     record.metadata = fields.into_metadata();
                 }
                 None => {
                     // The content keeps the whole object, so an unreadable time loses nothing.
-                    record.created_at = fields.created_at().ok().flatten();
+                    record.created_at = fields.created_at(&mut Vec::new());
                     record.content = whole.to_string();
                 }
             }
@@ -233,13 +322,17 @@ fn snapshot(kind: &str, value: Value, origin: Origin) -> Result<SourceRecord, De
     Ok(record)
 }
 
-fn history(mut fields: Fields, origin: Origin) -> Result<Conversation, Defect> {
+fn history(
+    mut fields: Fields,
+    origin: Origin,
+    warnings: &mut Vec<Defect>,
+) -> Result<Conversation, Defect> {
     let of_turns = Origin {
         part_of: fields.0.get("id").and_then(id_text),
         ..origin.clone()
     };
     let names = fields.names(&RUN)?;
-    let created_at = fields.created_at()?;
+    let created_at = fields.created_at(warnings);
     let turns = match fields.take("input") {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(turns)) => turns,
@@ -254,10 +347,13 @@ fn history(mut fields: Fields, origin: Origin) -> Result<Conversation, Defect> {
             let Value::Object(fields) = value else {
                 return Err(Defect::of(path, "is not an object"));
             };
-            let turn = turn(Fields(fields), of_turns.clone()).map_err(|defect| Defect {
-                field: defect.field.map(|field| format!("{path}.{field}")),
-                ..defect
-            })?;
+            let turn =
+                turn(Fields(made(fields)), of_turns.clone(), warnings).map_err(|defect| {
+                    Defect {
+                        field: defect.field.map(|field| format!("{path}.{field}")),
+                        ..defect
+                    }
+                })?;
             Ok(SourceRecord {
                 id: None,
                 names: turn.names.or(&names),

@@ -9,29 +9,35 @@
 //! and `parser` is the state of both; `twice` knows fields that are there twice. `shape` says what an object is, `recognise` makes an item or a
 //! container of it, `interpret` says what the item means, and
 //! `gone` whether it still counts. `output` hands it on.
+//! `own` reads this program's own exports, which need no guessing.
 //! `one` is the same for an object of a source that is no file.
 
 mod budget;
 mod collection;
 mod detect;
 mod documents;
+mod explained;
 mod export;
 mod fields;
 mod gone;
 mod import_dir;
 mod input;
 mod interpret;
+mod map;
 mod objects;
 mod one;
 mod output;
+mod own;
 mod packed;
 mod parser;
 mod recognise;
 mod sets;
 mod shape;
+mod store;
 #[cfg(test)]
 mod tests;
 mod time;
+mod turn;
 mod twice;
 mod value;
 mod visitor;

@@ -4,11 +4,16 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::{Map, Value};
 
 use super::budget::{Budget, Exceeded};
+use super::explained::is_history;
 use super::interpret::ItemKind;
+use super::map::UnderKey;
 use super::output::Suspicion;
 use super::parser::{Parser, Segment};
 use super::recognise::Object;
-use super::shape::{Group, Shape, container_fields, is_field, is_settled};
+use super::shape::{
+    Group, Shape, canonical, container_fields, is_about, is_field, is_settled, may_be_an_answer,
+};
+use super::store::is_vector;
 use super::twice::{Twice, put};
 use super::value::WholeValue;
 use super::visitor::{Seed, Visit, skip_list, skip_object};
@@ -21,9 +26,9 @@ const USUAL_FIELDS: usize = 14;
 const MAX_WAITING: usize = 1024 * 1024;
 
 /// A value by itself or in a list.
-struct Element<'p, 'a, 's, 'r> {
-    parser: &'p mut Parser<'a, 's, 'r>,
-    group: Group,
+pub(super) struct Element<'p, 'a, 's, 'r> {
+    pub(super) parser: &'p mut Parser<'a, 's, 'r>,
+    pub(super) group: Group,
 }
 
 impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
@@ -41,6 +46,15 @@ impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
             sentence @ Value::String(_) if group == Group::Memories => {
                 let memory = [("memory".to_owned(), sentence)].into_iter().collect();
                 parser.item(&ItemKind::Memory, Value::Object(memory))
+            }
+            // An exporter's own list of names.
+            Value::String(_) | Value::Number(_)
+                if matches!(group, Group::Users | Group::Sessions | Group::Entities) =>
+            {
+                match parser.innermost_field() {
+                    Some(field) => parser.unplaced(field),
+                    None => Ok(()),
+                }
             }
             _ => parser.report(
                 Suspicion::Unrecognised,
@@ -165,7 +179,7 @@ impl Parser<'_, '_, '_> {
         group: Group,
         id: Option<String>,
         first: Option<String>,
-        mut from: A,
+        from: A,
     ) -> Result<(), A::Error> {
         if !self.enter() {
             skip_object(from)?;
@@ -181,14 +195,7 @@ impl Parser<'_, '_, '_> {
             own: Map::with_capacity(USUAL_FIELDS),
             ..Object::default()
         };
-        let mut key = match first {
-            Some(key) => Some(key),
-            None => self.key(&mut from)?,
-        };
-        while let Some(name) = key {
-            self.field(group, &mut object, name, &mut from)?;
-            key = self.key(&mut from)?;
-        }
+        self.fields(group, &mut object, first, from)?;
         self.leave();
         self.container = outer_container;
         self.budget = outer_budget;
@@ -203,6 +210,25 @@ impl Parser<'_, '_, '_> {
         self.object_ended(group, object)
     }
 
+    /// Reads the fields of an object.
+    pub(super) fn fields<'de, A: MapAccess<'de>>(
+        &mut self,
+        group: Group,
+        object: &mut Object,
+        first: Option<String>,
+        mut from: A,
+    ) -> Result<(), A::Error> {
+        let mut key = match first {
+            Some(key) => Some(key),
+            None => self.key(&mut from)?,
+        };
+        while let Some(name) = key {
+            self.field(group, object, name, &mut from)?;
+            key = self.key(&mut from)?;
+        }
+        self.lists_end(object)
+    }
+
     fn field<'de, A: MapAccess<'de>>(
         &mut self,
         group: Group,
@@ -210,7 +236,13 @@ impl Parser<'_, '_, '_> {
         name: String,
         from: &mut A,
     ) -> Result<(), A::Error> {
-        let holds = Group::of(&name).filter(|holds| match holds {
+        let is_open = group == Group::Anywhere && !is_settled(&object.own);
+        let is_answer = is_open && may_be_an_answer(&object.own);
+        let holds = match Group::of(&name) {
+            None if is_answer => Group::in_an_answer(&name),
+            holds => holds,
+        };
+        let holds = holds.filter(|holds| match holds {
             _ if group.is_leaf() => false,
             // A memory may come with its history.
             Group::History if object.own.contains_key("memory") => true,
@@ -225,6 +257,23 @@ impl Parser<'_, '_, '_> {
             object.given.push(name.clone());
         }
         match holds {
+            None if is_open && is_history(&name) => {
+                from.next_value::<IgnoredAny>()?;
+                self.unplaced(name)
+            }
+            None if is_vector(&name) => from.next_value_seed(Seed(Vector {
+                parser: self,
+                object,
+                name,
+                is_answer,
+            })),
+            None if is_answer && !is_field(&name) && !is_about(&name) => {
+                from.next_value_seed(Seed(UnderKey {
+                    parser: self,
+                    object,
+                    name,
+                }))
+            }
             None => {
                 let before = self.budget;
                 let value = from.next_value_seed(Seed(WholeValue(self)))?;
@@ -247,7 +296,8 @@ impl Parser<'_, '_, '_> {
 
     /// Keeps a field of an object, unless it exceeded a bound. Then what it spent is given back, since
     /// an id may follow.
-    fn keep(&mut self, object: &mut Object, name: String, value: Value, before: Budget) {
+    pub(super) fn keep(&mut self, object: &mut Object, name: String, value: Value, before: Budget) {
+        let name = canonical(name);
         match self.budget.exceeded {
             Some(exceeded) => {
                 self.twice = None;
@@ -279,6 +329,82 @@ impl Parser<'_, '_, '_> {
             self.path.pop();
             next = self.key(&mut from)?;
         }
+        Ok(())
+    }
+}
+
+/// A field of a row that may hold a vector, which only the store needs. As a field of an answer it may
+/// hold the rows.
+struct Vector<'p, 'o, 'a, 's, 'r> {
+    parser: &'p mut Parser<'a, 's, 'r>,
+    object: &'o mut Object,
+    name: String,
+    is_answer: bool,
+}
+
+impl<'de> Visit<'de> for Vector<'_, '_, '_, '_, '_> {
+    type Out = ();
+
+    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
+        let is_vector = value.as_str().is_some_and(|text| text.starts_with('['));
+        if is_vector || value.is_null() {
+            return Ok(());
+        }
+        let before = self.parser.budget;
+        let value = WholeValue(self.parser).scalar(value)?;
+        self.parser.keep(self.object, self.name, value, before);
+        Ok(())
+    }
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        let Self {
+            parser,
+            object,
+            name,
+            is_answer,
+        } = self;
+        let before = parser.budget;
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element_seed(Seed(WholeValue(parser)))? {
+            if value.is_number() || value.is_array() {
+                parser.budget = before;
+                return skip_list(list);
+            }
+            if is_answer && value.is_object() {
+                parser.hold(object, Group::Anywhere)?;
+                parser.path.push(Segment::Field(name.clone()));
+                parser.path.push(Segment::Index(values.len() as u64));
+                let group = Group::Anywhere;
+                let element = Element { parser, group };
+                Seed(element).deserialize(value).map_err(A::Error::custom)?;
+                parser.path.pop();
+                parser.path.pop();
+                parser.budget = before;
+                values.push(Value::Null);
+                continue;
+            }
+            values.push(value);
+        }
+        if values.iter().any(|value| !value.is_null()) || parser.budget.exceeded.is_some() {
+            parser.keep(object, name, Value::Array(values), before);
+        }
+        Ok(())
+    }
+
+    fn object<A: MapAccess<'de>>(self, from: A) -> Result<(), A::Error> {
+        if !self.is_answer {
+            return skip_object(from);
+        }
+        let Self {
+            parser,
+            object,
+            name,
+            ..
+        } = self;
+        parser.hold(object, Group::Anywhere)?;
+        parser.path.push(Segment::Field(name));
+        parser.object(Group::Anywhere, None, None, from)?;
+        parser.path.pop();
         Ok(())
     }
 }

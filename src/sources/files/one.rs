@@ -46,6 +46,10 @@ pub(crate) fn interpret_object(
             SourceItem::Entry(Entry::Record(record)) => {
                 complete(&mut record.names, &mut record.origin, &containers);
             }
+            SourceItem::Entry(Entry::Change(change)) => {
+                let record = &mut change.record;
+                complete(&mut record.names, &mut record.origin, &containers);
+            }
             SourceItem::Entry(Entry::Conversation(conversation)) => {
                 for turn in &mut conversation.turns {
                     complete(&mut turn.names, &mut turn.origin, &containers);

@@ -2,8 +2,9 @@
 
 use std::ops::ControlFlow;
 
+use super::interpret::Meaning;
 use crate::sources::{
-    Container, Defect, Entry, Position, Problem, ReadError, Severity, Sink, SourceItem,
+    Container, Defect, Explained, Position, Problem, ReadError, Severity, Sink, SourceItem,
 };
 
 /// How many problems in a row are handed on one by one; further ones are counted.
@@ -47,13 +48,27 @@ impl<'s> Output<'s> {
         }
     }
 
-    /// Hands on an item; nothing for one that does not migrate.
-    pub(super) fn entry(&mut self, entry: Option<Entry>) -> Result<(), ReadError> {
+    /// Hands on what an item means.
+    pub(super) fn entry(&mut self, meaning: Meaning) -> Result<(), ReadError> {
         self.recognise()?;
         self.end_of_row()?;
-        match entry {
-            Some(entry) => self.send(SourceItem::Entry(entry)),
-            None => Ok(()),
+        match meaning {
+            Meaning::Entry(entry) => self.send(SourceItem::Entry(entry)),
+            Meaning::LeftOut(what) => self.send(SourceItem::LeftOut(what)),
+            Meaning::Nothing => Ok(()),
+        }
+    }
+
+    /// Hands on what an id means.
+    pub(super) fn explained(&mut self, explained: Explained) -> Result<(), ReadError> {
+        self.send(SourceItem::Explained(explained))
+    }
+
+    /// Hands on a field that a migration has no place for.
+    pub(super) fn unplaced(&mut self, field: String) -> Result<(), ReadError> {
+        match self.recognised {
+            true => self.send(SourceItem::UnplacedField(field)),
+            false => Ok(()),
         }
     }
 
@@ -221,9 +236,9 @@ fn not_an_export(first: Option<&Problem>) -> Problem {
         severity: Severity::Other,
         defect: Defect::whole(
             "nothing of mem0 was found here; looked for memories (`memory`), turns (`role` and \
-             `content`), history entries (`memory_id` and `input`), entities, and users or sessions \
-             with `messages` or snapshots, under `results`, `memories`, `users`, `sessions`, \
-             `messages` or by themselves",
+             `content`), history entries (`memory_id` and `input` or `new_memory`), rows of vector \
+             stores (`payload`), entities, and users or sessions with `messages` or snapshots, under \
+             `results`, `memories`, `users`, `sessions`, `messages` or by themselves",
         ),
     }
 }

@@ -8,11 +8,14 @@ use serde_json::Value;
 use super::budget::{Budget, Exceeded, MAX_DEPTH};
 use super::fields::id_text;
 use super::input::Input;
-use super::interpret::{ItemKind, interpret};
+use super::interpret::{ItemKind, Meaning, interpret};
+use super::map::ListedBy;
 use super::output::{Output, Suspicion};
 use super::shape::ContainerFields;
 use super::twice::Twice;
-use crate::sources::{Container, ContainerId, Defect, Origin, Position, ReadError};
+use crate::sources::{
+    Container, ContainerId, Defect, Explained, IdKind, Origin, Position, ReadError,
+};
 
 /// How many characters of a name from the source are shown.
 const SHOWN: usize = 100;
@@ -31,6 +34,8 @@ pub(super) struct Parser<'a, 's, 'r> {
     /// A field that is twice in the value that was read last.
     pub(super) twice: Option<Twice>,
     containers: ContainerId,
+    /// What is known of the key that the items are listed by.
+    pub(super) listed: ListedBy,
     stopped: bool,
 }
 
@@ -62,6 +67,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
             container: None,
             twice: None,
             containers: 0,
+            listed: ListedBy::default(),
             stopped: false,
         }
     }
@@ -122,11 +128,52 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         };
         let id = value.get("id").and_then(id_text);
         let position = origin.position.clone();
-        let sent = match interpret(kind, value, origin) {
-            Ok(entry) => self.output.entry(entry),
-            Err(defect) => self.output.lost(position, id, defect),
+        let mut warnings = Vec::new();
+        let sent = match interpret(kind, value, origin, &mut warnings) {
+            Ok(meaning) => {
+                if let Meaning::Entry(entry) = &meaning {
+                    self.listed.note(entry);
+                }
+                self.output.entry(meaning)
+            }
+            Err(defect) => self.output.lost(position.clone(), id.clone(), defect),
         };
+        self.sent(sent)?;
+        for defect in warnings {
+            let sent = self.output.warning(position.clone(), id.clone(), defect);
+            self.sent(sent)?;
+        }
+        Ok(())
+    }
+
+    /// Hands on that something is no memory.
+    pub(super) fn left_out<E: Error>(&mut self, what: &'static str) -> Result<(), E> {
+        let sent = self.output.entry(Meaning::LeftOut(what));
         self.sent(sent)
+    }
+
+    /// Hands on a field that a migration has no place for.
+    pub(super) fn unplaced<E: Error>(&mut self, field: String) -> Result<(), E> {
+        let sent = self.output.unplaced(field);
+        self.sent(sent)
+    }
+
+    /// Hands on what ids mean within a container.
+    pub(super) fn explain<E: Error>(
+        &mut self,
+        container: ContainerId,
+        all: impl IntoIterator<Item = (IdKind, String, String)>,
+    ) -> Result<(), E> {
+        for (kind, id, name) in all {
+            let sent = self.output.explained(Explained {
+                container,
+                kind,
+                id,
+                name,
+            });
+            self.sent(sent)?;
+        }
+        Ok(())
     }
 
     /// Hands on that an item cannot be kept.
@@ -162,7 +209,13 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
             exported_at: fields.exported_at,
             user_of_rest: None,
             unsure: fields.unsure,
+            gone: fields.gone,
         };
+        if let Some(field) = fields.narrowed {
+            let reason =
+                "says that the export is of a part only: what is not in it is not migrated";
+            self.warn(None, Defect::of(field, reason))?;
+        }
         let sent = self
             .output
             .container(container, fields.unplaced, fields.more_pages);
@@ -194,6 +247,15 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         sent.map_err(|stopped| {
             self.stopped = true;
             E::custom(stopped)
+        })
+    }
+
+    /// The innermost field around the value.
+    pub(super) fn innermost_field(&self) -> Option<String> {
+        let fields = self.path.iter().rev();
+        fields.into_iter().find_map(|segment| match segment {
+            Segment::Field(name) => Some(shown(name).to_owned()),
+            _ => None,
         })
     }
 

@@ -4,15 +4,21 @@ use serde::de::Error;
 use serde_json::{Map, Value};
 
 use super::budget::Exceeded;
+use super::explained::{explained, of_entity, of_user};
 use super::fields::{id_text, is_empty};
+use super::gone::gone;
 use super::interpret::ItemKind;
+use super::map::Keys;
 use super::output::Suspicion;
 use super::parser::{Parser, Segment, shown};
 use super::shape::{
-    ContainerFields, Group, Held, Shape, container_fields, is_name, shape, without_export_date,
+    ContainerFields, Group, Held, Shape, container_fields, is_name, is_statistics, shape,
+    without_export_date,
 };
+use super::store::{is_columns, lacks_payload, not_a_memory, rows, unwrap_row};
+use super::turn::make_turn;
 use super::twice::Twice;
-use crate::sources::{ContainerId, Defect};
+use crate::sources::{ContainerId, Defect, Gone};
 
 /// The kind of snapshot that keeps a session's own fields.
 const SESSION_FIELDS: &str = "session_fields";
@@ -28,6 +34,8 @@ pub(super) struct Object {
     pub(super) waiting: Vec<(String, Value)>,
     /// The fields that were read and hold items or snapshots.
     pub(super) given: Vec<String>,
+    /// Lists under keys of its own.
+    pub(super) keys: Keys,
     /// Fields that are there twice.
     pub(super) twice: Vec<Twice>,
     /// Fields that exceeded a bound.
@@ -83,6 +91,9 @@ impl Parser<'_, '_, '_> {
         if is_empty(&value) {
             return Ok(());
         }
+        if name == "summary" && is_statistics(&value) {
+            return self.unplaced(name.to_owned());
+        }
         self.item(&ItemKind::Snapshot(name.to_owned()), value)
     }
 
@@ -94,6 +105,20 @@ impl Parser<'_, '_, '_> {
     ) -> Result<(), E> {
         if !object.waiting.is_empty() {
             object.held.add(Group::Snapshots);
+        }
+        if object.container.is_none() {
+            if is_columns(&object.own) {
+                return self.columns(object);
+            }
+            self.made_plain(group, &mut object.own);
+            if let Some(what) = not_a_memory(&object.own) {
+                return self.left_out(what);
+            }
+            if lacks_payload(&object.own) {
+                let record = object.own.get("id").and_then(id_text);
+                let reason = "is empty: export the rows again with their payload";
+                return self.lost(record, Defect::of("payload", reason));
+            }
         }
         let shape = shape(group, &object.own, object.held);
         let record = object.own.get("id").and_then(id_text);
@@ -110,10 +135,10 @@ impl Parser<'_, '_, '_> {
                 return self.holder_ended(shape, object);
             }
             Shape::Unknown => {
-                let defect = Defect::whole(
-                    "not recognised: a memory has `memory`, a turn `role` and `content`, a history \
-                     entry `memory_id` and `input`, a user `id` and `name` or `email`",
-                );
+                let defect = Defect::whole(known_by_name(&object.own).unwrap_or(
+                    "not recognised: a memory has `memory`, a turn `role` and `content`, a \
+                         history entry `memory_id` and `input`, a user `id` and `name` or `email`",
+                ));
                 return self.report(Suspicion::Unrecognised, record, defect);
             }
             Shape::Memory => ItemKind::Memory,
@@ -121,6 +146,9 @@ impl Parser<'_, '_, '_> {
             Shape::History => ItemKind::History,
             Shape::Entity => ItemKind::Entity,
         };
+        if let (Shape::Entity, Some(around)) = (shape, self.container) {
+            self.explain(around, of_entity(&object.own))?;
+        }
         object.own.extend(std::mem::take(&mut object.waiting));
         let unsure = object.unsure();
         let container = object.container.map(|id| {
@@ -140,6 +168,36 @@ impl Parser<'_, '_, '_> {
             Some((id, fields)) => self.container_ended(id, fields),
             None => Ok(()),
         }
+    }
+
+    /// Makes a memory of the row of a store, and a turn of the message of a framework.
+    fn made_plain(&mut self, group: Group, own: &mut Map<String, Value>) {
+        if !matches!(group, Group::Users | Group::Sessions | Group::Messages) {
+            unwrap_row(own);
+        }
+        if group != Group::Users && !own.contains_key("memory") {
+            make_turn(own, group == Group::Messages);
+        }
+    }
+
+    /// Hands on the rows of columns.
+    fn columns<E: Error>(&mut self, mut object: Object) -> Result<(), E> {
+        for (name, exceeded) in std::mem::take(&mut object.lost) {
+            let defect = Defect::of(shown(&name), exceeded.reason());
+            self.report(Suspicion::None, None, defect)?;
+        }
+        for (index, row) in (0..).zip(rows(object.own)) {
+            self.path.push(Segment::Index(index));
+            self.object_ended(
+                Group::Anywhere,
+                Object {
+                    own: row,
+                    ..Object::default()
+                },
+            )?;
+            self.path.pop();
+        }
+        Ok(())
     }
 
     fn holder_ended<E: Error>(&mut self, shape: Shape, mut object: Object) -> Result<(), E> {
@@ -177,7 +235,11 @@ impl Parser<'_, '_, '_> {
         self.container = parent;
 
         let mut fields = container_fields(shape, &object.own);
+        let unsure = unsure.or_else(|| fields.unsure.take());
         fields.unsure.clone_from(&unsure);
+        if let Some(id) = object.container.filter(|_| shape != Shape::User) {
+            self.explain(id, explained(&object.own))?;
+        }
         for field in std::mem::take(&mut fields.unreadable) {
             let reason = "is neither text nor a number";
             self.report(Suspicion::None, None, Defect::of(field, reason))?;
@@ -201,8 +263,16 @@ impl Parser<'_, '_, '_> {
         if unsure.is_some() {
             // Whom it describes is not known.
         } else if shape == Shape::User {
-            let own = without_export_date(object.own);
-            self.item(&ItemKind::User, Value::Object(own))?;
+            if let Some(around) = parent {
+                let known = of_user(&object.own).or_else(|| of_entity(&object.own));
+                self.explain(around, known)?;
+            }
+            if gone(&object.own) == Some(Gone::Deleted) {
+                self.left_out("a user whom the source marks as deleted")?;
+            } else {
+                let own = without_export_date(object.own);
+                self.item(&ItemKind::User, Value::Object(own))?;
+            }
         } else if fields.names.user.is_none()
             && let Some(user @ Value::Object(of_user)) = object.own.get("user")
             && let Some(id) = ["user_id", "id"]
@@ -220,4 +290,33 @@ impl Parser<'_, '_, '_> {
             None => Ok(()),
         }
     }
+}
+
+/// Shapes that are known and not read, by a field that only they have.
+fn known_by_name(own: &Map<String, Value>) -> Option<&'static str> {
+    const KNOWN: [(&str, &str); 5] = [
+        (
+            "mapping",
+            "not read: a conversation of ChatGPT's own export, which is a tree; give its turns as \
+             `messages` with `role` and `content`",
+        ),
+        (
+            "float32",
+            "not read: a vector without a payload; export the metadata of the rows too",
+        ),
+        (
+            "tasks_output",
+            "not read: the result of a CrewAI crew; give its `messages`",
+        ),
+        (
+            "nodes",
+            "not read: nodes of a graph; export the memories that they were made from",
+        ),
+        (
+            "relationships",
+            "not read: relations of a graph; export the memories that they were made from",
+        ),
+    ];
+    let mut known = KNOWN.iter().filter(|(name, _)| own.contains_key(*name));
+    known.next().map(|(_, reason)| *reason)
 }

@@ -1,7 +1,9 @@
 //! Archives and directories: what their files tell of each other.
 
+use std::collections::BTreeSet;
+
 use crate::sources::{
-    Container, ContainerId, Conversation, Entry, Names, Origin, SourceItem, SourceRecord,
+    Container, ContainerId, Conversation, Entry, IdKind, Names, Origin, SourceItem, SourceRecord,
 };
 
 /// The archives and directories around the file that is read, and the ids of all containers so far.
@@ -19,27 +21,44 @@ struct Set {
     explained: Users,
     /// The users that anything in it names.
     named: Users,
+    /// Ids of users that its files explain, and that only the source uses.
+    internal: Users,
     /// Whether anything is in it.
     is_used: bool,
 }
 
-/// None, one or several users.
+/// Some users.
 #[derive(Debug, Default)]
-enum Users {
-    #[default]
-    None,
-    One(String),
-    Several,
+struct Users {
+    some: BTreeSet<String>,
+    /// Whether there are more than are kept.
+    more: bool,
 }
+
+/// How many users are kept: one is what matters, and some may turn out to be other names of it.
+const KEPT: usize = 16;
 
 impl Users {
     fn add(&mut self, user: &str) {
         let user = user.trim();
-        match self {
-            Self::None => *self = Self::One(user.to_owned()),
-            Self::One(one) if one != user => *self = Self::Several,
-            _ => {}
+        if self.some.len() < KEPT {
+            self.some.insert(user.to_owned());
+        } else {
+            self.more |= !self.some.contains(user);
         }
+    }
+
+    /// Those that are not among others.
+    fn without(mut self, others: &Self) -> Self {
+        self.some.retain(|user| !others.some.contains(user));
+        self
+    }
+
+    /// The only one.
+    fn only(self) -> Option<String> {
+        let Self { mut some, more } = self;
+        let first = some.pop_first()?;
+        (some.is_empty() && !more).then_some(first)
     }
 }
 
@@ -49,8 +68,9 @@ impl Sets {
         self.containers += 1;
         self.around.push(Set {
             id: self.containers,
-            explained: Users::None,
-            named: Users::None,
+            explained: Users::default(),
+            named: Users::default(),
+            internal: Users::default(),
             is_used: false,
         });
     }
@@ -59,10 +79,9 @@ impl Sets {
     pub(super) fn end(&mut self) -> Option<Container> {
         let set = self.around.pop().filter(|set| set.is_used)?;
         self.use_innermost();
-        let user_of_rest = match (set.explained, set.named) {
-            (Users::One(user), Users::One(_)) => Some(user),
-            _ => None,
-        };
+        let explained = set.explained.without(&set.internal).only();
+        let named = set.named.without(&set.internal).only();
+        let user_of_rest = explained.filter(|_| named.is_some());
         Some(Container {
             id: set.id,
             parent: self.innermost(),
@@ -99,6 +118,10 @@ impl Sets {
                     locate(origin, innermost);
                 }
             }
+            SourceItem::Entry(Entry::Change(change)) => {
+                self.note(&change.record.names);
+                locate(&mut change.record.origin, innermost);
+            }
             SourceItem::Entry(Entry::User { position, user }) => {
                 self.explain(&user.id);
                 put_before(&mut position.0, path);
@@ -112,7 +135,16 @@ impl Sets {
                 }
             }
             SourceItem::Problem(problem) => put_before(&mut problem.position.0, path),
-            SourceItem::UnplacedField(_) => {}
+            SourceItem::Explained(explained) => {
+                explained.container += base;
+                if explained.kind == IdKind::User {
+                    for set in &mut self.around {
+                        set.internal.add(&explained.id);
+                    }
+                    self.explain(&explained.name);
+                }
+            }
+            SourceItem::UnplacedField(_) | SourceItem::LeftOut(_) => {}
         }
     }
 

@@ -3,9 +3,13 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::fields::id_text;
+use super::explained::explains;
+use super::fields::{id_text, is_empty};
+use super::gone::gone;
+use super::store::{not_a_memory, unwrap_row};
 use super::time::time;
-use crate::sources::{Names, SNAPSHOTS};
+use super::turn::{make_turn, wraps_message};
+use crate::sources::{Gone, Names, SNAPSHOTS};
 
 /// What surrounds an object: the kind of list that it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +32,25 @@ impl Group {
         Some(match field {
             "users" => Self::Users,
             "sessions" | "conversations" | "threads" => Self::Sessions,
-            "messages" => Self::Messages,
+            "messages" | "chat_history" | "chat_messages" | "turns" | "transcript" | "dialogue"
+            | "contents" => Self::Messages,
             "memories" => Self::Memories,
             "results" | "data" => Self::Anywhere,
             "history" => Self::History,
             "entities" => Self::Entities,
             field if SNAPSHOTS.contains(&field) => Self::Snapshots,
+            _ => return None,
+        })
+    }
+
+    /// The group that a field gives to the objects in it where the object around it is no more than
+    /// the answer of a store or a service.
+    pub(super) fn in_an_answer(field: &str) -> Option<Self> {
+        Some(match field {
+            "result" | "points" | "items" | "records" | "rows" | "matches" | "hits" | "objects"
+            | "value" | "entries" | "output" | "choices" | "episodes" | "chat_store"
+            | "llm_context" | "Get" => Self::Anywhere,
+            "store" => Self::Sessions,
             _ => return None,
         })
     }
@@ -95,15 +112,78 @@ const SESSION_IDS: [&str; 4] = ["session_id", "run_id", "conversation_id", "thre
 const EXPORTED: [&str; 3] = ["exported_at", "export_date", "generated_at"];
 
 /// The fields of an answer that only describe the answer.
-const ENVELOPE: [&str; 8] = [
+const ENVELOPE: [&str; 30] = [
     "count",
-    "next",
     "previous",
     "total",
     "total_users",
     "total_agents",
     "total_apps",
     "total_runs",
+    // Stores.
+    "status",
+    "time",
+    "took",
+    "timed_out",
+    "_shards",
+    "_scroll_id",
+    "usage",
+    "max_score",
+    "upsert_count",
+    "included",
+    "namespace",
+    "data_type",
+    // mem0's command line.
+    "command",
+    "duration_ms",
+    "mem0_notice",
+    // Services of models.
+    "object",
+    "first_id",
+    "last_id",
+    "class_name",
+    "chat_store_key",
+    "page",
+    "page_size",
+    "lc",
+];
+
+/// The fields of a page that say whether more pages follow.
+const NEXT: [&str; 6] = [
+    "next",
+    "next_page_offset",
+    "next_cursor",
+    "next_page_token",
+    "nextToken",
+    "has_more",
+];
+
+/// The objects in which a document says what it is about: names, and when it was made.
+const ABOUT: [&str; 8] = [
+    "scope",
+    "export_metadata",
+    "export_meta",
+    "export_info",
+    "metadata",
+    "meta",
+    "filters",
+    "export",
+];
+
+/// The fields of [`ABOUT`] by which an export was narrowed.
+const NARROWED: [&str; 3] = ["app_id_filter", "from_date", "to_date"];
+
+/// The fields of a user's or session's own, so that a map by id is told from one.
+const OWN: [&str; 9] = [
+    "id",
+    "user_id",
+    "name",
+    "email",
+    "role",
+    "preferences",
+    "metadata",
+    "created_at",
+    "user",
 ];
 
 fn has(own: &Map<String, Value>, field: &str) -> bool {
@@ -117,7 +197,10 @@ fn has_any(own: &Map<String, Value>, fields: &[&str]) -> bool {
 /// Whether these fields suffice to know that the object is a single item, so that all further fields
 /// belong to it.
 pub(super) fn is_settled(own: &Map<String, Value>) -> bool {
-    has(own, "memory") || (has(own, "role") && has(own, "content")) || is_history(own)
+    has(own, "memory")
+        || (has(own, "role") && has(own, "content"))
+        || is_history(own)
+        || wraps_message(own)
 }
 
 fn is_history(own: &Map<String, Value>) -> bool {
@@ -185,7 +268,7 @@ pub(super) fn shape(group: Group, own: &Map<String, Value>, held: Held) -> Shape
             of_a_person: held.of_a_person(),
         };
     }
-    if has_any(own, &["content", "text", "data"]) {
+    if has_any(own, &["content", "text", "data", "page_content", "fact"]) {
         return Shape::Memory;
     }
     if is_entity(own) && !has_any(own, &["email", "role", "user_id"]) {
@@ -216,6 +299,10 @@ pub(super) struct ContainerFields {
     pub(super) exported_at: Option<Timestamp>,
     /// Of a page: whether more pages follow.
     pub(super) more_pages: Option<bool>,
+    /// A field by which the export was narrowed.
+    pub(super) narrowed: Option<&'static str>,
+    /// Why nothing in it must be shown any more.
+    pub(super) gone: Option<Gone>,
     /// Fields that a migration has no place for, sorted.
     pub(super) unplaced: Vec<String>,
     /// Fields that should hold an id and do not.
@@ -259,38 +346,89 @@ pub(super) fn container_fields(shape: Shape, own: &Map<String, Value>) -> Contai
         session: first_of(&SESSION_IDS),
     };
     if shape == Shape::Session && names.session.is_none() {
-        names.session = first_of(&["id"]);
+        names.session = first_of(&["id", "uuid", "_id"]);
     }
     let is_document = matches!(shape, Shape::Document { .. });
+    let mut unsure = None;
+    let mut narrowed = None;
+    let mut about_at = None;
+    if is_document {
+        // `{"user": "ana", "memories": […]}`
+        if names.user.is_none()
+            && let Some(Value::String(user)) = own.get("user")
+            && !user.is_empty()
+        {
+            used.push("user");
+            names.user = Some(user.clone());
+        }
+        for name in ABOUT {
+            let Some(Value::Object(about)) = own.get(name) else {
+                continue;
+            };
+            let of = |field: &str| about.get(field).and_then(id_text);
+            let named = Names {
+                user: of("user_id"),
+                agent: of("agent_id"),
+                app: of("app_id"),
+                session: SESSION_IDS.iter().find_map(|field| of(field)),
+            };
+            let at = EXPORTED.into_iter().chain(["timestamp"]);
+            about_at = about_at.or(at.into_iter().find_map(|at| about.get(at).and_then(time)));
+            if !named.is_empty() || name.starts_with("export") {
+                used.push(name);
+            }
+            let differs = |one: &Option<String>, other: &Option<String>| {
+                one.is_some() && other.is_some() && one != other
+            };
+            if differs(&names.user, &named.user) || differs(&names.agent, &named.agent) {
+                unsure = Some(name.to_owned());
+            }
+            names = names.or(&named);
+            let narrows = |field: &&str| about.get(*field).is_some_and(|value| !is_empty(value));
+            narrowed = narrowed.or(NARROWED.into_iter().find(narrows));
+        }
+    }
     let exported = EXPORTED
         .into_iter()
         .chain(is_document.then_some("timestamp"))
         .find_map(|name| Some((name, own.get(name).and_then(time)?)));
     used.extend(exported.map(|(name, _)| name));
-    let next = own.get("next").filter(|_| is_document);
-    let more_pages = next.map(|next| match next {
-        Value::Null | Value::Bool(false) => false,
-        Value::String(next) => !next.is_empty(),
-        _ => true,
-    });
+    let next = NEXT.into_iter().filter(|_| is_document);
+    let more_pages = next
+        .filter_map(|name| own.get(name))
+        .next()
+        .map(|next| match next {
+            Value::Null | Value::Bool(false) => false,
+            Value::String(next) => !next.is_empty(),
+            _ => true,
+        });
     let mut unplaced = Vec::new();
     if is_document || shape == Shape::Session {
         unplaced = own
             .iter()
             .filter(|(_, value)| !value.is_null())
             .map(|(name, _)| name.as_str())
-            .filter(|name| !used.contains(name) && !ENVELOPE.contains(name))
+            .filter(|name| {
+                let describes = ENVELOPE.contains(name) || NEXT.contains(name);
+                !used.contains(name) && !describes && !(is_document && explains(name))
+            })
             .map(str::to_owned)
             .collect();
         unplaced.sort();
     }
     ContainerFields {
         names,
-        exported_at: exported.map(|(_, at)| at),
+        exported_at: exported.map(|(_, at)| at).or(about_at),
         more_pages,
+        narrowed,
+        gone: match shape {
+            // A session that is over and an account that is not in use still have their memories.
+            Shape::Session | Shape::User => gone(own).filter(|gone| *gone == Gone::Deleted),
+            _ => None,
+        },
         unplaced,
         unreadable,
-        unsure: None,
+        unsure,
     }
 }
 
@@ -299,17 +437,132 @@ pub(super) fn is_field(name: &str) -> bool {
     Group::of(name).is_some()
         || SESSION_IDS.contains(&name)
         || ENVELOPE.contains(&name)
+        || NEXT.contains(&name)
         || EXPORTED.contains(&name)
-        || matches!(
-            name,
-            "id" | "user_id"
-                | "name"
-                | "email"
-                | "role"
-                | "preferences"
-                | "metadata"
-                | "created_at"
-        )
+        || OWN.contains(&name)
+}
+
+/// Whether a name is of an object that tells of a document, and no key of a list.
+pub(super) fn is_about(name: &str) -> bool {
+    const TELLING: [&str; 22] = [
+        "config",
+        "settings",
+        "options",
+        "info",
+        "stats",
+        "statistics",
+        "schema",
+        "query",
+        "request",
+        "params",
+        "context",
+        "account",
+        "owner",
+        "profile",
+        "project",
+        "organization",
+        "pagination",
+        "links",
+        "error",
+        "relations",
+        "total",
+        "payload",
+    ];
+    ABOUT.contains(&name) || TELLING.contains(&name)
+}
+
+/// The name of a field where mem0's TypeScript library writes it in camel case.
+pub(super) fn canonical(name: String) -> String {
+    const NAMES: [(&str, &str); 9] = [
+        ("userId", "user_id"),
+        ("agentId", "agent_id"),
+        ("appId", "app_id"),
+        ("runId", "run_id"),
+        ("sessionId", "session_id"),
+        ("threadId", "thread_id"),
+        ("conversationId", "conversation_id"),
+        ("memoryId", "memory_id"),
+        ("expirationDate", "expiration_date"),
+    ];
+    if !name.bytes().any(|letter| letter.is_ascii_uppercase()) {
+        return name;
+    }
+    match NAMES.iter().find(|(camel, _)| *camel == name) {
+        Some((_, snake)) => (*snake).to_owned(),
+        None => name,
+    }
+}
+
+/// Whether an object is surely an item: a memory, a turn, an entry of a history, a session.
+pub(super) fn is_item(own: &Map<String, Value>) -> bool {
+    let mut own = own.clone();
+    unwrap_row(&mut own);
+    if !own.contains_key("memory") {
+        make_turn(&mut own, false);
+    }
+    let is_text = |name: &str| own.get(name).is_some_and(Value::is_string);
+    let says = ["text", "data", "content", "page_content"];
+    let known = [
+        "id",
+        "hash",
+        "created_at",
+        "user_id",
+        "agent_id",
+        "run_id",
+        "memory_id",
+    ];
+    is_text("memory")
+        || is_history(&own)
+        || (has(&own, "role") && has(&own, "content"))
+        || not_a_memory(&own).is_some()
+        || own.get("messages").is_some_and(Value::is_array)
+        || (says.into_iter().any(is_text) && has_any(&own, &known))
+}
+
+/// Whether an object with these fields can be no more than an answer, or a map by id, so far: nothing
+/// in it is of an item.
+pub(super) fn may_be_an_answer(own: &Map<String, Value>) -> bool {
+    own.iter().all(|(name, value)| {
+        is_empty(value)
+            || ENVELOPE.contains(&name.as_str())
+            || NEXT.contains(&name.as_str())
+            || EXPORTED.contains(&name.as_str())
+            || ABOUT.contains(&name.as_str())
+            || (own.get("object").is_some_and(Value::is_string) && !own.contains_key("object_id"))
+            || matches!(
+                name.as_str(),
+                "version" | "source" | "user_id" | "agent_id" | "run_id"
+            ) && !own.contains_key("id")
+    })
+}
+
+/// Whether a summary is the statistics of an exporter: numbers, and words without blanks, under names
+/// that count.
+pub(super) fn is_statistics(summary: &Value) -> bool {
+    const COUNTS: [&str; 12] = [
+        "count", "counts", "total", "totals", "num", "number", "size", "exported", "skipped",
+        "failed", "duration", "bytes",
+    ];
+    fn is_figure(value: &Value) -> bool {
+        match value {
+            Value::Object(fields) => fields.values().all(is_figure),
+            Value::Array(values) => values.iter().all(is_figure),
+            Value::String(text) => {
+                !text.trim().contains(char::is_whitespace) || time(value).is_some()
+            }
+            _ => true,
+        }
+    }
+    fn counts(value: &Value) -> bool {
+        value.as_object().is_some_and(|fields| {
+            fields.iter().any(|(name, value)| {
+                let mut words = name.split(|c: char| !c.is_alphanumeric());
+                let named = words.any(|word| COUNTS.contains(&word.to_lowercase().as_str()));
+                (named && (value.is_number() || value.is_object())) || counts(value)
+            })
+        })
+    }
+    is_figure(summary) && counts(summary)
 }
 
 /// Removes the fields that say when an export was made.

@@ -9,7 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use flate2::read::DeflateDecoder;
 use flate2::{Crc, bufread};
 
-use super::packed::damage;
+use super::packed::{Counted, Meter, damage};
 
 /// The longest end of an archive: its record and a comment.
 const MAX_END: u64 = 22 + 65_535;
@@ -132,7 +132,11 @@ impl<'f> Zip<'f> {
     ///
     /// # Errors
     /// If they cannot be read; [`damage`] says why they cannot be unpacked.
-    pub(super) fn content(&self, member: &Member) -> io::Result<Content<'f>> {
+    pub(super) fn content<'m>(
+        &self,
+        member: &Member,
+        meter: &'m Meter,
+    ) -> io::Result<Content<'f, 'm>> {
         if member.flags & ENCRYPTED != 0 {
             return Err(damage("is encrypted, and was not read; unpack it first"));
         }
@@ -152,7 +156,11 @@ impl<'f> Zip<'f> {
         let [name, extra] = [26, 28].map(|at| u64::from(u16_at(&head, at)));
         let mut file = self.file;
         file.seek(SeekFrom::Start(at + 30 + name + extra))?;
-        let packed = file.take(member.packed);
+        let packed = Counted {
+            inner: file.take(member.packed),
+            meter,
+            adds: false,
+        };
         Ok(Content {
             inner: match member.method {
                 STORED => Packed::Stored(packed),
@@ -192,19 +200,22 @@ impl Member {
 }
 
 /// The bytes of a member.
-pub(super) struct Content<'f> {
-    inner: Packed<'f>,
+pub(super) struct Content<'f, 'm> {
+    inner: Packed<'f, 'm>,
     crc: Crc,
     left: u64,
     expected: u32,
 }
 
-enum Packed<'f> {
-    Stored(io::Take<&'f File>),
-    Deflated(Box<DeflateDecoder<io::Take<&'f File>>>),
+enum Packed<'f, 'm> {
+    Stored(Bytes<'f, 'm>),
+    Deflated(Box<DeflateDecoder<Bytes<'f, 'm>>>),
 }
 
-impl Read for Content<'_> {
+/// The bytes of a member as they are in the archive.
+type Bytes<'f, 'm> = Counted<'m, io::Take<&'f File>>;
+
+impl Read for Content<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);

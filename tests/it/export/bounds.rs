@@ -64,8 +64,8 @@ fn delivered_as_they_come(
                 let given = given.load(Ordering::Relaxed);
                 ahead = ahead.max(given.saturating_sub((items * element.len()) as u64));
             }
-            SourceItem::Container(_) | SourceItem::UnplacedField(_) => {}
             SourceItem::Problem(problem) => panic!("{problem:?}"),
+            _ => {}
         }
         ControlFlow::Continue(())
     })

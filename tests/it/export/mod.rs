@@ -3,7 +3,7 @@
 mod bounds;
 mod broken;
 mod meaning;
-mod packed;
+pub(crate) mod packed;
 mod shapes;
 mod twice;
 
@@ -56,6 +56,7 @@ fn origin(entry: &Entry) -> Origin {
     match entry {
         Entry::Record(record) => record.origin.clone(),
         Entry::Conversation(conversation) => conversation.origin.clone(),
+        Entry::Change(change) => change.record.origin.clone(),
         Entry::User { position, .. } => Origin {
             position: position.clone(),
             ..Origin::default()
@@ -153,6 +154,7 @@ impl Read {
         for entry in self.entries() {
             match entry {
                 Entry::Record(record) => lines.push(self.line(record)),
+                Entry::Change(change) => lines.push(self.line(&change.record)),
                 Entry::User { position, user } => {
                     lines.push(format!("{position} user {}", user.id))
                 }

@@ -1,7 +1,7 @@
 //! Directories, `.zip` and `.gz` files are exports like a file, and none of them can do harm.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write};
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -15,14 +15,14 @@ use super::{Each, Read, read};
 
 const ANN: &str = r#"{"results": [{"id": "1", "memory": "tea", "user_id": "ann"}]}"#;
 
-fn gz(content: &[u8]) -> Vec<u8> {
+pub(crate) fn gz(content: &[u8]) -> Vec<u8> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     packed.write_all(content).unwrap();
     packed.finish().unwrap()
 }
 
 /// A member of an archive, as [`zip`] writes it.
-struct Member {
+pub(crate) struct Member {
     name: Vec<u8>,
     content: Vec<u8>,
     method: u16,
@@ -31,7 +31,7 @@ struct Member {
     crc: Option<u32>,
 }
 
-fn member(name: &str, content: impl AsRef<[u8]>) -> Member {
+pub(crate) fn member(name: &str, content: impl AsRef<[u8]>) -> Member {
     Member {
         name: name.as_bytes().to_owned(),
         content: content.as_ref().to_owned(),
@@ -123,7 +123,7 @@ fn zip_with(members: &[Member], wide: bool) -> Vec<u8> {
     archive
 }
 
-fn zip(members: &[Member]) -> Vec<u8> {
+pub(crate) fn zip(members: &[Member]) -> Vec<u8> {
     zip_with(members, false)
 }
 
@@ -411,11 +411,9 @@ fn a_large_file_is_unpacked_in_little_memory() {
     let path = directory.path().join("large.jsonl.gz");
     let mut packed = GzEncoder::new(File::create(&path).unwrap(), Compression::fast());
     let line = format!("{{\"memory\": \"{}\"}}\n", "x".repeat(10_000));
-    std::io::repeat(0)
-        .take(2_000)
-        .bytes()
-        .try_for_each(|_| packed.write_all(line.as_bytes()))
-        .unwrap();
+    for _ in 0..2_000 {
+        packed.write_all(line.as_bytes()).unwrap();
+    }
     packed.finish().unwrap();
     let mut count = 0;
     let mut each = Each(|_| {

@@ -284,8 +284,8 @@ fn containers_follow_everything_in_them() {
                 assert!(parent.is_none_or(|parent| !ended.contains(&parent)));
                 ended.push(container.id);
             }
-            SourceItem::UnplacedField(_) => {}
             SourceItem::Problem(problem) => panic!("{problem:?}"),
+            _ => {}
         }
     }
     let records = found.records().into_iter();

@@ -10,12 +10,14 @@ mod faults;
 mod fields;
 mod killed;
 mod kills;
+mod packed;
 mod placing;
 mod proving;
 mod refusing;
 mod repeating;
 mod sources;
 mod undoing;
+mod stored;
 mod verdict;
 
 use serde_json::{Value, json};
