@@ -2,6 +2,7 @@
 //!
 //! Listens on 127.0.0.1, prints its address, and keeps everything in memory. `GET /_stand_in/requests`
 //! answers the requests that came so far, `POST /_stand_in/memories` adds memories as they are.
+#![allow(unreachable_pub, reason = "an executable has no public API")]
 
 mod stand_in;
 

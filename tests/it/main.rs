@@ -21,6 +21,7 @@ mod http;
 #[cfg(unix)]
 mod install;
 mod local;
+mod mem0;
 mod migration;
 mod stdio;
 #[cfg(unix)]

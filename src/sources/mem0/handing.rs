@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::entity::{Entity, EntityKind};
 use super::kept::Raw;
 use crate::sources::{
-    Defect, Entry, Position, Problem, ReadError, Severity, Sink, SourceItem, interpret_object,
+    Defect, Entry, Gone, Position, Problem, ReadError, Severity, Sink, SourceItem, interpret_object,
 };
 
 /// The fields that a history entry takes over from its memory.
@@ -117,10 +117,11 @@ impl<'s> Handing<'s> {
         let mut noting = Noting {
             sink: self.sink,
             today: self.today,
+            include_expired,
             is_gone: false,
         };
         interpret_object(Value::Object(object), position.clone(), &mut noting)?;
-        let is_gone = noting.is_gone && !include_expired;
+        let is_gone = noting.is_gone;
         self.handed += 1;
         Ok(id.filter(|_| !is_gone).map(|id| Handed {
             id,
@@ -199,18 +200,23 @@ impl<'s> Handing<'s> {
     }
 }
 
-/// Passes items on, and notes whether a memory is expired or replaced.
+/// Passes items on, and notes whether a memory must not be shown any more.
 struct Noting<'s> {
     sink: &'s mut dyn Sink,
     today: Date,
+    include_expired: bool,
     is_gone: bool,
 }
 
 impl Sink for Noting<'_> {
     fn item(&mut self, item: SourceItem) -> ControlFlow<()> {
         if let SourceItem::Entry(Entry::Record(record)) = &item {
-            self.is_gone |=
-                record.gone.is_some() || record.expires.is_some_and(|day| day < self.today);
+            let is_expired = record.expires.is_some_and(|day| day < self.today);
+            self.is_gone |= match record.gone {
+                Some(Gone::Deleted) => true,
+                Some(Gone::Retired) => !self.include_expired,
+                None => is_expired && !self.include_expired,
+            };
         }
         self.sink.item(item)
     }

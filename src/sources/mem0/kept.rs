@@ -25,6 +25,11 @@ pub(super) struct Raw {
 pub(super) struct Kept {
     file: SpooledTempFile,
     ids: HashSet<Uuid>,
+    /// Where each memory is in the file.
+    places: Vec<u64>,
+    end: u64,
+    /// When the first and the last one were made, as mem0 writes it.
+    times: Option<(String, String)>,
 }
 
 impl Kept {
@@ -32,6 +37,9 @@ impl Kept {
         Self {
             file: SpooledTempFile::new(IN_MEMORY),
             ids: HashSet::new(),
+            places: Vec::new(),
+            end: 0,
+            times: None,
         }
     }
 
@@ -48,37 +56,54 @@ impl Kept {
     pub(super) fn add(&mut self, page: u64, memories: &[Box<RawValue>]) -> io::Result<u64> {
         let before = self.ids.len();
         for (index, memory) in (0u64..).zip(memories) {
-            if self.ids.insert(key(memory)) {
-                let json = memory.get();
-                for number in [page, index, json.len() as u64] {
-                    self.file.write_all(&number.to_le_bytes())?;
-                }
-                self.file.write_all(json.as_bytes())?;
+            let Known { id, created_at } = serde_json::from_str(memory.get()).unwrap_or_default();
+            if !self.ids.insert(key(id, memory)) {
+                continue;
             }
+            if let Value::String(time) = created_at {
+                let first = self
+                    .times
+                    .take()
+                    .map_or_else(|| time.clone(), |times| times.0);
+                self.times = Some((first, time));
+            }
+            let json = memory.get();
+            let numbers = [page, index, json.len() as u64].map(u64::to_le_bytes);
+            let bytes = [&numbers.concat(), json.as_bytes()].concat();
+            self.file.write_all(&bytes)?;
+            self.places.push(self.end);
+            self.end += bytes.len() as u64;
         }
         Ok((self.ids.len() - before) as u64)
     }
 
-    /// All of them, in the order in which they came.
-    pub(super) fn read(mut self) -> io::Result<Reading> {
-        let left = self.len();
-        self.file.seek(SeekFrom::Start(0))?;
-        Ok(Reading {
-            file: io::BufReader::new(self.file),
-            left,
-        })
+    /// All of them, oldest first: that is the order of what was said, for which memories of one
+    /// moment have nothing but their order.
+    pub(super) fn read(self) -> Reading {
+        let newest_first = self.times.is_some_and(|(first, last)| first > last);
+        let mut places = self.places;
+        if !newest_first {
+            places.reverse();
+        }
+        Reading {
+            file: self.file,
+            places,
+        }
     }
 }
 
+/// What must be known of a memory to keep it.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Known {
+    id: Value,
+    created_at: Value,
+}
+
 /// What identifies a memory in a list: its id, and of one without an id all of it.
-fn key(memory: &RawValue) -> Uuid {
-    #[derive(serde::Deserialize)]
-    struct Identified {
-        id: Value,
-    }
-    let id = serde_json::from_str(memory.get()).map(|Identified { id }| id);
+fn key(id: Value, memory: &RawValue) -> Uuid {
     match id {
-        Ok(Value::String(id)) => Uuid::try_parse(&id)
+        Value::String(id) => Uuid::try_parse(&id)
             .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes())),
         _ => Uuid::new_v5(&Uuid::NAMESPACE_OID, memory.get().as_bytes()),
     }
@@ -86,8 +111,9 @@ fn key(memory: &RawValue) -> Uuid {
 
 /// Reads what was kept.
 pub(super) struct Reading {
-    file: io::BufReader<SpooledTempFile>,
-    left: u64,
+    file: SpooledTempFile,
+    /// Those that are left, the next one last.
+    places: Vec<u64>,
 }
 
 impl Reading {
@@ -97,7 +123,8 @@ impl Reading {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    fn one(&mut self) -> io::Result<Raw> {
+    fn one(&mut self, place: u64) -> io::Result<Raw> {
+        self.file.seek(SeekFrom::Start(place))?;
         let (page, index, length) = (self.number()?, self.number()?, self.number()?);
         // Written from a text in memory, so that it fits.
         let mut json = vec![0; usize::try_from(length).unwrap_or_default()];
@@ -111,7 +138,7 @@ impl Iterator for Reading {
     type Item = io::Result<Raw>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        Some(self.one())
+        let place = self.places.pop()?;
+        Some(self.one(place))
     }
 }

@@ -24,6 +24,10 @@ const AT_A_TIME: usize = 4;
 const HISTORIES_AT_A_TIME: usize = 8;
 /// After so many entities in a row that mem0 failed to list, it is not asked for more. Ours.
 const FAILED_IN_A_ROW: u32 = 10;
+/// The most pages of the list of entities: 10 million of them at 100 a page.
+const MAX_ENTITY_PAGES: u64 = 100_000;
+/// So many entities may be made while they are listed. Ours.
+const SLACK: u64 = 1_000;
 /// The list of memories that are in the list of no entity, in positions.
 const OF_NO_ENTITY: &str = "memories of no listed entity";
 
@@ -95,12 +99,11 @@ impl Platform {
     }
 
     async fn read_all(&self, sink: &mut dyn Sink) -> Result<(), ReadError> {
-        match self.client.ping().await {
-            Err(error @ (Error::Unauthorized { .. } | Error::NoAnswer { .. })) => {
-                return Err(unreadable(error));
-            }
-            // Whatever else it answers: its lists decide.
-            Ok(_) | Err(_) => {}
+        // Whatever else it answers, its lists decide.
+        if let Err(error @ (Error::Unauthorized { .. } | Error::NoAnswer { .. })) =
+            self.client.ping().await
+        {
+            return Err(unreadable(error));
         }
         let mut handing = Handing::new(sink);
         if !self.settings.entities.is_empty() {
@@ -189,12 +192,15 @@ impl Platform {
             if !page.has_next() {
                 break;
             }
-            if seen.len() == before {
-                handing.trouble(
-                    format!("entities, page {number}"),
-                    Severity::Other,
-                    "has nothing that the pages before did not have, and says that more follow",
-                )?;
+            let too_many = counted.is_some_and(|counted| seen.len() as u64 > counted + SLACK);
+            if seen.len() == before || too_many || number == MAX_ENTITY_PAGES {
+                let reason = match too_many {
+                    true => "has more entities than mem0 counts, and says that more follow",
+                    false => {
+                        "has nothing that the pages before did not have, and says that more follow"
+                    }
+                };
+                handing.trouble(format!("entities, page {number}"), Severity::Other, reason)?;
                 break;
             }
             last = Some(page);
@@ -257,7 +263,7 @@ impl Platform {
             return Err(unreadable(error));
         }
         let mut asked = Vec::new();
-        for raw in kept.read()? {
+        for raw in kept.read() {
             let Some(memory) = handing.memory(&raw?, of, &list, self.settings.include_expired)?
             else {
                 continue;

@@ -190,7 +190,7 @@ impl Server {
             }
         }
         let found = kept.len();
-        for raw in kept.read()? {
+        for raw in kept.read() {
             handing.memory(&raw?, Some(entity), entity, false)?;
         }
         handing.progress();
@@ -237,7 +237,7 @@ impl Server {
             Ok(memories) if memories.len() < MOST_LISTED => {
                 let mut kept = Kept::new();
                 kept.add(1, &memories)?;
-                for raw in kept.read()? {
+                for raw in kept.read() {
                     handing.memory(&raw?, None, "memories of no listed entity", false)?;
                 }
                 Ok(())

@@ -2,6 +2,8 @@
 
 pub mod fake;
 pub mod filters;
+#[path = "../../../examples/mem0_stand_in/stand_in/mod.rs"]
+pub mod mem0_stand_in;
 pub mod program;
 pub mod service;
 mod waiting;
