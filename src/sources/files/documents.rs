@@ -12,7 +12,7 @@ use super::parser::{Parser, Root};
 use crate::sources::{Defect, ReadError};
 
 pub(super) fn read(mut input: Input<'_>, output: &mut Output<'_>) -> Result<(), ReadError> {
-    let start = input.look()?;
+    let start = input.look();
     if let Some(reason) = detect::not_text(start) {
         return output.problem(Suspicion::None, at_line(1), None, Defect::whole(reason));
     }

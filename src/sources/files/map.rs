@@ -7,7 +7,7 @@
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
-use super::budget::{Budget, Exceeded};
+use super::budget::{Budget, Unkept};
 use super::objects::Element;
 use super::parser::{Parser, Segment};
 use super::recognise::Object;
@@ -206,19 +206,19 @@ impl<'de> Visit<'de> for UnderKey<'_, '_, '_, '_, '_> {
         } = self;
         let before = parser.budget;
         if !parser.enter() {
-            parser.budget.exceeded.get_or_insert(Exceeded::Depth);
+            parser.budget.unkept.get_or_insert(Unkept::Depth);
             skip_list(list)?;
             parser.keep(object, name, Value::Null, before);
             return Ok(());
         }
         let first = list.next_element_seed(Seed(WholeValue(parser)))?;
-        let is_list = parser.budget.exceeded.is_none()
+        let is_list = parser.budget.unkept.is_none()
             && parser.twice.is_none()
             && matches!(&first, Some(Value::Object(first)) if is_item(first));
         if !is_list {
             let mut values: Vec<_> = first.into_iter().collect();
             while let Some(value) = list.next_element_seed(Seed(WholeValue(parser)))? {
-                match parser.budget.exceeded {
+                match parser.budget.unkept {
                     None => values.push(value),
                     Some(_) => values.clear(),
                 }
@@ -260,7 +260,7 @@ impl<'de> Visit<'de> for UnderKey<'_, '_, '_, '_, '_> {
         } = self;
         let before = parser.budget;
         if !parser.enter() {
-            parser.budget.exceeded.get_or_insert(Exceeded::Depth);
+            parser.budget.unkept.get_or_insert(Unkept::Depth);
             skip_object(from)?;
             parser.keep(object, name, Value::Null, before);
             return Ok(());

@@ -3,7 +3,7 @@
 //! [`Export`] is the source, [`ImportDir`] the one directory from which agents may have files read.
 //!
 //! Reading, from the bytes up: `collection` goes through the files of an archive or a directory, `packed`
-//! and `zip` unpack, and `sets` knows what their files tell of each other. `input` feeds the JSON parser and knows line and column; `detect` knows
+//! and `zip` unpack, and `sets` knows what their files tell of each other. `input` feeds the JSON parser and knows line and column, `mend` what JSON does not allow; `detect` knows
 //! a file by its beginning; `documents` goes from value to value. Within a value `objects` reads
 //! what holds items, one item at a time, `value` reads a value as a whole within the bounds of `budget`,
 //! and `parser` is the state of both; `twice` knows fields that are there twice. `shape` says what an object is, `recognise` makes an item or a
@@ -24,6 +24,7 @@ mod import_dir;
 mod input;
 mod interpret;
 mod map;
+mod mend;
 mod objects;
 mod one;
 mod output;

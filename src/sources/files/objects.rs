@@ -3,7 +3,7 @@
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
-use super::budget::{Budget, Exceeded};
+use super::budget::{Budget, Unkept};
 use super::explained::is_history;
 use super::interpret::ItemKind;
 use super::map::UnderKey;
@@ -38,8 +38,8 @@ impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
         let Self { parser, group } = self;
         parser.budget = Budget::new();
         let value = WholeValue(parser).scalar(value)?;
-        if let Some(exceeded) = parser.budget.exceeded {
-            return parser.report(Suspicion::None, None, Defect::whole(exceeded.reason()));
+        if let Some(unkept) = parser.budget.unkept {
+            return parser.report(Suspicion::None, None, Defect::whole(unkept.reason()));
         }
         match value {
             Value::Null => Ok(()),
@@ -71,7 +71,7 @@ impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
             return parser.report(
                 Suspicion::None,
                 None,
-                Defect::whole(Exceeded::Depth.reason()),
+                Defect::whole(Unkept::Depth.reason()),
             );
         }
         parser.path.push(Segment::Index(0));
@@ -186,7 +186,7 @@ impl Parser<'_, '_, '_> {
             return self.report(
                 Suspicion::None,
                 None,
-                Defect::whole(Exceeded::Depth.reason()),
+                Defect::whole(Unkept::Depth.reason()),
             );
         }
         let (outer_container, outer_budget) = (self.container, self.budget);
@@ -294,14 +294,14 @@ impl Parser<'_, '_, '_> {
         }
     }
 
-    /// Keeps a field of an object, unless it exceeded a bound. Then what it spent is given back, since
+    /// Keeps a field of an object, unless it cannot be kept. Then what it spent is given back, since
     /// an id may follow.
     pub(super) fn keep(&mut self, object: &mut Object, name: String, value: Value, before: Budget) {
         let name = canonical(name);
-        match self.budget.exceeded {
-            Some(exceeded) => {
+        match self.budget.unkept {
+            Some(unkept) => {
                 self.twice = None;
-                object.lost.push((name, exceeded));
+                object.lost.push((name, unkept));
                 self.budget = before;
             }
             None => {
@@ -385,7 +385,7 @@ impl<'de> Visit<'de> for Vector<'_, '_, '_, '_, '_> {
             }
             values.push(value);
         }
-        if values.iter().any(|value| !value.is_null()) || parser.budget.exceeded.is_some() {
+        if values.iter().any(|value| !value.is_null()) || parser.budget.unkept.is_some() {
             parser.keep(object, name, Value::Array(values), before);
         }
         Ok(())
@@ -474,8 +474,8 @@ impl Snapshots<'_, '_, '_, '_, '_> {
             name,
         } = self;
         let twice = parser.twice.take();
-        if let Some(exceeded) = parser.budget.exceeded {
-            object.lost.push((name, exceeded));
+        if let Some(unkept) = parser.budget.unkept {
+            object.lost.push((name, unkept));
             parser.budget = before;
             return Ok(());
         }
@@ -534,9 +534,9 @@ impl<'de> Visit<'de> for Snapshots<'_, '_, '_, '_, '_> {
             };
             parser.path.push(Segment::Index(index));
             index += 1;
-            if let Some(exceeded) = parser.budget.exceeded {
+            if let Some(unkept) = parser.budget.unkept {
                 value = Value::Null;
-                parser.report(Suspicion::None, None, Defect::whole(exceeded.reason()))?;
+                parser.report(Suspicion::None, None, Defect::whole(unkept.reason()))?;
             }
             if let Some(twice) = parser.twice.take() {
                 if !twice.is_same() {

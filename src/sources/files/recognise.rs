@@ -3,7 +3,7 @@
 use serde::de::Error;
 use serde_json::{Map, Value};
 
-use super::budget::Exceeded;
+use super::budget::Unkept;
 use super::explained::{explained, of_entity, of_user};
 use super::fields::{id_text, is_empty};
 use super::gone::gone;
@@ -38,8 +38,8 @@ pub(super) struct Object {
     pub(super) keys: Keys,
     /// Fields that are there twice.
     pub(super) twice: Vec<Twice>,
-    /// Fields that exceeded a bound.
-    pub(super) lost: Vec<(String, Exceeded)>,
+    /// Fields that were not kept.
+    pub(super) lost: Vec<(String, Unkept)>,
 }
 
 impl Object {
@@ -123,8 +123,8 @@ impl Parser<'_, '_, '_> {
         let shape = shape(group, &object.own, object.held);
         let record = object.own.get("id").and_then(id_text);
         let holds = matches!(shape, Shape::User | Shape::Session | Shape::Document { .. });
-        for (name, exceeded) in std::mem::take(&mut object.lost) {
-            let defect = Defect::of(shown(&name), exceeded.reason());
+        for (name, unkept) in std::mem::take(&mut object.lost) {
+            let defect = Defect::of(shown(&name), unkept.reason());
             self.report(Suspicion::None, record.clone(), defect)?;
             if !holds && object.container.is_none() {
                 return Ok(());
@@ -182,8 +182,8 @@ impl Parser<'_, '_, '_> {
 
     /// Hands on the rows of columns.
     fn columns<E: Error>(&mut self, mut object: Object) -> Result<(), E> {
-        for (name, exceeded) in std::mem::take(&mut object.lost) {
-            let defect = Defect::of(shown(&name), exceeded.reason());
+        for (name, unkept) in std::mem::take(&mut object.lost) {
+            let defect = Defect::of(shown(&name), unkept.reason());
             self.report(Suspicion::None, None, defect)?;
         }
         for (index, row) in (0..).zip(rows(object.own)) {
