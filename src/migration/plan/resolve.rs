@@ -110,8 +110,8 @@ impl Plan {
 struct Surroundings {
     /// All of them, the innermost first.
     containers: Vec<ContainerId>,
-    /// Whether one of them is marked as deleted.
-    deleted: bool,
+    /// Why nothing in one of them must be shown any more.
+    gone: Option<Gone>,
     names: Names,
     /// Microseconds since 1970.
     exported_at: Option<i64>,
@@ -276,7 +276,7 @@ impl Resolver<'_> {
             let found: Option<(Option<ContainerId>, Surroundings)> = self
                 .db
                 .prepare_cached(
-                    "SELECT parent, names, exported_at, unsure, user_of_rest, deleted FROM container
+                    "SELECT parent, names, exported_at, unsure, user_of_rest, gone FROM container
                      WHERE id = ?1",
                 )?
                 .query_row([container], |row| {
@@ -285,7 +285,10 @@ impl Resolver<'_> {
                         exported_at: row.get(2)?,
                         unsure: row.get(3)?,
                         user_of_rest: row.get(4)?,
-                        deleted: row.get(5)?,
+                        gone: row.get::<_, Option<i64>>(5)?.map(|gone| match gone {
+                            gone if gone == Gone::Deleted as i64 => Gone::Deleted,
+                            _ => Gone::Retired,
+                        }),
                         containers: Vec::new(),
                     };
                     Ok((row.get(0)?, surroundings))
@@ -299,7 +302,7 @@ impl Resolver<'_> {
             around.exported_at = around.exported_at.or(outer.exported_at);
             around.unsure = around.unsure.or(outer.unsure);
             around.user_of_rest = around.user_of_rest.or(outer.user_of_rest);
-            around.deleted |= outer.deleted;
+            around.gone = around.gone.max(outer.gone);
             next = parent;
         }
         self.surroundings = Some((innermost, around.clone()));
@@ -339,9 +342,7 @@ impl Resolver<'_> {
                     .execute(params![item, to_keep(&entry)?])?;
             }
         }
-        if around.deleted {
-            record.gone = Some(Gone::Deleted);
-        }
+        record.gone = record.gone.max(around.gone);
         self.seen.names(&names);
         if !self.may_be_selected(item, &names)? || self.is_left_out_again(&record, &names)? {
             return Ok(());

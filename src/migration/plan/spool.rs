@@ -24,8 +24,8 @@ const SCHEMA: &str = "
         unsure TEXT,
         -- The user of the records in it that name nobody.
         user_of_rest TEXT,
-        -- Whether the source marks it as deleted.
-        deleted INTEGER NOT NULL
+        -- Why the source marks all of it as gone (`Gone`).
+        gone INTEGER
     );
     -- Ids that only the source uses, and the names that they stand for.
     CREATE TABLE explained (

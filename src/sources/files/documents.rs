@@ -54,8 +54,14 @@ fn read_values(
     let mut first = true;
     loop {
         input.borrow_mut().read_by_line(layout == Layout::Lines);
-        if input.borrow_mut().next_value()?.is_none() {
-            return Ok(());
+        match input.borrow_mut().next_value()? {
+            None => return Ok(()),
+            // A comment on a line of its own.
+            Some(b'#' | b'/') if layout != Layout::Documents => {
+                input.borrow_mut().skip_line()?;
+                continue;
+            }
+            Some(_) => {}
         }
         let (line, column) = {
             let input = input.borrow();

@@ -222,6 +222,18 @@ impl<'r> Input<'r> {
         Ok(())
     }
 
+    /// Skips the rest of the line.
+    pub(super) fn skip_line(&mut self) -> io::Result<()> {
+        let line = self.line;
+        while self.line == line {
+            match self.peek()? {
+                Some(byte) => self.advance(byte),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
     #[inline]
     fn peek(&mut self) -> io::Result<Option<u8>> {
         if self.at == self.end && !self.fill()? {

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, id_text, is_empty};
-use super::gone::gone;
+use super::explained::known_as;
+use super::gone::{Event, event, gone};
 use super::turn::{make_turn, spoken};
 use crate::sources::{
     Change, Conversation, Defect, Entry, Gone, Names, Origin, RecordKind, SourceRecord, SourceUser,
@@ -102,17 +103,17 @@ fn remembered(
     origin: Origin,
     warnings: &mut Vec<Defect>,
 ) -> Result<Meaning, Defect> {
-    let event = fields.0.get("event").and_then(Value::as_str);
-    let event = event.map(str::to_uppercase).unwrap_or_default();
-    match event.as_str() {
-        "NONE" | "NOOP" => return Ok(Meaning::LeftOut(UNCHANGED)),
-        "ADD" | "UPDATE" | "DELETE" if fields.has("id") || fields.has("memory_id") => {
+    let last = fields.0.get("event").and_then(Value::as_str);
+    let last = last.and_then(event);
+    match last {
+        Some(Event::Unchanged) => return Ok(Meaning::LeftOut(UNCHANGED)),
+        Some(_) if fields.has("id") || fields.has("memory_id") => {
             fields.take("event");
         }
         _ => return memory(fields, origin, warnings).map(record),
     }
     let record = memory(fields, origin, warnings)?;
-    let deletes = event == "DELETE" || record.gone == Some(Gone::Deleted);
+    let deletes = last == Some(Event::Deleted) || record.gone == Some(Gone::Deleted);
     Ok(Meaning::Entry(Entry::Change(Box::new(Change {
         deletes,
         record,
@@ -389,10 +390,10 @@ fn user(mut fields: Fields) -> Result<Box<SourceUser>, Defect> {
         && !["user_id", "email", "role"]
             .iter()
             .any(|name| fields.has(name));
-    let ids: &[&str] = if is_entity {
-        &["name", "id"]
-    } else {
-        &["user_id", "id"]
+    let ids: &[&str] = match known_as(&fields.0) {
+        _ if is_entity => &["name", "id"],
+        Some((name, _)) => &[name],
+        None => &["user_id", "id"],
     };
     let id = fields.first_id(ids)?.ok_or_else(|| missing("id"))?;
     Ok(Box::new(SourceUser {

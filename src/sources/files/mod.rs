@@ -19,6 +19,7 @@ mod documents;
 mod explained;
 mod export;
 mod fields;
+mod frameworks;
 mod gone;
 mod import_dir;
 mod input;

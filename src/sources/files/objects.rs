@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 
 use super::budget::{Budget, Unkept};
 use super::explained::is_history;
+use super::fields::id_text;
+use super::gone::event;
 use super::interpret::ItemKind;
 use super::map::UnderKey;
 use super::output::Suspicion;
@@ -140,7 +142,10 @@ impl<'de> Visit<'de> for Inside<'_, '_, '_, '_, '_> {
             name,
             group,
         } = self;
-        parser.hold(object, group)?;
+        let is_data = name == "data";
+        if !is_data {
+            parser.hold(object, group)?;
+        }
         parser.path.push(Segment::Field(name));
         if matches!(group, Group::Users | Group::Sessions) {
             match parser.key(&mut from)? {
@@ -148,6 +153,8 @@ impl<'de> Visit<'de> for Inside<'_, '_, '_, '_, '_> {
                 first @ Some(_) => parser.object(group, None, first, from)?,
                 None => {}
             }
+        } else if group == Group::Anywhere && is_data {
+            parser.data(object, from)?;
         } else {
             let group = match group {
                 Group::Memories => Group::Anywhere,
@@ -200,12 +207,17 @@ impl Parser<'_, '_, '_> {
         self.container = outer_container;
         self.budget = outer_budget;
 
-        if let Some(id) = id
-            && !["id", "user_id", "session_id"]
-                .iter()
-                .any(|field| object.own.contains_key(*field))
-        {
-            object.own.insert("id".to_owned(), Value::String(id));
+        if let Some(id) = id {
+            let named = |field: &str| object.own.get(field).and_then(id_text);
+            let is_named = named("id").is_some()
+                || match group {
+                    // What the key is then explains itself.
+                    Group::Users => named("user_id").as_ref() == Some(&id),
+                    _ => named("session_id").is_some(),
+                };
+            if !is_named {
+                object.own.insert("id".to_owned(), Value::String(id));
+            }
         }
         self.object_ended(group, object)
     }
@@ -226,7 +238,59 @@ impl Parser<'_, '_, '_> {
             self.field(group, object, name, &mut from)?;
             key = self.key(&mut from)?;
         }
+        self.data_ends(object)?;
         self.lists_end(object)
+    }
+
+    /// Reads an object in a field `data`. It may be what the object around it tells of (an event, and
+    /// what happened to what), so it is an item of its own only once that is read.
+    fn data<'de, A: MapAccess<'de>>(
+        &mut self,
+        object: &mut Object,
+        from: A,
+    ) -> Result<(), A::Error> {
+        if !self.enter() {
+            self.hold(object, Group::Anywhere)?;
+            skip_object(from)?;
+            let defect = Defect::whole(Unkept::Depth.reason());
+            return self.report(Suspicion::None, None, defect);
+        }
+        let (outer, budget) = (self.container, self.budget);
+        self.budget = Budget::new();
+        let mut inner = Object::default();
+        self.fields(Group::Anywhere, &mut inner, None, from)?;
+        self.leave();
+        self.container = outer;
+        self.budget = budget;
+        if inner.container.is_none() {
+            object.data = Some(Box::new(inner));
+            return Ok(());
+        }
+        self.hold(object, Group::Anywhere)?;
+        self.object_ended(Group::Anywhere, inner)
+    }
+
+    /// The object has been read: what is in its `data` is a part of it, or an item.
+    fn data_ends<E: Error>(&mut self, object: &mut Object) -> Result<(), E> {
+        let Some(inner) = object.data.take() else {
+            return Ok(());
+        };
+        let last = object.own.get("event").and_then(Value::as_str);
+        if object.container.is_none() && last.and_then(event).is_some() {
+            for (name, value) in inner.own {
+                object.own.insert(name, value);
+            }
+            object.waiting.extend(inner.waiting);
+            object.lost.extend(inner.lost);
+            object.twice.extend(inner.twice);
+            return Ok(());
+        }
+        self.container = object.container.or(self.container);
+        self.hold(object, Group::Anywhere)?;
+        self.path.push(Segment::Field("data".to_owned()));
+        self.object_ended(Group::Anywhere, *inner)?;
+        self.path.pop();
+        Ok(())
     }
 
     fn field<'de, A: MapAccess<'de>>(

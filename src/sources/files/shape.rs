@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::explained::explains;
+use super::explained::{explains, known_as};
 use super::fields::{id_text, is_empty};
+use super::frameworks::unwrap_memory;
 use super::gone::gone;
 use super::store::{not_a_memory, unwrap_row};
 use super::time::time;
@@ -35,7 +36,7 @@ impl Group {
             "messages" | "chat_history" | "chat_messages" | "turns" | "transcript" | "dialogue"
             | "contents" => Self::Messages,
             "memories" => Self::Memories,
-            "results" | "data" => Self::Anywhere,
+            "results" | "data" | "channel_values" => Self::Anywhere,
             "history" => Self::History,
             "entities" => Self::Entities,
             field if SNAPSHOTS.contains(&field) => Self::Snapshots,
@@ -50,6 +51,8 @@ impl Group {
             "result" | "points" | "items" | "records" | "rows" | "matches" | "hits" | "objects"
             | "value" | "entries" | "output" | "choices" | "episodes" | "chat_store"
             | "llm_context" | "Get" => Self::Anywhere,
+            "edges" => Self::Anywhere,
+            "facts" | "relevant_facts" => Self::Memories,
             "store" => Self::Sessions,
             _ => return None,
         })
@@ -109,7 +112,7 @@ pub(super) enum Shape {
 const SESSION_IDS: [&str; 4] = ["session_id", "run_id", "conversation_id", "thread_id"];
 
 /// The fields that say when an export was made.
-const EXPORTED: [&str; 3] = ["exported_at", "export_date", "generated_at"];
+const EXPORTED: [&str; 4] = ["exported_at", "export_date", "generated_at", "ts"];
 
 /// The fields of an answer that only describe the answer.
 const ENVELOPE: [&str; 30] = [
@@ -159,8 +162,10 @@ const NEXT: [&str; 6] = [
 ];
 
 /// The objects in which a document says what it is about: names, and when it was made.
-const ABOUT: [&str; 8] = [
+const ABOUT: [&str; 10] = [
     "scope",
+    "checkpoint",
+    "config",
     "export_metadata",
     "export_meta",
     "export_info",
@@ -169,6 +174,21 @@ const ABOUT: [&str; 8] = [
     "filters",
     "export",
 ];
+
+/// The fields that a conversation has and a person has not.
+const OF_A_CONVERSATION: [&str; 8] = [
+    "uuid",
+    "title",
+    "topic",
+    "subject",
+    "model",
+    "agent_type",
+    "llm_config",
+    "chat_messages",
+];
+
+/// How many memories mem0's command line lists at most: its own number, and others that people give.
+const CLI_PAGES: [u64; 3] = [50, 100, 200];
 
 /// The fields of [`ABOUT`] by which an export was narrowed.
 const NARROWED: [&str; 3] = ["app_id_filter", "from_date", "to_date"];
@@ -245,7 +265,8 @@ pub(super) fn shape(group: Group, own: &Map<String, Value>, held: Held) -> Shape
     if is_history(own) {
         return Shape::History;
     }
-    if is_turn && !held.lists() {
+    let is_unsaid = has(own, "role") && own.contains_key("content");
+    if (is_turn || is_unsaid) && !held.lists() {
         return Shape::Turn;
     }
     if held.any(&[Group::Users]) {
@@ -257,6 +278,12 @@ pub(super) fn shape(group: Group, own: &Map<String, Value>, held: Held) -> Shape
     if held.any(&[Group::Messages, Group::Snapshots])
         && (names_session || (has(own, "id") && has(own, "user_id")))
         && !held.any(&[Group::Sessions])
+    {
+        return Shape::Session;
+    }
+    if held.any(&[Group::Messages])
+        && has_any(own, &OF_A_CONVERSATION)
+        && has_any(own, &["id", "uuid"])
     {
         return Shape::Session;
     }
@@ -338,7 +365,10 @@ pub(super) fn container_fields(shape: Shape, own: &Map<String, Value>) -> Contai
     };
     let mut names = Names {
         user: match shape {
-            Shape::User => first_of(&["user_id", "id"]),
+            Shape::User => match known_as(own) {
+                Some((name, _)) => first_of(&[name]),
+                None => first_of(&["user_id", "id"]),
+            },
             _ => first_of(&["user_id"]),
         },
         agent: first_of(&["agent_id"]),
@@ -365,6 +395,9 @@ pub(super) fn container_fields(shape: Shape, own: &Map<String, Value>) -> Contai
             let Some(Value::Object(about)) = own.get(name) else {
                 continue;
             };
+            // LangGraph's configuration.
+            let inner = about.get("configurable").and_then(Value::as_object);
+            let about = inner.unwrap_or(about);
             let of = |field: &str| about.get(field).and_then(id_text);
             let named = Names {
                 user: of("user_id"),
@@ -399,9 +432,9 @@ pub(super) fn container_fields(shape: Shape, own: &Map<String, Value>) -> Contai
         .next()
         .map(|next| match next {
             Value::Null | Value::Bool(false) => false,
-            Value::String(next) => !next.is_empty(),
-            _ => true,
-        });
+            next => !is_empty(next),
+        })
+        .or_else(|| lists_a_full_page(own).then_some(true));
     let mut unplaced = Vec::new();
     if is_document || shape == Shape::Session {
         unplaced = own
@@ -430,6 +463,15 @@ pub(super) fn container_fields(shape: Shape, own: &Map<String, Value>) -> Contai
         unreadable,
         unsure,
     }
+}
+
+/// Whether this is a page of mem0's command line with as many memories as a page may have: it does not
+/// say whether there are more.
+fn lists_a_full_page(own: &Map<String, Value>) -> bool {
+    let number = |name: &str| own.get(name).and_then(Value::as_u64);
+    let is_list = own.get("command").and_then(Value::as_str) == Some("list");
+    let is_full = |count| CLI_PAGES.contains(&count) || number("page_size") == Some(count);
+    is_list && number("count").is_some_and(is_full)
 }
 
 /// Whether a name is a field of a user or session, and not the id that one is listed by.
@@ -496,6 +538,7 @@ pub(super) fn canonical(name: String) -> String {
 /// Whether an object is surely an item: a memory, a turn, an entry of a history, a session.
 pub(super) fn is_item(own: &Map<String, Value>) -> bool {
     let mut own = own.clone();
+    unwrap_memory(&mut own);
     unwrap_row(&mut own);
     if !own.contains_key("memory") {
         make_turn(&mut own, false);

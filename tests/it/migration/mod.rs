@@ -8,6 +8,7 @@ mod cancelled;
 mod cli;
 mod faults;
 mod fields;
+mod kinds;
 mod killed;
 mod kills;
 mod packed;
