@@ -514,8 +514,8 @@ impl Resolver<'_> {
         self.db
             .prepare_cached(
                 "INSERT INTO record (item, position, place, owner, id, agent, app, parts,
-                                     by_content, digest, borrowed, time, exported_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                     by_content, digest, borrowed, snapshot, time, exported_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             )?
             .execute(params![
                 item,
@@ -529,6 +529,7 @@ impl Resolver<'_> {
                 identity.by_content,
                 identity.digest.as_bytes(),
                 borrowed,
+                record.kind == RecordKind::Snapshot,
                 record.created_at.map(Timestamp::as_microsecond),
                 exported_at,
             ])?;

@@ -54,7 +54,8 @@ fn read_values(
     let mut first = true;
     loop {
         input.borrow_mut().read_by_line(layout == Layout::Lines);
-        match input.borrow_mut().next_value()? {
+        let begins = input.borrow_mut().next_value()?;
+        match begins {
             None => return Ok(()),
             // A comment on a line of its own.
             Some(b'#' | b'/') if layout != Layout::Documents => {

@@ -146,12 +146,6 @@ fn turn_of(message: &Map<String, Value>) -> Value {
     if let Some(name) = author.get("name").filter(|name| name.is_string()) {
         turn.insert("name".to_owned(), name.clone());
     }
-    if let Some(at) = turn.shift_remove("create_time") {
-        turn.insert("created_at".to_owned(), at);
-    }
-    if let Some(at) = turn.shift_remove("update_time") {
-        turn.insert("updated_at".to_owned(), at);
-    }
     // The state of the answer's making, not of the turn.
     turn.shift_remove("status");
     Value::Object(turn)

@@ -8,17 +8,18 @@ use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
 use super::budget::{Budget, Unkept};
+use super::container::ContainerFields;
 use super::gone::gone_by_list;
 use super::objects::Element;
 use super::parser::{Parser, Segment};
 use super::recognise::Object;
-use super::shape::{ContainerFields, Group, is_item};
+use super::shape::{Group, is_item};
 use super::value::WholeValue;
 use super::visitor::{Seed, Visit, skip_list, skip_object};
 use crate::sources::{ContainerId, Entry, Gone, Names, RecordKind, SourceRecord};
 
 /// Words of keys that say what a list holds, and not whose it is.
-const WORDS: [&str; 48] = [
+const WORDS: [&str; 52] = [
     "memory",
     "memories",
     "export",
@@ -65,6 +66,10 @@ const WORDS: [&str; 48] = [
     "semantic",
     "episodic",
     "procedural",
+    "checkpoint",
+    "state",
+    "values",
+    "store",
     "old",
     "new",
 ];

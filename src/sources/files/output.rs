@@ -232,8 +232,8 @@ fn more_pages() -> Problem {
         record: None,
         severity: Severity::Warning,
         defect: Defect::whole(
-            "the last page of the list says that there are more: what is not in this source is not \
-             migrated. Export all pages",
+            "the last page of the list is full, or says that there are more: what is not in this \
+             source is not migrated. Export all pages",
         ),
     }
 }

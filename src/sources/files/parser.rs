@@ -5,14 +5,14 @@ use std::{cell::RefCell, fmt::Write};
 use serde::de::{Error, MapAccess};
 use serde_json::Value;
 
-use super::budget::{Budget, Unkept, MAX_DEPTH};
+use super::budget::{Budget, MAX_DEPTH, Unkept};
+use super::container::ContainerFields;
 use super::fields::id_text;
 use super::input::Input;
 use super::interpret::{ItemKind, Meaning, interpret};
 use super::map::ListedBy;
 use super::mend::Mended;
 use super::output::{Output, Suspicion};
-use super::shape::ContainerFields;
 use super::twice::Twice;
 use crate::sources::{
     Container, ContainerId, Defect, Explained, IdKind, Origin, Position, ReadError,

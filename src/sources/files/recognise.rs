@@ -4,6 +4,7 @@ use serde::de::{DeserializeSeed, Error};
 use serde_json::{Map, Value};
 
 use super::budget::Unkept;
+use super::container::{ContainerFields, container_fields, is_name, without_export_date};
 use super::explained::{explained, of_entity, of_user};
 use super::fields::{id_text, is_empty};
 use super::frameworks::{OTHER_BRANCH, known_by_name, untangled, unwrap_memory};
@@ -13,10 +14,7 @@ use super::map::Keys;
 use super::objects::Element;
 use super::output::Suspicion;
 use super::parser::{Parser, Segment, shown};
-use super::shape::{
-    ContainerFields, Group, Held, Shape, container_fields, is_name, is_statistics, shape,
-    without_export_date,
-};
+use super::shape::{Group, Held, Shape, is_statistics, shape};
 use super::store::{is_columns, lacks_payload, not_a_memory, rows, unwrap_row};
 use super::turn::make_turn;
 use super::twice::Twice;
