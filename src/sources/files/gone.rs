@@ -109,7 +109,7 @@ fn mark(name: &str, value: &Value) -> Option<Gone> {
         return is_deletion.then_some(Gone::Deleted);
     }
     if SUCCESSORS.contains(&name) {
-        return Some(Gone::Retired);
+        return (truth(value) != Some(false)).then_some(Gone::Retired);
     }
     let word = name.strip_prefix("is").unwrap_or(name);
     if IN_FORCE.contains(&word) {
