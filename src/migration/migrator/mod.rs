@@ -19,7 +19,7 @@ use super::context::Context;
 use super::error::Error;
 use super::ledger::RunStart;
 use super::plan::{Plan, PlanError, blocking};
-use super::progress::{Phase, Progress, Unwatched, Watch};
+use super::progress::{Unwatched, Watch};
 use super::report::{Report, Trouble};
 use super::retry::with_retries;
 use super::sampler::{Counting, Sampler};
@@ -140,11 +140,6 @@ impl Migrator {
             report.errors_not_listed = counts.problems - problems.len() as u64;
             report.warnings_not_listed = counts.warnings - warnings.len() as u64;
             (report.errors, report.warnings) = (problems, warnings);
-            watch.at(Progress {
-                phase: Phase::Writing,
-                done: 0,
-                total: Some(counts.records),
-            });
             let start = self.start(name, system, request, cancelled).await;
             // Whose project it is is no part of the writes.
             before = self.service.stats();
@@ -152,7 +147,7 @@ impl Migrator {
                 Ok(start) => {
                     let since = (begun, before);
                     report = self
-                        .write_plan(&plan, start, request, report, since, &watch, cancelled)
+                        .write_plan(&plan, start, request, report, since, (&watch, cancelled))
                         .await?;
                     is_accounted = true;
                 }
@@ -224,8 +219,7 @@ impl Migrator {
         request: &Request,
         mut report: Report,
         (begun, before): (Instant, Option<zep::TransportStats>),
-        watch: &Arc<dyn Watch>,
-        cancelled: &CancellationToken,
+        (watch, cancelled): (&Arc<dyn Watch>, &CancellationToken),
     ) -> Result<Report, Error> {
         let counting = Arc::new(Counting::new(watch.clone()));
         let watch: Arc<dyn Watch> = counting.clone();

@@ -82,7 +82,7 @@ impl Migrator {
         }
         let report = Report::new(system, self.service.backend(), false, plan.now);
         let mut report = self
-            .write_plan(&plan, start, request, report, since, &watch, cancelled)
+            .write_plan(&plan, start, request, report, since, (&watch, cancelled))
             .await?;
         for trouble in troubles {
             report.warning(trouble);

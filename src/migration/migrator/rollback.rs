@@ -76,7 +76,6 @@ impl Migrator {
 
 /// Whether nothing of what is asked for is left to undo.
 fn is_undone(entry: &RunEntry, receipt: &Receipt, options: &Rollback) -> bool {
-    entry.state == RunState::Undone
-        && receipt.complete
-        && !(options.include_changed && !receipt.kept.is_empty())
+    let keeps_what_is_asked_for = options.include_changed && !receipt.kept.is_empty();
+    entry.state == RunState::Undone && receipt.complete && !keeps_what_is_asked_for
 }

@@ -181,6 +181,12 @@ fn check_undone(file: &Path, round: u32) {
             .unwrap();
         assert_eq!(there, of_others as u64, "{user}");
     }
+    let threads = "SELECT count(*) FROM thread JOIN owner ON owner.id = thread.owner
+                   WHERE owner.name LIKE '%-' || ?1";
+    let there: u64 = open(file)
+        .query_row(threads, [round], |row| row.get(0))
+        .unwrap();
+    assert_eq!(there, 1, "that of others");
 }
 
 /// Starts a command again and again and kills it after a random time, until it was killed so often or
