@@ -8,15 +8,15 @@ use futures::TryStreamExt;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::ledger::{Ledger, LedgerError, RecordState};
-use super::migrator::{Error, Migrator};
-use super::plan::{self, Order, Plan, PlanError, State, blocking};
-use super::progress::Watch;
-use super::report::{Report, Trouble};
-use super::validate::Validation;
-use super::waits::Teller;
-use super::{MAX_LISTED, Request};
+use super::Migrator;
 use crate::memory::model::SessionId;
+use crate::migration::ledger::{Ledger, LedgerError, RecordState};
+use crate::migration::plan::{self, Order, Plan, PlanError, State, blocking};
+use crate::migration::progress::Watch;
+use crate::migration::report::{Report, Trouble};
+use crate::migration::validate::Validation;
+use crate::migration::waits::Teller;
+use crate::migration::{Error, MAX_LISTED, Request};
 use crate::sources::Source;
 
 /// How many records are asked of the ledger at a time.
@@ -71,11 +71,18 @@ impl Migrator {
         let mut left = Left::default();
         let mut troubles = Vec::new();
         if let Some((data_dir, start)) = &start {
-            left = leave_out(&plan, data_dir, &start.target, restore_deleted, &mut troubles).await?;
+            left = leave_out(
+                &plan,
+                data_dir,
+                &start.target,
+                restore_deleted,
+                &mut troubles,
+            )
+            .await?;
         }
         let report = Report::new(system, self.service.backend(), false, plan.now);
         let mut report = self
-            .write_plan(&plan, start, request, report, since, &watch, cancelled)
+            .write_plan(&plan, start, request, report, since, (&watch, cancelled))
             .await?;
         for trouble in troubles {
             report.warning(trouble);
@@ -126,7 +133,9 @@ async fn leave_out(
             let mut after = Order::START;
             loop {
                 let page = plan
-                    .step_at(&place, move |plan, place| plan.planned_after(place, after, PAGE))
+                    .step_at(&place, move |plan, place| {
+                        plan.planned_after(place, after, PAGE)
+                    })
                     .await
                     .map_err(PlanError::from)?;
                 let Some(last) = page.last() else { break };
@@ -148,9 +157,7 @@ async fn leave_out(
                             left.undone += 1;
                             "was removed by a rollback, and stays removed; `migrate` writes it again"
                         }
-                        Some(RecordState::Confirmed | RecordState::Deleted)
-                            if !restore_deleted =>
-                        {
+                        Some(RecordState::Confirmed | RecordState::Deleted) if !restore_deleted => {
                             left.deleted += 1;
                             "was migrated and is gone since: somebody may have deleted it on purpose; \
                              --restore-deleted sends it again"
