@@ -125,10 +125,12 @@ impl From<Problem> for Trouble {
     fn from(problem: Problem) -> Self {
         Self {
             position: Some(problem.position.0),
-            record: problem.record.map(|record| match record.char_indices().nth(ID_CHARS) {
-                Some((end, _)) => format!("{}…", &record[..end]),
-                None => record,
-            }),
+            record: problem
+                .record
+                .map(|record| match record.char_indices().nth(ID_CHARS) {
+                    Some((end, _)) => format!("{}…", &record[..end]),
+                    None => record,
+                }),
             ..Self::of_run(problem.defect.to_string())
         }
     }

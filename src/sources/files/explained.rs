@@ -62,7 +62,9 @@ pub(super) fn of_user(user: &Map<String, Value>) -> Option<(IdKind, String, Stri
 /// The field that holds the id by which a user is known outside, and the id.
 pub(super) fn known_as(user: &Map<String, Value>) -> Option<(&'static str, String)> {
     let first = |names: &[&'static str]| {
-        let mut found = names.iter().filter_map(|name| Some((*name, text(user, name)?)));
+        let mut found = names
+            .iter()
+            .filter_map(|name| Some((*name, text(user, name)?)));
         found.next()
     };
     let id = first(&["id"]);

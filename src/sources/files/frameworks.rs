@@ -4,8 +4,7 @@
 use serde_json::{Map, Value, json};
 
 /// What a turn is that the conversation did not go on from.
-pub(super) const OTHER_BRANCH: &str =
-    "a turn of a branch that its conversation did not continue (ChatGPT: an answer or a question that \
+pub(super) const OTHER_BRANCH: &str = "a turn of a branch that its conversation did not continue (ChatGPT: an answer or a question that \
      was replaced)";
 
 /// Shapes that are known and not read, by fields that only they have.
@@ -72,7 +71,9 @@ pub(super) fn unwrap_memory(own: &mut Map<String, Value>) {
             value.extend(inner);
         }
         let text = ["content", "text", "memory", "data"];
-        let text = text.into_iter().find(|name| value.get(*name).is_some_and(Value::is_string));
+        let text = text
+            .into_iter()
+            .find(|name| value.get(*name).is_some_and(Value::is_string));
         let Some(text) = text.and_then(|name| value.shift_remove(name)) else {
             return;
         };

@@ -13,14 +13,40 @@ use crate::sources::Gone;
 
 /// Words for what was deleted.
 const DELETED: [&str; 14] = [
-    "deleted", "delete", "deletion", "removed", "remove", "removal", "trashed", "purged", "erased",
-    "forgotten", "tombstone", "tombstoned", "destroyed", "softdeleted",
+    "deleted",
+    "delete",
+    "deletion",
+    "removed",
+    "remove",
+    "removal",
+    "trashed",
+    "purged",
+    "erased",
+    "forgotten",
+    "tombstone",
+    "tombstoned",
+    "destroyed",
+    "softdeleted",
 ];
 
 /// Words for what no longer counts.
 const RETIRED: [&str; 16] = [
-    "archived", "paused", "inactive", "disabled", "expired", "superseded", "replaced", "obsolete",
-    "outdated", "stale", "invalid", "invalidated", "retired", "deprecated", "deactivated", "revoked",
+    "archived",
+    "paused",
+    "inactive",
+    "disabled",
+    "expired",
+    "superseded",
+    "replaced",
+    "obsolete",
+    "outdated",
+    "stale",
+    "invalid",
+    "invalidated",
+    "retired",
+    "deprecated",
+    "deactivated",
+    "revoked",
 ];
 
 /// What a field says that is false of what no longer counts.
@@ -28,7 +54,14 @@ const IN_FORCE: [&str; 5] = ["active", "valid", "current", "latest", "enabled"];
 
 /// Until when something counts.
 const UNTIL: [&str; 8] = [
-    "validuntil", "validto", "validthrough", "expires", "expire", "expiry", "expiration", "tinvalid",
+    "validuntil",
+    "validto",
+    "validthrough",
+    "expires",
+    "expire",
+    "expiry",
+    "expiration",
+    "tinvalid",
 ];
 
 /// What took the place of something.
@@ -36,13 +69,25 @@ const SUCCESSORS: [&str; 4] = ["supersededby", "replacedby", "mergedinto", "repl
 
 /// The fields that say in what state something is.
 const STATES: [&str; 9] = [
-    "state", "status", "lifecycle", "lifecyclestate", "lifecyclestatus", "memorystate",
-    "memorystatus", "recordstate", "recordstatus",
+    "state",
+    "status",
+    "lifecycle",
+    "lifecyclestate",
+    "lifecyclestatus",
+    "memorystate",
+    "memorystatus",
+    "recordstate",
+    "recordstatus",
 ];
 
 /// The fields that say what happened to something last.
 const EVENTS: [&str; 6] = [
-    "event", "eventtype", "operation", "operationtype", "op", "changetype",
+    "event",
+    "eventtype",
+    "operation",
+    "operationtype",
+    "op",
+    "changetype",
 ];
 
 /// What the last event of a memory was.
@@ -71,9 +116,8 @@ pub(super) fn gone(fields: &Map<String, Value>) -> Option<Gone> {
     let metadata = fields.get("metadata").cloned().and_then(as_object);
     let within = metadata.iter().flatten();
     // A caller's own metadata may have a `status` of something else.
-    let within = within.filter(|(name, value)| {
-        is_plain(name) || mark(name, value) == Some(Gone::Deleted)
-    });
+    let within =
+        within.filter(|(name, value)| is_plain(name) || mark(name, value) == Some(Gone::Deleted));
     let within = within.filter_map(|(name, value)| mark(name, value));
     own.chain(within).max()
 }
@@ -170,8 +214,10 @@ fn text(value: &Value) -> Option<&str> {
 fn is_nothing(value: &Value) -> bool {
     let is_absent = |text: &str| {
         let text = text.trim().to_lowercase();
-        matches!(text.as_str(), "" | "null" | "none" | "nan" | "nat" | "never" | "undefined")
-            || text.starts_with("0000-")
+        matches!(
+            text.as_str(),
+            "" | "null" | "none" | "nan" | "nat" | "never" | "undefined"
+        ) || text.starts_with("0000-")
             || text.starts_with("0001-01-01")
     };
     is_empty(value) || value.as_str().is_some_and(is_absent)

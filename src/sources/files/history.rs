@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use super::fields::{Fields, id_text};
 use super::gone::gone;
-use super::interpret::{Meaning, RUN, memory, missing, turn};
+use super::interpret::{Meaning, RUN, change, memory, missing, turn};
 use super::turn::make_turn;
-use crate::sources::{Change, Conversation, Defect, Entry, Gone, Origin, SourceRecord};
+use crate::sources::{Conversation, Defect, Gone, Origin, SourceRecord};
 
 /// What an entry of a history is that neither holds a text nor deletes one.
 const UNSAID: &str = "an entry of a history without a text";
@@ -31,10 +31,7 @@ pub(super) fn logged(
     if record.id.is_none() {
         return Err(missing("memory_id"));
     }
-    Ok(Meaning::Entry(Entry::Change(Box::new(Change {
-        deletes,
-        record,
-    }))))
+    Ok(change(deletes, record))
 }
 
 pub(super) fn history(

@@ -142,7 +142,9 @@ impl<'r> Input<'r> {
     /// Moves what was read into the empty buffer.
     fn mend(&mut self, is_last: bool) {
         self.buffer.clear();
-        let read = self.mend.pass(&self.raw, is_last, self.before, &mut self.buffer);
+        let read = self
+            .mend
+            .pass(&self.raw, is_last, self.before, &mut self.buffer);
         self.raw.drain(..read);
         self.at = 0;
         self.end = self.buffer.len();

@@ -95,6 +95,10 @@ fn record(record: SourceRecord) -> Meaning {
     Meaning::Entry(Entry::Record(Box::new(record)))
 }
 
+pub(super) fn change(deletes: bool, record: SourceRecord) -> Meaning {
+    Meaning::Entry(Entry::Change(Box::new(Change { deletes, record })))
+}
+
 /// A memory; where it comes with what just happened to it, an entry of a log.
 fn remembered(
     mut fields: Fields,
@@ -112,10 +116,7 @@ fn remembered(
     }
     let record = memory(fields, origin, warnings)?;
     let deletes = last == Some(Event::Deleted) || record.gone == Some(Gone::Deleted);
-    Ok(Meaning::Entry(Entry::Change(Box::new(Change {
-        deletes,
-        record,
-    }))))
+    Ok(change(deletes, record))
 }
 
 pub(super) fn memory(
@@ -245,8 +246,7 @@ fn is_silent(fields: &Fields) -> bool {
                 spoken(content.clone(), &mut rest).trim().is_empty()
             }
             content => {
-                content.is_none_or(nothing)
-                    && spoken(Value::Null, &mut fields.0.clone()).is_empty()
+                content.is_none_or(nothing) && spoken(Value::Null, &mut fields.0.clone()).is_empty()
             }
         }
 }

@@ -147,7 +147,9 @@ impl Parser<'_, '_, '_> {
         object.keys.lists += 1;
         object.keys.has_others |= listed.is_other;
         let gone = listed.key.as_deref().and_then(gone_by_list);
-        let key = listed.key.filter(|key| !listed.is_other && gone.is_none() && !is_word(key));
+        let key = listed
+            .key
+            .filter(|key| !listed.is_other && gone.is_none() && !is_word(key));
         if listed.is_user || !listed.is_needed {
             return self.listed(list, key, gone);
         }

@@ -213,15 +213,35 @@ mod tests {
         use Mended::*;
         let cases: [(&[u8], &str, &[Mended]); 12] = [
             (br#"{"a":1}"#, r#"{"a":1}"#, &[]),
-            (br#"[NaN,-Infinity,Infinity,-1]"#, "[null,null,null,-1]", &[NotANumber; 3]),
-            (br#"["NaN \" NaN",NaN]"#, r#"["NaN \" NaN",null]"#, &[NotANumber]),
+            (
+                br#"[NaN,-Infinity,Infinity,-1]"#,
+                "[null,null,null,-1]",
+                &[NotANumber; 3],
+            ),
+            (
+                br#"["NaN \" NaN",NaN]"#,
+                r#"["NaN \" NaN",null]"#,
+                &[NotANumber],
+            ),
             (br#"["\ud83d\ude00"]"#, r#"["\ud83d\ude00"]"#, &[]),
             (br#"["\\ud83d"]"#, r#"["\\ud83d"]"#, &[]),
             (br#"["a\ud83d"]"#, "[\"a\u{FFFD}\"]", &[Surrogate]),
-            (br#"["\ud83d\u0041 \ude00"]"#, "[\"\u{FFFD}\\u0041 \u{FFFD}\"]", &[Surrogate; 2]),
-            (br#"["\ud83d\ud83d\ude00"]"#, "[\"\u{FFFD}\\ud83d\\ude00\"]", &[Surrogate]),
+            (
+                br#"["\ud83d\u0041 \ude00"]"#,
+                "[\"\u{FFFD}\\u0041 \u{FFFD}\"]",
+                &[Surrogate; 2],
+            ),
+            (
+                br#"["\ud83d\ud83d\ude00"]"#,
+                "[\"\u{FFFD}\\ud83d\\ude00\"]",
+                &[Surrogate],
+            ),
             (b"[\"a\tb\"]\t", "[\"a\\u0009b\"]\t", &[Control]),
-            (b"[\"caf\xe9\",\"caf\xc3\xa9\"]", "[\"caf\u{FFFD}\",\"café\"]", &[NotUtf8]),
+            (
+                b"[\"caf\xe9\",\"caf\xc3\xa9\"]",
+                "[\"caf\u{FFFD}\",\"café\"]",
+                &[NotUtf8],
+            ),
             (b"{\"a\":\"b\nNaN", "{\"a\":\"b\nnull", &[NotANumber]),
             (b"[\"\\ud83d", "[\"\\ud83d", &[]),
         ];

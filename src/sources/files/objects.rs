@@ -3,7 +3,7 @@
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
-use super::budget::{Budget, Unkept};
+use super::budget::Budget;
 use super::container::{is_about, may_be_an_answer};
 use super::explained::is_history;
 use super::fields::id_text;
@@ -69,11 +69,7 @@ impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
         let Self { parser, group } = self;
         if !parser.enter() {
             skip_list(list)?;
-            return parser.report(
-                Suspicion::None,
-                None,
-                Defect::whole(Unkept::Depth.reason()),
-            );
+            return parser.too_deep();
         }
         parser.path.push(Segment::Index(0));
         loop {
@@ -189,11 +185,7 @@ impl Parser<'_, '_, '_> {
     ) -> Result<(), A::Error> {
         if !self.enter() {
             skip_object(from)?;
-            return self.report(
-                Suspicion::None,
-                None,
-                Defect::whole(Unkept::Depth.reason()),
-            );
+            return self.too_deep();
         }
         let (outer_container, outer_budget) = (self.container, self.budget);
         self.budget = Budget::new();
@@ -251,8 +243,7 @@ impl Parser<'_, '_, '_> {
         if !self.enter() {
             self.hold(object, Group::Anywhere)?;
             skip_object(from)?;
-            let defect = Defect::whole(Unkept::Depth.reason());
-            return self.report(Suspicion::None, None, defect);
+            return self.too_deep();
         }
         let (outer, budget) = (self.container, self.budget);
         self.budget = Budget::new();

@@ -141,7 +141,11 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         let id = value.get("id").and_then(id_text);
         let position = origin.position.clone();
         let mut warnings = Vec::new();
-        warnings.extend(self.mended.take().map(|mended| Defect::whole(mended.reason())));
+        warnings.extend(
+            self.mended
+                .take()
+                .map(|mended| Defect::whole(mended.reason())),
+        );
         let sent = match interpret(kind, value, origin, &mut warnings) {
             Ok(meaning) => {
                 if let Meaning::Entry(entry) = &meaning {
@@ -246,6 +250,12 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
             .output
             .problem(suspicion, self.position(), record, defect);
         self.sent(sent)
+    }
+
+    /// Hands on that a value is nested too deep.
+    pub(super) fn too_deep<E: Error>(&mut self) -> Result<(), E> {
+        let defect = Defect::whole(Unkept::Depth.reason());
+        self.report(Suspicion::None, None, defect)
     }
 
     /// Hands on that the syntax is broken at the current position.

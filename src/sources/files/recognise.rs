@@ -24,8 +24,7 @@ use crate::sources::{ContainerId, Defect, Gone};
 /// The kind of snapshot that keeps a session's own fields.
 const SESSION_FIELDS: &str = "session_fields";
 
-const UNRECOGNISED: &str =
-    "not recognised: a memory has `memory`, a turn `role` and `content`, a history entry `memory_id` \
+const UNRECOGNISED: &str = "not recognised: a memory has `memory`, a turn `role` and `content`, a history entry `memory_id` \
      and `input`, a user `id` and `name` or `email`";
 
 /// An object while it is read.

@@ -69,7 +69,10 @@ fn written(text: &str) -> Option<Timestamp> {
         return unix(text);
     }
     // .NET's.
-    if let Some(inner) = text.strip_prefix("/Date(").and_then(|text| text.strip_suffix(")/")) {
+    if let Some(inner) = text
+        .strip_prefix("/Date(")
+        .and_then(|text| text.strip_suffix(")/"))
+    {
         return unix(inner);
     }
     if let Ok(zoned) = rfc2822::parse(text) {

@@ -213,7 +213,10 @@ fn bytes_that_are_not_utf_8_cost_their_record_alone() {
     assert_eq!(found.entries().len(), 2);
     let problem = found.problem();
     assert_eq!(problem.position.0, "results[1]");
-    assert!(found.reason().contains("`memory` is not UTF-8"), "{problem:?}");
+    assert!(
+        found.reason().contains("`memory` is not UTF-8"),
+        "{problem:?}"
+    );
 }
 
 #[test]

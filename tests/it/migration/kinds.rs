@@ -94,7 +94,11 @@ async fn outcome(file: &Path, user: Option<&str>) -> String {
     lines.sort_by_key(|line| {
         let is_user = line.starts_with("user ");
         let owner = line.trim_start_matches("user ").to_owned();
-        let owner = owner.split(['/', ' ']).next().unwrap_or_default().to_owned();
+        let owner = owner
+            .split(['/', ' '])
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         (owner, !is_user)
     });
     let mut out = String::new();
