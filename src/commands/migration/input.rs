@@ -255,7 +255,7 @@ impl Input {
                 Ok(Box::new(source.map_err(misuse)?))
             }
             Self::Mem0Server { history: true, .. } => Err(Misuse(
-                "--history is for --from mem0: a self-hosted mem0 keeps no original turns".into(),
+                "--history is for --from mem0 and mem0-dir: a self-hosted mem0 shows no original turns".into(),
             )
             .into()),
             Self::Mem0Server { url, key, .. } => {

@@ -5,6 +5,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use jiff::civil::DateTime;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 use serde_json::{Map, Value, json};
@@ -176,11 +177,11 @@ fn users(db: &Connection, after: i64) -> rusqlite::Result<Vec<Read>> {
                         CASE WHEN octet_length(metadata) <= ?3 THEN metadata END AS metadata,
                         created_at
                  FROM users WHERE rowid > ?1 AND user_id IS NOT NULL ORDER BY rowid LIMIT ?2";
-    page(db, query, after, |_, _| Ok(()))
+    page(db, query, after, |_, _| Ok(Ok(())))
 }
 
 fn memories(db: &Connection, after: i64) -> rusqlite::Result<Vec<Read>> {
-    // The person and the app by name. A memory of nobody stays one: an internal id is no person.
+    // The person and the app by name: an internal id is no person.
     let query = "SELECT m.rowid, coalesce(octet_length(m.content), 0)
                                  + coalesce(octet_length(m.metadata), 0),
                         m.id, u.user_id, a.name AS app_id,
@@ -199,8 +200,25 @@ fn memories(db: &Connection, after: i64) -> rusqlite::Result<Vec<Read>> {
         if !names.is_empty() {
             memory.insert("categories".to_owned(), names.into());
         }
-        Ok(())
+        Ok(match memory.contains_key("user_id") {
+            true => Ok(()),
+            false => {
+                let reason = "is not in the table of users: whose memory it is is not known";
+                Err(Defect::of("user_id", reason))
+            }
+        })
     })
+}
+
+/// A time as the backup has it: RFC 3339. The database has times in UTC that do not say so.
+fn in_utc(time: String) -> String {
+    match time.parse::<DateTime>() {
+        Ok(_) => {
+            let time = time.trim_end_matches(".000000").replace(' ', "T");
+            format!("{time}+00:00")
+        }
+        Err(_) => time,
+    }
 }
 
 /// Reads a page. The query's first columns are the number of the row and its length, the others have the
@@ -209,7 +227,7 @@ fn page(
     db: &Connection,
     query: &str,
     after: i64,
-    complete: impl Fn(i64, &mut Map<String, Value>) -> rusqlite::Result<()>,
+    complete: impl Fn(i64, &mut Map<String, Value>) -> rusqlite::Result<Result<(), Defect>>,
 ) -> rusqlite::Result<Vec<Read>> {
     let mut query = db.prepare_cached(query)?;
     let names: Vec<String> = query
@@ -229,8 +247,10 @@ fn page(
             true => Err(Defect::whole("is too large")),
             false => object(row, &names),
         };
-        if let Ok(object) = &mut object {
-            complete(number, object)?;
+        if let Ok(memory) = &mut object
+            && let Err(defect) = complete(number, memory)?
+        {
+            object = Err(defect);
         }
         page.push((number, object));
     }
@@ -251,6 +271,7 @@ fn object(row: &Row<'_>, names: &[String]) -> Result<Map<String, Value>, Defect>
             ("metadata", Value::String(text)) => {
                 serde_json::from_str(&text).unwrap_or(Value::String(text))
             }
+            (time, Value::String(text)) if time.ends_with("_at") => in_utc(text).into(),
             (_, value) => value,
         };
         object.insert(name.clone(), value);

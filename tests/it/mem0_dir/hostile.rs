@@ -21,12 +21,13 @@ fn holding(value: Vec<u8>) -> Vec<u8> {
     with_payload("bad", dict(&fields))
 }
 
-/// A list that holds the one before it twice, again and again.
+/// A list of lists, each of which holds the one before it twice.
 fn bomb() -> Vec<u8> {
-    let mut all = [EMPTY_LIST, MEMOIZE].concat();
+    let mut all = [EMPTY_LIST, MARK, EMPTY_LIST, MEMOIZE].concat();
     for n in 0..60_u8 {
         all.extend([EMPTY_LIST, MEMOIZE, MARK, &[b'h', n, b'h', n], b"e"].concat());
     }
+    all.push(b'e');
     all
 }
 

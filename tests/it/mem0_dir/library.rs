@@ -325,3 +325,40 @@ fn the_usual_directory_is_mem0_dir_and_a_wrong_one_says_what_to_do() {
     }
     assert_eq!(said.len(), 3);
 }
+
+#[test]
+fn a_history_beside_its_memories_adds_nothing() {
+    // The library's `get_all` and `history` of one person, of whom one memory is expired.
+    let directory = tempfile::tempdir().unwrap();
+    let memory = |id: &str, expires: Option<&str>| {
+        json!({"id": id, "memory": format!("says {id}"), "user_id": "ann", "expiration_date": expires,
+            "created_at": "2026-01-01T00:00:00Z"})
+    };
+    let entry = |id: &str, event: &str, at: &str| {
+        json!({"id": format!("{event} {id}"), "memory_id": id, "event": event, "old_memory": null,
+            "new_memory": (event != "DELETE").then(|| format!("says {id}")), "created_at": at,
+            "updated_at": at, "is_deleted": event == "DELETE", "actor_id": null, "role": "user"})
+    };
+    let listed = json!({"results": [memory("live", None), memory("expired", Some("2024-01-01"))]});
+    fs::write(directory.path().join("get_all.json"), listed.to_string()).unwrap();
+    let logged = json!([
+        entry("live", "ADD", "2026-01-01T00:00:00Z"),
+        entry("expired", "ADD", "2026-01-01T00:00:00Z"),
+        entry("deleted", "ADD", "2026-01-01T00:00:00Z"),
+        entry("deleted", "DELETE", "2026-01-02T00:00:00Z"),
+    ]);
+    fs::write(directory.path().join("history.json"), logged.to_string()).unwrap();
+    let world = World::embedded();
+    let moved = migrate(&world, &["--file", shown(directory.path()), "--validate"]);
+    assert_eq!(moved.code, 0, "{:#} {}", moved.report, moved.stderr);
+    let report = &moved.report;
+    assert_eq!(
+        [
+            &report["memories_migrated"],
+            &report["expired"],
+            &report["deleted"]
+        ],
+        [&json!(1), &json!(1), &json!(1)],
+        "{report:#}"
+    );
+}
