@@ -52,7 +52,7 @@ pub(super) fn fold(db: &Connection) -> rusqlite::Result<Folded> {
     }
     db.execute_batch(
         "CREATE INDEX change_record ON record (id);
-         CREATE INDEX change_left_out ON left_out (base)",
+         CREATE INDEX change_left_out ON left_out (id)",
     )?;
     // SQLite takes the other columns from the row of the greatest time and item.
     let mut memories = db.prepare(
@@ -87,7 +87,7 @@ pub(super) fn fold(db: &Connection) -> rusqlite::Result<Folded> {
         let is_there: bool = db
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM record WHERE id = ?1 OR (id > ?2 AND id < ?3))
-                     OR EXISTS (SELECT 1 FROM left_out WHERE base = ?1 OR (base > ?2 AND base < ?3))",
+                     OR EXISTS (SELECT 1 FROM left_out WHERE id = ?1 OR (id > ?2 AND id < ?3))",
             )?
             .query_row(of_memory, |row| row.get(0))?;
         if is_there {

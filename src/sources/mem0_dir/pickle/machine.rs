@@ -1,139 +1,16 @@
-//! Points of Qdrant's local mode: pickles of `PointStruct`, read as data.
-//!
-//! Nothing is executed: classes are names, and only the two that Qdrant's client writes are accepted.
-//! Only the opcodes that occur in such pickles are known (mem0ai 1.0.0 to 2.2.1, qdrant-client 1.20.0,
-//! protocols 4 and 5); anything else is refused with its position. `serde-pickle` would take any class for
-//! `None`, and copies an object each time it is named again, so that a few bytes become gigabytes.
+//! The opcodes that occur in points.
 
-use serde_json::{Map, Number, Value};
-
-use crate::sources::files::MAX_ITEM_BYTES;
+use super::{Class, Id, Object, Refused, What};
 
 /// The most objects in one pickle; a point with a vector of 3,072 dimensions has about 3,200.
 const MAX_OBJECTS: usize = 1 << 20;
-/// The most values that a payload may become: names of one object count each time.
-const MAX_VALUES: usize = 100_000;
-/// The most text in a payload, in bytes, likewise.
-const MAX_TEXT: usize = MAX_ITEM_BYTES;
 /// The most lists and dictionaries that are begun at a time.
 const MAX_MARKS: usize = 1_000;
-/// How deep a payload may nest, as in exports.
-const MAX_DEPTH: usize = 100;
 /// The module of the classes that occur.
 const MODULE: &str = "qdrant_client.http.models.models";
 
-/// Why a pickle was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("byte {at}: {what}")]
-pub(super) struct Refused {
-    at: usize,
-    what: What,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum What {
-    #[error("it ends too early")]
-    End,
-    #[error("the opcode 0x{0:02x} does not occur in points")]
-    Opcode(u8),
-    #[error("version {0} of the format is not known")]
-    Protocol(u8),
-    #[error("an object of the class {0}, which does not occur in points")]
-    Class(String),
-    #[error("it is not put together as a point is")]
-    Form,
-    #[error("a text that is not valid Unicode")]
-    Text,
-    #[error("a number that JSON does not have")]
-    Number,
-    #[error("too many objects or too deep")]
-    Size,
-}
-
-/// A class of Qdrant's client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    PointStruct,
-    SparseVector,
-}
-
-/// The number of an object in [`Machine::objects`].
-type Id = u32;
-
-/// An object. Texts stay where they are, so that no object is larger than its bytes.
-#[derive(Debug)]
-enum Object<'b> {
-    None,
-    Bool(bool),
-    Int(i128),
-    Float(f64),
-    Text(&'b str),
-    List(Vec<Id>),
-    Dict(Vec<(Id, Id)>),
-    Set,
-    NoArguments,
-    Class(Class),
-    /// An object of a class, and its fields.
-    Of(Class, Option<Id>),
-}
-
-/// A point, without its vector.
-#[derive(Debug, PartialEq)]
-pub(super) struct Point {
-    /// A text or a number.
-    pub(super) id: Value,
-    pub(super) payload: Map<String, Value>,
-}
-
-/// Reads a point.
-///
-/// # Errors
-/// [`Refused`] if it is anything else.
-pub(super) fn point(bytes: &[u8]) -> Result<Point, Refused> {
-    let mut machine = Machine::new(bytes);
-    let top = machine.run()?;
-    let form = || machine.refused(What::Form);
-    let Object::Of(Class::PointStruct, Some(state)) = machine.object(top) else {
-        return Err(form());
-    };
-    let fields = machine.field(*state, "__dict__").ok_or_else(form)?;
-    let mut made = Made::default();
-    let id = machine.field(fields, "id").ok_or_else(form)?;
-    let id = machine.json(id, MAX_DEPTH, &mut made)?;
-    let payload = match machine.field(fields, "payload") {
-        Some(payload) => machine.json(payload, 0, &mut made)?,
-        None => Value::Null,
-    };
-    match (id, payload) {
-        (id @ (Value::String(_) | Value::Number(_)), Value::Object(payload)) => {
-            Ok(Point { id, payload })
-        }
-        (id @ (Value::String(_) | Value::Number(_)), Value::Null) => Ok(Point {
-            id,
-            payload: Map::new(),
-        }),
-        _ => Err(form()),
-    }
-}
-
-/// Reads the key of a point: its id.
-///
-/// # Errors
-/// [`Refused`] if it is anything else.
-pub(super) fn key(bytes: &[u8]) -> Result<Value, Refused> {
-    let mut machine = Machine::new(bytes);
-    let top = machine.run()?;
-    machine.json(top, MAX_DEPTH, &mut Made::default())
-}
-
-/// How much was made of the objects.
-#[derive(Default)]
-struct Made {
-    values: usize,
-    text: usize,
-}
-
-struct Machine<'b> {
+/// Follows the opcodes of a pickle.
+pub(super) struct Machine<'b> {
     bytes: &'b [u8],
     at: usize,
     objects: Vec<Object<'b>>,
@@ -143,7 +20,7 @@ struct Machine<'b> {
 }
 
 impl<'b> Machine<'b> {
-    fn new(bytes: &'b [u8]) -> Self {
+    pub(super) fn new(bytes: &'b [u8]) -> Self {
         Self {
             bytes,
             at: 0,
@@ -155,7 +32,7 @@ impl<'b> Machine<'b> {
     }
 
     /// Goes to the end, and answers the object that is left.
-    fn run(&mut self) -> Result<Id, Refused> {
+    pub(super) fn run(&mut self) -> Result<Id, Refused> {
         loop {
             let at = self.at;
             let [opcode] = self.array()?;
@@ -293,7 +170,7 @@ impl<'b> Machine<'b> {
         Ok(None)
     }
 
-    fn refused(&self, what: What) -> Refused {
+    pub(super) fn refused(&self, what: What) -> Refused {
         Refused { at: self.at, what }
     }
 
@@ -380,7 +257,7 @@ impl<'b> Machine<'b> {
         }
     }
 
-    fn object(&self, id: Id) -> &Object<'b> {
+    pub(super) fn object(&self, id: Id) -> &Object<'b> {
         &self.objects[id as usize]
     }
 
@@ -426,57 +303,6 @@ impl<'b> Machine<'b> {
                 Err(self.refused(What::Class(named)))
             }
             _ => Err(self.refused(What::Form)),
-        }
-    }
-
-    /// A field of a dictionary.
-    fn field(&self, dict: Id, name: &str) -> Option<Id> {
-        let Object::Dict(fields) = self.object(dict) else {
-            return None;
-        };
-        let is_it =
-            |(key, _): &&(Id, Id)| matches!(self.object(*key), Object::Text(key) if *key == name);
-        // As in Python, the last one counts.
-        fields.iter().rev().find(is_it).map(|(_, value)| *value)
-    }
-
-    /// An object as JSON.
-    fn json(&self, id: Id, depth: usize, made: &mut Made) -> Result<Value, Refused> {
-        made.values += 1;
-        if made.values > MAX_VALUES || made.text > MAX_TEXT || depth > MAX_DEPTH {
-            return Err(self.refused(What::Size));
-        }
-        let number = |number: Option<Number>| {
-            let number = number.ok_or_else(|| self.refused(What::Number))?;
-            Ok(Value::Number(number))
-        };
-        match self.object(id) {
-            Object::None => Ok(Value::Null),
-            Object::Bool(truth) => Ok(Value::Bool(*truth)),
-            Object::Int(int) => number(Number::from_i128(*int)),
-            Object::Float(float) => number(Number::from_f64(*float)),
-            Object::Text(text) => {
-                made.text += text.len();
-                Ok(Value::String((*text).to_owned()))
-            }
-            Object::List(items) => {
-                let items = items.iter().map(|item| self.json(*item, depth + 1, made));
-                items.collect::<Result<_, _>>().map(Value::Array)
-            }
-            Object::Dict(fields) => {
-                let mut object = Map::new();
-                for (key, value) in fields {
-                    let Object::Text(key) = self.object(*key) else {
-                        return Err(self.refused(What::Form));
-                    };
-                    made.text += key.len();
-                    object.insert((*key).to_owned(), self.json(*value, depth + 1, made)?);
-                }
-                Ok(Value::Object(object))
-            }
-            Object::Set | Object::NoArguments | Object::Class(_) | Object::Of(..) => {
-                Err(self.refused(What::Form))
-            }
         }
     }
 }
