@@ -7,11 +7,15 @@
 //! - [`Stored`]: this program's own memories; [`ToFile`] writes them, and `files` reads that back.
 //! - [`files`]: export files of mem0 and of the applications around it.
 //! - [`mem0`]: a living mem0: the Platform, or a self-hosted server.
+//! - [`qdrant`]: a Qdrant server in which mem0's library keeps memories.
+//! - `client`: the HTTP client of sources that are services.
 
+mod client;
 pub mod files;
 mod lines;
 pub mod mem0;
 mod model;
+pub mod qdrant;
 mod stored;
 
 use std::io;
@@ -19,7 +23,6 @@ use std::ops::ControlFlow;
 
 use tokio_util::sync::CancellationToken;
 
-#[allow(unused_imports, reason = "for sources that are no files")]
 pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
 pub use lines::{Format, ToFile, Written};

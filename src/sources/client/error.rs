@@ -1,69 +1,90 @@
-//! Errors of calls to mem0.
+//! Errors of calls.
 
+use std::io;
 use std::time::Duration;
 
-/// A failed call to mem0. The texts say what went wrong and what to change, and never hold the key.
+use crate::sources::ReadError;
+
+/// A failed call to a service, which `service` names. The texts say what went wrong and what to change, and never hold the key.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The address, the key or a time-out cannot be used. Nothing was sent.
-    #[error("the {field} of mem0 {problem}")]
+    #[error("the {field} of {service} {problem}")]
     Settings {
+        /// Which service.
+        service: &'static str,
         /// Which of them.
         field: &'static str,
         /// What is wrong, and what is allowed.
         problem: String,
     },
     /// 401 or 403.
-    #[error("mem0 refused the key ({status}): {message}")]
+    #[error("{service} refused the key ({status}): {message}")]
     Unauthorized {
+        /// Which service.
+        service: &'static str,
         /// The HTTP status.
         status: u16,
-        /// mem0's explanation.
+        /// The service's explanation.
         message: String,
     },
     /// 404.
-    #[error("mem0 has no such resource (404): {message}")]
+    #[error("{service} has no such resource (404): {message}")]
     NotFound {
-        /// mem0's explanation.
+        /// Which service.
+        service: &'static str,
+        /// The service's explanation.
         message: String,
     },
     /// Another 4xx, or a redirect.
-    #[error("mem0 refused the request ({status}): {message}")]
+    #[error("{service} refused the request ({status}): {message}")]
     Refused {
+        /// Which service.
+        service: &'static str,
         /// The HTTP status.
         status: u16,
-        /// mem0's explanation.
+        /// The service's explanation.
         message: String,
     },
     /// 429, still after waiting.
-    #[error("mem0's rate limit is used up (429), still after waiting for {} seconds; try again later", .waited.as_secs())]
+    #[error("{service}'s rate limit is used up (429), still after waiting for {} seconds; try again later", .waited.as_secs())]
     RateLimited {
+        /// Which service.
+        service: &'static str,
         /// How long this call waited in all.
         waited: Duration,
     },
     /// 5xx, still after trying again.
-    #[error("mem0 failed ({status}): {message}; try again later")]
+    #[error("{service} failed ({status}): {message}; try again later")]
     Failed {
+        /// Which service.
+        service: &'static str,
         /// The HTTP status.
         status: u16,
-        /// mem0's explanation.
+        /// The service's explanation.
         message: String,
     },
     /// The connection failed or broke, or the time ran out.
-    #[error("no answer from mem0 at {host}: {message}")]
+    #[error("no answer from {service} at {host}: {message}")]
     NoAnswer {
+        /// Which service.
+        service: &'static str,
         /// Scheme and host.
         host: String,
         /// The cause.
         message: String,
     },
-    /// A success with a body that mem0 does not document.
-    #[error("mem0's answer cannot be read: {message}")]
+    /// A success with a body that the service does not document.
+    #[error("{service}'s answer cannot be read: {message}")]
     BadAnswer {
+        /// Which service.
+        service: &'static str,
         /// What is wrong, without the content.
         message: String,
         /// Whether it may be better the next time.
         transient: bool,
+        /// Whether it is more than is read: half of it may be had.
+        is_too_large: bool,
     },
 }
 
@@ -81,7 +102,7 @@ impl Error {
         }
     }
 
-    /// Whether mem0 as a whole did not do its part, so that other calls are likely to fail, too.
+    /// Whether the service as a whole did not do its part, so that other calls are likely to fail, too.
     pub(crate) fn is_of_the_service(&self) -> bool {
         matches!(
             self,
@@ -90,5 +111,12 @@ impl Error {
     }
 }
 
-/// The result of a call to mem0.
+/// The service as a whole cannot be read.
+impl From<Error> for ReadError {
+    fn from(error: Error) -> Self {
+        Self::Io(io::Error::other(error))
+    }
+}
+
+/// The result of a call.
 pub type Result<T> = std::result::Result<T, Error>;
