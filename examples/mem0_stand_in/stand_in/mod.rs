@@ -250,7 +250,9 @@ impl StandIn {
             unreachable!("an object")
         };
         payload.extend(fields.as_object().expect("an object").clone());
-        state.qdrant.add(collection, json!(id), Value::Object(payload));
+        state
+            .qdrant
+            .add(collection, json!(id), Value::Object(payload));
         id
     }
 

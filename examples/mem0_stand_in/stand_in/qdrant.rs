@@ -144,7 +144,8 @@ impl Qdrant {
         }
         let from = (!body["offset"].is_null()).then(|| place(&body["offset"]));
         let found = self.found(name, &body["filter"])?.into_iter();
-        let mut rest = found.filter(|point| from.as_ref().is_none_or(|from| place(&point.id) >= *from));
+        let mut rest =
+            found.filter(|point| from.as_ref().is_none_or(|from| place(&point.id) >= *from));
         let limit = usize::try_from(limit).expect("a small number");
         let points: Vec<_> = rest.by_ref().take(limit).map(listed).collect();
         let next = rest.next().map(|point| point.id.clone());

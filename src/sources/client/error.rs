@@ -119,4 +119,4 @@ impl From<Error> for ReadError {
 }
 
 /// The result of a call.
-pub type Result<T> = std::result::Result<T, Error>;
+pub(in crate::sources) type Result<T> = std::result::Result<T, Error>;

@@ -5,29 +5,31 @@
 //! wait.
 
 mod error;
+mod request;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
-pub use error::{Error, Result};
+pub use error::Error;
+pub(super) use error::Result;
+pub(super) use request::{Request, Scheme, segment};
 
 use crate::json::{self, Bounds, JsonError};
 use crate::outgoing::{self, root_cause, shortened, wait_asked_for, without_key};
 
 /// How long an attempt may take, unless the caller says otherwise: far more than a page takes.
-pub const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a call waits for the rate limit in all, unless the caller says otherwise: more than the
 /// windows of minutes that such limits have.
-pub const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// How long connecting may take at most.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most retries of a call that failed, apart from those for the rate limit. Ours.
@@ -52,13 +54,6 @@ static ANSWER: Bounds = Bounds {
     parts: &[],
 };
 
-/// Everything but the unreserved characters of RFC 3986 is escaped in a path segment.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
 /// How long to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -74,85 +69,6 @@ impl Default for Limits {
             timeout: TIMEOUT,
             patience: PATIENCE,
         }
-    }
-}
-
-/// How a call is authenticated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scheme {
-    /// `Authorization: Token <key>`, as mem0 Platform takes it.
-    Token,
-    /// `Authorization: Bearer <key>`.
-    Bearer,
-    /// `X-API-Key: <key>`.
-    ApiKey,
-    /// `api-key: <key>`, as Qdrant takes it.
-    Qdrant,
-}
-
-impl Scheme {
-    fn headers(self, key: &SecretString) -> std::result::Result<HeaderMap, String> {
-        let key = key.expose_secret();
-        let (name, value) = match self {
-            Self::Token => ("authorization", format!("Token {key}")),
-            Self::Bearer => ("authorization", format!("Bearer {key}")),
-            Self::ApiKey => ("x-api-key", key.to_owned()),
-            Self::Qdrant => ("api-key", key.to_owned()),
-        };
-        let mut value = HeaderValue::from_str(&value).map_err(|error| error.to_string())?;
-        value.set_sensitive(true);
-        Ok(HeaderMap::from_iter([(
-            HeaderName::from_static(name),
-            value,
-        )]))
-    }
-}
-
-/// A request, independent of the address.
-#[derive(Debug, Clone)]
-pub(super) struct Request {
-    method: Method,
-    /// With slashes between the segments, and at the end where the API has one; each segment escaped.
-    path: String,
-    pub(super) query: Vec<(String, String)>,
-    body: Option<Value>,
-}
-
-impl Request {
-    pub(super) fn get(path: impl Into<String>) -> Self {
-        Self {
-            method: Method::GET,
-            path: path.into(),
-            query: Vec::new(),
-            body: None,
-        }
-    }
-
-    pub(super) fn post(path: impl Into<String>, body: Value) -> Self {
-        Self {
-            method: Method::POST,
-            body: Some(body),
-            ..Self::get(path)
-        }
-    }
-
-    pub(super) fn query(mut self, name: &str, value: impl ToString) -> Self {
-        self.query.push((name.to_owned(), value.to_string()));
-        self
-    }
-}
-
-/// A segment of a path, escaped.
-///
-/// # Errors
-/// [`Error::NotFound`] for one that no URL can carry: nothing can be there.
-pub(super) fn segment(service: &'static str, id: &str) -> Result<String> {
-    match id {
-        "" | "." | ".." => Err(Error::NotFound {
-            service,
-            message: "an id that is empty or only dots names nothing".into(),
-        }),
-        id => Ok(utf8_percent_encode(id, ESCAPED).to_string()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Qdrant's REST API, as far as reading a collection needs it.
 
+use std::collections::{BTreeMap, HashSet};
+
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -11,6 +13,7 @@ use uuid::Uuid;
 use super::URL;
 use crate::outgoing;
 use crate::sources::client::{Error, Http, Limits, Request, Result, Scheme, segment};
+use crate::sources::mem0::Entity;
 
 /// What errors call it.
 const QDRANT: &str = "Qdrant";
@@ -189,4 +192,24 @@ fn filtered(mut body: Value, filter: Option<&Value>) -> Value {
         body["filter"] = filter.clone();
     }
     body
+}
+
+/// The filter that the memories of these entities pass; `None`: all.
+pub(super) fn filter(entities: &HashSet<Entity>) -> Option<Value> {
+    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for Entity { kind, name } in entities {
+        names.entry(kind.field()).or_default().push(name);
+    }
+    let mut conditions = Vec::new();
+    for (field, mut names) in names {
+        names.sort_unstable();
+        // Ids that an application wrote as numbers.
+        let numbers = names.iter().filter_map(|name| name.parse::<i64>().ok());
+        let numbers: Vec<_> = numbers.collect();
+        conditions.push(json!({"key": field, "match": {"any": names}}));
+        if !numbers.is_empty() {
+            conditions.push(json!({"key": field, "match": {"any": numbers}}));
+        }
+    }
+    (!conditions.is_empty()).then(|| json!({"should": conditions}))
 }

@@ -8,16 +8,16 @@
 
 mod client;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 
 use secrecy::SecretString;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use client::{Client, Next, Page, PointId};
+use client::{Client, Next, Page, PointId, filter};
 
 use super::client::{Error, Limits};
 use super::mem0::handing::Handing;
@@ -256,7 +256,11 @@ impl Qdrant {
             }
             if progress.read > most + PAGE_SIZE {
                 // Someone may write all the time.
-                most = self.client.count(asked.filter.as_ref()).await.unwrap_or(most);
+                most = self
+                    .client
+                    .count(asked.filter.as_ref())
+                    .await
+                    .unwrap_or(most);
                 if progress.read > most + PAGE_SIZE {
                     trouble = Some("has more points than Qdrant counts, and says that more follow");
                 }
@@ -385,24 +389,4 @@ impl Source for Qdrant {
             .block_on(reading)
             .unwrap_or(Err(ReadError::Stopped))
     }
-}
-
-/// The filter that the memories of these entities pass; `None`: all.
-fn filter(entities: &HashSet<Entity>) -> Option<Value> {
-    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for Entity { kind, name } in entities {
-        names.entry(kind.field()).or_default().push(name);
-    }
-    let mut conditions = Vec::new();
-    for (field, mut names) in names {
-        names.sort_unstable();
-        // Ids that an application wrote as numbers.
-        let numbers = names.iter().filter_map(|name| name.parse::<i64>().ok());
-        let numbers: Vec<_> = numbers.collect();
-        conditions.push(json!({"key": field, "match": {"any": names}}));
-        if !numbers.is_empty() {
-            conditions.push(json!({"key": field, "match": {"any": numbers}}));
-        }
-    }
-    (!conditions.is_empty()).then(|| json!({"should": conditions}))
 }

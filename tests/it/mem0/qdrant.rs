@@ -59,7 +59,10 @@ fn every_point_arrives_page_by_page_without_its_vector() {
     let mut agent = world.connect();
     let page = agent.call("get_memories", json!({"filters": {"user_id": "ben"}}));
     let memory = &page["results"][0];
-    assert_eq!(memory["metadata"], json!({"hash": memory["metadata"]["hash"], "mood": "calm"}));
+    assert_eq!(
+        memory["metadata"],
+        json!({"hash": memory["metadata"]["hash"], "mood": "calm"})
+    );
     assert_eq!(memory["updated_at"], "2025-02-01T00:00:00Z", "{memory:#}");
     let scrolls = scrolls(&qdrant);
     assert_eq!(scrolls.len(), 3);
@@ -208,7 +211,10 @@ fn a_broken_page_is_no_success_and_what_was_read_is_migrated() {
         (What::Html, "it is HTML"),
         (What::Truncated, "breaks off"),
         (What::Huge(800 << 20), "larger than 64 MiB"),
-        (What::Redirect("http://127.0.0.1:1/".into()), "another address"),
+        (
+            What::Redirect("http://127.0.0.1:1/".into()),
+            "another address",
+        ),
     ];
     std::thread::scope(|threads| {
         for (what, reason) in faults {
@@ -341,6 +347,9 @@ fn one_broken_point_costs_no_other() {
     ] {
         let at = format!("collection mem0, page 1, points[{index}]");
         let line = &errors[index - 1];
-        assert!(line.starts_with(&at) && line.contains(reason), "{errors:#?}");
+        assert!(
+            line.starts_with(&at) && line.contains(reason),
+            "{errors:#?}"
+        );
     }
 }
