@@ -13,7 +13,7 @@ use super::context::Context;
 use super::history::{HistoryError, find_run};
 use super::ledger::{Ledger, LedgerError, RunEntry, RunStart, RunState};
 use super::plan::{Counts, Plan, PlanError, blocking};
-use super::progress::{Phase, Progress, Unwatched, Watch};
+use super::progress::{Unwatched, Watch};
 use super::report::{Report, Trouble};
 use super::retry::with_retries;
 use super::sampler::{Counting, Sampler};
@@ -176,11 +176,6 @@ impl Migrator {
             report.errors_not_listed = counts.problems - problems.len() as u64;
             report.warnings_not_listed = counts.warnings - warnings.len() as u64;
             (report.errors, report.warnings) = (problems, warnings);
-            watch.at(Progress {
-                phase: Phase::Writing,
-                done: 0,
-                total: Some(counts.records),
-            });
             let start = self.start(name, system, request, cancelled).await;
             // Whose project it is is no part of the writes.
             before = self.service.stats();

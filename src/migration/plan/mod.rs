@@ -117,10 +117,8 @@ pub(super) enum State {
     Duplicate = 4,
     /// Has the id of another one, with different content.
     Conflict = 5,
-    /// Left for another run, since this one takes a number of owners only.
-    Later = 6,
     /// Left out, since only a sample is compared.
-    NotSampled = 7,
+    NotSampled = 6,
 }
 
 impl FromSql for State {
@@ -132,7 +130,6 @@ impl FromSql for State {
             Self::Failed,
             Self::Duplicate,
             Self::Conflict,
-            Self::Later,
             Self::NotSampled,
         ];
         let number = value.as_i64()?;
