@@ -70,7 +70,7 @@ fn a_scroll_of_qdrant_is_read_and_more_pages_are_a_warning() {
         .to_string()
     };
     is_one_memory(&page(Value::Null), 1);
-    let found = read(page(json!("m-2"))).whole();
+    let found = read(page(json!("m-2")));
     let problems = found.problems();
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert_eq!(problems[0].severity, Severity::Warning);
