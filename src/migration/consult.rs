@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::book::Book;
+use super::error::Error;
 use super::ledger::{Known, Ledger, LedgerRun, RunStart};
-use super::migrator::Error;
 use super::plan::{Plan, PlanError, Tally, blocking};
 use super::progress::Watch;
 use super::report::{Report, Trouble};
