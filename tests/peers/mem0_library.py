@@ -8,11 +8,11 @@ import sys
 import tempfile
 from importlib.metadata import version
 
-import library
-from peer import BINARY, check, emulator, finish
+STORE = sys.argv.pop(1)
 
-STORE = sys.argv[1]
-sys.argv = sys.argv[:1]
+import library  # noqa: E402
+from peer import BINARY, check, emulator, finish  # noqa: E402
+
 IS_NEW = not version("mem0ai").startswith("1.")
 SECONDS = 300
 API_KEY = "z_peer-5d1f"

@@ -184,7 +184,7 @@ fn passes(payload: &Map<String, Value>, filter: &Value) -> bool {
         };
         let value = payload.get(key).unwrap_or(&Value::Null);
         let any = condition["match"]["any"].as_array();
-        condition["match"]["value"] == *value || any.is_some_and(|any| any.contains(value))
+        condition["match"].get("value") == Some(value) || any.is_some_and(|any| any.contains(value))
     };
     conditions("must").is_none_or(|each| each.iter().all(is_met))
         && conditions("should").is_none_or(|each| each.iter().any(is_met))

@@ -124,7 +124,7 @@ fn points_of_others_than_were_asked_for_are_not_migrated() {
 fn a_missing_collection_is_an_error_that_names_those_that_there_are() {
     let qdrant = StandIn::start();
     let moved = migrate(&qdrant, &[]);
-    assert_eq!(moved.code, 1, "{}", moved.stderr);
+    assert_ne!(moved.code, 0, "{}", moved.stderr);
     assert!(
         moved.stderr.contains("no collection `mem0`, nor any other"),
         "{}",
@@ -170,7 +170,8 @@ fn whose_to_migrate_must_be_said_and_the_users_are_named() {
     let qdrant = with_points("ann", 3);
     add(&qdrant, "ben", 1);
     let ask = || {
-        let mut command = World::embedded().command();
+        let world = World::embedded();
+        let mut command = world.command();
         command.args(["migrate", "--from", "qdrant", "--qdrant-url", &qdrant.url]);
         let output = command.env("QDRANT_API_KEY", KEY).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
