@@ -88,7 +88,7 @@ def main():
             assert rows.keys() == kept.keys(), (len(rows), len(kept))
             assert len(written.splitlines()) == len(kept)
             for each, memory in kept.items():
-                flat = {**memory.pop("metadata", None) or {}, **memory}
+                flat = {**(memory.pop("metadata", None) or {}), **memory}
                 flat = {name: value for name, value in flat.items() if value is not None}
                 row = {**rows[each], "id": each, "memory": rows[each]["data"]}
                 differ = [name for name, value in flat.items() if name != "score" and row.get(name) != value]
