@@ -20,7 +20,7 @@ use super::sampler::{Counting, Sampler};
 use super::undo::{self, Receipt, Rollback, Undo};
 use super::validate::{CheckName, Comparison, Sampled, Stopped, Validation, await_processed};
 use super::waits::Teller;
-use super::write::Run;
+use super::write::{Run, settle_left_behind};
 use super::{MAX_LISTED, Request, Selection, lock};
 use crate::memory::access::Caller;
 use crate::memory::mapping::RoleMap;
@@ -354,6 +354,10 @@ impl Migrator {
             });
         }
         let _teller = Teller::new(&self.service, &watch);
+        if let Some(data_dir) = self.data_dir.as_ref().filter(|_| !options.dry_run) {
+            self.settle_left_behind(data_dir, &entry.target, &watch, cancelled)
+                .await?;
+        }
         await_processed(&self.service, &self.caller, watch.as_ref(), cancelled)
             .await
             .map_err(stopped)?;
@@ -456,6 +460,10 @@ impl Migrator {
         watch: &Arc<dyn Watch>,
         cancelled: &CancellationToken,
     ) -> Result<Report, Error> {
+        if let Some((data_dir, start)) = start.as_ref().filter(|_| !request.dry_run) {
+            self.settle_left_behind(data_dir, &start.target, watch, cancelled)
+                .await?;
+        }
         let counting = Arc::new(Counting::new(watch.clone()));
         let watch: Arc<dyn Watch> = counting.clone();
         let known = Consulted::of(start, plan, request, &watch, cancelled).await?;
@@ -470,6 +478,18 @@ impl Migrator {
         self.account(&mut report, plan, plan.counts, before, begun.elapsed());
         known.end(&mut report, worked).await?;
         Ok(report)
+    }
+
+    /// Settles the batches that a killed run left behind.
+    async fn settle_left_behind(
+        &self,
+        data_dir: &Path,
+        target: &str,
+        watch: &Arc<dyn Watch>,
+        cancelled: &CancellationToken,
+    ) -> Result<(), Error> {
+        let to = (&self.service, &self.caller);
+        settle_left_behind(to, (data_dir, target), watch.as_ref(), cancelled).await
     }
 
     /// Keeps a validation with the run that it is of, in the ledger.

@@ -2,9 +2,10 @@
 //!
 //! `collect` takes in everything that the source yields, `resolve` finds owner, place and id of each
 //! record (`identity`), `order` numbers equal records and sorts sessions. `records` and `pages` read the
-//! plan back, `states` keeps how far it is done, `problems` what is wrong with the source. All of it is
+//! plan back, `states` keeps how far it is done, `amounts` counts the requests that are left, `problems` what is wrong with the source. All of it is
 //! in one temporary file (`spool`).
 
+mod amounts;
 mod changes;
 mod collect;
 mod explained;
@@ -36,6 +37,7 @@ use super::progress::Watch;
 use crate::memory::model::UserId;
 use crate::sources::Source;
 
+pub(super) use amounts::Amounts;
 pub(super) use identity::{key_of, owner_key, owner_of, place_of};
 pub(super) use known::Tally;
 pub(super) use pages::{owners, places};
@@ -121,6 +123,8 @@ pub(super) enum State {
     Later = 6,
     /// Left out, since only a sample is compared.
     NotSampled = 7,
+    /// In a batch of this run that is not settled.
+    InBatch = 8,
 }
 
 impl FromSql for State {
@@ -134,6 +138,7 @@ impl FromSql for State {
             Self::Conflict,
             Self::Later,
             Self::NotSampled,
+            Self::InBatch,
         ];
         let number = value.as_i64()?;
         all.into_iter()
