@@ -60,6 +60,21 @@ fn source(round: u32) -> Value {
     json!({ "users": users })
 }
 
+/// Few requests write a batch: more of them fail.
+fn faults_of_batches(seed: u64) -> Value {
+    json!({
+        "seed": seed,
+        "rate_limit": 400, "rate_window_secs": 1,
+        "latency_ms": 6,
+        "fail": [{"rate": 0.04, "status": 503}, {"rate": 0.04, "status": 500}],
+        "fail_after": [{"rate": 0.05, "status": 502}],
+        "drop_requests": 0.03,
+        "drop_answers": 0.06,
+        "late_writes": {"rate": 0.03, "ms": 300},
+        "half_answers": 0.04,
+    })
+}
+
 fn faults(seed: u64) -> Value {
     json!({
         "seed": seed,
@@ -126,6 +141,15 @@ fn check(file: &Path, round: u32) {
 /// More with `KILLS`, others with `KILLS_SEED`.
 #[test]
 fn killed_at_any_instant_the_same_command_goes_on_where_it_was() {
+    kill("direct", faults, LIVES_MS);
+}
+
+#[test]
+fn killed_at_any_instant_batches_are_settled_and_nothing_is_sent_twice() {
+    kill("batch", faults_of_batches, 2 * LIVES_MS);
+}
+
+fn kill(method: &str, faults: fn(u64) -> Value, lives_ms: u64) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
     let kills = number("KILLS").unwrap_or(u64::from(KILLS)) as u32;
     let seed = number("KILLS_SEED").unwrap_or(20_261_128);
@@ -133,13 +157,14 @@ fn killed_at_any_instant_the_same_command_goes_on_where_it_was() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("zep.db");
     let world = World::emulated_with(&["--data", file.to_str().unwrap()]);
+    world.behave(&json!({"processing_delay_ms": 300}));
     let service = Service::of(&world);
     let command = |export: &Path| {
         let mut command: Command = world.command();
         command
             .env("ZEP_TIMEOUT_SECS", "2")
             .env("ZEP_MCP_DATA_DIR", world.directory().join("data"))
-            .args(["migrate", "--json", "--file"])
+            .args(["migrate", "--json", "--method", method, "--file"])
             .arg(export)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -156,7 +181,7 @@ fn killed_at_any_instant_the_same_command_goes_on_where_it_was() {
         let mut of_round = 0;
         while of_round < KILLS_A_ROUND && killed < kills {
             let mut process = command(&export).spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(random.u64(20..LIVES_MS)));
+            std::thread::sleep(Duration::from_millis(random.u64(20..lives_ms)));
             // One that has ended already is not killed.
             if process.try_wait().unwrap().is_none() {
                 process.kill().unwrap();
@@ -182,5 +207,15 @@ fn killed_at_any_instant_the_same_command_goes_on_where_it_was() {
         assert_eq!(again["memories_migrated"], 0, "{again:#}");
         assert_eq!(world.requests().values().sum::<u64>(), before + 1);
         check(&file, round);
+        assert_eq!(drafts(&file), 0, "of round {round}");
     }
+    eprintln!("{method}: {killed} kills in {round} rounds, nothing missing, nothing twice");
+}
+
+/// The batches in the emulator's file that were never started.
+fn drafts(file: &Path) -> u64 {
+    let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let drafts = "SELECT count(*) FROM batch JOIN batch_item ON batch_item.batch = batch.id
+                  WHERE batch.processed_at IS NULL";
+    db.query_row(drafts, [], |row| row.get(0)).unwrap()
 }
