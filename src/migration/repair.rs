@@ -71,7 +71,14 @@ impl Migrator {
         let mut left = Left::default();
         let mut troubles = Vec::new();
         if let Some((data_dir, start)) = &start {
-            left = leave_out(&plan, data_dir, &start.target, restore_deleted, &mut troubles).await?;
+            left = leave_out(
+                &plan,
+                data_dir,
+                &start.target,
+                restore_deleted,
+                &mut troubles,
+            )
+            .await?;
         }
         let report = Report::new(system, self.service.backend(), false, plan.now);
         let mut report = self
@@ -126,7 +133,9 @@ async fn leave_out(
             let mut after = Order::START;
             loop {
                 let page = plan
-                    .step_at(&place, move |plan, place| plan.planned_after(place, after, PAGE))
+                    .step_at(&place, move |plan, place| {
+                        plan.planned_after(place, after, PAGE)
+                    })
                     .await
                     .map_err(PlanError::from)?;
                 let Some(last) = page.last() else { break };
@@ -148,9 +157,7 @@ async fn leave_out(
                             left.undone += 1;
                             "was removed by a rollback, and stays removed; `migrate` writes it again"
                         }
-                        Some(RecordState::Confirmed | RecordState::Deleted)
-                            if !restore_deleted =>
-                        {
+                        Some(RecordState::Confirmed | RecordState::Deleted) if !restore_deleted => {
                             left.deleted += 1;
                             "was migrated and is gone since: somebody may have deleted it on purpose; \
                              --restore-deleted sends it again"

@@ -5,8 +5,8 @@ use std::io;
 use indicatif::HumanCount;
 use jiff::Timestamp;
 use zep_mcp_server::migration::{
-    Difference, Named, Outcome, RecordTally, Repaired, Report, SessionVerdict, Trouble, UserVerdict,
-    Validation,
+    Difference, Named, Outcome, RecordTally, Repaired, Report, SessionVerdict, Trouble,
+    UserVerdict, Validation,
 };
 
 use crate::output::{Page, Style, on_one_line};
@@ -76,7 +76,12 @@ pub(crate) fn print_repair(page: &Page, repaired: &Repaired) -> io::Result<()> {
         page.heading("Repair")?;
         row(page, "sent", report.memories_migrated, Zero::Shown)?;
         row(page, "failed", report.failed, Zero::LeftOut)?;
-        row(page, "removed by a rollback", repaired.left_undone, Zero::LeftOut)?;
+        row(
+            page,
+            "removed by a rollback",
+            repaired.left_undone,
+            Zero::LeftOut,
+        )?;
         row(page, "gone since", repaired.left_deleted, Zero::LeftOut)?;
         print_troubles(page, "Errors", &report.errors, report.errors_not_listed)?;
         let more = report.warnings_not_listed;

@@ -246,7 +246,10 @@ impl MemoryService {
         let refused = [
             (BatchItemStatus::Failed, counts.failed_items.unwrap_or(0)),
             (BatchItemStatus::Skipped, counts.skipped_items.unwrap_or(0)),
-            (BatchItemStatus::Canceled, counts.canceled_items.unwrap_or(0)),
+            (
+                BatchItemStatus::Canceled,
+                counts.canceled_items.unwrap_or(0),
+            ),
         ];
         let in_all = counts.succeeded_items.map(|stored| {
             let refused: u64 = refused.iter().map(|(_, count)| count).sum();
@@ -267,10 +270,8 @@ impl MemoryService {
             return Ok(missing);
         }
         missing.extend(0..batch.item_count.unwrap_or(0));
-        self.list_items(id, BatchItemStatus::Succeeded, |item| {
-            missing.remove(&item)
-        })
-        .await?;
+        self.list_items(id, BatchItemStatus::Succeeded, |item| missing.remove(&item))
+            .await?;
         Ok(missing)
     }
 

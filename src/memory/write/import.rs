@@ -23,7 +23,8 @@ use crate::memory::{
     write::job::{Known, WriteJob},
 };
 use crate::zep::{
-    self, BatchStatus, DataType, Episode, Pages, PartNo, ThreadId, ThreadPages, TimeOrder, Zep, limits::PAGE_ITEMS,
+    self, BatchStatus, DataType, Episode, Pages, PartNo, ThreadId, ThreadPages, TimeOrder, Zep,
+    limits::PAGE_ITEMS,
 };
 
 /// A record to import.

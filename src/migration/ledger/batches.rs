@@ -48,7 +48,10 @@ impl Settled {
         match self {
             Self::Deleted => Some(false),
             Self::Unknown => None,
-            Self::Processed { items: all, missing } => {
+            Self::Processed {
+                items: all,
+                missing,
+            } => {
                 let stored = (first..first + items)
                     .filter(|item| item < all && !missing.contains(item))
                     .count() as u64;
@@ -157,7 +160,8 @@ pub(super) fn add(
         "INSERT INTO record (place, id, run, state) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO UPDATE SET run = excluded.run, state = excluded.state RETURNING n",
     )?;
-    let mut add = tx.prepare_cached("INSERT OR REPLACE INTO batch_record VALUES (?1, ?2, ?3, ?4)")?;
+    let mut add =
+        tx.prepare_cached("INSERT OR REPLACE INTO batch_record VALUES (?1, ?2, ?3, ?4)")?;
     let mut next = first;
     for (id, items) in records {
         let values = params![place.0, RecordKey(id), run, RecordState::Sent];

@@ -268,7 +268,11 @@ impl Run<'_> {
     }
 
     /// Writes these records. One that Zep refuses is found and left out; the others go on.
-    pub(super) async fn send(&self, to: &Target<'_>, records: Vec<PlannedRecord>) -> Result<(), Unfinished> {
+    pub(super) async fn send(
+        &self,
+        to: &Target<'_>,
+        records: Vec<PlannedRecord>,
+    ) -> Result<(), Unfinished> {
         let place = to.place;
         if let Some(at) = to.at {
             let sent = book::records(at, ids(&records), RecordState::Sent);

@@ -143,10 +143,16 @@ fn without_a_batch_api_it_is_written_directly_unless_batches_were_demanded() {
     service.next(&absent);
     let report = migration.run(&["--method", "batch"]);
     assert_eq!(report["success"], false, "{report:#}");
-    assert!(report["errors"].to_string().contains("no Batch API"), "{report:#}");
+    assert!(
+        report["errors"].to_string().contains("no Batch API"),
+        "{report:#}"
+    );
     assert_eq!(migration.texts(), []);
     let report = migration.succeeds(&[]);
-    assert!(report["notes"].to_string().contains("no Batch API"), "{report:#}");
+    assert!(
+        report["notes"].to_string().contains("no Batch API"),
+        "{report:#}"
+    );
     migration.is_all_there(320);
 }
 
@@ -194,7 +200,9 @@ fn what_a_killed_run_left_in_batches_is_settled_by_the_next() {
         (CREATE, json!({"kind": "drop_answer"})),
     ] {
         let migration = Migration::of(&memories(360));
-        migration.world.behave(&json!({"processing_delay_ms": 1_500}));
+        migration
+            .world
+            .behave(&json!({"processing_delay_ms": 1_500}));
         let service = Service::of(&migration.world);
         let path = route.trim_start_matches("POST ");
         service.next(&json!({"method": "POST", "route": path, "fault": fault}));
@@ -226,10 +234,15 @@ fn a_session_over_two_batches_keeps_its_order() {
     others.insert(7, json!({"id": "long", "messages": messages}));
     let migration = Migration::of(&json!({"users": [{"id": "ana", "sessions": others}]}));
     migration.world.behave(&json!({"processing_delay_ms": 500}));
-    let report = migration.succeeds(&["--method", "batch"]);
+    let mut command = migration.command(&["--method", "batch"]);
+    let report = cli_report(&command.env("ZEP_TIMEOUT_SECS", "60").output().unwrap());
+    assert_eq!(report["success"], true, "{report:#}");
     assert_eq!(report["memories_migrated"], TURNS + 30 * 40, "{report:#}");
     let expected: Vec<_> = (0..TURNS).map(said).collect();
-    assert!(migration.said("long") == expected, "the order is another one");
+    assert!(
+        migration.said("long") == expected,
+        "the order is another one"
+    );
     for n in 0..30 {
         assert_eq!(migration.said(&format!("other-{n}")).len(), 40);
     }

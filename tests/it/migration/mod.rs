@@ -17,8 +17,8 @@ mod proving;
 mod refusing;
 mod repeating;
 mod sources;
-mod undoing;
 mod stored;
+mod undoing;
 mod verdict;
 
 use serde_json::{Value, json};

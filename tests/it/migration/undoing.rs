@@ -78,7 +78,10 @@ fn what_others_wrote_and_changed_stays(world: &World) {
         json!({"user_id": "cleo", "run_id": "friday", "messages": [
             {"role": "user", "content": "And today, too"}]}),
     );
-    agent.call("add_memory", json!({"user_id": "cleo", "text": "Lives in Lisbon"}));
+    agent.call(
+        "add_memory",
+        json!({"user_id": "cleo", "text": "Lives in Lisbon"}),
+    );
     let listed = agent.call("get_memories", json!({"user_id": "cleo"}));
     let memories = listed["results"].as_array().unwrap();
     let tea = memories
@@ -91,14 +94,22 @@ fn what_others_wrote_and_changed_stays(world: &World) {
     let receipt = rollback(world, &id, &[]).report(0);
     assert_eq!(receipt["users_removed"], 0, "{receipt:#}");
     assert_eq!(receipt["sessions_removed"], 0);
-    assert_eq!(receipt["records_removed"], 3, "two turns and one text: {receipt:#}");
+    assert_eq!(
+        receipt["records_removed"], 3,
+        "two turns and one text: {receipt:#}"
+    );
     let kept = receipt["kept"].as_array().unwrap();
     assert_eq!(kept.len(), 1, "{receipt:#}");
-    assert_eq!(kept[0]["record"].as_str().unwrap().split('@').next(), Some("tea"));
+    assert_eq!(
+        kept[0]["record"].as_str().unwrap().split('@').next(),
+        Some("tea")
+    );
     let said = agent.read_session("cleo", "friday");
     let said: Vec<_> = said.iter().map(|turn| &turn["content"]).collect();
     assert_eq!(said, ["And today, too"]);
-    let listed = agent.call("get_memories", json!({"user_id": "cleo"})).to_string();
+    let listed = agent
+        .call("get_memories", json!({"user_id": "cleo"}))
+        .to_string();
     for stays in ["Likes green tea", "Lives in Lisbon"] {
         assert!(listed.contains(stays), "{stays}: {listed}");
     }
@@ -143,16 +154,24 @@ fn what_an_agent_deleted_stays_deleted(world: &World) {
     let mut agent = world.connect();
     let listed = agent.call("get_memories", json!({"user_id": "cleo"}));
     let memories = listed["results"].as_array().unwrap();
-    let cat = memories.iter().find(|one| one["memory"] == "Has a cat").unwrap();
+    let cat = memories
+        .iter()
+        .find(|one| one["memory"] == "Has a cat")
+        .unwrap();
     let delete = json!({"memory_id": cat["id"], "user_id": "cleo"});
     agent.call("delete_memory", delete);
     let receipt = rollback(world, &id, &[]).report(0);
     assert_eq!(receipt["deleted_before"], 1, "{receipt:#}");
     assert_eq!(receipt["users_removed"], 1);
     run(world, &["migrate", "--file", &file, "--json"]).report(0);
-    let listed = agent.call("get_memories", json!({"user_id": "cleo"})).to_string();
+    let listed = agent
+        .call("get_memories", json!({"user_id": "cleo"}))
+        .to_string();
     assert!(listed.contains("Likes tea"), "{listed}");
-    assert!(!listed.contains("Has a cat"), "it was deleted on purpose: {listed}");
+    assert!(
+        !listed.contains("Has a cat"),
+        "it was deleted on purpose: {listed}"
+    );
 }
 
 fn missing_records_are_repaired_and_undone_ones_are_not(world: &World) {
@@ -176,7 +195,10 @@ fn missing_records_are_repaired_and_undone_ones_are_not(world: &World) {
     run(world, &["migrate", "--file", &file, "--json"]).report(0);
 
     let mut agent = world.connect();
-    agent.call("delete_all_memories", json!({"user_id": "ana", "run_id": "monday"}));
+    agent.call(
+        "delete_all_memories",
+        json!({"user_id": "ana", "run_id": "monday"}),
+    );
     let left = repair(&[], 1);
     assert_eq!(left["left_deleted"], 3, "{left:#}");
     let restored = repair(&["--restore-deleted"], 0);
@@ -202,14 +224,19 @@ fn a_killed_rollback_goes_on() {
     let mut other = export();
     // A user who is there already is not removed whole: each record takes requests.
     let turns: Vec<_> = (0..60)
-        .map(|n| json!({"role": "user", "content": format!("turn {n}"),
-                        "timestamp": format!("2025-03-03T10:{n:02}:00Z")}))
+        .map(|n| {
+            json!({"role": "user", "content": format!("turn {n}"),
+                        "timestamp": format!("2025-03-03T10:{n:02}:00Z")})
+        })
         .collect();
     other["users"][0]["sessions"][0]["messages"] = json!(turns);
     let file = file_of(&world, &other);
     let mut agent = world.connect();
-    agent.call("add_memory", json!({"user_id": "ana", "run_id": "monday", "messages": [
-        {"role": "user", "content": "before", "timestamp": "2025-03-01T10:00:00Z"}]}));
+    agent.call(
+        "add_memory",
+        json!({"user_id": "ana", "run_id": "monday", "messages": [
+        {"role": "user", "content": "before", "timestamp": "2025-03-01T10:00:00Z"}]}),
+    );
     let arguments = ["migrate", "--file", &file, "--append", "--json"];
     let report = run(&world, &arguments).report(0);
     let id = report["run"].as_str().unwrap().to_owned();

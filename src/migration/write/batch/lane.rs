@@ -10,12 +10,12 @@ use crate::memory;
 use crate::memory::batch::{BatchItems, BatchName, RecordItems};
 use crate::memory::import::Imported;
 use crate::memory::model::Place;
+use crate::migration::Method;
 use crate::migration::ledger::{BatchNo, Mark};
 use crate::migration::lock;
 use crate::migration::plan::{Order, Plan, PlannedRecord, State};
 use crate::migration::write::error::Unfinished;
 use crate::migration::write::{Run, Target};
-use crate::migration::Method;
 use crate::zep::limits::{BATCH_ITEMS_PER_CALL, SAFE_BATCH_ITEMS};
 use crate::zep::{self, Outcome};
 
@@ -37,6 +37,8 @@ struct Draft {
     records: Vec<InBatch>,
     /// Records that Zep refused, to be sent directly.
     refused: Vec<InBatch>,
+    /// Whether items were sent again.
+    sent_again: bool,
     /// The former batch of the session that this one begins with.
     after: Option<Ended>,
     ended: watch::Sender<Option<bool>>,
@@ -50,6 +52,8 @@ pub(in crate::migration::write) struct Full {
     pub(super) items: u64,
     pub(super) records: Vec<InBatch>,
     pub(super) refused: Vec<InBatch>,
+    /// Whether items were sent again, so that they may be in it twice.
+    pub(super) sent_again: bool,
     pub(super) after: Option<Ended>,
     pub(super) ended: watch::Sender<Option<bool>>,
     pub(super) _permit: OwnedSemaphorePermit,
@@ -72,7 +76,9 @@ impl Next {
         let records = self.records.split_off(self.records.len() / 2);
         let first: u64 = self.records.iter().map(|(record, _)| record.items).sum();
         Self {
-            items: self.items.split_off(usize::try_from(first).unwrap_or(usize::MAX)),
+            items: self
+                .items
+                .split_off(usize::try_from(first).unwrap_or(usize::MAX)),
             records,
         }
     }
@@ -101,7 +107,8 @@ impl Lane {
         if is_session && to.place.parts > room && used >= FULL_ENOUGH {
             self.submit(run, batches).await?;
         }
-        // Whether earlier records of the place are in the last batch that was started.
+        // Whether earlier records of the session are in a batch, and in one that was started.
+        let mut has_begun = false;
         let mut goes_on = false;
         let mut after = Order::START;
         loop {
@@ -117,14 +124,18 @@ impl Lane {
                     return Err(memory::Error::from(zep::Error::Cancelled).into());
                 }
                 let Some(items) = prepare(run, to, &record)? else {
-                    self.send_directly(run, batches, to, record).await?;
-                    goes_on = false;
+                    if has_begun {
+                        self.submit(run, batches).await?;
+                        self.settled().await?;
+                    }
+                    (has_begun, goes_on) = (false, false);
+                    run.send(&to.target(), vec![record]).await?;
                     continue;
                 };
                 let used = self.draft.as_ref().map_or(0, |draft| draft.items) + self.next.len();
                 if used + items.len() as u64 > SAFE_BATCH_ITEMS as u64 {
                     self.submit(run, batches).await?;
-                    goes_on = is_session;
+                    goes_on = has_begun;
                 }
                 if self.draft.is_none() && !self.open(run, batches, goes_on).await? {
                     // There is no Batch API.
@@ -135,6 +146,7 @@ impl Lane {
                     self.add(run, batches).await?;
                 }
                 self.push(to, &record, items);
+                has_begun = is_session;
             }
             if is_last {
                 return Ok(());
@@ -152,24 +164,6 @@ impl Lane {
         let id = record.record.id.to_string();
         self.next.records.push((in_batch, id));
         self.next.items.push(items);
-    }
-
-    /// Sends what cannot be in a batch, once all before it is settled.
-    async fn send_directly(
-        &mut self,
-        run: &Run<'_>,
-        batches: &Batches,
-        to: &Arc<BatchPlace>,
-        record: PlannedRecord,
-    ) -> Result<(), Unfinished> {
-        let is_here = |record: &InBatch| Arc::ptr_eq(&record.place, to);
-        let drafted = self.draft.iter().flat_map(|draft| draft.records.last());
-        let waiting = self.next.records.last().map(|(record, _)| record);
-        if drafted.chain(waiting).any(is_here) {
-            self.submit(run, batches).await?;
-            self.settled().await?;
-        }
-        run.send(&to.target(), vec![record]).await
     }
 
     /// Waits until the last batch is settled.
@@ -215,13 +209,16 @@ impl Lane {
             lock(&batches.strays).push((no, id.clone()));
         }
         let named = id.clone();
-        run.book.with(move |run| run.batch_created(no, &named)).await?;
+        run.book
+            .with(move |run| run.batch_created(no, &named))
+            .await?;
         self.draft = Some(Draft {
             no,
             id,
             items: 0,
             records: Vec::new(),
             refused: Vec::new(),
+            sent_again: false,
             after: self.former.clone().filter(|_| goes_on),
             ended: watch::channel(None).0,
             permit,
@@ -239,9 +236,10 @@ impl Lane {
             return Ok(());
         };
         let added = draft.add(run, batches, next).await;
-        if added.is_err() {
+        if let Err(error) = &added {
             // What it holds is not known: the next run deletes it.
             self.draft = None;
+            run.batch_failed(error);
         }
         added
     }
@@ -263,6 +261,7 @@ impl Lane {
             items: draft.items,
             records: draft.records,
             refused: draft.refused,
+            sent_again: draft.sent_again,
             after: draft.after,
             ended: draft.ended,
             _permit: draft.permit,
@@ -283,7 +282,8 @@ impl Draft {
             run.book.note(self.marks(&next)).await?;
             let requests = run.requests(batches);
             match requests.add(&self.id, &next.items, self.items).await {
-                Ok(()) => {
+                Ok(again) => {
+                    self.sent_again |= again;
                     self.items += next.len();
                     run.context.service.tell_of_items(&mut next.items);
                     let numbers: Vec<_> = next.records.iter().map(|(one, _)| one.n).collect();
@@ -295,7 +295,9 @@ impl Draft {
                 }
                 Err(error) if is_refused(&error) => {
                     let (batch, first) = (self.no, self.items);
-                    run.book.note(vec![Mark::NotBatched { batch, first }]).await?;
+                    run.book
+                        .note(vec![Mark::NotBatched { batch, first }])
+                        .await?;
                     if next.records.len() > 1 {
                         let second = next.halve();
                         to_add.push(second);

@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use uuid::Uuid;
 
-pub(in crate::migration) use self::recover::settle_left_behind;
 use self::lane::{Full, Lane};
+pub(in crate::migration) use self::recover::settle_left_behind;
 use self::requests::{Requests, Waits};
 use super::Run;
 use super::error::Unfinished;
@@ -32,6 +32,7 @@ use crate::memory::import::ImportTurn;
 use crate::memory::model::MemoryKind;
 use crate::migration::ledger::{BatchNo, PlaceNo};
 use crate::migration::plan::{Amounts, PlannedPlace, SpoolError};
+use crate::migration::report::Trouble;
 use crate::migration::{Method, lock};
 use crate::zep::ThreadId;
 
@@ -181,9 +182,7 @@ impl Run<'_> {
     ) -> Result<(), Unfinished> {
         let (mut lane, permit) = batches.lane().await;
         let filled = lane.fill(self, batches, &Arc::new(place)).await;
-        if filled.is_ok() {
-            lock(&batches.idle).push(lane);
-        }
+        lock(&batches.idle).push(lane);
         drop(permit);
         filled
     }
@@ -202,7 +201,6 @@ impl Run<'_> {
 
     /// Reports a batch that is left for the next run.
     fn batch_failed(&self, error: &Unfinished) {
-        use crate::migration::report::Trouble;
         if self.stop.is_cancelled() {
             return;
         }

@@ -82,25 +82,26 @@ impl Requests<'_> {
         Ok((id, in_doubt.into_inner()))
     }
 
-    /// Appends items to a draft that has so many items before.
+    /// Appends items to a draft that has so many items before. Answers whether they were sent again, so
+    /// that the first ones may still arrive.
     pub(super) async fn add(
         &self,
         batch: &str,
         items: &BatchItems,
         before: u64,
-    ) -> memory::Result<()> {
+    ) -> memory::Result<bool> {
         let late: Mutex<Option<Instant>> = Mutex::default();
         let late = &late;
         with_retries(self.stop, || async move {
             let until = *lock(late);
             if let Some(until) = until {
                 if self.has(batch, before, items).await? {
-                    return Ok(());
+                    return Ok(false);
                 }
                 // It may still arrive, and must not arrive after it was sent again.
                 self.await_late(until).await;
                 if self.has(batch, before, items).await? {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             let added = self.service.add_to_batch(self.caller, batch, items).await;
@@ -108,9 +109,15 @@ impl Requests<'_> {
                 let limit = self.service.late_limit().unwrap_or_default();
                 *lock(late) = Some(Instant::now() + limit);
             }
-            added
+            added.map(|()| until.is_some())
         })
         .await
+    }
+
+    /// Whether a draft has so many items.
+    pub(super) async fn counts(&self, batch: &str, items: u64) -> memory::Result<bool> {
+        let draft = with_retries(self.stop, || self.service.batch(self.caller, batch)).await?;
+        Ok(draft.item_count == Some(items))
     }
 
     /// Whether a draft has these items, after so many others.
@@ -174,7 +181,8 @@ impl Requests<'_> {
         let Some(items) = end.item_count else {
             return unknown("Zep does not say how many items it has");
         };
-        let missing = with_retries(self.stop, || self.service.not_stored(self.caller, &end)).await?;
+        let missing =
+            with_retries(self.stop, || self.service.not_stored(self.caller, &end)).await?;
         Ok((Settled::Processed { items, missing }, None))
     }
 

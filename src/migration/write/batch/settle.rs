@@ -47,18 +47,20 @@ impl Run<'_> {
         }
     }
 
-    async fn start_and_settle(
-        &self,
-        batches: &Batches,
-        full: &mut Full,
-    ) -> Result<(), Unfinished> {
+    async fn start_and_settle(&self, batches: &Batches, full: &mut Full) -> Result<(), Unfinished> {
         if let Some(former) = &mut full.after
             && !is_settled(former).await
         {
             return Err(former_failed());
         }
         let requests = self.requests(batches);
+        // What was sent again may have arrived twice: then none of it is stored this way.
+        let is_spoilt = full.sent_again && !requests.counts(&full.id, full.items).await?;
         let settled = match full.items {
+            _ if is_spoilt => match requests.delete(&full.id).await? {
+                true => Settled::Deleted,
+                false => Settled::Unknown,
+            },
             0 => {
                 requests.delete(&full.id).await?;
                 Settled::Deleted
@@ -125,11 +127,7 @@ impl Run<'_> {
         for (record, may_be_there) in records {
             let n = record.n;
             let read = move |plan: &Plan, place: &_| plan.record(place, n);
-            let mut planned = self
-                .context
-                .plan
-                .step_at(&record.place.place, read)
-                .await?;
+            let mut planned = self.context.plan.step_at(&record.place.place, read).await?;
             planned.sent = may_be_there;
             loaded.push((&record.place, planned));
         }
