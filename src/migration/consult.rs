@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::book::Book;
+use super::error::Error;
 use super::ledger::{Known, Ledger, LedgerRun, RunStart};
-use super::migrator::Error;
 use super::plan::{Plan, PlanError, Tally, blocking};
 use super::progress::Watch;
 use super::report::{Report, Trouble};
@@ -28,8 +28,6 @@ const MAX_NAMED: usize = 100;
 pub(super) struct Consulted {
     pub(super) book: Book,
     pub(super) tally: Tally,
-    /// Records of owners that are left to another run.
-    later: u64,
     /// Records that were migrated from the source and are not in it any more, as far as they are listed.
     pub(super) vanished: Vec<(Place, String)>,
     /// The end of the run that migrated all of it before, if one did.
@@ -42,7 +40,6 @@ impl Consulted {
         Self {
             book: Book::none(),
             tally: Tally::default(),
-            later: 0,
             vanished: Vec::new(),
             before: None,
         }
@@ -50,21 +47,6 @@ impl Consulted {
 
     /// Begins a run in the ledger, where there is one. In a dry run it is only read.
     pub(super) async fn of(
-        start: Option<(PathBuf, RunStart)>,
-        plan: &Arc<Plan>,
-        request: &Request,
-        watch: &Arc<dyn Watch>,
-        cancelled: &CancellationToken,
-    ) -> Result<Self, Error> {
-        let mut known = Self::ask(start, plan, request, watch, cancelled).await?;
-        if let Some(most) = request.limit {
-            let take = plan.step(move |plan| plan.take_owners(most.get())).await;
-            known.later = take.map_err(PlanError::from)?;
-        }
-        Ok(known)
-    }
-
-    async fn ask(
         start: Option<(PathBuf, RunStart)>,
         plan: &Arc<Plan>,
         request: &Request,
@@ -111,7 +93,6 @@ impl Consulted {
             Ok(Self {
                 book: Book::of(run),
                 tally,
-                later: 0,
                 vanished,
                 before,
             })
@@ -121,13 +102,6 @@ impl Consulted {
 
     /// Ends the run in the ledger.
     pub(super) async fn end(self, report: &mut Report, worked: bool) -> Result<(), Error> {
-        if self.later > 0 {
-            report.skipped += self.later;
-            report.note(format!(
-                "{} records of further users are left to the next run (--limit)",
-                self.later
-            ));
-        }
         let did_nothing = !worked && !report.cancelled && !self.book.is_continued();
         match self.before {
             Some((run, time)) if did_nothing && self.book.run_id().is_some() => {

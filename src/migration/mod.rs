@@ -19,6 +19,7 @@
 mod book;
 mod consult;
 mod context;
+mod error;
 #[doc(hidden)]
 pub mod history;
 pub mod ledger;
@@ -26,7 +27,6 @@ mod migrator;
 mod plan;
 mod profile;
 mod progress;
-mod repair;
 mod report;
 mod retry;
 mod sampler;
@@ -43,10 +43,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::sources::Source;
 use crate::sources::SourceUser;
 
-pub use migrator::{Error, Migrator, Outcome};
+pub use error::Error;
+pub use migrator::{Migrator, Outcome, Repaired};
 pub use plan::{PlanError, SpoolError};
 pub use progress::{Phase, Progress, Unwatched, Wait, Waiting, Watch};
-pub use repair::Repaired;
 pub use report::{MAX_LISTED, Report, Trouble};
 pub use selection::Selection;
 pub use undo::{KeptRecord, Receipt, Rollback, UndoFailure};

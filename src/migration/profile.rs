@@ -9,6 +9,8 @@ use crate::memory::profile::Profile;
 
 /// When a user was migrated: differs from run to run.
 const MIGRATION_TIMESTAMP: &str = "migration_timestamp";
+/// The run that made the user, only with users that a run made.
+pub(super) const MIGRATION_RUN: &str = "migration_run";
 /// Fields that are not compared.
 pub(super) const NOT_COMPARED: &[&str] = &[MIGRATION_TIMESTAMP];
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::book::Book;
 use super::ledger::RunSample;
@@ -48,9 +48,10 @@ impl Watch for Counting {
     }
 }
 
-/// Samples the progress until it is stopped.
+/// Samples the progress until it is stopped, or dropped with a run that is given up: the ledger must not
+/// count that one as alive.
 pub(super) struct Sampler {
-    sampling: JoinHandle<()>,
+    sampling: AbortOnDropHandle<()>,
     stop: CancellationToken,
 }
 
@@ -79,7 +80,10 @@ impl Sampler {
                 stopped.run_until_cancelled(tokio::time::sleep(pause)).await;
             }
         });
-        Self { sampling, stop }
+        Self {
+            sampling: AbortOnDropHandle::new(sampling),
+            stop,
+        }
     }
 
     /// Takes the last sample, and gives the ledger back.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::progress::{Wait, Waiting, Watch};
 use super::retry;
@@ -14,13 +14,15 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Tells it until this is dropped.
 #[derive(Debug)]
-pub(super) struct Teller(JoinHandle<()>);
+pub(super) struct Teller {
+    _telling: AbortOnDropHandle<()>,
+}
 
 impl Teller {
     /// Begins. Must be called within a runtime.
     pub(super) fn new(service: &MemoryService, watch: &Arc<dyn Watch>) -> Self {
         let (service, watch) = (service.clone(), watch.clone());
-        Self(tokio::spawn(async move {
+        let telling = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(EVERY);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
@@ -30,13 +32,10 @@ impl Teller {
                 let backing_off = stats.backing_off.max(retry::pausing());
                 tell(watch.as_ref(), Wait::BackOff, backing_off);
             }
-        }))
-    }
-}
-
-impl Drop for Teller {
-    fn drop(&mut self) {
-        self.0.abort();
+        });
+        Self {
+            _telling: AbortOnDropHandle::new(telling),
+        }
     }
 }
 

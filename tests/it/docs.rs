@@ -13,7 +13,7 @@ use crate::common::program::World;
 
 const README: &str = "README.md";
 /// Each command, and the page that describes its flags.
-const COMMANDS: [(&str, &str); 10] = [
+const COMMANDS: [(&str, &str); 12] = [
     ("serve", "docs/configuration.md"),
     ("doctor", "docs/configuration.md"),
     ("install", "docs/install.md"),
@@ -21,6 +21,8 @@ const COMMANDS: [(&str, &str); 10] = [
     ("migrate", "docs/migration.md"),
     ("validate", "docs/migration.md"),
     ("export", "docs/migration.md"),
+    ("report", "docs/migration.md"),
+    ("rollback", "docs/migration.md"),
     ("emulate", "docs/emulator.md"),
     ("token new", "docs/deployment.md"),
     ("health", "docs/deployment.md"),
@@ -150,7 +152,8 @@ fn flags(command: &str) -> BTreeSet<String> {
         .map(str::trim)
         .filter(|line| line.starts_with('-'));
     let names = options.filter_map(|line| {
-        let line = line.split_once(", ").map_or(line, |(_, long)| long);
+        let long = line.split_once(", ").filter(|(short, _)| short.len() == 2);
+        let line = long.map_or(line, |(_, long)| long);
         let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
         let is_option = name.starts_with("--") && (rest.is_empty() || rest.starts_with('<'));
         is_option.then(|| name.trim_end_matches("...").to_owned())

@@ -187,6 +187,7 @@ def people(zep, export, started):
         own = dict(stored.metadata)
         assert len(own) <= 10, own
         assert own.pop("migration_source") == "mem0"
+        assert own.pop("migration_run", "0")
         assert started <= instant(own.pop("migration_timestamp")) <= datetime.now(timezone.utc)
         of_source = None if person.made_for_migration else user
         assert own.pop("source_user_id", None) == of_source, stored.metadata

@@ -1,15 +1,19 @@
 //! Removes what a run of a migration wrote, and nothing else: each stored part names its run.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde_json::Map;
 
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
+    change::delete::records_of,
     error::{if_deleted, if_found},
     model::{Owner, RecordId, UserId, Uuid},
     record::assemble::StoredPart,
     record::fit::{self, Ours},
+    record::view::own_fields,
     service::MemoryService,
 };
 use crate::zep::{PartNo, ThreadId, TimeOrder, limits::PAGE_ITEMS};
@@ -161,18 +165,42 @@ impl MemoryService {
         Ok(())
     }
 
-    /// Whether an owner has facts that were drawn from no episode: somebody put them there.
+    /// What somebody did to the facts of an owner after a time. Takes a request for each page of facts.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`], [`crate::memory::Error::Zep`].
-    pub async fn has_facts_of_its_own(&self, caller: &Caller, owner: &Owner) -> Result<bool> {
+    pub async fn touched_facts(
+        &self,
+        caller: &Caller,
+        owner: &Owner,
+        after: Timestamp,
+    ) -> Result<Touched> {
         caller.may(Right::Migrate, owner)?;
+        let mut touched = Touched::default();
+        let mut episodes = HashSet::new();
         let mut pages = self.zep().facts(owner, TimeOrder::OldestFirst, PAGE_ITEMS);
         while let Some(page) = pages.next().await? {
-            if page.items.iter().any(|fact| fact.episodes.is_empty()) {
-                return Ok(true);
+            for fact in page.items {
+                touched.added |= fact.episodes.is_empty();
+                if own_fields(&fact).updated_at.is_some_and(|at| at > after) {
+                    episodes.extend(fact.episodes);
+                }
             }
         }
-        Ok(false)
+        let episodes: Vec<_> = episodes.into_iter().collect();
+        if !episodes.is_empty() {
+            let changed = self.zep().episodes_by_id(owner, &episodes).await?;
+            touched.records = records_of(&changed).collect();
+        }
+        Ok(touched)
     }
+}
+
+/// What somebody did to the facts of an owner.
+#[derive(Debug, Default)]
+pub struct Touched {
+    /// Whether there are facts that were drawn from no episode: somebody put them there.
+    pub added: bool,
+    /// The ids of the records of which a fact was changed.
+    pub records: HashSet<String>,
 }

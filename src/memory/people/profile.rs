@@ -142,7 +142,9 @@ impl MemoryService {
         }
     }
 
-    /// Creates a user, or adds what an existing one lacks. Changes nothing else.
+    /// Creates a user, or adds what an existing one lacks. Changes nothing else. A created user keeps
+    /// `maker`, a metadata field and its value, so that one whose creation was not answered is
+    /// recognised as made.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`], [`crate::memory::Error::Zep`].
@@ -152,11 +154,15 @@ impl MemoryService {
         user: &UserId,
         profile: &Profile,
         ignored: &[&str],
+        maker: Option<(&str, &str)>,
     ) -> Result<UserState> {
         caller.may(Right::Migrate, &Owner::User(user.clone()))?;
+        let mut made = profile.clone();
+        made.marks
+            .extend(maker.map(|(field, value)| (field.to_owned(), value.into())));
         let new = NewUser {
             user_id: user.clone(),
-            fields: profile.fields(),
+            fields: made.fields(),
         };
         match self.zep().add_user(&new).await {
             Ok(_) => return Ok(UserState::Made),
@@ -169,7 +175,13 @@ impl MemoryService {
             let fields = profile.completing(&there, &diff);
             self.zep().update_user(user, &fields).await?;
         }
-        Ok(UserState::Completed(diff))
+        let there = unpack_flat(&there.metadata.unwrap_or_default());
+        let is_made = maker
+            .is_some_and(|(field, value)| there.get(field).and_then(Value::as_str) == Some(value));
+        Ok(match is_made {
+            true => UserState::Made,
+            false => UserState::Completed(diff),
+        })
     }
 
     /// Whether this graph exists.

@@ -21,6 +21,9 @@ use super::ledger::{Ledger, LedgerError, RunEntry, RunSample, RunState};
 pub use page::page;
 pub use users::{HistoryCounts, SessionHistory, UserHistory};
 
+/// The shortest beginning of an id that names a run. Ours: ids of one minute begin alike, and what names a
+/// run may undo it.
+const SHORTEST: usize = 8;
 /// The most reasons that a history lists, each with its count.
 const MAX_REASONS: usize = 100;
 
@@ -141,7 +144,7 @@ pub fn runs(data_dir: &Path) -> Result<Vec<RunLine>, HistoryError> {
     Ok(ledger.runs()?.iter().map(line).collect())
 }
 
-/// The run that is named by its id, by the beginning of its id, or as `latest`. Blocks.
+/// The run that is named by its id, by the beginning of its id (8 characters at least), or as `latest`. Blocks.
 ///
 /// # Errors
 /// [`HistoryError`] if there is none, or not one only.
@@ -151,7 +154,7 @@ pub fn find_run(ledger: &Ledger, name: &str) -> Result<RunEntry, HistoryError> {
     if name == "latest" {
         return found.next().ok_or_else(|| HistoryError::NoRun { id: id() });
     }
-    let is_meant = |run: &RunEntry| !name.is_empty() && run.id.starts_with(name);
+    let is_meant = |run: &RunEntry| name.len() >= SHORTEST && run.id.starts_with(name);
     let mut found = found.filter(is_meant);
     match (found.next(), found.next()) {
         (Some(run), None) => Ok(run),

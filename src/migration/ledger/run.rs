@@ -273,7 +273,7 @@ impl LedgerRun {
         self.note([Mark::MadeOwner(owner)])
     }
 
-    /// Notes that this run made a session in Zep.
+    /// Notes that this run makes a session in Zep.
     ///
     /// # Errors
     /// As [`LedgerRun::note`].

@@ -233,26 +233,6 @@ impl Plan {
         Ok(has.is_some())
     }
 
-    /// Leaves all owners to another run but the first so many of which something is planned. Answers how
-    /// many records.
-    pub(in crate::migration) fn take_owners(&self, most: u64) -> spool::Result<u64> {
-        let db = self.spool.db();
-        let later = db.execute(
-            "UPDATE record SET state = ?1 WHERE state = ?2 AND owner NOT IN (
-                SELECT owner FROM record WHERE state = ?2 GROUP BY owner ORDER BY owner LIMIT ?3)",
-            params![State::Later as i64, State::Planned as i64, most],
-        )?;
-        Ok(later as u64)
-    }
-
-    /// Whether an owner is left to another run.
-    pub(in crate::migration) fn is_left(&self, owner: i64) -> spool::Result<bool> {
-        let db = self.spool.db();
-        Ok(db
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM record WHERE owner = ?1 AND state = ?2)")?
-            .query_row(params![owner, State::Later as i64], |row| row.get(0))?)
-    }
-
     /// Whether an earlier process sent something to a place that may be stored.
     pub(in crate::migration) fn was_sent(&self, place: &PlannedPlace) -> spool::Result<bool> {
         let db = self.spool.db();

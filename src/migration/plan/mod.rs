@@ -2,8 +2,8 @@
 //!
 //! `collect` takes in everything that the source yields, `resolve` finds owner, place and id of each
 //! record (`identity`), `order` numbers equal records and sorts sessions. `records` and `pages` read the
-//! plan back, `states` keeps how far it is done, `amounts` counts the requests that are left, `problems` what is wrong with the source. All of it is
-//! in one temporary file (`spool`).
+//! plan back, `states` keeps how far it is done, `amounts` counts the requests that are left, `problems`
+//! what is wrong with the source. All of it is in one temporary file (`spool`).
 
 mod amounts;
 mod changes;
@@ -119,12 +119,10 @@ pub(super) enum State {
     Duplicate = 4,
     /// Has the id of another one, with different content.
     Conflict = 5,
-    /// Left for another run, since this one takes a number of owners only.
-    Later = 6,
     /// Left out, since only a sample is compared.
-    NotSampled = 7,
+    NotSampled = 6,
     /// In a batch of this run that is not settled.
-    InBatch = 8,
+    InBatch = 7,
 }
 
 impl FromSql for State {
@@ -136,7 +134,6 @@ impl FromSql for State {
             Self::Failed,
             Self::Duplicate,
             Self::Conflict,
-            Self::Later,
             Self::NotSampled,
             Self::InBatch,
         ];

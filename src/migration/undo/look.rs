@@ -4,7 +4,7 @@ use super::{Stopped, Undo};
 use crate::memory::import::{Scan, part_of};
 use crate::memory::model::{Place, SessionId, Uuid};
 use crate::memory::records::StoredPart;
-use crate::memory::undo::{Origin, origin};
+use crate::memory::undo::{Origin, Touched, origin};
 use crate::migration::ledger::WrittenPlace;
 use crate::migration::undo::receipt::KeptRecord;
 
@@ -46,6 +46,7 @@ impl Undo<'_> {
     pub(super) async fn look<F>(
         &self,
         at: &WrittenPlace,
+        touched: &Touched,
         mut scan: Scan<'_>,
         mut each: impl FnMut(Page) -> F,
     ) -> Result<Looked, Stopped>
@@ -60,7 +61,7 @@ impl Undo<'_> {
             };
             let mut page = Page::default();
             for part in &parts {
-                self.part(at, part, &mut looked, &mut page).await?;
+                self.part(at, touched, part, &mut looked, &mut page).await?;
             }
             looked.parts += page.to_remove.len() as u64;
             looked.records += page.to_remove.iter().filter(|part| part.is_first).count() as u64;
@@ -71,12 +72,13 @@ impl Undo<'_> {
     async fn part(
         &self,
         at: &WrittenPlace,
+        touched: &Touched,
         part: &StoredPart,
         looked: &mut Looked,
         page: &mut Page,
     ) -> Result<(), Stopped> {
         let record = match origin(part, &self.run_id, self.begun_at) {
-            Origin::Run { record } => record,
+            Origin::Run { record } if !touched.records.contains(&record) => record,
             Origin::Undone => {
                 looked.hidden += 1;
                 page.marked.extend(part.uuid.clone());
@@ -87,7 +89,7 @@ impl Undo<'_> {
                 looked.others = true;
                 return Ok(());
             }
-            Origin::Changed { record } => {
+            Origin::Run { record } | Origin::Changed { record } => {
                 if !self.options.include_changed {
                     self.keep(at, record, "was changed after the run");
                     looked.others = true;

@@ -6,6 +6,7 @@ use super::look::{Looked, Page, ToRemove};
 use super::{Stopped, Undo};
 use crate::memory::import::UserSessions;
 use crate::memory::model::{Owner, Place, UserId};
+use crate::memory::undo::Touched;
 use crate::migration::ledger::{OwnerEntry, WrittenPlace};
 use crate::migration::retry::with_retries;
 use crate::zep::ThreadId;
@@ -39,15 +40,23 @@ impl Undo<'_> {
             self.count_deleted(&places, 0).await?;
             return self.owner_is_gone(entry).await;
         }
+        let touched = with_retries(self.cancelled, || {
+            self.service
+                .touched_facts(self.caller, &entry.owner, self.begun_at)
+        });
+        let touched = touched.await?;
         let kept_before = self.kept_of(&entry.owner);
         if entry.made
-            && let Some(looked) = self.all_of(entry, &places, sessions.as_ref()).await?
+            && !touched.added
+            && let Some(looked) = self
+                .all_of(entry, &places, &touched, sessions.as_ref())
+                .await?
         {
             return self.remove_whole(entry, &places, &looked).await;
         }
         for at in &places {
             self.go_on()?;
-            self.remove_place(at, sessions.as_ref()).await?;
+            self.remove_place(at, &touched, sessions.as_ref()).await?;
         }
         let kept = self.kept_of(&entry.owner).saturating_sub(kept_before);
         self.count_deleted(&places, kept).await?;
@@ -68,6 +77,7 @@ impl Undo<'_> {
         &self,
         entry: &OwnerEntry,
         places: &[WrittenPlace],
+        touched: &Touched,
         sessions: Option<&UserSessions>,
     ) -> Result<Option<Vec<(bool, Looked)>>, Stopped> {
         let mut threads = 0;
@@ -81,12 +91,14 @@ impl Undo<'_> {
                     let Some(thread) = thread else { continue };
                     threads += 1;
                     let scan = self.service.scan_thread(self.caller, user, &thread)?;
-                    self.look(at, scan, |page| self.note_sent(at, page)).await?
+                    self.look(at, touched, scan, |page| self.note_sent(at, page))
+                        .await?
                 }
                 Place::Graph(owner) => {
                     has_graph = true;
                     let scan = self.service.scan_graph(self.caller, owner)?;
-                    self.look(at, scan, |page| self.note_sent(at, page)).await?
+                    self.look(at, touched, scan, |page| self.note_sent(at, page))
+                        .await?
                 }
             };
             if found.others {
@@ -106,10 +118,7 @@ impl Undo<'_> {
                 }
             }
         }
-        let facts = with_retries(self.cancelled, || {
-            self.service.has_facts_of_its_own(self.caller, &entry.owner)
-        });
-        Ok((!facts.await?).then_some(looked))
+        Ok(Some(looked))
     }
 
     /// Notes what is about to be removed.
@@ -176,6 +185,7 @@ impl Undo<'_> {
     async fn remove_place(
         &self,
         at: &WrittenPlace,
+        touched: &Touched,
         sessions: Option<&UserSessions>,
     ) -> Result<(), Stopped> {
         match &at.place {
@@ -183,14 +193,14 @@ impl Undo<'_> {
                 let thread =
                     sessions.and_then(|known| self.service.thread_among(user, session, known));
                 match thread {
-                    Some(thread) => self.remove_from_session(at, user, &thread).await,
+                    Some(thread) => self.remove_from_session(at, touched, user, &thread).await,
                     None => self.removed(at, true).await,
                 }
             }
             Place::Graph(owner) => {
                 let scan = self.service.scan_graph(self.caller, owner)?;
                 let looked = self
-                    .look(at, scan, |page| self.remove_texts(at, owner, page))
+                    .look(at, touched, scan, |page| self.remove_texts(at, owner, page))
                     .await?;
                 self.removed(at, false).await?;
                 let mut receipt = self.receipt();
@@ -229,6 +239,7 @@ impl Undo<'_> {
     async fn remove_from_session(
         &self,
         at: &WrittenPlace,
+        touched: &Touched,
         user: &UserId,
         thread: &ThreadId,
     ) -> Result<(), Stopped> {
@@ -237,7 +248,7 @@ impl Undo<'_> {
             // The thread must not change while it is read.
             let pages = std::sync::Mutex::new(&mut all);
             let scan = self.service.scan_thread(self.caller, user, thread)?;
-            self.look(at, scan, |page| {
+            self.look(at, touched, scan, |page| {
                 let mut all = crate::migration::lock(&pages);
                 all.to_remove.extend(page.to_remove);
                 all.marked.extend(page.marked);
@@ -267,7 +278,7 @@ impl Undo<'_> {
             false if self.options.dry_run => looked.parts,
             false => {
                 let scan = self.service.scan_thread(self.caller, user, thread)?;
-                self.look(at, scan, |_| std::future::ready(Ok(())))
+                self.look(at, touched, scan, |_| std::future::ready(Ok(())))
                     .await?
                     .hidden
             }

@@ -162,12 +162,6 @@ impl<'a> Run<'a> {
         if self.stop.is_cancelled() {
             return Ok(());
         }
-        if self.request.limit.is_some() {
-            let n = owner.n;
-            if self.context.plan.step(move |plan| plan.is_left(n)).await? {
-                return Ok(());
-            }
-        }
         let held = match self.hold(&owner).await {
             Ok(Some(held)) => Arc::new(held),
             Ok(None) => return Ok(()),

@@ -12,7 +12,7 @@ use crate::memory::model::{Owner, UserId};
 use crate::memory::profile::UserState;
 use crate::migration::ledger::Mark;
 use crate::migration::plan::{self, Plan, PlannedOwner, SpoolError};
-use crate::migration::profile::{NOT_COMPARED, profile};
+use crate::migration::profile::{MIGRATION_RUN, NOT_COMPARED, profile};
 use crate::migration::report::Trouble;
 use crate::migration::retry::with_retries;
 
@@ -109,10 +109,15 @@ impl Run<'_> {
 
     async fn ensure_user(&self, owner: &PlannedOwner, user: &UserId) -> memory::Result<bool> {
         let profile = profile(self.context.plan, owner, user, self.context.roles);
+        let maker = self.book.run_id().map(|run| (MIGRATION_RUN, run));
         let state = with_retries(&self.stop, || {
-            self.context
-                .service
-                .ensure_user(self.context.caller, user, &profile, NOT_COMPARED)
+            self.context.service.ensure_user(
+                self.context.caller,
+                user,
+                &profile,
+                NOT_COMPARED,
+                maker,
+            )
         })
         .await?;
         if let UserState::Completed(diff) = &state

@@ -67,6 +67,10 @@ impl Run<'_> {
         }
         if let Place::Session(user, session) = &place.place {
             if thread.is_none() && place.planned > 0 && !self.request.dry_run {
+                // Before the request, since its answer may be lost: the user is known not to have it.
+                if let Some(at) = at {
+                    self.book.note(vec![Mark::MadePlace(at)]).await?;
+                }
                 let (made, was_there) = with_retries(&self.stop, || {
                     self.context
                         .service
@@ -77,8 +81,6 @@ impl Run<'_> {
                 thread = Some(made.clone());
                 if was_there {
                     newest = self.look_in_thread(place, at, &made).await?;
-                } else if let Some(at) = at {
-                    self.book.note(vec![Mark::MadePlace(at)]).await?;
                 }
             }
             self.report().sessions += 1;

@@ -34,6 +34,7 @@ const ROLE: &str = "role";
 const MIGRATION_SOURCE: &str = "migration_source";
 const SOURCE_USER_ID: &str = "source_user_id";
 const MIGRATION_TIMESTAMP: &str = "migration_timestamp";
+const MIGRATION_RUN: &str = "migration_run";
 
 /// Everything that a store holds: users with what is known of them, the records of their sessions in
 /// order, texts outside of sessions, agents' own memories, each with its record id, times and metadata.
@@ -388,6 +389,7 @@ fn described(user: zep::User, id: &UserId, backend: &str) -> SourceUser {
     let migration_source = take_text(&mut metadata, MIGRATION_SOURCE);
     let migration_source = migration_source.unwrap_or_else(|| backend.to_owned());
     metadata.shift_remove(MIGRATION_TIMESTAMP);
+    metadata.shift_remove(MIGRATION_RUN);
     if metadata.get(SOURCE_USER_ID).and_then(Value::as_str) == Some(id.as_str()) {
         metadata.shift_remove(SOURCE_USER_ID);
     }

@@ -158,8 +158,10 @@ fn what_an_agent_deleted_stays_deleted(world: &World) {
         .iter()
         .find(|one| one["memory"] == "Has a cat")
         .unwrap();
-    let delete = json!({"memory_id": cat["id"], "user_id": "cleo"});
-    agent.call("delete_memory", delete);
+    let delete = |id: &Value| json!({"memory_id": id, "user_id": "cleo"});
+    let deleted = agent.call("delete_memory", delete(&cat["id"]));
+    // The fact is gone; the text that it was drawn from is a memory of its own.
+    agent.call("delete_memory", delete(&deleted["sources"][0]));
     let receipt = rollback(world, &id, &[]).report(0);
     assert_eq!(receipt["deleted_before"], 1, "{receipt:#}");
     assert_eq!(receipt["users_removed"], 1);

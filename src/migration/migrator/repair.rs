@@ -8,15 +8,15 @@ use futures::TryStreamExt;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::ledger::{Ledger, LedgerError, RecordState};
-use super::migrator::{Error, Migrator};
-use super::plan::{self, Order, Plan, PlanError, State, blocking};
-use super::progress::Watch;
-use super::report::{Report, Trouble};
-use super::validate::Validation;
-use super::waits::Teller;
-use super::{MAX_LISTED, Request};
+use super::Migrator;
 use crate::memory::model::SessionId;
+use crate::migration::ledger::{Ledger, LedgerError, RecordState};
+use crate::migration::plan::{self, Order, Plan, PlanError, State, blocking};
+use crate::migration::progress::Watch;
+use crate::migration::report::{Report, Trouble};
+use crate::migration::validate::Validation;
+use crate::migration::waits::Teller;
+use crate::migration::{Error, MAX_LISTED, Request};
 use crate::sources::Source;
 
 /// How many records are asked of the ledger at a time.
@@ -82,7 +82,7 @@ impl Migrator {
         }
         let report = Report::new(system, self.service.backend(), false, plan.now);
         let mut report = self
-            .write_plan(&plan, start, request, report, since, &watch, cancelled)
+            .write_plan(&plan, start, request, report, since, (&watch, cancelled))
             .await?;
         for trouble in troubles {
             report.warning(trouble);
