@@ -232,7 +232,7 @@ pub(crate) struct WritingArgs {
     #[arg(long, value_name = "METHOD")]
     pub method: Option<MethodArg>,
 
-    /// How many sessions and users are written at a time [default: 8]
+    /// How many sessions and users are written, and batches filled, at a time [default: 8]
     #[arg(long, value_name = "N")]
     pub concurrency: Option<NonZeroUsize>,
 }
@@ -242,7 +242,7 @@ pub(crate) struct WritingArgs {
 pub(crate) enum MethodArg {
     /// Whichever takes fewer requests
     Auto,
-    /// With Zep's Batch API
+    /// With Zep's Batch API: 350 records a request, stored when Zep has processed them
     Batch,
     /// Call by call
     Direct,
