@@ -14,7 +14,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Tells it until this is dropped.
 #[derive(Debug)]
-pub(super) struct Teller(AbortOnDropHandle<()>);
+pub(super) struct Teller {
+    _telling: AbortOnDropHandle<()>,
+}
 
 impl Teller {
     /// Begins. Must be called within a runtime.
@@ -31,7 +33,9 @@ impl Teller {
                 tell(watch.as_ref(), Wait::BackOff, backing_off);
             }
         });
-        Self(AbortOnDropHandle::new(telling))
+        Self {
+            _telling: AbortOnDropHandle::new(telling),
+        }
     }
 }
 
