@@ -60,7 +60,7 @@ async fn everything(memories: &MemoryService, caller: &Caller, owner: &Owner) ->
             let profile = Profile::default();
             note(
                 memories
-                    .ensure_user(caller, user, &profile, &[])
+                    .ensure_user(caller, user, &profile, &[], None)
                     .await
                     .map(drop),
             );
