@@ -21,8 +21,8 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "SYSTEM")]
     pub from: Option<SystemArg>,
 
-    /// With --from mem0-dir, openmemory or local: the directory or file to read [mem0-dir: ~/.mem0;
-    /// local: memory.db in the data directory]
+    /// With --from mem0-dir, openmemory or local: the directory or file to read [mem0-dir: MEM0_DIR, or
+    /// ~/.mem0; local: memory.db in the data directory]
     #[arg(value_name = "PATH", requires = "from")]
     pub path: Option<PathBuf>,
 
@@ -45,7 +45,7 @@ pub(crate) struct SourceArgs {
     pub mem0_key_file: Option<PathBuf>,
 
     /// With --from mem0: also the turns that memories were made from. Takes one more request for each
-    /// memory
+    /// memory. With --from mem0-dir: also the last ten turns of each session, which the library keeps
     #[arg(long)]
     pub history: bool,
 
@@ -53,7 +53,7 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "URL", requires = "from")]
     pub qdrant_url: Option<String>,
 
-    /// The collection of memories in Qdrant [default: mem0]
+    /// The collection of memories in Qdrant [qdrant: mem0; mem0-dir: all]
     #[arg(long, value_name = "NAME", requires = "from")]
     pub collection: Option<String>,
 }
@@ -72,7 +72,7 @@ pub(crate) enum SystemArg {
     /// The directory of mem0's library on this machine: local Qdrant and history.db
     #[value(name = "mem0-dir")]
     Mem0Dir,
-    /// OpenMemory's SQLite database
+    /// OpenMemory's SQLite database, or its backup
     #[value(name = "openmemory")]
     OpenMemory,
     /// This program's own store on this machine
@@ -299,8 +299,8 @@ Sources:
   --from mem0                          mem0 Platform; key: MEM0_API_KEY, --entry, --mem0-key-file
   --from mem0-server --mem0-url URL    a self-hosted mem0; key: MEM0_SERVER_KEY, --mem0-key-file
   --from qdrant --collection NAME      the Qdrant of mem0's library
-  --from mem0-dir PATH                 the directory of mem0's library
-  --from openmemory PATH               OpenMemory's database
+  --from mem0-dir PATH                 the directory of mem0's library, or that of its local Qdrant
+  --from openmemory PATH               OpenMemory's database, or its backup
   --from local                         this program's own store
 
 Repeating it is safe:

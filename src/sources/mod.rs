@@ -7,11 +7,16 @@
 //! - [`Stored`]: this program's own memories; [`ToFile`] writes them, and `files` reads that back.
 //! - [`files`]: export files of mem0 and of the applications around it.
 //! - [`mem0`]: a living mem0: the Platform, or a self-hosted server.
+//! - [`Mem0Dir`]: the directory of mem0's library; [`OpenMemory`]: OpenMemory's database.
 
 pub mod files;
 mod lines;
 pub mod mem0;
+mod mem0_dir;
 mod model;
+mod openmemory;
+mod payload;
+mod sqlite;
 mod stored;
 
 use std::io;
@@ -23,11 +28,13 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
 pub use lines::{Format, ToFile, Written};
+pub use mem0_dir::{Mem0Dir, Mem0DirSettings};
 pub use model::{
     Change, Container, ContainerId, Conversation, Defect, Entry, Explained, Gone, IdKind, Names,
     Origin, Position, Problem, RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord,
     SourceUser, StoredRecord,
 };
+pub use openmemory::OpenMemory;
 pub use stored::Stored;
 
 /// The system that today's sources read the memories of.

@@ -7,6 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::common::program::World;
+use crate::common::wait_until;
 use crate::http::client::{Events, Mcp, Sse, call, http, succeeded};
 use crate::http::server::Server;
 
@@ -101,6 +102,40 @@ async fn a_filter_of_a_million_conditions_takes_no_memory() {
 
     let peak = peak_mb(server.pid());
     assert!(peak < idle + MOST_MB, "{peak} MB, idle {idle} MB");
+}
+
+/// What may stay of a burst a minute after it, in MB. An allocator that gives nothing back while nothing
+/// happens kept 45.
+const LEFT_MB: u64 = 20;
+
+#[tokio::test]
+async fn memory_is_given_back_after_a_burst() {
+    let world = World::embedded();
+    let server = Server::start(&world);
+    let client = Mcp::connect(&server.url, VERSION).await;
+    let memories: Vec<_> = (0..30_000)
+        .map(|n| json!({"id": format!("m{n}"), "memory": format!("Memory {n} of a burst")}))
+        .collect();
+    let arguments = json!({"user": {"id": "jane"}, "data": {"memories": memories},
+                           "dry_run": true});
+    let burst = call(7, "migrate_user", arguments);
+    let one = json!({"user": {"id": "jane"}, "data": {"memories": [{"memory": "one"}]},
+                     "dry_run": true});
+    // What a first run of a kind makes and keeps is no part of the burst.
+    Events::of(client.post(&call(6, "migrate_user", one)).await)
+        .answer(6)
+        .await;
+    let idle = memory_mb(server.pid());
+    let calls = (0..4).map(|_| async { Events::of(client.post(&burst).await).answer(7).await });
+    for answer in join_all(calls).await {
+        assert_eq!(answer["result"]["isError"], false, "{answer}");
+    }
+    let taken = peak_mb(server.pid()) - idle;
+    assert!(taken > 2 * LEFT_MB, "{taken} MB are no burst");
+    // Nobody calls meanwhile.
+    wait_until("memory is given back", || {
+        memory_mb(server.pid()) < idle + LEFT_MB
+    });
 }
 
 #[tokio::test]
