@@ -241,7 +241,14 @@ impl Migrator {
         let (mut report, worked) = written.map_err(PlanError::from)?;
         report.cancelled = cancelled.is_cancelled();
         self.account(&mut report, plan, plan.counts, before, begun.elapsed());
-        known.end(&mut report, worked).await?;
+        // What was written must be reported even if its end cannot be noted.
+        if let Err(error) = known.end(&mut report, worked).await {
+            let reason = error.to_string();
+            if !report.errors.iter().any(|known| known.reason == reason) {
+                report.trouble(Trouble::of_run(reason));
+            }
+            report.success = false;
+        }
         Ok(report)
     }
 
