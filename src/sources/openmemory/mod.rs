@@ -5,6 +5,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
@@ -212,13 +213,12 @@ fn memories(db: &Connection, after: i64) -> rusqlite::Result<Vec<Read>> {
 
 /// A time as the backup has it: RFC 3339. The database has times in UTC that do not say so.
 fn in_utc(time: String) -> String {
-    match time.parse::<DateTime>() {
-        Ok(_) => {
-            let time = time.trim_end_matches(".000000").replace(' ', "T");
-            format!("{time}+00:00")
-        }
-        Err(_) => time,
+    let is_naive = time.parse::<Timestamp>().is_err() && time.parse::<DateTime>().is_ok();
+    if !is_naive || !time.contains(':') {
+        return time;
     }
+    let time = time.trim_end_matches(".000000").replace(' ', "T");
+    format!("{time}+00:00")
 }
 
 /// Reads a page. The query's first columns are the number of the row and its length, the others have the
