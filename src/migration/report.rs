@@ -87,6 +87,9 @@ pub struct Report {
     pub notes_not_listed: u64,
 }
 
+/// How many characters of a record's id are shown: more than an id may have.
+const ID_CHARS: usize = 500;
+
 /// One thing that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trouble {
@@ -123,7 +126,12 @@ impl From<Problem> for Trouble {
     fn from(problem: Problem) -> Self {
         Self {
             position: Some(problem.position.0),
-            record: problem.record,
+            record: problem
+                .record
+                .map(|record| match record.char_indices().nth(ID_CHARS) {
+                    Some((end, _)) => format!("{}…", &record[..end]),
+                    None => record,
+                }),
             ..Self::of_run(problem.defect.to_string())
         }
     }

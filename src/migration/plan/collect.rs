@@ -12,7 +12,7 @@ use super::PlanError;
 use super::problems::keep_problem;
 use super::spool::to_keep;
 use crate::migration::progress::{Phase, Progress, Watch};
-use crate::sources::{Gone, ReadError, Sink, Source, SourceItem};
+use crate::sources::{ReadError, Sink, Source, SourceItem};
 
 /// How many fields without a place are named.
 const MAX_UNPLACED: usize = 100;
@@ -80,7 +80,7 @@ impl Collector<'_> {
                         container.exported_at.map(Timestamp::as_microsecond),
                         container.unsure,
                         container.user_of_rest,
-                        container.gone == Some(Gone::Deleted),
+                        container.gone.map(|gone| gone as i64),
                     ])?;
             }
             SourceItem::Problem(problem) => keep_problem(self.db, &problem)?,

@@ -114,7 +114,7 @@ impl Plan {
             "CREATE TEMP TABLE backwards AS
              SELECT place FROM (
                 SELECT place, time, lag(time) OVER (PARTITION BY place ORDER BY position) AS before
-                FROM record WHERE state = 0 AND time IS NOT NULL)
+                FROM record WHERE state = 0 AND time IS NOT NULL AND snapshot = 0)
              GROUP BY place HAVING total(time < before) > total(time > before);
              UPDATE record SET rank = -position WHERE place IN (SELECT place FROM backwards);
              CREATE TEMP TABLE carry (n INTEGER PRIMARY KEY, carried INTEGER);

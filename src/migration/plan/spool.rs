@@ -24,8 +24,8 @@ const SCHEMA: &str = "
         unsure TEXT,
         -- The user of the records in it that name nobody.
         user_of_rest TEXT,
-        -- Whether the source marks it as deleted.
-        deleted INTEGER NOT NULL
+        -- Why the source marks all of it as gone (`Gone`).
+        gone INTEGER
     );
     -- Ids that only the source uses, and the names that they stand for.
     CREATE TABLE explained (
@@ -90,6 +90,8 @@ const SCHEMA: &str = "
         digest BLOB NOT NULL,
         -- Whether its owner is known from another file of its archive or directory.
         borrowed INTEGER NOT NULL,
+        -- Whether it is a snapshot, which may stand anywhere in its session.
+        snapshot INTEGER NOT NULL,
         -- Microseconds since 1970; NULL: the source does not say.
         time INTEGER,
         -- The export's own date, for records that nothing dates.

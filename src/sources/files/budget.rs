@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::mend::Mended;
+
 /// The largest single item of an export: what its values take in memory, which is about its length
 /// as JSON. Ours, so that memory stays flat whatever the file.
 pub const MAX_ITEM_BYTES: usize = 16 * 1024 * 1024;
@@ -16,17 +18,20 @@ const VALUE_COST: usize = size_of::<Value>();
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
     left: usize,
-    pub(super) exceeded: Option<Exceeded>,
+    /// Why the value that was read last is not kept.
+    pub(super) unkept: Option<Unkept>,
 }
 
-/// The bound that was exceeded.
+/// Why a value is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Exceeded {
+pub(super) enum Unkept {
     Size,
     Depth,
+    /// It has bytes that are no UTF-8.
+    Encoding,
 }
 
-impl Exceeded {
+impl Unkept {
     pub(super) fn reason(self) -> String {
         match self {
             Self::Size => format!(
@@ -34,6 +39,7 @@ impl Exceeded {
                 MAX_ITEM_BYTES >> 20
             ),
             Self::Depth => format!("is nested more than {MAX_DEPTH} deep"),
+            Self::Encoding => Mended::NotUtf8.reason().to_owned(),
         }
     }
 }
@@ -42,7 +48,7 @@ impl Budget {
     pub(super) fn new() -> Self {
         Self {
             left: MAX_ITEM_BYTES,
-            exceeded: None,
+            unkept: None,
         }
     }
 
@@ -58,9 +64,9 @@ impl Budget {
             Some(left) => self.left = left,
             None => {
                 self.left = 0;
-                self.exceeded.get_or_insert(Exceeded::Size);
+                self.unkept.get_or_insert(Unkept::Size);
             }
         }
-        self.exceeded.is_none()
+        self.unkept.is_none()
     }
 }

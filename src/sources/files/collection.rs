@@ -12,7 +12,7 @@ use super::input::Input;
 use super::output::Output;
 use super::own;
 use super::packed::{Counted, MAX_LAYERS, Meter, Packing, Unpacked, damage_of, start};
-use super::parser::shown;
+use super::place::{Place, SOURCE, in_order, is_hidden};
 use super::sets::Sets;
 use super::zip::{Member, Zip, gunzip};
 use crate::sources::lines::BEGINNING;
@@ -47,20 +47,6 @@ pub(super) struct Files<'s> {
     files: u64,
     items: u64,
 }
-
-/// Where a file is within the source, and how.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    /// Its path; empty for the source itself.
-    path: &'a str,
-    /// How many layers of packing are around it.
-    layers: usize,
-}
-
-const SOURCE: Place<'_> = Place {
-    path: "",
-    layers: 0,
-};
 
 impl<'s> Files<'s> {
     pub(super) fn new(
@@ -396,27 +382,6 @@ impl<'s> Files<'s> {
     }
 }
 
-impl Place<'_> {
-    /// The path of a file in it, as it may be shown.
-    fn path_of(self, name: &str) -> String {
-        let name: String = shown(name)
-            .chars()
-            .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
-            .collect();
-        match self.path {
-            "" => name,
-            path => format!("{path}/{name}"),
-        }
-    }
-
-    fn packed(self) -> Self {
-        Self {
-            layers: self.layers + 1,
-            ..self
-        }
-    }
-}
-
 /// The items of one file, with its path in their positions.
 struct Named<'f, 's> {
     files: &'f mut Files<'s>,
@@ -454,31 +419,4 @@ fn problem(path: &str, reason: String) -> Problem {
         severity: Severity::Other,
         defect: Defect::whole(reason),
     }
-}
-
-/// Files that systems put beside others.
-fn is_hidden(path: &str) -> bool {
-    let mut parts = path.split('/');
-    parts.any(|part| part.starts_with('.') && part != "." && part != "..")
-        || path.starts_with("__MACOSX/")
-        || path.ends_with("Thumbs.db")
-}
-
-/// A name whose numbers are ordered by their value.
-fn in_order(name: &str) -> Vec<(String, u64)> {
-    let mut key = Vec::new();
-    let mut rest = name;
-    while !rest.is_empty() {
-        let text = rest
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(rest.len());
-        let (before, after) = rest.split_at(text);
-        let digits = after
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(after.len());
-        let (number, after) = after.split_at(digits);
-        key.push((before.to_owned(), number.parse().unwrap_or(u64::MAX)));
-        rest = after;
-    }
-    key
 }

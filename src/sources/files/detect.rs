@@ -61,7 +61,7 @@ pub(super) fn is_lines(start: &[u8]) -> bool {
     let mut lines = start
         .split_inclusive(|byte| *byte == b'\n')
         .map(|line| (line.ends_with(b"\n"), line.trim_ascii()))
-        .filter(|(_, line)| !line.is_empty());
+        .filter(|(_, line)| !matches!(line.first(), None | Some(b'#' | b'/')));
     let opens = |line: &[u8]| matches!(line.first(), Some(b'{' | b'['));
     let is_open = |line: &[u8]| matches!(line.last(), Some(b'{' | b'[' | b',' | b':'));
     let is_whole = |line: &[u8]| serde_json::from_slice::<IgnoredAny>(line).is_ok();

@@ -12,7 +12,7 @@ use super::parser::{Parser, Root};
 use crate::sources::{Defect, ReadError};
 
 pub(super) fn read(mut input: Input<'_>, output: &mut Output<'_>) -> Result<(), ReadError> {
-    let start = input.look()?;
+    let start = input.look();
     if let Some(reason) = detect::not_text(start) {
         return output.problem(Suspicion::None, at_line(1), None, Defect::whole(reason));
     }
@@ -54,8 +54,15 @@ fn read_values(
     let mut first = true;
     loop {
         input.borrow_mut().read_by_line(layout == Layout::Lines);
-        if input.borrow_mut().next_value()?.is_none() {
-            return Ok(());
+        let begins = input.borrow_mut().next_value()?;
+        match begins {
+            None => return Ok(()),
+            // A comment on a line of its own.
+            Some(b'#' | b'/') if layout != Layout::Documents => {
+                input.borrow_mut().skip_line()?;
+                continue;
+            }
+            Some(_) => {}
         }
         let (line, column) = {
             let input = input.borrow();

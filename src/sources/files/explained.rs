@@ -55,8 +55,31 @@ pub(super) fn explained(own: &Map<String, Value>) -> Vec<(IdKind, String, String
 
 /// The internal id of a user who has another one for the outside.
 pub(super) fn of_user(user: &Map<String, Value>) -> Option<(IdKind, String, String)> {
-    let (id, name) = (text(user, "id")?, text(user, "user_id")?);
+    let (id, (_, name)) = (text(user, "id")?, known_as(user)?);
     (id != name).then_some((IdKind::User, id, name))
+}
+
+/// The field that holds the id by which a user is known outside, and the id.
+pub(super) fn known_as(user: &Map<String, Value>) -> Option<(&'static str, String)> {
+    let first = |names: &[&'static str]| {
+        let mut found = names
+            .iter()
+            .filter_map(|name| Some((*name, text(user, name)?)));
+        found.next()
+    };
+    let id = first(&["id"]);
+    let is_number_of_a_row = id.as_ref().is_some_and(|(_, id)| is_of_a_row(id));
+    first(&["user_id", "external_id", "externalId", "external_user_id"])
+        .or_else(|| first(&["username", "user_name"]).filter(|_| is_number_of_a_row))
+        .or(id)
+}
+
+/// Whether an id looks like one that a database gave: a number, a UUID, 24 hexadecimal digits.
+fn is_of_a_row(id: &str) -> bool {
+    let is_hex = |id: &str| id.bytes().all(|digit| digit.is_ascii_hexdigit());
+    id.bytes().all(|digit| digit.is_ascii_digit())
+        || (id.len() == 24 && is_hex(id))
+        || (id.len() == 36 && is_hex(&id.replace('-', "")))
 }
 
 /// The id of an entity of mem0 and the name that memories have of it.

@@ -10,17 +10,18 @@ use crate::sources::{Defect, MEM0, Names};
 const SNAPSHOT_TEXT: [&str; 4] = ["content", "text", "summary", "insight"];
 
 /// The fields that hold a time, in order of precedence.
-const TIMES: [&str; 6] = [
+const TIMES: [&str; 7] = [
     "created_at",
     "timestamp",
     "date",
     "time",
     "createdAt",
     "sent_at",
+    "create_time",
 ];
 
 /// The fields that hold the time of the last change, in order of precedence.
-const UPDATED: [&str; 2] = ["updated_at", "updatedAt"];
+const UPDATED: [&str; 3] = ["updated_at", "updatedAt", "update_time"];
 
 /// The longest role, in characters. Zep's is an enumeration; this only keeps texts from passing as
 /// roles.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::budget::MAX_ITEM_BYTES;
+use super::mend::{Mend, Mended};
 
 /// How much of the beginning detection sees; also the size of the buffer.
 const AHEAD: usize = 1024 * 1024;
@@ -20,6 +21,9 @@ const LONGEST_ESCAPE: usize = 12;
 /// The bytes of an export.
 pub(super) struct Input<'r> {
     inner: &'r mut dyn Read,
+    /// What was read and is not in the buffer yet.
+    raw: Vec<u8>,
+    mend: Mend,
     buffer: Vec<u8>,
     at: usize,
     end: usize,
@@ -56,7 +60,7 @@ pub(super) struct Input<'r> {
 impl<'r> Input<'r> {
     pub(super) fn new(inner: &'r mut dyn Read) -> Self {
         Self {
-            buffer: vec![0; AHEAD],
+            raw: Vec::with_capacity(AHEAD),
             ..Self::unread(inner)
         }
     }
@@ -65,6 +69,8 @@ impl<'r> Input<'r> {
     pub(super) fn unread(inner: &'r mut dyn Read) -> Self {
         Self {
             inner,
+            raw: Vec::new(),
+            mend: Mend::default(),
             buffer: Vec::new(),
             at: 0,
             end: 0,
@@ -95,13 +101,12 @@ impl<'r> Input<'r> {
         }
     }
 
-    /// The beginning, as much as fits into the buffer. Call it first.
-    pub(super) fn look(&mut self) -> io::Result<&[u8]> {
-        while self.end < self.buffer.len() {
-            match self.inner.read(&mut self.buffer[self.end..]) {
+    /// The beginning as it is, as much as fits into the buffer. Call it first.
+    pub(super) fn look(&mut self) -> &[u8] {
+        while self.raw.len() < AHEAD {
+            match self.read_raw() {
                 Ok(0) => break,
-                Ok(read) => self.end += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Ok(_) => {}
                 // What came before it is read.
                 Err(error) => {
                     self.failed = Some(error);
@@ -109,13 +114,47 @@ impl<'r> Input<'r> {
                 }
             }
         }
-        Ok(&self.buffer[..self.end])
+        &self.raw
     }
 
-    /// Skips bytes that belong to no line, such as a byte order mark.
+    /// Skips bytes of the beginning that belong to no line, such as a byte order mark.
     pub(super) fn skip(&mut self, bytes: usize) {
-        self.at += bytes;
+        self.raw.drain(..bytes);
+        self.before += bytes as u64;
         self.line_start += bytes as u64;
+        self.mend(false);
+    }
+
+    /// Reads more, up to [`AHEAD`] bytes that wait.
+    fn read_raw(&mut self) -> io::Result<usize> {
+        let had = self.raw.len();
+        self.raw.resize(AHEAD, 0);
+        let read = loop {
+            match self.inner.read(&mut self.raw[had..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        self.raw.truncate(had + *read.as_ref().unwrap_or(&0));
+        read
+    }
+
+    /// Moves what was read into the empty buffer.
+    fn mend(&mut self, is_last: bool) {
+        self.buffer.clear();
+        let read = self
+            .mend
+            .pass(&self.raw, is_last, self.before, &mut self.buffer);
+        self.raw.drain(..read);
+        self.at = 0;
+        self.end = self.buffer.len();
+        self.find_plain_end();
+    }
+
+    /// What was mended in the bytes that were read.
+    #[inline]
+    pub(super) fn mended(&mut self) -> Option<Mended> {
+        self.mend.take(self.offset())
     }
 
     /// How many bytes were read.
@@ -185,6 +224,18 @@ impl<'r> Input<'r> {
         Ok(())
     }
 
+    /// Skips the rest of the line.
+    pub(super) fn skip_line(&mut self) -> io::Result<()> {
+        let line = self.line;
+        while self.line == line {
+            match self.peek()? {
+                Some(byte) => self.advance(byte),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
     #[inline]
     fn peek(&mut self) -> io::Result<Option<u8>> {
         if self.at == self.end && !self.fill()? {
@@ -211,18 +262,14 @@ impl<'r> Input<'r> {
         self.before += self.end as u64;
         self.at = 0;
         self.end = 0;
-        if let Some(error) = self.failed.take() {
-            return Err(error);
-        }
         loop {
-            match self.inner.read(&mut self.buffer) {
-                Ok(read) => {
-                    self.end = read;
-                    self.find_plain_end();
-                    return Ok(read > 0);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
+            let is_last = self.read_raw()? == 0;
+            self.mend(is_last);
+            if self.end > 0 || is_last {
+                return Ok(self.end > 0);
             }
         }
     }

@@ -2,18 +2,20 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, id_text, is_empty};
-use super::gone::gone;
-use super::turn::{make_turn, spoken};
+use super::explained::known_as;
+use super::fields::{Fields, is_empty};
+use super::gone::{Event, event, gone};
+use super::history::{history, logged};
+use super::turn::spoken;
 use crate::sources::{
-    Change, Conversation, Defect, Entry, Gone, Names, Origin, RecordKind, SourceRecord, SourceUser,
+    Change, Defect, Entry, Gone, Names, Origin, RecordKind, SourceRecord, SourceUser,
 };
 
 /// The fields that hold the sentence of a memory.
 const SENTENCE: [&str; 6] = ["memory", "text", "data", "content", "page_content", "fact"];
 
 /// The fields that name a memory's session: mem0's listing and its search differ.
-const RUN: [&str; 2] = ["session_id", "run_id"];
+pub(super) const RUN: [&str; 2] = ["session_id", "run_id"];
 
 /// The fields that name a turn's session.
 const CONVERSATION: [&str; 4] = ["session_id", "run_id", "thread_id", "conversation_id"];
@@ -55,9 +57,6 @@ const SILENT: &str = "a turn of an assistant, a tool or the system in which noth
 /// The roles of those who are no persons.
 const PROGRAMS: [&str; 6] = ["assistant", "ai", "model", "tool", "function", "system"];
 
-/// What an entry of a history is that neither holds a text nor deletes one.
-const UNSAID: &str = "an entry of a history without a text";
-
 /// What an item means, in the source's own words. `warnings` takes what is not as it should be and costs
 /// nothing.
 ///
@@ -96,56 +95,31 @@ fn record(record: SourceRecord) -> Meaning {
     Meaning::Entry(Entry::Record(Box::new(record)))
 }
 
+pub(super) fn change(deletes: bool, record: SourceRecord) -> Meaning {
+    Meaning::Entry(Entry::Change(Box::new(Change { deletes, record })))
+}
+
 /// A memory; where it comes with what just happened to it, an entry of a log.
 fn remembered(
     mut fields: Fields,
     origin: Origin,
     warnings: &mut Vec<Defect>,
 ) -> Result<Meaning, Defect> {
-    let event = fields.0.get("event").and_then(Value::as_str);
-    let event = event.map(str::to_uppercase).unwrap_or_default();
-    match event.as_str() {
-        "NONE" | "NOOP" => return Ok(Meaning::LeftOut(UNCHANGED)),
-        "ADD" | "UPDATE" | "DELETE" if fields.has("id") || fields.has("memory_id") => {
+    let last = fields.0.get("event").and_then(Value::as_str);
+    let last = last.and_then(event);
+    match last {
+        Some(Event::Unchanged) => return Ok(Meaning::LeftOut(UNCHANGED)),
+        Some(_) if fields.has("id") || fields.has("memory_id") => {
             fields.take("event");
         }
         _ => return memory(fields, origin, warnings).map(record),
     }
     let record = memory(fields, origin, warnings)?;
-    let deletes = event == "DELETE" || record.gone == Some(Gone::Deleted);
-    Ok(Meaning::Entry(Entry::Change(Box::new(Change {
-        deletes,
-        record,
-    }))))
+    let deletes = last == Some(Event::Deleted) || record.gone == Some(Gone::Deleted);
+    Ok(change(deletes, record))
 }
 
-/// An entry of a history that tells what the memory became.
-fn logged(
-    mut fields: Fields,
-    origin: Origin,
-    warnings: &mut Vec<Defect>,
-) -> Result<Meaning, Defect> {
-    let deletes = gone(&fields.0) == Some(Gone::Deleted);
-    fields.take("id");
-    fields.take("event");
-    fields.take("is_deleted");
-    fields.take("old_memory");
-    let text = fields.take("new_memory").filter(|text| !text.is_null());
-    let Some(text) = text.or_else(|| deletes.then(|| Value::String("deleted".to_owned()))) else {
-        return Ok(Meaning::LeftOut(UNSAID));
-    };
-    fields.0.insert("memory".to_owned(), text);
-    let record = memory(fields, origin, warnings)?;
-    if record.id.is_none() {
-        return Err(missing("memory_id"));
-    }
-    Ok(Meaning::Entry(Entry::Change(Box::new(Change {
-        deletes,
-        record,
-    }))))
-}
-
-fn memory(
+pub(super) fn memory(
     mut fields: Fields,
     origin: Origin,
     warnings: &mut Vec<Defect>,
@@ -204,7 +178,7 @@ fn kind_and_metadata(mut fields: Fields) -> (Option<String>, Map<String, Value>)
     }
 }
 
-fn turn(
+pub(super) fn turn(
     mut fields: Fields,
     origin: Origin,
     warnings: &mut Vec<Defect>,
@@ -219,9 +193,13 @@ fn turn(
         });
     }
     let role = fields.role()?.ok_or_else(|| missing("role"))?;
-    let name = fields
-        .take_text("name")
-        .or_else(|| fields.take_text("actor_id"));
+    let kind = fields.0.get("type").and_then(Value::as_str);
+    let names_a_function = kind.is_some_and(|kind| kind.ends_with("_call"));
+    let name = match names_a_function {
+        true => None,
+        false => fields.take_text("name"),
+    };
+    let name = name.or_else(|| fields.take_text("actor_id"));
     let id = fields.first_id(&["id", "memory_id"])?;
     let names = fields.names(&CONVERSATION)?;
     let created_at = fields.created_at(warnings);
@@ -248,12 +226,6 @@ fn turn(
     })
 }
 
-/// The fields of a turn of a history, as `role` and `content`.
-fn made(mut fields: Map<String, Value>) -> Map<String, Value> {
-    make_turn(&mut fields, true);
-    fields
-}
-
 /// Whether a turn of somebody other than a person says nothing: a model that only called a tool.
 fn is_silent(fields: &Fields) -> bool {
     let role = fields.0.get("role").and_then(Value::as_str);
@@ -265,8 +237,18 @@ fn is_silent(fields: &Fields) -> bool {
         Value::String(text) => text.trim().is_empty(),
         value => is_empty(value),
     };
-    let content = fields.0.get("content").is_none_or(nothing);
-    is_program && content && spoken(Value::Null, &mut fields.0.clone()).is_empty()
+    is_program
+        && match fields.0.get("content") {
+            Some(Value::String(text)) if !text.trim().is_empty() => false,
+            // ChatGPT writes an empty text as a part.
+            Some(content @ Value::Object(_)) => {
+                let mut rest = fields.0.clone();
+                spoken(content.clone(), &mut rest).trim().is_empty()
+            }
+            content => {
+                content.is_none_or(nothing) && spoken(Value::Null, &mut fields.0.clone()).is_empty()
+            }
+        }
 }
 
 fn snapshot(
@@ -322,77 +304,16 @@ fn snapshot(
     Ok(record)
 }
 
-fn history(
-    mut fields: Fields,
-    origin: Origin,
-    warnings: &mut Vec<Defect>,
-) -> Result<Conversation, Defect> {
-    let of_turns = Origin {
-        part_of: fields.0.get("id").and_then(id_text),
-        ..origin.clone()
-    };
-    let names = fields.names(&RUN)?;
-    let created_at = fields.created_at(warnings);
-    let turns = match fields.take("input") {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(turns)) => turns,
-        Some(_) => return Err(Defect::of("input", "is not a list of turns")),
-    };
-    let turns: Result<Vec<_>, _> = turns
-        .into_iter()
-        .enumerate()
-        .filter(|(_, turn)| !says_nothing(turn))
-        .map(|(index, value)| {
-            let path = format!("input[{index}]");
-            let Value::Object(fields) = value else {
-                return Err(Defect::of(path, "is not an object"));
-            };
-            let turn =
-                turn(Fields(made(fields)), of_turns.clone(), warnings).map_err(|defect| {
-                    Defect {
-                        field: defect.field.map(|field| format!("{path}.{field}")),
-                        ..defect
-                    }
-                })?;
-            Ok(SourceRecord {
-                id: None,
-                names: turn.names.or(&names),
-                created_at: turn.created_at.or(created_at),
-                ..turn
-            })
-        })
-        .collect();
-    Ok(Conversation {
-        origin,
-        turns: turns?,
-    })
-}
-
-/// Whether a turn is a role alone: there is nothing in it to lose.
-fn says_nothing(turn: &Value) -> bool {
-    let is_empty = |value: &Value| match value {
-        Value::Null => true,
-        Value::String(text) => text.trim().is_empty(),
-        _ => false,
-    };
-    match turn {
-        Value::Object(fields) => fields
-            .iter()
-            .all(|(name, value)| name == "role" || is_empty(value)),
-        _ => false,
-    }
-}
-
 fn user(mut fields: Fields) -> Result<Box<SourceUser>, Defect> {
     // An entity of mem0 has its own number in `id`, and the user's id in `name`.
     let is_entity = fields.0.get("type").is_some_and(|kind| kind == "user")
         && !["user_id", "email", "role"]
             .iter()
             .any(|name| fields.has(name));
-    let ids: &[&str] = if is_entity {
-        &["name", "id"]
-    } else {
-        &["user_id", "id"]
+    let ids: &[&str] = match known_as(&fields.0) {
+        _ if is_entity => &["name", "id"],
+        Some((name, _)) => &[name],
+        None => &["user_id", "id"],
     };
     let id = fields.first_id(ids)?.ok_or_else(|| missing("id"))?;
     Ok(Box::new(SourceUser {
@@ -405,7 +326,7 @@ fn user(mut fields: Fields) -> Result<Box<SourceUser>, Defect> {
     }))
 }
 
-fn missing(field: &str) -> Defect {
+pub(super) fn missing(field: &str) -> Defect {
     Defect::of(field, "is missing")
 }
 

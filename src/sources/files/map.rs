@@ -7,17 +7,19 @@
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
-use super::budget::{Budget, Exceeded};
+use super::budget::{Budget, Unkept};
+use super::container::ContainerFields;
+use super::gone::gone_by_list;
 use super::objects::Element;
 use super::parser::{Parser, Segment};
 use super::recognise::Object;
-use super::shape::{ContainerFields, Group, is_item};
+use super::shape::{Group, is_item};
 use super::value::WholeValue;
 use super::visitor::{Seed, Visit, skip_list, skip_object};
-use crate::sources::{ContainerId, Entry, Names, RecordKind, SourceRecord};
+use crate::sources::{ContainerId, Entry, Gone, Names, RecordKind, SourceRecord};
 
 /// Words of keys that say what a list holds, and not whose it is.
-const WORDS: [&str; 48] = [
+const WORDS: [&str; 52] = [
     "memory",
     "memories",
     "export",
@@ -64,6 +66,10 @@ const WORDS: [&str; 48] = [
     "semantic",
     "episodic",
     "procedural",
+    "checkpoint",
+    "state",
+    "values",
+    "store",
     "old",
     "new",
 ];
@@ -140,16 +146,19 @@ impl Parser<'_, '_, '_> {
         self.container = object.container;
         object.keys.lists += 1;
         object.keys.has_others |= listed.is_other;
-        let key = listed.key.filter(|key| !listed.is_other && !is_word(key));
+        let gone = listed.key.as_deref().and_then(gone_by_list);
+        let key = listed
+            .key
+            .filter(|key| !listed.is_other && gone.is_none() && !is_word(key));
         if listed.is_user || !listed.is_needed {
-            return self.listed(list, key);
+            return self.listed(list, key, gone);
         }
         if object.keys.lists == 1 && key.is_some() {
             object.keys.first = key.map(|key| (list, key));
             return Ok(());
         }
         self.first_list(object)?;
-        self.listed(list, key.filter(|_| !object.keys.has_others))
+        self.listed(list, key.filter(|_| !object.keys.has_others), gone)
     }
 
     /// Hands on the first list, now that it is known whether there are others.
@@ -157,7 +166,7 @@ impl Parser<'_, '_, '_> {
         match object.keys.first.take() {
             Some((list, key)) => {
                 let is_user = object.keys.lists > 1 && !object.keys.has_others;
-                self.listed(list, Some(key).filter(|_| is_user))
+                self.listed(list, Some(key).filter(|_| is_user), None)
             }
             None => Ok(()),
         }
@@ -169,12 +178,18 @@ impl Parser<'_, '_, '_> {
         self.first_list(object)
     }
 
-    fn listed<E: Error>(&mut self, list: ContainerId, user: Option<String>) -> Result<(), E> {
+    fn listed<E: Error>(
+        &mut self,
+        list: ContainerId,
+        user: Option<String>,
+        gone: Option<Gone>,
+    ) -> Result<(), E> {
         let fields = ContainerFields {
             names: Names {
                 user,
                 ..Names::default()
             },
+            gone,
             ..ContainerFields::default()
         };
         self.container_ended(list, fields)
@@ -206,19 +221,19 @@ impl<'de> Visit<'de> for UnderKey<'_, '_, '_, '_, '_> {
         } = self;
         let before = parser.budget;
         if !parser.enter() {
-            parser.budget.exceeded.get_or_insert(Exceeded::Depth);
+            parser.budget.unkept.get_or_insert(Unkept::Depth);
             skip_list(list)?;
             parser.keep(object, name, Value::Null, before);
             return Ok(());
         }
         let first = list.next_element_seed(Seed(WholeValue(parser)))?;
-        let is_list = parser.budget.exceeded.is_none()
+        let is_list = parser.budget.unkept.is_none()
             && parser.twice.is_none()
             && matches!(&first, Some(Value::Object(first)) if is_item(first));
         if !is_list {
             let mut values: Vec<_> = first.into_iter().collect();
             while let Some(value) = list.next_element_seed(Seed(WholeValue(parser)))? {
-                match parser.budget.exceeded {
+                match parser.budget.unkept {
                     None => values.push(value),
                     Some(_) => values.clear(),
                 }
@@ -260,7 +275,7 @@ impl<'de> Visit<'de> for UnderKey<'_, '_, '_, '_, '_> {
         } = self;
         let before = parser.budget;
         if !parser.enter() {
-            parser.budget.exceeded.get_or_insert(Exceeded::Depth);
+            parser.budget.unkept.get_or_insert(Unkept::Depth);
             skip_object(from)?;
             parser.keep(object, name, Value::Null, before);
             return Ok(());

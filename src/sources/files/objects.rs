@@ -3,27 +3,28 @@
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
-use super::budget::{Budget, Exceeded};
+use super::budget::Budget;
+use super::container::{is_about, may_be_an_answer};
 use super::explained::is_history;
+use super::fields::id_text;
+use super::gone::event;
 use super::interpret::ItemKind;
+use super::listed::Listed;
 use super::map::UnderKey;
 use super::output::Suspicion;
 use super::parser::{Parser, Segment};
 use super::recognise::Object;
-use super::shape::{
-    Group, Shape, canonical, container_fields, is_about, is_field, is_settled, may_be_an_answer,
-};
+use super::shape::{Group, canonical, is_field, is_settled};
+use super::snapshots::Snapshots;
 use super::store::is_vector;
 use super::twice::{Twice, put};
 use super::value::WholeValue;
+use super::vector::Vector;
 use super::visitor::{Seed, Visit, skip_list, skip_object};
 use crate::sources::Defect;
 
 /// Room for the fields of a usual memory, which makes reading faster.
 const USUAL_FIELDS: usize = 14;
-
-/// How many bytes of snapshots may wait until it is known what the object around them is.
-const MAX_WAITING: usize = 1024 * 1024;
 
 /// A value by itself or in a list.
 pub(super) struct Element<'p, 'a, 's, 'r> {
@@ -38,8 +39,8 @@ impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
         let Self { parser, group } = self;
         parser.budget = Budget::new();
         let value = WholeValue(parser).scalar(value)?;
-        if let Some(exceeded) = parser.budget.exceeded {
-            return parser.report(Suspicion::None, None, Defect::whole(exceeded.reason()));
+        if let Some(unkept) = parser.budget.unkept {
+            return parser.report(Suspicion::None, None, Defect::whole(unkept.reason()));
         }
         match value {
             Value::Null => Ok(()),
@@ -68,11 +69,7 @@ impl<'de> Visit<'de> for Element<'_, '_, '_, '_> {
         let Self { parser, group } = self;
         if !parser.enter() {
             skip_list(list)?;
-            return parser.report(
-                Suspicion::None,
-                None,
-                Defect::whole(Exceeded::Depth.reason()),
-            );
+            return parser.too_deep();
         }
         parser.path.push(Segment::Index(0));
         loop {
@@ -140,7 +137,10 @@ impl<'de> Visit<'de> for Inside<'_, '_, '_, '_, '_> {
             name,
             group,
         } = self;
-        parser.hold(object, group)?;
+        let is_data = name == "data";
+        if !is_data {
+            parser.hold(object, group)?;
+        }
         parser.path.push(Segment::Field(name));
         if matches!(group, Group::Users | Group::Sessions) {
             match parser.key(&mut from)? {
@@ -148,6 +148,8 @@ impl<'de> Visit<'de> for Inside<'_, '_, '_, '_, '_> {
                 first @ Some(_) => parser.object(group, None, first, from)?,
                 None => {}
             }
+        } else if group == Group::Anywhere && is_data {
+            parser.data(object, from)?;
         } else {
             let group = match group {
                 Group::Memories => Group::Anywhere,
@@ -174,7 +176,7 @@ impl Parser<'_, '_, '_> {
     /// Reads an object: an item, or a container of items.
     ///
     /// `id` is what it is listed by; `first` is a field name that was read already.
-    fn object<'de, A: MapAccess<'de>>(
+    pub(super) fn object<'de, A: MapAccess<'de>>(
         &mut self,
         group: Group,
         id: Option<String>,
@@ -183,11 +185,7 @@ impl Parser<'_, '_, '_> {
     ) -> Result<(), A::Error> {
         if !self.enter() {
             skip_object(from)?;
-            return self.report(
-                Suspicion::None,
-                None,
-                Defect::whole(Exceeded::Depth.reason()),
-            );
+            return self.too_deep();
         }
         let (outer_container, outer_budget) = (self.container, self.budget);
         self.budget = Budget::new();
@@ -200,12 +198,17 @@ impl Parser<'_, '_, '_> {
         self.container = outer_container;
         self.budget = outer_budget;
 
-        if let Some(id) = id
-            && !["id", "user_id", "session_id"]
-                .iter()
-                .any(|field| object.own.contains_key(*field))
-        {
-            object.own.insert("id".to_owned(), Value::String(id));
+        if let Some(id) = id {
+            let named = |field: &str| object.own.get(field).and_then(id_text);
+            let is_named = named("id").is_some()
+                || match group {
+                    // What the key is then explains itself.
+                    Group::Users => named("user_id").as_ref() == Some(&id),
+                    _ => named("session_id").is_some(),
+                };
+            if !is_named {
+                object.own.insert("id".to_owned(), Value::String(id));
+            }
         }
         self.object_ended(group, object)
     }
@@ -226,7 +229,58 @@ impl Parser<'_, '_, '_> {
             self.field(group, object, name, &mut from)?;
             key = self.key(&mut from)?;
         }
+        self.data_ends(object)?;
         self.lists_end(object)
+    }
+
+    /// Reads an object in a field `data`. It may be what the object around it tells of (an event, and
+    /// what happened to what), so it is an item of its own only once that is read.
+    fn data<'de, A: MapAccess<'de>>(
+        &mut self,
+        object: &mut Object,
+        from: A,
+    ) -> Result<(), A::Error> {
+        if !self.enter() {
+            self.hold(object, Group::Anywhere)?;
+            skip_object(from)?;
+            return self.too_deep();
+        }
+        let (outer, budget) = (self.container, self.budget);
+        self.budget = Budget::new();
+        let mut inner = Object::default();
+        self.fields(Group::Anywhere, &mut inner, None, from)?;
+        self.leave();
+        self.container = outer;
+        self.budget = budget;
+        if inner.container.is_none() {
+            object.data = Some(Box::new(inner));
+            return Ok(());
+        }
+        self.hold(object, Group::Anywhere)?;
+        self.object_ended(Group::Anywhere, inner)
+    }
+
+    /// The object has been read: what is in its `data` is a part of it, or an item.
+    fn data_ends<E: Error>(&mut self, object: &mut Object) -> Result<(), E> {
+        let Some(inner) = object.data.take() else {
+            return Ok(());
+        };
+        let last = object.own.get("event").and_then(Value::as_str);
+        if object.container.is_none() && last.and_then(event).is_some() {
+            for (name, value) in inner.own {
+                object.own.insert(name, value);
+            }
+            object.waiting.extend(inner.waiting);
+            object.lost.extend(inner.lost);
+            object.twice.extend(inner.twice);
+            return Ok(());
+        }
+        self.container = object.container.or(self.container);
+        self.hold(object, Group::Anywhere)?;
+        self.path.push(Segment::Field("data".to_owned()));
+        self.object_ended(Group::Anywhere, *inner)?;
+        self.path.pop();
+        Ok(())
     }
 
     fn field<'de, A: MapAccess<'de>>(
@@ -294,14 +348,14 @@ impl Parser<'_, '_, '_> {
         }
     }
 
-    /// Keeps a field of an object, unless it exceeded a bound. Then what it spent is given back, since
+    /// Keeps a field of an object, unless it cannot be kept. Then what it spent is given back, since
     /// an id may follow.
     pub(super) fn keep(&mut self, object: &mut Object, name: String, value: Value, before: Budget) {
         let name = canonical(name);
-        match self.budget.exceeded {
-            Some(exceeded) => {
+        match self.budget.unkept {
+            Some(unkept) => {
                 self.twice = None;
-                object.lost.push((name, exceeded));
+                object.lost.push((name, unkept));
                 self.budget = before;
             }
             None => {
@@ -328,246 +382,6 @@ impl Parser<'_, '_, '_> {
             }))?;
             self.path.pop();
             next = self.key(&mut from)?;
-        }
-        Ok(())
-    }
-}
-
-/// A field of a row that may hold a vector, which only the store needs. As a field of an answer it may
-/// hold the rows.
-struct Vector<'p, 'o, 'a, 's, 'r> {
-    parser: &'p mut Parser<'a, 's, 'r>,
-    object: &'o mut Object,
-    name: String,
-    is_answer: bool,
-}
-
-impl<'de> Visit<'de> for Vector<'_, '_, '_, '_, '_> {
-    type Out = ();
-
-    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
-        let is_vector = value.as_str().is_some_and(|text| text.starts_with('['));
-        if is_vector || value.is_null() {
-            return Ok(());
-        }
-        let before = self.parser.budget;
-        let value = WholeValue(self.parser).scalar(value)?;
-        self.parser.keep(self.object, self.name, value, before);
-        Ok(())
-    }
-
-    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self {
-            parser,
-            object,
-            name,
-            is_answer,
-        } = self;
-        let before = parser.budget;
-        let mut values = Vec::new();
-        while let Some(value) = list.next_element_seed(Seed(WholeValue(parser)))? {
-            if value.is_number() || value.is_array() {
-                parser.budget = before;
-                return skip_list(list);
-            }
-            if is_answer && value.is_object() {
-                parser.hold(object, Group::Anywhere)?;
-                parser.path.push(Segment::Field(name.clone()));
-                parser.path.push(Segment::Index(values.len() as u64));
-                let group = Group::Anywhere;
-                let element = Element { parser, group };
-                Seed(element).deserialize(value).map_err(A::Error::custom)?;
-                parser.path.pop();
-                parser.path.pop();
-                parser.budget = before;
-                values.push(Value::Null);
-                continue;
-            }
-            values.push(value);
-        }
-        if values.iter().any(|value| !value.is_null()) || parser.budget.exceeded.is_some() {
-            parser.keep(object, name, Value::Array(values), before);
-        }
-        Ok(())
-    }
-
-    fn object<A: MapAccess<'de>>(self, from: A) -> Result<(), A::Error> {
-        if !self.is_answer {
-            return skip_object(from);
-        }
-        let Self {
-            parser,
-            object,
-            name,
-            ..
-        } = self;
-        parser.hold(object, Group::Anywhere)?;
-        parser.path.push(Segment::Field(name));
-        parser.object(Group::Anywhere, None, None, from)?;
-        parser.path.pop();
-        Ok(())
-    }
-}
-
-/// A user or session listed by its id.
-struct Listed<'p, 'a, 's, 'r> {
-    parser: &'p mut Parser<'a, 's, 'r>,
-    group: Group,
-    id: String,
-}
-
-impl<'de> Visit<'de> for Listed<'_, '_, '_, '_> {
-    type Out = ();
-
-    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
-        let Self { parser, group, .. } = self;
-        Element { parser, group }.scalar(value)
-    }
-
-    /// Only the items in it: it has no fields of its own.
-    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
-        let Self { parser, group, id } = self;
-        let outer = parser.container;
-        let container = parser.next_container();
-        parser.container = Some(container);
-        let inner = match group {
-            Group::Sessions => Group::Messages,
-            _ => Group::Anywhere,
-        };
-        let budget = parser.budget;
-        Element {
-            parser,
-            group: inner,
-        }
-        .list(list)?;
-        parser.budget = budget;
-        parser.container = outer;
-        let own: Map<_, _> = [("id".to_owned(), Value::String(id))].into_iter().collect();
-        let shape = match group {
-            Group::Sessions => Shape::Session,
-            _ => Shape::User,
-        };
-        let fields = container_fields(shape, &own);
-        if shape == Shape::User {
-            parser.item(&ItemKind::User, Value::Object(own))?;
-        }
-        parser.container_ended(container, fields)
-    }
-
-    fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
-        self.parser.object(self.group, Some(self.id), None, object)
-    }
-}
-
-/// A field of snapshots.
-struct Snapshots<'p, 'o, 'a, 's, 'r> {
-    parser: &'p mut Parser<'a, 's, 'r>,
-    object: &'o mut Object,
-    name: String,
-}
-
-impl Snapshots<'_, '_, '_, '_, '_> {
-    fn one<E: Error>(self, value: Value, before: Budget) -> Result<(), E> {
-        let Self {
-            parser,
-            object,
-            name,
-        } = self;
-        let twice = parser.twice.take();
-        if let Some(exceeded) = parser.budget.exceeded {
-            object.lost.push((name, exceeded));
-            parser.budget = before;
-            return Ok(());
-        }
-        if let Some(twice) = twice {
-            let is_same = twice.is_same();
-            object.twice.push(twice.within(&name));
-            if !is_same {
-                parser.budget = before;
-                return Ok(());
-            }
-        }
-        if object.container.is_some() {
-            parser.budget = before;
-            return parser.snapshots(&name, value);
-        }
-        if value.is_null() {
-            object.held.add(Group::Snapshots);
-        } else {
-            object.waiting.push((name, value));
-        }
-        Ok(())
-    }
-}
-
-impl<'de> Visit<'de> for Snapshots<'_, '_, '_, '_, '_> {
-    type Out = ();
-
-    fn scalar<E: Error>(self, value: Value) -> Result<(), E> {
-        let before = self.parser.budget;
-        let value = WholeValue(self.parser).scalar(value)?;
-        self.one(value, before)
-    }
-
-    fn object<A: MapAccess<'de>>(self, object: A) -> Result<(), A::Error> {
-        let before = self.parser.budget;
-        let value = WholeValue(self.parser).object(object)?;
-        self.one(value, before)
-    }
-
-    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self {
-            parser,
-            object,
-            name,
-        } = self;
-        let outer = parser.budget;
-        let mut waiting = Vec::new();
-        let mut waits = 0;
-        let mut index = 0;
-        parser.path.push(Segment::Field(name.clone()));
-        loop {
-            parser.budget = Budget::new();
-            let fresh = parser.budget;
-            let Some(mut value) = list.next_element_seed(Seed(WholeValue(parser)))? else {
-                break;
-            };
-            parser.path.push(Segment::Index(index));
-            index += 1;
-            if let Some(exceeded) = parser.budget.exceeded {
-                value = Value::Null;
-                parser.report(Suspicion::None, None, Defect::whole(exceeded.reason()))?;
-            }
-            if let Some(twice) = parser.twice.take() {
-                if !twice.is_same() {
-                    value = Value::Null;
-                }
-                object
-                    .twice
-                    .push(twice.within(&format!("{name}[{}]", index - 1)));
-            }
-            if object.container.is_some() {
-                parser.snapshot(&name, value)?;
-                parser.path.pop();
-                continue;
-            }
-            parser.path.pop();
-            waits += parser.budget.spent_since(fresh);
-            waiting.push(value);
-            if waits > MAX_WAITING {
-                // Too large to be a field of a memory.
-                parser.path.pop();
-                object
-                    .waiting
-                    .push((name.clone(), Value::Array(std::mem::take(&mut waiting))));
-                parser.hold(object, Group::Snapshots)?;
-                parser.path.push(Segment::Field(name.clone()));
-            }
-        }
-        parser.path.pop();
-        parser.budget = outer;
-        if object.container.is_none() {
-            object.waiting.push((name, Value::Array(waiting)));
         }
         Ok(())
     }

@@ -17,6 +17,8 @@ pub(super) enum Suspicion {
     Syntax,
     /// A value is not recognised: the file may not be an export.
     Unrecognised,
+    /// A value is of a shape that is known and not read.
+    Known,
     /// None: the file is an export.
     None,
 }
@@ -28,6 +30,8 @@ pub(super) struct Output<'s> {
     recognised: bool,
     /// Problems of a file that may not be an export.
     early: Vec<(Suspicion, Problem)>,
+    /// Fields without a place in a file that may not be an export.
+    early_fields: Vec<String>,
     /// How many problems came since the last item.
     in_a_row: u64,
     /// The position of the last problem that was only counted, and how many were.
@@ -42,6 +46,7 @@ impl<'s> Output<'s> {
             sink,
             recognised: false,
             early: Vec::new(),
+            early_fields: Vec::new(),
             in_a_row: 0,
             counted: None,
             has_more_pages: false,
@@ -66,10 +71,13 @@ impl<'s> Output<'s> {
 
     /// Hands on a field that a migration has no place for.
     pub(super) fn unplaced(&mut self, field: String) -> Result<(), ReadError> {
-        match self.recognised {
-            true => self.send(SourceItem::UnplacedField(field)),
-            false => Ok(()),
+        if self.recognised {
+            return self.send(SourceItem::UnplacedField(field));
         }
+        if (self.early_fields.len() as u64) < IN_A_ROW {
+            self.early_fields.push(field);
+        }
+        Ok(())
     }
 
     /// Hands on that an item which was recognised cannot be kept.
@@ -125,6 +133,9 @@ impl<'s> Output<'s> {
     pub(super) fn recognise(&mut self) -> Result<(), ReadError> {
         if !self.recognised {
             self.recognised = true;
+            for field in std::mem::take(&mut self.early_fields) {
+                self.send(SourceItem::UnplacedField(field))?;
+            }
             for (_, problem) in std::mem::take(&mut self.early) {
                 self.in_a_row += 1;
                 self.send(SourceItem::Problem(problem))?;
@@ -169,11 +180,9 @@ impl<'s> Output<'s> {
                 false => Ok(()),
             };
         }
-        let broken = self
-            .early
-            .iter()
-            .position(|(suspicion, _)| *suspicion == Suspicion::Syntax);
-        let problem = match broken {
+        let first = |what| self.early.iter().position(|(why, _)| *why == what);
+        let named = first(Suspicion::Syntax).or_else(|| first(Suspicion::Known));
+        let problem = match named {
             Some(at) => self.early.swap_remove(at).1,
             None => not_an_export(self.early.first().map(|(_, problem)| problem)),
         };
@@ -223,8 +232,8 @@ fn more_pages() -> Problem {
         record: None,
         severity: Severity::Warning,
         defect: Defect::whole(
-            "the last page of the list says that there are more: what is not in this source is not \
-             migrated. Export all pages",
+            "the last page of the list is full, or says that there are more: what is not in this \
+             source is not migrated. Export all pages",
         ),
     }
 }

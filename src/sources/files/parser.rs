@@ -5,13 +5,14 @@ use std::{cell::RefCell, fmt::Write};
 use serde::de::{Error, MapAccess};
 use serde_json::Value;
 
-use super::budget::{Budget, Exceeded, MAX_DEPTH};
+use super::budget::{Budget, MAX_DEPTH, Unkept};
+use super::container::ContainerFields;
 use super::fields::id_text;
 use super::input::Input;
 use super::interpret::{ItemKind, Meaning, interpret};
 use super::map::ListedBy;
+use super::mend::Mended;
 use super::output::{Output, Suspicion};
-use super::shape::ContainerFields;
 use super::twice::Twice;
 use crate::sources::{
     Container, ContainerId, Defect, Explained, IdKind, Origin, Position, ReadError,
@@ -33,6 +34,8 @@ pub(super) struct Parser<'a, 's, 'r> {
     pub(super) container: Option<ContainerId>,
     /// A field that is twice in the value that was read last.
     pub(super) twice: Option<Twice>,
+    /// What was mended since the last item, at worst.
+    mended: Option<Mended>,
     containers: ContainerId,
     /// What is known of the key that the items are listed by.
     pub(super) listed: ListedBy,
@@ -66,6 +69,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
             depth: 0,
             container: None,
             twice: None,
+            mended: None,
             containers: 0,
             listed: ListedBy::default(),
             stopped: false,
@@ -100,8 +104,16 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
 
     /// Marks that a name or a value was read.
     pub(super) fn boundary(&mut self) {
-        if self.input.borrow_mut().boundary() {
-            self.budget.exceeded.get_or_insert(Exceeded::Size);
+        let mut input = self.input.borrow_mut();
+        if input.boundary() {
+            self.budget.unkept.get_or_insert(Unkept::Size);
+        }
+        match input.mended() {
+            None => {}
+            Some(Mended::NotUtf8) => {
+                self.budget.unkept.get_or_insert(Unkept::Encoding);
+            }
+            mended => self.mended = self.mended.max(mended),
         }
     }
 
@@ -129,6 +141,11 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         let id = value.get("id").and_then(id_text);
         let position = origin.position.clone();
         let mut warnings = Vec::new();
+        warnings.extend(
+            self.mended
+                .take()
+                .map(|mended| Defect::whole(mended.reason())),
+        );
         let sent = match interpret(kind, value, origin, &mut warnings) {
             Ok(meaning) => {
                 if let Meaning::Entry(entry) = &meaning {
@@ -233,6 +250,12 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
             .output
             .problem(suspicion, self.position(), record, defect);
         self.sent(sent)
+    }
+
+    /// Hands on that a value is nested too deep.
+    pub(super) fn too_deep<E: Error>(&mut self) -> Result<(), E> {
+        let defect = Defect::whole(Unkept::Depth.reason());
+        self.report(Suspicion::None, None, defect)
     }
 
     /// Hands on that the syntax is broken at the current position.

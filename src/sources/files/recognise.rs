@@ -1,27 +1,31 @@
 //! What happens to an object of an export that has been read: it is an item, or a container of items.
 
-use serde::de::Error;
+use serde::de::{DeserializeSeed, Error};
 use serde_json::{Map, Value};
 
-use super::budget::Exceeded;
+use super::budget::Unkept;
+use super::container::{ContainerFields, container_fields, is_name, without_export_date};
 use super::explained::{explained, of_entity, of_user};
 use super::fields::{id_text, is_empty};
+use super::frameworks::{OTHER_BRANCH, known_by_name, untangled, unwrap_memory};
 use super::gone::gone;
 use super::interpret::ItemKind;
 use super::map::Keys;
+use super::objects::Element;
 use super::output::Suspicion;
 use super::parser::{Parser, Segment, shown};
-use super::shape::{
-    ContainerFields, Group, Held, Shape, container_fields, is_name, is_statistics, shape,
-    without_export_date,
-};
+use super::shape::{Group, Held, Shape, is_statistics, shape};
 use super::store::{is_columns, lacks_payload, not_a_memory, rows, unwrap_row};
 use super::turn::make_turn;
 use super::twice::Twice;
+use super::visitor::Seed;
 use crate::sources::{ContainerId, Defect, Gone};
 
 /// The kind of snapshot that keeps a session's own fields.
 const SESSION_FIELDS: &str = "session_fields";
+
+const UNRECOGNISED: &str = "not recognised: a memory has `memory`, a turn `role` and `content`, a history entry `memory_id` \
+     and `input`, a user `id` and `name` or `email`";
 
 /// An object while it is read.
 #[derive(Default)]
@@ -34,12 +38,14 @@ pub(super) struct Object {
     pub(super) waiting: Vec<(String, Value)>,
     /// The fields that were read and hold items or snapshots.
     pub(super) given: Vec<String>,
+    /// The object in its field `data`, where that is no list of items.
+    pub(super) data: Option<Box<Self>>,
     /// Lists under keys of its own.
     pub(super) keys: Keys,
     /// Fields that are there twice.
     pub(super) twice: Vec<Twice>,
-    /// Fields that exceeded a bound.
-    pub(super) lost: Vec<(String, Exceeded)>,
+    /// Fields that were not kept.
+    pub(super) lost: Vec<(String, Unkept)>,
 }
 
 impl Object {
@@ -110,6 +116,16 @@ impl Parser<'_, '_, '_> {
             if is_columns(&object.own) {
                 return self.columns(object);
             }
+            if let Some((conversation, others)) = untangled(&mut object.own) {
+                for _ in 0..others {
+                    self.left_out(OTHER_BRANCH)?;
+                }
+                let element = Element {
+                    parser: self,
+                    group: Group::Sessions,
+                };
+                return Seed(element).deserialize(conversation).map_err(E::custom);
+            }
             self.made_plain(group, &mut object.own);
             if let Some(what) = not_a_memory(&object.own) {
                 return self.left_out(what);
@@ -123,8 +139,8 @@ impl Parser<'_, '_, '_> {
         let shape = shape(group, &object.own, object.held);
         let record = object.own.get("id").and_then(id_text);
         let holds = matches!(shape, Shape::User | Shape::Session | Shape::Document { .. });
-        for (name, exceeded) in std::mem::take(&mut object.lost) {
-            let defect = Defect::of(shown(&name), exceeded.reason());
+        for (name, unkept) in std::mem::take(&mut object.lost) {
+            let defect = Defect::of(shown(&name), unkept.reason());
             self.report(Suspicion::None, record.clone(), defect)?;
             if !holds && object.container.is_none() {
                 return Ok(());
@@ -135,11 +151,11 @@ impl Parser<'_, '_, '_> {
                 return self.holder_ended(shape, object);
             }
             Shape::Unknown => {
-                let defect = Defect::whole(known_by_name(&object.own).unwrap_or(
-                    "not recognised: a memory has `memory`, a turn `role` and `content`, a \
-                         history entry `memory_id` and `input`, a user `id` and `name` or `email`",
-                ));
-                return self.report(Suspicion::Unrecognised, record, defect);
+                let (suspicion, reason) = match known_by_name(&object.own) {
+                    Some(known) => (Suspicion::Known, known),
+                    None => (Suspicion::Unrecognised, UNRECOGNISED),
+                };
+                return self.report(suspicion, record, Defect::whole(reason));
             }
             Shape::Memory => ItemKind::Memory,
             Shape::Turn => ItemKind::Turn,
@@ -173,6 +189,7 @@ impl Parser<'_, '_, '_> {
     /// Makes a memory of the row of a store, and a turn of the message of a framework.
     fn made_plain(&mut self, group: Group, own: &mut Map<String, Value>) {
         if !matches!(group, Group::Users | Group::Sessions | Group::Messages) {
+            unwrap_memory(own);
             unwrap_row(own);
         }
         if group != Group::Users && !own.contains_key("memory") {
@@ -182,8 +199,8 @@ impl Parser<'_, '_, '_> {
 
     /// Hands on the rows of columns.
     fn columns<E: Error>(&mut self, mut object: Object) -> Result<(), E> {
-        for (name, exceeded) in std::mem::take(&mut object.lost) {
-            let defect = Defect::of(shown(&name), exceeded.reason());
+        for (name, unkept) in std::mem::take(&mut object.lost) {
+            let defect = Defect::of(shown(&name), unkept.reason());
             self.report(Suspicion::None, None, defect)?;
         }
         for (index, row) in (0..).zip(rows(object.own)) {
@@ -264,7 +281,7 @@ impl Parser<'_, '_, '_> {
             // Whom it describes is not known.
         } else if shape == Shape::User {
             if let Some(around) = parent {
-                let known = of_user(&object.own).or_else(|| of_entity(&object.own));
+                let known = of_entity(&object.own).or_else(|| of_user(&object.own));
                 self.explain(around, known)?;
             }
             if gone(&object.own) == Some(Gone::Deleted) {
@@ -290,33 +307,4 @@ impl Parser<'_, '_, '_> {
             None => Ok(()),
         }
     }
-}
-
-/// Shapes that are known and not read, by a field that only they have.
-fn known_by_name(own: &Map<String, Value>) -> Option<&'static str> {
-    const KNOWN: [(&str, &str); 5] = [
-        (
-            "mapping",
-            "not read: a conversation of ChatGPT's own export, which is a tree; give its turns as \
-             `messages` with `role` and `content`",
-        ),
-        (
-            "float32",
-            "not read: a vector without a payload; export the metadata of the rows too",
-        ),
-        (
-            "tasks_output",
-            "not read: the result of a CrewAI crew; give its `messages`",
-        ),
-        (
-            "nodes",
-            "not read: nodes of a graph; export the memories that they were made from",
-        ),
-        (
-            "relationships",
-            "not read: relations of a graph; export the memories that they were made from",
-        ),
-    ];
-    let mut known = KNOWN.iter().filter(|(name, _)| own.contains_key(*name));
-    known.next().map(|(_, reason)| *reason)
 }

@@ -105,6 +105,10 @@ pub(super) fn as_object(value: Value) -> Option<Map<String, Value>> {
 
 /// Puts the payload of a row in the place of the row. Answers whether it was a row.
 pub(super) fn unwrap_row(row: &mut Map<String, Value>) -> bool {
+    if row.contains_key("lc") {
+        // A message of LangChain.
+        return false;
+    }
     let mut was_row = false;
     // `_source` holds a payload itself.
     for _ in 0..2 {

@@ -16,11 +16,20 @@ const MIN_DIGITS: usize = 9;
 
 /// Other ways of writing a time in which nothing can be confused, once a name of UTC at their end is
 /// removed. Those without an offset are UTC.
-const FORMATS: [&str; 10] = [
+const FORMATS: [&str; 19] = [
     "%Y-%m-%d %H:%M:%S%.f %z",
     "%Y-%m-%dT%H:%M:%S%.f%z",
     "%Y/%m/%d %H:%M:%S%.f",
     "%Y/%m/%d",
+    "%Y/%m/%d %H:%M",
+    "%B %d, %Y",
+    "%d %B %Y",
+    "%B %d, %Y %H:%M:%S",
+    "%A, %B %d, %Y %H:%M:%S",
+    "%B %d, %Y %I:%M %p",
+    "%b %d, %Y %I:%M %p",
+    "%b %d, %Y, %I:%M:%S %p",
+    "%Y-%m-%d %I:%M:%S %p",
     "%a %b %d %Y %H:%M:%S GMT%z",
     "%a %b %e %H:%M:%S %Y",
     "%d %b %Y %H:%M:%S",
@@ -36,6 +45,14 @@ pub(super) fn time(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => crate::time::parse(text).or_else(|| written(text.trim())),
         Value::Number(number) => unix(&number.to_string()),
+        // Firestore's and protobuf's.
+        Value::Object(fields) if fields.len() == 2 => {
+            let part = |names: [&str; 3]| names.iter().find_map(|name| fields.get(*name)?.as_i64());
+            let seconds = part(["_seconds", "seconds", "sec"])?;
+            let nanos = part(["_nanoseconds", "nanos", "nanoseconds"])?;
+            let at = Timestamp::new(seconds, i32::try_from(nanos).ok()?).ok()?;
+            (seconds >= 0 && seconds < MAX_UNIX_SECONDS).then_some(at)
+        }
         Value::Object(fields) if fields.len() == 1 => {
             let (_, inner) = fields
                 .iter()
@@ -50,6 +67,13 @@ fn written(text: &str) -> Option<Timestamp> {
     let digits = text.split('.').next().unwrap_or_default();
     if digits.len() >= MIN_DIGITS && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         return unix(text);
+    }
+    // .NET's.
+    if let Some(inner) = text
+        .strip_prefix("/Date(")
+        .and_then(|text| text.strip_suffix(")/"))
+    {
+        return unix(inner);
     }
     if let Ok(zoned) = rfc2822::parse(text) {
         return Some(zoned.timestamp());

@@ -9,6 +9,7 @@
 //! | Gemini, AI SDK | `{"role", "parts": […]}` |
 //! | LlamaIndex | `{"role", "blocks": […]}` |
 //! | AutoGen | `{"type": "TextMessage", "source", "content"}` |
+//! | Letta | `{"message_type": "user_message", "content"}` |
 //! | ShareGPT, Claude, Zep | `{"from", "value"}`, `{"sender", "text"}`, `{"role_type", "role", "content"}` |
 
 use serde_json::{Map, Value, json};
@@ -31,6 +32,18 @@ const AUTOGEN: [(&str, &str); 4] = [
     ("AssistantMessage", "assistant"),
     ("SystemMessage", "system"),
     ("FunctionExecutionResultMessage", "tool"),
+];
+
+/// Letta's kinds of messages, and the roles that they mean.
+const LETTA: [(&str, &str); 8] = [
+    ("user_message", "user"),
+    ("assistant_message", "assistant"),
+    ("system_message", "system"),
+    ("reasoning_message", "assistant"),
+    ("hidden_reasoning_message", "assistant"),
+    ("tool_call_message", "assistant"),
+    ("approval_request_message", "assistant"),
+    ("tool_return_message", "tool"),
 ];
 
 /// The fields that name the speaker where there is no `role`.
@@ -90,6 +103,12 @@ pub(super) fn make_turn(fields: &mut Map<String, Value>, is_message: bool) {
     } else if text(fields, "role") == Some("developer") {
         fields.insert("role".to_owned(), "system".into());
     }
+    if text(fields, "object") == Some("thread.message") {
+        // OpenAI's run is one of the model, and the thread is the session.
+        if let Some(run) = fields.shift_remove("run_id") {
+            fields.insert("openai_run_id".to_owned(), run);
+        }
+    }
     if has(fields, "content") {
         return;
     }
@@ -100,7 +119,14 @@ pub(super) fn make_turn(fields: &mut Map<String, Value>, is_message: bool) {
     });
     if let Some(content) = words.and_then(|name| fields.shift_remove(name)) {
         fields.insert("content".to_owned(), content);
+    } else if text(fields, "type").is_some_and(is_item_without_text) {
+        fields.insert("content".to_owned(), Value::Null);
     }
+}
+
+/// Whether an item of an answer of OpenAI is one in which nothing may be said.
+fn is_item_without_text(kind: &str) -> bool {
+    kind == "reasoning" || kind.ends_with("_call") || kind.ends_with("_call_output")
 }
 
 /// Takes a message out of what wraps it.
@@ -140,6 +166,13 @@ fn unwrap(fields: &mut Map<String, Value>) {
 
 /// The role of a message that has none by that name. Removes what said it.
 fn role(fields: &mut Map<String, Value>, is_message: bool) -> Option<String> {
+    if let Some(role) = text(fields, "message_type").and_then(|kind| meant(&LETTA, kind)) {
+        let words = ["content", "reasoning", "tool_return"];
+        let words = words.into_iter().find(|name| has(fields, name));
+        let words = words.and_then(|name| fields.shift_remove(name));
+        fields.insert("content".to_owned(), words.unwrap_or_default());
+        return Some(role.to_owned());
+    }
     let kind = text(fields, "type").unwrap_or_default().to_owned();
     let says = has(fields, "content");
     if let Some(role) = meant(&LANGCHAIN, &kind).filter(|_| fields.contains_key("content")) {
@@ -262,13 +295,19 @@ fn unspoken(fields: &Map<String, Value>) -> String {
         let name = function.get("name").and_then(Value::as_str);
         named.push(format!("[tool call: {}]", name.unwrap_or("unnamed")));
     };
-    for calls in ["tool_calls", "invalid_tool_calls"] {
-        if let Some(calls) = fields.get(calls).and_then(Value::as_array) {
-            calls.iter().for_each(&mut call);
+    // LlamaIndex and LangChain keep what the model's own client answered.
+    let kept = fields.get("additional_kwargs").and_then(Value::as_object);
+    for fields in kept.into_iter().chain([fields]) {
+        for calls in ["tool_calls", "invalid_tool_calls"] {
+            if let Some(calls) = fields.get(calls).and_then(Value::as_array) {
+                calls.iter().for_each(&mut call);
+            }
         }
-    }
-    if let Some(function) = fields.get("function_call").filter(|call| call.is_object()) {
-        call(function);
+        for one in ["function_call", "tool_call"] {
+            if let Some(function) = fields.get(one).filter(|call| call.is_object()) {
+                call(function);
+            }
+        }
     }
     if text(fields, "type").is_some_and(|kind| kind.ends_with("_call")) {
         call(&json!({"name": fields.get("name").or(fields.get("type"))}));

@@ -3,7 +3,7 @@
 use serde::de::{Error, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
-use super::budget::Exceeded;
+use super::budget::Unkept;
 use super::parser::Parser;
 use super::twice::{Twice, put};
 use super::visitor::{Seed, Visit, skip_list, skip_object};
@@ -36,12 +36,12 @@ impl<'de> Visit<'de> for WholeValue<'_, '_, '_, '_> {
         let mut values = Vec::new();
         self.spend(0);
         if !self.0.enter() {
-            self.0.budget.exceeded.get_or_insert(Exceeded::Depth);
+            self.0.budget.unkept.get_or_insert(Unkept::Depth);
             skip_list(list)?;
             return Ok(Value::Null);
         }
         while let Some(value) = list.next_element_seed(Seed(WholeValue(self.0)))? {
-            if self.0.budget.exceeded.is_none() {
+            if self.0.budget.unkept.is_none() {
                 values.push(value);
             } else {
                 values = Vec::new();
@@ -55,7 +55,7 @@ impl<'de> Visit<'de> for WholeValue<'_, '_, '_, '_> {
         let mut fields = Map::new();
         self.spend(0);
         if !self.0.enter() {
-            self.0.budget.exceeded.get_or_insert(Exceeded::Depth);
+            self.0.budget.unkept.get_or_insert(Unkept::Depth);
             skip_object(object)?;
             return Ok(Value::Null);
         }
@@ -63,7 +63,7 @@ impl<'de> Visit<'de> for WholeValue<'_, '_, '_, '_> {
             self.spend(key.len());
             let before = self.0.twice.take();
             let value = object.next_value_seed(Seed(WholeValue(self.0)))?;
-            if self.0.budget.exceeded.is_none() {
+            if self.0.budget.unkept.is_none() {
                 let inner = self.0.twice.take().map(|twice| twice.within(&key));
                 let here = put(&mut fields, key, value);
                 self.0.twice = Twice::worst([before, inner, here]);

@@ -206,14 +206,17 @@ fn other_encodings_and_broken_packed_files_are_named() {
 }
 
 #[test]
-fn a_document_that_is_not_utf_8_ends_there() {
+fn bytes_that_are_not_utf_8_cost_their_record_alone() {
     let mut export = br#"{"results":[{"memory":"a"},{"memory":""#.to_vec();
     export.extend(b"\xE9\"},{\"memory\":\"c\"}]}");
     let found = read(export);
-    assert_eq!(found.entries().len(), 1);
+    assert_eq!(found.entries().len(), 2);
     let problem = found.problem();
     assert_eq!(problem.position.0, "results[1]");
-    assert!(found.reason().contains("not UTF-8"), "{problem:?}");
+    assert!(
+        found.reason().contains("`memory` is not UTF-8"),
+        "{problem:?}"
+    );
 }
 
 #[test]

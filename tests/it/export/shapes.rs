@@ -95,6 +95,7 @@ fn histories_are_read_with_the_turns_that_memories_were_made_from() {
         [
             "[0] turn jane/-/-/run-1 user: I moved here in January",
             "[0] turn jane/-/-/run-1 assistant: Welcome!",
+            "[1] memory -/-/-/- user: deleted",
         ]
     );
     let with_its_memory = r#"[{"id":"m-1","memory":"a","user_id":"u","history":[{"id":"h","memory_id":"m-1",

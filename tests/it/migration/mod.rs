@@ -11,6 +11,7 @@ mod faults;
 mod fields;
 mod killed;
 mod kills;
+mod kinds;
 mod packed;
 mod placing;
 mod proving;

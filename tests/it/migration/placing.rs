@@ -7,7 +7,7 @@ use zep_mcp_server::local::{Behavior, Listing, LocalZep};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::model::{SessionId, UserId};
 use zep_mcp_server::migration::{Migrator, Request, Selection};
-use zep_mcp_server::sources::{Export, SourceUser};
+use zep_mcp_server::sources::{Export, SourceUser, Stored};
 use zep_mcp_server::zep::{Accounts, Owner, ThreadId, Threads, UserId as ZepUser, Window};
 
 use super::{contents, is_valid, migrate_all, turns};
@@ -46,6 +46,11 @@ impl Home {
             zep,
             migrator: Migrator::new(service),
         }
+    }
+
+    /// All that is stored.
+    pub(super) fn stored(&self) -> Stored {
+        Stored::new(self.zep.clone(), Vec::new(), "home".into())
     }
 
     pub(super) async fn threads(&self, user: &str) -> Vec<String> {

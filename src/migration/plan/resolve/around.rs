@@ -4,15 +4,15 @@ use rusqlite::OptionalExtension;
 
 use super::Resolver;
 use crate::migration::plan::spool::kept;
-use crate::sources::{ContainerId, Names};
+use crate::sources::{ContainerId, Gone, Names};
 
 /// What the containers around an item say of it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Surroundings {
     /// All of them, the innermost first.
     pub(super) containers: Vec<ContainerId>,
-    /// Whether one of them is marked as deleted.
-    pub(super) deleted: bool,
+    /// Why nothing in one of them must be shown any more.
+    pub(super) gone: Option<Gone>,
     pub(super) names: Names,
     /// Microseconds since 1970.
     pub(super) exported_at: Option<i64>,
@@ -43,7 +43,7 @@ impl Resolver<'_> {
             let found: Option<(Option<ContainerId>, Surroundings)> = self
                 .db
                 .prepare_cached(
-                    "SELECT parent, names, exported_at, unsure, user_of_rest, deleted FROM container
+                    "SELECT parent, names, exported_at, unsure, user_of_rest, gone FROM container
                      WHERE id = ?1",
                 )?
                 .query_row([container], |row| {
@@ -52,7 +52,10 @@ impl Resolver<'_> {
                         exported_at: row.get(2)?,
                         unsure: row.get(3)?,
                         user_of_rest: row.get(4)?,
-                        deleted: row.get(5)?,
+                        gone: row.get::<_, Option<i64>>(5)?.map(|gone| match gone {
+                            gone if gone == Gone::Deleted as i64 => Gone::Deleted,
+                            _ => Gone::Retired,
+                        }),
                         containers: Vec::new(),
                     };
                     Ok((row.get(0)?, surroundings))
@@ -66,7 +69,7 @@ impl Resolver<'_> {
             around.exported_at = around.exported_at.or(outer.exported_at);
             around.unsure = around.unsure.or(outer.unsure);
             around.user_of_rest = around.user_of_rest.or(outer.user_of_rest);
-            around.deleted |= outer.deleted;
+            around.gone = around.gone.max(outer.gone);
             next = parent;
         }
         self.surroundings = Some((innermost, around.clone()));

@@ -59,9 +59,7 @@ impl Resolver<'_> {
                     .execute(params![item, to_keep(&entry)?])?;
             }
         }
-        if around.deleted {
-            record.gone = Some(Gone::Deleted);
-        }
+        record.gone = record.gone.max(around.gone);
         self.seen.names(&names);
         if !self.may_be_selected(item, &names)? || self.is_left_out_again(&record, &names)? {
             return Ok(());
@@ -233,8 +231,9 @@ impl Resolver<'_> {
         self.db
             .prepare_cached(
                 "INSERT INTO record (item, position, place, owner, id, agent, app, parts,
-                                     by_content, digest, borrowed, time, exported_at, carried, rank)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?12, ?2)",
+                                     by_content, digest, borrowed, snapshot, time, exported_at,
+                                     carried, rank)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13, ?2)",
             )?
             .execute(params![
                 item,
@@ -248,6 +247,7 @@ impl Resolver<'_> {
                 identity.by_content,
                 identity.digest.as_bytes(),
                 borrowed,
+                record.kind == RecordKind::Snapshot,
                 record.created_at.map(Timestamp::as_microsecond),
                 exported_at,
             ])?;
