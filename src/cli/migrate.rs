@@ -21,8 +21,8 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "SYSTEM")]
     pub from: Option<SystemArg>,
 
-    /// With --from mem0-dir, openmemory or local: the directory or file to read [mem0-dir: ~/.mem0;
-    /// local: memory.db in the data directory]
+    /// With --from mem0-dir, openmemory or local: the directory or file to read [mem0-dir: MEM0_DIR, or
+    /// ~/.mem0; local: memory.db in the data directory]
     #[arg(value_name = "PATH", requires = "from")]
     pub path: Option<PathBuf>,
 
@@ -45,7 +45,7 @@ pub(crate) struct SourceArgs {
     pub mem0_key_file: Option<PathBuf>,
 
     /// With --from mem0: also the turns that memories were made from. Takes one more request for each
-    /// memory
+    /// memory. With --from mem0-dir: also the last ten turns of each session, which the library keeps
     #[arg(long)]
     pub history: bool,
 
@@ -53,7 +53,7 @@ pub(crate) struct SourceArgs {
     #[arg(long, value_name = "URL", requires = "from")]
     pub qdrant_url: Option<String>,
 
-    /// The collection of memories in Qdrant [default: mem0]
+    /// The collection of memories in Qdrant [qdrant: mem0; mem0-dir: all]
     #[arg(long, value_name = "NAME", requires = "from")]
     pub collection: Option<String>,
 }
@@ -72,7 +72,7 @@ pub(crate) enum SystemArg {
     /// The directory of mem0's library on this machine: local Qdrant and history.db
     #[value(name = "mem0-dir")]
     Mem0Dir,
-    /// OpenMemory's SQLite database
+    /// OpenMemory's SQLite database, or its backup
     #[value(name = "openmemory")]
     OpenMemory,
     /// This program's own store on this machine
@@ -194,6 +194,11 @@ pub(crate) struct MigrateArgs {
         "validate", "limit"], help_heading = "Options")]
     pub to_file: Option<PathBuf>,
 
+    /// Migrate nothing: print a script in Python that writes what mem0's library holds in any vector
+    /// store to standard output, to be piped into `migrate --file -`
+    #[arg(long, exclusive = true, help_heading = "Source")]
+    pub print_exporter: bool,
+
     /// How to write.
     #[command(flatten)]
     pub writing: WritingArgs,
@@ -227,7 +232,7 @@ pub(crate) struct WritingArgs {
     #[arg(long, value_name = "METHOD")]
     pub method: Option<MethodArg>,
 
-    /// How many sessions and users are written at a time [default: 8]
+    /// How many sessions and users are written, and batches filled, at a time [default: 8]
     #[arg(long, value_name = "N")]
     pub concurrency: Option<NonZeroUsize>,
 }
@@ -237,7 +242,7 @@ pub(crate) struct WritingArgs {
 pub(crate) enum MethodArg {
     /// Whichever takes fewer requests
     Auto,
-    /// With Zep's Batch API
+    /// With Zep's Batch API: 350 records a request, stored when Zep has processed them
     Batch,
     /// Call by call
     Direct,
@@ -298,10 +303,13 @@ Sources:
   --file FILE                          a file, a directory, a .zip or a .gz; - is standard input
   --from mem0                          mem0 Platform; key: MEM0_API_KEY, --entry, --mem0-key-file
   --from mem0-server --mem0-url URL    a self-hosted mem0; key: MEM0_SERVER_KEY, --mem0-key-file
-  --from qdrant --collection NAME      the Qdrant of mem0's library
-  --from mem0-dir PATH                 the directory of mem0's library
-  --from openmemory PATH               OpenMemory's database
+  --from qdrant --qdrant-url URL       the Qdrant server of mem0's library; key: QDRANT_API_KEY
+  --from mem0-dir PATH                 the directory of mem0's library, or that of its local Qdrant
+  --from openmemory PATH               OpenMemory's database, or its backup
   --from local                         this program's own store
+  any other vector store of mem0's library, with the Python of your application:
+       zep-mcp-server migrate --print-exporter > mem0_export.py
+       python mem0_export.py config.json | zep-mcp-server migrate --file - --validate
 
 Repeating it is safe:
   Existing records are recognised by their record id and not written again. After an error, a Ctrl-C

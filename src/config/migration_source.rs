@@ -1,5 +1,7 @@
 //! Where migrations may read from.
 
+use std::path::PathBuf;
+
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Setting;
@@ -19,6 +21,8 @@ pub struct SourceSettings {
     pub server_key: Option<SecretString>,
     /// The key of Qdrant.
     pub qdrant_key: Option<SecretString>,
+    /// The directory of mem0's library, if it is not the usual one.
+    pub mem0_dir: Option<PathBuf>,
 }
 
 pub(super) fn read(reader: &mut Reader) -> SourceSettings {
@@ -28,6 +32,7 @@ pub(super) fn read(reader: &mut Reader) -> SourceSettings {
         server_url: address(reader, Setting::Mem0ServerUrl),
         server_key: secret(reader, Setting::Mem0ServerKey),
         qdrant_key: secret(reader, Setting::QdrantApiKey),
+        mem0_dir: address(reader, Setting::Mem0Dir).map(PathBuf::from),
     }
 }
 

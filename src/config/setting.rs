@@ -173,6 +173,12 @@ settings! {
             help: "The key of Qdrant, for `migrate --from qdrant`",
             default: Fallback::Described("none"),
         }
+        Mem0Dir = "MEM0_DIR" {
+            flag: None,
+            dotenv: false,
+            help: "The directory of mem0's library, for `migrate --from mem0-dir`",
+            default: Fallback::Described("~/.mem0"),
+        }
         LogLevel = "LOG_LEVEL" {
             flag: Some(("log-level", "LEVEL")),
             dotenv: true,

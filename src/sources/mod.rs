@@ -7,11 +7,20 @@
 //! - [`Stored`]: this program's own memories; [`ToFile`] writes them, and `files` reads that back.
 //! - [`files`]: export files of mem0 and of the applications around it.
 //! - [`mem0`]: a living mem0: the Platform, or a self-hosted server.
+//! - [`Mem0Dir`]: the directory of mem0's library; [`OpenMemory`]: OpenMemory's database.
+//! - [`qdrant`]: a Qdrant server in which mem0's library keeps memories.
+//! - `client`: the HTTP client of sources that are services.
 
+mod client;
 pub mod files;
 mod lines;
 pub mod mem0;
+mod mem0_dir;
 mod model;
+mod openmemory;
+mod payload;
+pub mod qdrant;
+mod sqlite;
 mod stored;
 
 use std::io;
@@ -19,15 +28,16 @@ use std::ops::ControlFlow;
 
 use tokio_util::sync::CancellationToken;
 
-#[allow(unused_imports, reason = "for sources that are no files")]
 pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
 pub use lines::{Format, ToFile, Written};
+pub use mem0_dir::{Mem0Dir, Mem0DirSettings};
 pub use model::{
     Change, Container, ContainerId, Conversation, Defect, Entry, Explained, Gone, IdKind, Names,
     Origin, Position, Problem, RecordKind, SNAPSHOTS, Severity, SourceItem, SourceRecord,
     SourceUser, StoredRecord,
 };
+pub use openmemory::OpenMemory;
 pub use stored::Stored;
 
 /// The system that today's sources read the memories of.

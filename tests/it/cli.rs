@@ -159,6 +159,7 @@ fn all_wrong_settings_are_reported_at_once() {
         Setting::Mem0ServerUrl,
         Setting::Mem0ServerKey,
         Setting::QdrantApiKey,
+        Setting::Mem0Dir,
     ];
     assert_eq!(
         lines.len(),

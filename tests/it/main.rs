@@ -22,6 +22,7 @@ mod http;
 mod install;
 mod local;
 mod mem0;
+mod mem0_dir;
 mod migration;
 mod stdio;
 #[cfg(unix)]

@@ -19,7 +19,8 @@ use zep_mcp_server::migration::{Request, Selection};
 use zep_mcp_server::sources::mem0::{
     self, Account, Entity, EntityKind, Limits, Platform, PlatformSettings, Server, ServerSettings,
 };
-use zep_mcp_server::sources::{Export, Source, Stored};
+use zep_mcp_server::sources::qdrant::{self, Qdrant, QdrantSettings};
+use zep_mcp_server::sources::{Export, Mem0Dir, Mem0DirSettings, OpenMemory, Source, Stored};
 
 use crate::cli::{SourceArgs, SystemArg};
 use crate::output::{Misuse, on_one_line, shown_path};
@@ -51,9 +52,9 @@ pub(crate) enum Input {
         key: Option<SecretString>,
         collection: Option<String>,
     },
-    /// The directory of mem0's library; `None`: where the library puts it.
-    Mem0Dir(Option<PathBuf>),
-    /// OpenMemory's database.
+    /// The directory of mem0's library.
+    Mem0Dir(Mem0DirSettings),
+    /// OpenMemory's database, or its backup.
     OpenMemory(PathBuf),
     /// An embedded store.
     Local(PathBuf),
@@ -129,7 +130,21 @@ impl Input {
                 key: settings.qdrant_key.clone(),
                 collection: args.collection.clone(),
             }),
-            SystemArg::Mem0Dir => Ok(Self::Mem0Dir(args.path.clone())),
+            SystemArg::Mem0Dir => {
+                let usual = settings.mem0_dir.clone().or_else(|| {
+                    let home = HostDirs::from_process()?.home;
+                    Some(Mem0Dir::usual(&home))
+                });
+                let Some(path) = args.path.clone().or_else(|| usual.clone()) else {
+                    return missing("--from mem0-dir needs the directory of mem0's library");
+                };
+                Ok(Self::Mem0Dir(Mem0DirSettings {
+                    is_usual: usual.as_ref() == Some(&path),
+                    path,
+                    collection: args.collection.clone(),
+                    history: args.history,
+                }))
+            }
             SystemArg::OpenMemory => match &args.path {
                 Some(path) => Ok(Self::OpenMemory(path.clone())),
                 None => missing(
@@ -197,6 +212,15 @@ impl Input {
                 let source = server(url.clone(), key.clone(), Vec::new()).map_err(misuse)?;
                 runtime.block_on(source.listed())
             }
+            Self::Qdrant {
+                url,
+                key,
+                collection,
+            } => {
+                let settings = qdrant_settings(url.clone(), key.clone(), collection.clone());
+                let source = Qdrant::new(settings).map_err(misuse)?;
+                runtime.block_on(source.listed())
+            }
             _ => return Ok(Vec::new()),
         };
         let users = listed?.into_iter();
@@ -217,7 +241,6 @@ impl Input {
         request: &Request,
         stop: &CancellationToken,
     ) -> anyhow::Result<Box<dyn Source>> {
-        let not_built = |what: &str| Err(Misuse(format!("--from {what} is not built yet")).into());
         match self {
             Self::File(path) => match Export::file(&path) {
                 Ok(export) => Ok(Box::new(export)),
@@ -241,16 +264,42 @@ impl Input {
                 Ok(Box::new(source.map_err(misuse)?))
             }
             Self::Mem0Server { history: true, .. } => Err(Misuse(
-                "--history is for --from mem0: a self-hosted mem0 keeps no original turns".into(),
+                "--history is for --from mem0 and mem0-dir: a self-hosted mem0 shows no original turns".into(),
             )
             .into()),
             Self::Mem0Server { url, key, .. } => {
                 let source = server(url, key, entities(&request.selection));
                 Ok(Box::new(source.map_err(misuse)?))
             }
-            Self::Qdrant { .. } => not_built("qdrant"),
-            Self::Mem0Dir(_) => not_built("mem0-dir"),
-            Self::OpenMemory(_) => not_built("openmemory"),
+            Self::Qdrant {
+                url,
+                key,
+                collection,
+            } => {
+                let source = Qdrant::new(QdrantSettings {
+                    entities: entities(&request.selection),
+                    ..qdrant_settings(url, key, collection)
+                });
+                Ok(Box::new(source.map_err(misuse)?))
+            }
+            Self::Mem0Dir(settings) => {
+                let path = shown_path(&settings.path);
+                match Mem0Dir::open(settings) {
+                    Ok(source) => Ok(Box::new(source)),
+                    Err(error) => Err(Misuse(format!(
+                        "--from mem0-dir {path} cannot be read: {error}"
+                    ))
+                    .into()),
+                }
+            }
+            Self::OpenMemory(path) => match OpenMemory::open(&path) {
+                Ok(Some(database)) => Ok(Box::new(database)),
+                Ok(None) => Self::File(path).open(request, stop),
+                Err(error) => {
+                    let path = shown_path(&path);
+                    Err(Misuse(format!("--from openmemory {path} cannot be read: {error}")).into())
+                }
+            },
             Self::Local(path) => {
                 let store = LocalZep::open(&path, Behavior::default())?;
                 let name = path.canonicalize().unwrap_or(path);
@@ -274,8 +323,9 @@ impl fmt::Display for Input {
             Self::Mem0Server { url, .. } => write!(f, "mem0 at {}", on_one_line(url)),
             Self::Qdrant { url: None, .. } => f.write_str("Qdrant"),
             Self::Qdrant { url: Some(url), .. } => write!(f, "Qdrant at {}", on_one_line(url)),
-            Self::Mem0Dir(None) => f.write_str("mem0's library on this machine"),
-            Self::Mem0Dir(Some(path)) => write!(f, "mem0's library in {}", shown_path(path)),
+            Self::Mem0Dir(Mem0DirSettings { path, .. }) => {
+                write!(f, "mem0's library in {}", shown_path(path))
+            }
             Self::OpenMemory(path) => write!(f, "OpenMemory in {}", shown_path(path)),
             Self::Local(path) => f.write_str(&shown_path(path)),
         }
@@ -322,6 +372,20 @@ fn server(
         entities,
         limits: Limits::default(),
     })
+}
+
+/// A whole collection of Qdrant.
+fn qdrant_settings(
+    url: Option<String>,
+    key: Option<SecretString>,
+    collection: Option<String>,
+) -> QdrantSettings {
+    QdrantSettings {
+        url: url.unwrap_or_else(|| qdrant::URL.to_owned()),
+        key,
+        collection: collection.unwrap_or_else(|| qdrant::COLLECTION.to_owned()),
+        ..QdrantSettings::default()
+    }
 }
 
 fn misuse(error: mem0::Error) -> Misuse {

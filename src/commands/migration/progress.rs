@@ -16,6 +16,13 @@ const BETWEEN_LINES: Duration = Duration::from_secs(10);
 /// How often the bar is redrawn.
 const TICK: Duration = Duration::from_millis(120);
 
+/// What a run does first.
+const BEGINNING: Progress = Progress {
+    phase: Phase::Reading,
+    done: 0,
+    total: None,
+};
+
 /// Shows the progress of a run on stderr.
 pub(crate) struct Meter {
     /// Hidden where stderr is not a terminal.
@@ -30,6 +37,8 @@ pub(crate) struct Meter {
 #[derive(Clone, Copy)]
 struct Latest {
     progress: Progress,
+    /// What was done when the phase began, for instance by an earlier run: it is not part of the rate.
+    before: u64,
     began: Instant,
     next_line: Instant,
 }
@@ -37,8 +46,12 @@ struct Latest {
 impl Meter {
     /// Shows nothing until [`Self::show`].
     pub(crate) fn new(dry_run: bool) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         Self {
-            bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()),
+            // It may be drawn before anything is reported.
+            bar: bar
+                .with_style(style(BEGINNING))
+                .with_message(Phase::Reading.as_str()),
             dry_run,
             latest: Mutex::new(None),
             waits: Mutex::default(),
@@ -56,11 +69,7 @@ impl Meter {
     /// Shows that reading begins, which may wait for input.
     pub(crate) fn begin(&self) {
         self.show();
-        self.at(Progress {
-            phase: Phase::Reading,
-            done: 0,
-            total: None,
-        });
+        self.at(BEGINNING);
     }
 
     /// Removes the bar.
@@ -117,7 +126,7 @@ impl Meter {
             return None;
         }
         latest.next_line = now + BETWEEN_LINES;
-        let line = later_line(word, progress, now - latest.began);
+        let line = later_line(word, progress, latest.before, now - latest.began);
         let waiting = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
         Some(format!("{line}{}", waiting_for(&waiting[..])))
     }
@@ -165,6 +174,7 @@ impl Watch for Meter {
         let now = Instant::now();
         let mut latest = before.unwrap_or(Latest {
             progress,
+            before: progress.done,
             began: now,
             next_line: now + BETWEEN_LINES,
         });
@@ -181,6 +191,9 @@ impl Watch for Meter {
             self.lay_out(progress);
         }
         self.bar.set_position(done);
+        if before.is_none() {
+            self.bar.reset_eta();
+        }
         if let Some(line) = line {
             self.say(&line);
         }
@@ -267,14 +280,20 @@ fn first_line(word: &str, Progress { phase, total, .. }: Progress) -> String {
 }
 
 /// A later line of a phase.
-fn later_line(word: &str, Progress { phase, done, total }: Progress, took: Duration) -> String {
-    let rate = per(done, 1_000, took.as_millis().max(1));
+fn later_line(
+    word: &str,
+    Progress { phase, done, total }: Progress,
+    before: u64,
+    took: Duration,
+) -> String {
+    let new = done.saturating_sub(before);
+    let rate = per(new, 1_000, took.as_millis().max(1));
     let of = total.map_or_else(String::new, |total| {
         format!(" of {}", total_amount(phase, total))
     });
     let left = match total {
-        Some(total) if done > 0 && total >= done => {
-            let left = Duration::from_millis(per(total - done, took.as_millis(), done.into()));
+        Some(total) if new > 0 && total >= done => {
+            let left = Duration::from_millis(per(total - done, took.as_millis(), new.into()));
             format!(", about {} left", HumanDuration(left))
         }
         _ => String::new(),
@@ -308,21 +327,34 @@ mod tests {
         let line = later_line(
             "writing",
             progress(Phase::Writing, 1_200, Some(3_000)),
+            0,
             Duration::from_secs(12),
         );
         assert_eq!(
             line,
             "writing: 1,200 of 3,000 records, 100 a second, about 18 seconds left"
         );
+        // What an earlier run has done makes this one no quicker.
+        let line = later_line(
+            "writing",
+            progress(Phase::Writing, 1_200, Some(3_000)),
+            600,
+            Duration::from_secs(12),
+        );
+        assert_eq!(
+            line,
+            "writing: 1,200 of 3,000 records, 50 a second, about 36 seconds left"
+        );
         let line = later_line(
             "reading",
             progress(Phase::Reading, 4 << 20, None),
+            0,
             Duration::from_secs(2),
         );
         assert_eq!(line, "reading: 4.00 MiB, 2.00 MiB a second");
         // With nothing done, no time can be estimated.
         for phase in PHASES {
-            let line = later_line("", progress(phase, 0, Some(0)), Duration::ZERO);
+            let line = later_line("", progress(phase, 0, Some(0)), 0, Duration::ZERO);
             assert!(!line.contains("left"), "{line}");
         }
     }

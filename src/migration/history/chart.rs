@@ -123,9 +123,8 @@ pub(super) fn matrix(title: &str, columns: &[String], rows: &[(String, Vec<Cell>
         let y = HEAD + ROW * nth as f64;
         let _ = write!(
             svg,
-            "<text class=\"label\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\"><title>{}</title>{}\
-             </text>",
-            LEFT - 8.0,
+            // From the left edge: of a name that is too wide, the cells cover the end.
+            "<text class=\"label\" x=\"0\" y=\"{:.1}\"><title>{}</title>{}</text>",
             y + 14.0,
             Text(name),
             Text(short(name, 20))

@@ -50,7 +50,10 @@ pub(super) fn fold(db: &Connection) -> rusqlite::Result<Folded> {
     if !any {
         return Ok(folded);
     }
-    db.execute_batch("CREATE INDEX change_record ON record (id)")?;
+    db.execute_batch(
+        "CREATE INDEX change_record ON record (id);
+         CREATE INDEX change_left_out ON left_out (id)",
+    )?;
     // SQLite takes the other columns from the row of the greatest time and item.
     let mut memories = db.prepare(
         "SELECT memory, min(created), max(deletes), count(*),
@@ -80,9 +83,11 @@ pub(super) fn fold(db: &Connection) -> rusqlite::Result<Folded> {
             folded.deleted += 1;
             continue;
         }
+        // Also if it is left out: its history must not bring it back.
         let is_there: bool = db
             .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM record WHERE id = ?1 OR (id > ?2 AND id < ?3))",
+                "SELECT EXISTS (SELECT 1 FROM record WHERE id = ?1 OR (id > ?2 AND id < ?3))
+                     OR EXISTS (SELECT 1 FROM left_out WHERE id = ?1 OR (id > ?2 AND id < ?3))",
             )?
             .query_row(of_memory, |row| row.get(0))?;
         if is_there {
@@ -91,7 +96,7 @@ pub(super) fn fold(db: &Connection) -> rusqlite::Result<Folded> {
         }
         folded.live.push(keep_memory(db, &logged)?);
     }
-    db.execute_batch("DROP INDEX change_record")?;
+    db.execute_batch("DROP INDEX change_record; DROP INDEX change_left_out")?;
     Ok(folded)
 }
 

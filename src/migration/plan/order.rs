@@ -13,7 +13,12 @@ impl Plan {
     /// owner is known from another file if they repeat one of that file.
     pub(super) fn find_repeated(&self) -> spool::Result<()> {
         let db = self.spool.db();
-        db.execute_batch("CREATE INDEX record_id ON record (owner, id)")?;
+        // The index alone answers which ids occur more than once: the other steps look at those only.
+        db.execute_batch(
+            "CREATE INDEX record_id ON record (owner, id);
+             CREATE TEMP TABLE repeated (owner INTEGER, id TEXT, PRIMARY KEY (owner, id)) WITHOUT ROWID;
+             INSERT INTO repeated SELECT owner, id FROM record GROUP BY owner, id HAVING count(*) > 1;",
+        )?;
         db.execute(
             "UPDATE record SET state = ?1 WHERE (owner, id) IN (
                 SELECT owner.n, left_out.id FROM left_out JOIN owner ON owner.key = left_out.owner
@@ -45,9 +50,8 @@ impl Plan {
         let db = self.spool.db();
         let mut equal = db.prepare(
             "SELECT n, id, row_number() OVER (PARTITION BY owner, id ORDER BY position) AS number
-             FROM record WHERE by_content = 1 AND state = 0 AND (owner, id) IN (
-                SELECT owner, id FROM record WHERE by_content = 1 AND state = 0
-                GROUP BY owner, id HAVING count(*) > 1)",
+             FROM record
+             WHERE by_content = 1 AND state = 0 AND (owner, id) IN (SELECT owner, id FROM repeated)",
         )?;
         let mut name = db.prepare("UPDATE record SET id = ?2 WHERE n = ?1")?;
         let mut named: Vec<(i64, String)> = Vec::new();
@@ -71,14 +75,19 @@ impl Plan {
         db.execute(
             "UPDATE record SET state = ?1 WHERE (owner, id) IN (
                 SELECT owner, id FROM record WHERE state = ?2
+                AND (owner, id) IN (SELECT owner, id FROM repeated)
                 GROUP BY owner, id HAVING count(DISTINCT digest) > 1) AND state = ?2",
             [State::Conflict as i64, State::Planned as i64],
         )?;
         db.execute(
-            "UPDATE record SET state = ?1 WHERE state = ?2 AND n NOT IN (
-                SELECT min(n) FROM record WHERE state = ?2 GROUP BY owner, id)",
+            "UPDATE record SET state = ?1
+             WHERE state = ?2 AND (owner, id) IN (SELECT owner, id FROM repeated) AND n NOT IN (
+                SELECT min(n) FROM record
+                WHERE state = ?2 AND (owner, id) IN (SELECT owner, id FROM repeated)
+                GROUP BY owner, id)",
             [State::Duplicate as i64, State::Planned as i64],
         )?;
+        db.execute_batch("DROP TABLE repeated")?;
         let mut conflicts = db.prepare(
             "SELECT item.json FROM record JOIN item ON item.n = record.item
              WHERE state = ?1 ORDER BY record.n",
@@ -108,21 +117,20 @@ impl Plan {
                 FROM record WHERE state = 0 AND time IS NOT NULL AND snapshot = 0)
              GROUP BY place HAVING total(time < before) > total(time > before);
              UPDATE record SET rank = -position WHERE place IN (SELECT place FROM backwards);
-             UPDATE record SET rank = position WHERE rank IS NULL;
-             CREATE INDEX record_rank ON record (place, rank, time);
              CREATE TEMP TABLE carry (n INTEGER PRIMARY KEY, carried INTEGER);
              INSERT INTO carry SELECT n, max(time) OVER (PARTITION BY place, dated) AS carried FROM (
                 SELECT n, place, time, count(time) OVER (PARTITION BY place ORDER BY rank) AS dated
-                FROM record WHERE state = 0);",
+                FROM record WHERE state = 0 AND place IN (
+                    SELECT place FROM record WHERE state = 0 AND time IS NULL));",
         )?;
         // Records before the first dated one stay there.
         db.execute(
             "UPDATE record SET carried = coalesce(
-                (SELECT carry.carried FROM carry WHERE carry.n = record.n), ?1)",
+                (SELECT carry.carried FROM carry WHERE carry.n = record.n), ?1) WHERE time IS NULL",
             [i64::MIN],
         )?;
         db.execute_batch(
-            "DROP TABLE carry; DROP TABLE backwards; DROP INDEX record_rank;
+            "DROP TABLE carry; DROP TABLE backwards;
              CREATE INDEX record_order ON record (place, state, carried, rank);",
         )?;
         Ok(())

@@ -96,10 +96,10 @@ const SCHEMA: &str = "
         time INTEGER,
         -- The export's own date, for records that nothing dates.
         exported_at INTEGER,
-        -- Its place in the order of its session: the time of the nearest dated record before it, and
-        -- its position in the source.
+        -- Its place in the order of its session: its time, or that of the nearest dated record before
+        -- it, and its position in the source, negative where the source lists the newest first.
         carried INTEGER,
-        rank INTEGER,
+        rank INTEGER NOT NULL,
         state INTEGER NOT NULL DEFAULT 0
     );
     -- Records that are left out because they are deleted or no longer in force, by owner and id.

@@ -119,6 +119,14 @@ impl<'a> Undo<'a> {
     pub(super) async fn run(self, entry: &RunEntry) -> Result<Receipt, Stopped> {
         self.progress(0);
         let earlier = earlier(entry);
+        let (book, id) = (self.book.clone(), self.run_id.clone());
+        let gone = blocking(move || book.count(&id, RecordState::Undone)).await?;
+        if gone > 0 && earlier.as_ref().is_none_or(|earlier| earlier.complete) {
+            self.receipt().note(format!(
+                "{gone} records of the run were removed before, by an attempt that was killed or by the \
+                 rollback of a single user"
+            ));
+        }
         if !self.options.dry_run {
             self.ledger(LedgerRun::begin_undo).await?;
             self.await_late_writes(entry).await;

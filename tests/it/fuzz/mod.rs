@@ -10,6 +10,7 @@ mod dotenv;
 mod exports;
 mod filters;
 mod hosts;
+mod pickles;
 mod tokens;
 
 use std::path::{Path, PathBuf};

@@ -4,13 +4,14 @@
 mod again;
 mod answering;
 mod arriving;
+mod batches;
 mod cancelled;
 mod cli;
 mod faults;
 mod fields;
-mod kinds;
 mod killed;
 mod kills;
+mod kinds;
 mod packed;
 mod placing;
 mod proving;

@@ -231,9 +231,9 @@ impl Resolver<'_> {
         self.db
             .prepare_cached(
                 "INSERT INTO record (item, position, place, owner, id, agent, app, parts,
-                                     by_content, digest, borrowed, snapshot, time,
-                                     exported_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                                     by_content, digest, borrowed, snapshot, time, exported_at,
+                                     carried, rank)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13, ?2)",
             )?
             .execute(params![
                 item,

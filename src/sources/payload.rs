@@ -1,0 +1,45 @@
+//! Payloads of mem0's points, as mem0's library shows them.
+
+use serde_json::{Map, Value};
+
+/// The fields of a payload that `get_all` shows beside the memory (mem0ai 2.2.1, `promoted_payload_keys`
+/// and `MemoryItem`).
+const SHOWN: [&str; 10] = [
+    "hash",
+    "created_at",
+    "updated_at",
+    "user_id",
+    "agent_id",
+    "run_id",
+    "actor_id",
+    "role",
+    "attributed_to",
+    "expiration_date",
+];
+
+/// The fields that it does not show: the text, what is made from it, and the id's place.
+const HIDDEN: [&str; 3] = ["data", "text_lemmatized", "id"];
+
+/// A point as an object of `get_all`: all that is none of mem0's fields is the caller's metadata, also
+/// where it is named like a mark of deletion or a session. Without a text it stays a row of a store.
+pub(super) fn memory(id: Value, mut payload: Map<String, Value>) -> Map<String, Value> {
+    let mut memory = Map::new();
+    memory.insert("id".to_owned(), id);
+    let Some(text @ Value::String(_)) = payload.get_mut("data").map(Value::take) else {
+        memory.insert("payload".to_owned(), Value::Object(payload));
+        return memory;
+    };
+    memory.insert("memory".to_owned(), text);
+    let mut metadata = Map::new();
+    for (name, value) in payload {
+        if SHOWN.contains(&name.as_str()) {
+            memory.insert(name, value);
+        } else if !HIDDEN.contains(&name.as_str()) {
+            metadata.insert(name, value);
+        }
+    }
+    if !metadata.is_empty() {
+        memory.insert("metadata".to_owned(), Value::Object(metadata));
+    }
+    memory
+}
