@@ -1,4 +1,4 @@
-//! A stand-in for mem0, to run its clients without mem0: `cargo run --example mem0_stand_in [PORT]`.
+//! A stand-in for mem0, and for the Qdrant below its library, to run their clients without them: `cargo run --example mem0_stand_in [PORT]`.
 //!
 //! Listens on 127.0.0.1, prints its address, and keeps everything in memory. `GET /_stand_in/requests`
 //! answers the requests that came so far, `POST /_stand_in/memories` adds memories as they are.

@@ -79,6 +79,10 @@ pub(crate) struct BehaviorArgs {
     #[arg(long, value_name = "ANSWER", default_value = "chars")]
     #[arg(value_parser = one_of::<LengthCounts>(["chars", "bytes"]))]
     length_counts: LengthCounts,
+
+    /// Every so many items of a batch fail; 0: none does
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    failing_items: u32,
 }
 
 impl From<BehaviorArgs> for Behavior {
@@ -90,6 +94,7 @@ impl From<BehaviorArgs> for Behavior {
             metadata_patch: args.metadata_patch,
             existing_thread: args.existing_thread,
             length_counts: args.length_counts,
+            failing_items: args.failing_items,
             processing_delay: std::time::Duration::from_millis(args.processing_delay.into()),
         }
     }

@@ -194,6 +194,11 @@ pub(crate) struct MigrateArgs {
         "validate", "limit"], help_heading = "Options")]
     pub to_file: Option<PathBuf>,
 
+    /// Migrate nothing: print a script in Python that writes what mem0's library holds in any vector
+    /// store to standard output, to be piped into `migrate --file -`
+    #[arg(long, exclusive = true, help_heading = "Source")]
+    pub print_exporter: bool,
+
     /// How to write.
     #[command(flatten)]
     pub writing: WritingArgs,
@@ -227,7 +232,7 @@ pub(crate) struct WritingArgs {
     #[arg(long, value_name = "METHOD")]
     pub method: Option<MethodArg>,
 
-    /// How many sessions and users are written at a time [default: 8]
+    /// How many sessions and users are written, and batches filled, at a time [default: 8]
     #[arg(long, value_name = "N")]
     pub concurrency: Option<NonZeroUsize>,
 }
@@ -237,7 +242,7 @@ pub(crate) struct WritingArgs {
 pub(crate) enum MethodArg {
     /// Whichever takes fewer requests
     Auto,
-    /// With Zep's Batch API
+    /// With Zep's Batch API: 350 records a request, stored when Zep has processed them
     Batch,
     /// Call by call
     Direct,
@@ -298,10 +303,13 @@ Sources:
   --file FILE                          a file, a directory, a .zip or a .gz; - is standard input
   --from mem0                          mem0 Platform; key: MEM0_API_KEY, --entry, --mem0-key-file
   --from mem0-server --mem0-url URL    a self-hosted mem0; key: MEM0_SERVER_KEY, --mem0-key-file
-  --from qdrant --collection NAME      the Qdrant of mem0's library
+  --from qdrant --qdrant-url URL       the Qdrant server of mem0's library; key: QDRANT_API_KEY
   --from mem0-dir PATH                 the directory of mem0's library, or that of its local Qdrant
   --from openmemory PATH               OpenMemory's database, or its backup
   --from local                         this program's own store
+  any other vector store of mem0's library, with the Python of your application:
+       zep-mcp-server migrate --print-exporter > mem0_export.py
+       python mem0_export.py config.json | zep-mcp-server migrate --file - --validate
 
 Repeating it is safe:
   Existing records are recognised by their record id and not written again. After an error, a Ctrl-C

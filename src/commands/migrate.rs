@@ -14,12 +14,19 @@ use crate::output::{Misuse, Page, on_one_line};
 pub(super) const REHEARSED: &str =
     "This was a rehearsal in a temporary store, which is removed: nothing went to Zep.";
 
+/// What `--print-exporter` prints.
+const EXPORTER: &str = include_str!("mem0_export.py");
+
 /// Migrates and reports. Exit code 1 if anything failed or did not validate, 130 if it was stopped.
 ///
 /// # Errors
 /// If the command line or the configuration is wrong, the export or the backend cannot be used, or
 /// the report cannot be written.
 pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCode> {
+    if args.print_exporter {
+        Page::stdout().line(EXPORTER.trim_end())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(file) = &args.to_file {
         let export = ExportFileArgs {
             to_file: file.clone(),

@@ -23,6 +23,8 @@ pub struct Behavior {
     pub existing_thread: ExistingThread,
     /// The unit of length limits.
     pub length_counts: LengthCounts,
+    /// Every so many items of a batch fail; 0: none does. Zep does not say when items fail.
+    pub failing_items: u32,
     /// The delay from arrival until facts, entities and search results appear, and the duration of
     /// a batch. Zero: none.
     #[serde(rename = "processing_delay_ms", with = "millis")]

@@ -45,6 +45,7 @@ pub use record::view::{Form, Memory};
 pub use record::{assemble as records, fit};
 pub use search::query::{Answer, SearchQuery, SearchTarget, Selector};
 pub use service::MemoryService;
+pub use write::batch;
 pub use write::import;
 pub use write::job::AddedMemory;
 pub use write::request::{Added, MAX_MESSAGES, NewMemories, NewTurn};

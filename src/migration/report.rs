@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::memory::model::{MemoryKind, Place};
 use crate::sources::Problem;
 
 /// The most problems that a report lists one by one; the rest is counted.
@@ -169,8 +170,20 @@ impl Report {
         }
     }
 
+    /// Counts a record that was written.
+    pub(super) fn written(&mut self, place: &Place, parts: u64, kind: Option<&MemoryKind>) {
+        self.memories_migrated += 1;
+        self.split += u64::from(parts > 1);
+        let (of_them, usual) = match place {
+            Place::Session(..) => (&mut self.messages, "messages"),
+            Place::Graph(_) => (&mut self.episodes, "texts"),
+        };
+        *of_them += parts;
+        self.stored_as(kind.map_or(usual, MemoryKind::as_str));
+    }
+
     /// Counts a stored record of this type.
-    pub(super) fn stored_as(&mut self, kind: &str) {
+    fn stored_as(&mut self, kind: &str) {
         let is_word = |c: char| c.is_alphanumeric() || "_-".contains(c);
         // A type comes from the source: what is not a word may be content.
         let is_fit = kind.chars().count() <= 40 && kind.chars().all(is_word);

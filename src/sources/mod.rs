@@ -8,7 +8,10 @@
 //! - [`files`]: export files of mem0 and of the applications around it.
 //! - [`mem0`]: a living mem0: the Platform, or a self-hosted server.
 //! - [`Mem0Dir`]: the directory of mem0's library; [`OpenMemory`]: OpenMemory's database.
+//! - [`qdrant`]: a Qdrant server in which mem0's library keeps memories.
+//! - `client`: the HTTP client of sources that are services.
 
+mod client;
 pub mod files;
 mod lines;
 pub mod mem0;
@@ -16,6 +19,7 @@ mod mem0_dir;
 mod model;
 mod openmemory;
 mod payload;
+pub mod qdrant;
 mod sqlite;
 mod stored;
 
@@ -24,7 +28,6 @@ use std::ops::ControlFlow;
 
 use tokio_util::sync::CancellationToken;
 
-#[allow(unused_imports, reason = "for sources that are no files")]
 pub(crate) use files::interpret_object;
 pub use files::{Export, ImportDir};
 pub use lines::{Format, ToFile, Written};

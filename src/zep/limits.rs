@@ -22,6 +22,8 @@ pub const PAGE_ITEMS: u32 = 50;
 pub const BATCH_ITEMS_PER_CALL: usize = 350;
 /// Items of one batch (Zep: batch API).
 pub const BATCH_ITEMS: usize = 50_000;
+/// Items of the batches that we send: Zep's own loader (zep-ingest 0.3.0) begins a new one here.
+pub const SAFE_BATCH_ITEMS: usize = 10_000;
 
 /// The longest part of a split message: Zep does not document what counts as a character, and its
 /// own loader (zep-ingest 0.3.0) keeps to this length.

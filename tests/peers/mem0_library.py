@@ -1,196 +1,144 @@
-"""A real `Memory` of mem0ai 2.2.1 on a local store: what it shows is migrated from its directory,
-validated, read by Zep's own client, and undone.
+"""A real Memory of mem0ai on a local store, exported by the script of `--print-exporter`, migrated
+into the emulator, validated, read there by Zep's official client, and undone."""
 
-The library is unchanged and uses Qdrant's local mode; its embeddings and its model are a stand-in for
-OpenAI's API on loopback. It stays open while it is read, as an application would keep it.
-"""
-
-import contextlib
-import hashlib
 import json
 import os
 import subprocess
+import sys
 import tempfile
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from importlib.metadata import version
 
-os.environ["MEM0_TELEMETRY"] = "False"
-os.environ["MEM0_DIR"] = tempfile.mkdtemp()
+STORE = sys.argv.pop(1)
 
-from mem0 import Memory  # noqa: E402
+import library  # noqa: E402
 from peer import BINARY, check, emulator, finish  # noqa: E402
-from zep_cloud.client import Zep  # noqa: E402
 
-ZEP_KEY = "z_peer-5d1f"
-DIMENSIONS = 64
-
-
-def vector(text):
-    digest = hashlib.sha512(text.encode()).digest()
-    return [byte / 255 - 0.5 for byte in digest]
+IS_NEW = not version("mem0ai").startswith("1.")
+SECONDS = 300
+API_KEY = "z_peer-5d1f"
 
 
-class OpenAi(BaseHTTPRequestHandler):
-    """Embeddings that depend on the text alone, and a model that finds two facts in everything."""
-
-    def do_POST(self):
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if self.path.endswith("/embeddings"):
-            texts = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
-            data = [{"object": "embedding", "index": n, "embedding": vector(text)} for n, text in enumerate(texts)]
-            answer = {"object": "list", "model": "stub", "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}}
-        else:
-            said = hashlib.md5(json.dumps(asked["messages"]).encode()).hexdigest()[:8]
-            facts = [{"text": f"Fact {n} of {said}", "attributed_to": "user"} for n in range(2)]
-            message = {"role": "assistant", "content": json.dumps({"memory": facts})}
-            answer = {
-                "id": "c",
-                "object": "chat.completion",
-                "created": 0,
-                "model": "stub",
-                "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
-                "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-            }
-        body = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-@contextlib.contextmanager
-def openai():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), OpenAi)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1"
-    finally:
-        server.shutdown()
-
-
-def library(directory, url):
-    service = {"openai_base_url": url, "api_key": "none"}
-    return Memory.from_config(
-        {
-            "embedder": {"provider": "openai", "config": {**service, "embedding_dims": DIMENSIONS}},
-            "llm": {"provider": "openai", "config": service},
-            "vector_store": {
-                "provider": "qdrant",
-                "config": {
-                    "path": str(directory / "qdrant"),
-                    "embedding_model_dims": DIMENSIONS,
-                    "on_disk": True,
-                },
-            },
-            "history_db_path": str(directory / "history.db"),
-        }
+def run(command, home, stdin=None, **more):
+    return subprocess.run(
+        list(map(str, command)),
+        input=stdin,
+        env={**os.environ, **library.settings(home), **more},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
     )
 
 
-def fill(memory):
-    """Memories of people, agents and runs; some edited, some deleted, some drawn by the model."""
-    for n in range(120):
-        memory.add(f"ann likes number {n} ☕", user_id="ann", infer=False, metadata={"n": n, "in": {"a": [n]}})
-    turns = [
-        {"role": "user", "content": "I moved to Lima", "name": "Ben"},
-        {"role": "assistant", "content": "When was that?"},
-        {"role": "user", "content": "In May"},
-    ]
-    memory.add(turns, user_id="ben", run_id="monday", infer=False)
-    memory.add(turns, user_id="ben", run_id="tuesday")
-    memory.add("the bot is patient", agent_id="bot", infer=False)
-    memory.add("status of the order", user_id="ben", infer=False, metadata={"status": "archived"})
-    listed = memory.get_all(filters={"user_id": "ann"}, top_k=1000)["results"]
-    memory.update(listed[0]["id"], "ann likes none of them")
-    for each in listed[1:11]:
-        memory.delete(each["id"])
-    return {each["memory"] for each in listed[1:11]}
+def exported(home, *arguments):
+    """What the script writes, with its exit code and what it says."""
+    script = os.path.join(home, "mem0_export.py")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(run([BINARY, "migrate", "--print-exporter"], home).stdout)
+    done = run([sys.executable, script, *arguments], home)
+    return done.stdout, done.returncode, done.stderr
 
 
-def shown(memory):
-    """What the library shows, by id."""
-    filters = [{"user_id": "ann"}, {"user_id": "ben"}, {"agent_id": "bot"}]
-    found = [memory.get_all(filters=each, top_k=1000)["results"] for each in filters]
-    return {each["id"]: each for results in found for each in results}
+def commands(address, home):
+    """A command in front of the emulator; answers its JSON and its exit code."""
+    more = {"ZEP_API_URL": address, "ZEP_API_KEY": API_KEY, "ZEP_MCP_DATA_DIR": os.path.join(home, "data")}
+
+    def command(*arguments, stdin=None):
+        done = run([BINARY, *arguments, "--json"], home, stdin, **more)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout), done.returncode
+
+    return command
 
 
-def command(home, url, *arguments):
-    environment = {"HOME": str(home), "ZEP_API_URL": url, "ZEP_API_KEY": ZEP_KEY, "LOG_LEVEL": "warn"}
-    done = subprocess.run(
-        [BINARY, *arguments], env=environment, cwd=home, capture_output=True, text=True, timeout=600
+def fill(home, models):
+    """Fills the store in a process of its own, as an application does, which then ends."""
+    config = library.configuration(home, STORE, models, path=os.path.join(home, STORE))
+    if STORE == "qdrant":
+        # Without it, the library deletes the directory, or did.
+        config["vector_store"]["config"]["on_disk"] = True
+    script = (
+        "import json, sys, library; from mem0 import Memory;"
+        "memory = Memory.from_config(json.loads(sys.argv[1]));"
+        "print(json.dumps(library.filled(memory, sys.argv[2] == 'True')))"
     )
-    assert ZEP_KEY not in done.stdout + done.stderr, "the key is shown"
-    return done
-
-
-def read(zep, expected, deleted):
-    """Zep's own client finds each memory once."""
-    people = {user.user_id for user in zep.user.list_ordered(page_size=100).users}
-    assert people == {"ann", "ben"}, people
-    texts = []
-    for user in people:
-        episodes = zep.graph.episode.get_by_user_id(user, lastn=1000).episodes
-        texts += [each.content for each in episodes]
-    wanted = sorted(each["memory"] for each in expected.values() if each.get("user_id"))
-    assert sorted(texts) == wanted, (len(texts), len(wanted))
-    assert not deleted & set(texts), "what was deleted came back"
-    monday = zep.thread.get("monday", limit=100).messages
-    assert [message.content for message in monday] == ["I moved to Lima", "When was that?", "In May"]
-    assert monday[0].name == "Ben", monday[0]
+    done = run(
+        [sys.executable, "-c", script, json.dumps(config), IS_NEW],
+        home,
+        PYTHONPATH=os.path.dirname(os.path.abspath(__file__)),
+    )
+    assert done.returncode == 0, done.stderr
+    # The application's own file does not say `on_disk`.
+    config["vector_store"]["config"].pop("on_disk", None)
+    with open(os.path.join(home, "config.json"), "w", encoding="utf-8") as file:
+        json.dump(config, file)
+    with open(os.path.join(home, "config.py"), "w", encoding="utf-8") as file:
+        file.write(f"settings = {config!r}\n")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main():
-    with (
-        openai() as model,
-        emulator() as url,
-        tempfile.TemporaryDirectory() as home,
-        tempfile.TemporaryDirectory() as directory,
-    ):
-        home, directory = Path(home), Path(directory)
-        memory = library(directory, model)
-        deleted = fill(memory)
-        expected = shown(memory)
-        source = ["--from", "mem0-dir", str(directory)]
-        runs = []
+    with tempfile.TemporaryDirectory() as home, library.models() as models:
+        kept = fill(home, models)
+        alive = {each: it for each, it in kept.items() if not it.get("expiration_date")}
+        with check("the script writes each memory once, with all that mem0 has of it"):
+            written, code, said = exported(home, "config.json")
+            assert code == 0, said
+            rows = {row["id"]: row["payload"] for row in map(json.loads, written.splitlines())}
+            assert rows.keys() == kept.keys(), (len(rows), len(kept))
+            assert len(written.splitlines()) == len(kept)
+            for each, memory in kept.items():
+                flat = {**(memory.pop("metadata", None) or {}), **memory}
+                flat = {name: value for name, value in flat.items() if value is not None}
+                row = {**rows[each], "id": each, "memory": rows[each]["data"]}
+                differ = [name for name, value in flat.items() if name != "score" and row.get(name) != value]
+                assert not differ, (differ, row, flat)
+        with check("a configuration in Python gives the same, and reading harms no store"):
+            again, code, said = exported(home, "config.py:settings")
+            assert code == 0 and sorted(again.splitlines()) == sorted(written.splitlines()), said
+        with check("what cannot be everything is not written"):
+            lost = library.configuration(home, "qdrant", models, path=os.path.join(home, "lost"))
+            with open(os.path.join(home, "lost.json"), "w", encoding="utf-8") as file:
+                json.dump(lost, file)
+            for arguments, reason in [
+                (["config.json", "--expect", "9999"], f"lists {len(kept)} records of 9999"),
+                (["lost.json"], "there is no qdrant store at"),
+                (["config.py:other"], "has no `other`"),
+            ]:
+                nothing, code, said = exported(home, *arguments)
+                assert reason in said and (code, nothing) == (1, ""), (code, nothing[:100], said)
+        with emulator() as address:
+            from zep_cloud.client import Zep
 
-        def migrate(*arguments):
-            done = command(home, url, "migrate", *source, *arguments, "--json")
-            report = json.loads(done.stdout)
-            assert done.returncode == 0 and report["success"], done.stdout + done.stderr
-            runs.insert(0, report["run"])
-            return report
-
-        zep = Zep(api_key=ZEP_KEY, base_url=f"{url}/api/v2")
-
-        with check("the directory is migrated and valid while the library has it open"):
-            report = migrate("--validate")
-            assert report["memories_migrated"] == len(expected), (report["memories_migrated"], len(expected))
-            assert report["validation"]["valid"], report["validation"]
-        with check("zep-cloud finds each memory once, and none that was deleted"):
-            read(zep, expected, deleted)
-        with check("the library writes on, and the next run moves what is new"):
-            memory.add("ann has a cat", user_id="ann", infer=False)
-            assert migrate()["memories_migrated"] == 1
-        with check("the turns that facts were drawn from come on request"):
-            assert migrate("--history", "--validate")["memories_migrated"] == 3
-            tuesday = [message.content for message in zep.thread.get("tuesday", limit=100).messages]
-            said = [text for text in tuesday if not text.startswith("Fact ")]
-            assert said == ["I moved to Lima", "When was that?", "In May"], tuesday
-        with check("rollback removes all of it"):
-            for run in runs:
-                done = command(home, url, "rollback", "--run", run, "--yes", "--json")
-                assert done.returncode == 0, done.stdout + done.stderr
-            left = zep.user.list_ordered(page_size=100).users or []
-            assert not left, [user.user_id for user in left]
-        with check("the library has what it had"):
-            now = shown(memory)
-            assert {key: now[key] for key in expected} == expected
+            command = commands(address, home)
+            zep = Zep(api_key=API_KEY, base_url=f"{address}/api/v2", timeout=60)
+            with check("piped into `migrate --file -` it is migrated and validated"):
+                report, code = command("migrate", "--file", "-", "--validate", stdin=written)
+                assert code == 0 and report["validation"]["valid"], report
+                assert report["memories_migrated"] == len(alive), report
+                assert report["expired"] == len(kept) - len(alive), report
+                run_id = report["run"]
+            with check("Zep's official client reads all of it, and nothing that is gone"):
+                found = [e.content for e in zep.graph.episode.get_by_user_id("ann", lastn=1000).episodes]
+                texts = [it["memory"] for it in alive.values() if it.get("user_id") == "ann"]
+                assert len(found) == len(texts) == 132, (len(found), len(texts))
+                missing = [text for text in texts if not any(text in one for one in found)]
+                assert not missing, missing
+                (thread,) = zep.user.get_threads("ann")
+                messages = zep.thread.get(thread.thread_id).messages
+                said = {(one.content, one.role) for one in messages}
+                assert said == {("I moved to Lima", "user"), ("When was that?", "assistant")}, said
+                of_ben = [e.content for e in zep.graph.episode.get_by_user_id("ben", lastn=9).episodes]
+                assert of_ben == ["ben likes coffee ☕"], of_ben
+            with check("a second export finds everything there"):
+                report, code = command("migrate", "--file", "-", stdin=exported(home, "config.json")[0])
+                assert code == 0 and report["memories_migrated"] == 0, report
+            with check("and it is undone"):
+                receipt, code = command("rollback", "--run", run_id, "--yes")
+                assert code == 0, receipt
+                assert not zep.user.list_ordered(page_number=1, page_size=50).users
     finish()
 
 
-main()
+if __name__ == "__main__":
+    main()

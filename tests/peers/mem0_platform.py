@@ -143,4 +143,5 @@ def main():
     finish()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -47,6 +47,8 @@ pub enum What {
     ThenDelete(String),
     /// The answer as it is; then a memory with these fields is added.
     ThenAdd(Value),
+    /// The answer as it is; then this point is added to this collection.
+    ThenPoint(&'static str, Value, Value),
     /// The answer as it is; then nothing is left.
     ThenVanish,
 }
@@ -58,6 +60,9 @@ impl What {
             Self::ThenDelete(id) => state.delete(id),
             Self::ThenAdd(fields) => {
                 state.add(fields.clone());
+            }
+            Self::ThenPoint(collection, id, payload) => {
+                state.qdrant.add(collection, id.clone(), payload.clone());
             }
             Self::ThenVanish => state.memories.clear(),
             _ => {}
@@ -108,8 +113,10 @@ pub(super) fn answer(what: What, status: u16, mut body: Value) -> Response {
             return json_answer(status, &body);
         }
         What::Half => {
-            if let Some(results) = body["results"].as_array_mut() {
-                results.truncate(results.len() / 2);
+            for list in ["/results", "/result/points"] {
+                if let Some(results) = body.pointer_mut(list).and_then(Value::as_array_mut) {
+                    results.truncate(results.len() / 2);
+                }
             }
             return json_answer(status, &body);
         }
@@ -118,7 +125,7 @@ pub(super) fn answer(what: What, status: u16, mut body: Value) -> Response {
             .status(307)
             .header("location", to)
             .body(Body::empty()),
-        What::ThenDelete(_) | What::ThenAdd(_) | What::ThenVanish => {
+        What::ThenDelete(_) | What::ThenAdd(_) | What::ThenPoint(..) | What::ThenVanish => {
             return json_answer(status, &body);
         }
     };

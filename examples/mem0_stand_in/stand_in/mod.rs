@@ -1,5 +1,6 @@
 //! A stand-in for mem0: the routes of mem0 Platform that a migration and mem0's own client need, and
-//! those of mem0's self-hosted server, with its silent limits. Misbehaves on demand ([`Fault`]).
+//! those of mem0's self-hosted server, with its silent limits; and the routes of Qdrant. Misbehaves on
+//! demand ([`Fault`]).
 //!
 //! Answers have the fields and errors of mem0's published OpenAPI document and of the server's code.
 //! Every message becomes a memory as it is, at once.
@@ -8,6 +9,7 @@
 mod faults;
 mod filters;
 mod platform;
+mod qdrant;
 mod server;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,7 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 pub use faults::{Fault, What};
+pub use qdrant::Qdrant;
 
 /// The key that is accepted, of any kind.
 pub const KEY: &str = "m0-stand-in-key";
@@ -116,6 +119,7 @@ pub struct State {
     /// Entities that are not listed.
     pub unlisted: Vec<String>,
     pub server: Release,
+    pub qdrant: Qdrant,
     pub faults: Vec<Fault>,
     pub calls: Vec<Call>,
     /// How many entities are on a page.
@@ -158,6 +162,7 @@ impl State {
 
     pub fn delete(&mut self, id: &str) {
         self.memories.retain(|memory| memory["id"] != id);
+        self.qdrant.delete(id);
     }
 
     /// The fault that this request meets.
@@ -197,6 +202,7 @@ impl StandIn {
                 is_old: false,
                 scan_limit: 10_000,
             },
+            qdrant: Qdrant::default(),
             faults: Vec::new(),
             calls: Vec::new(),
             entities_a_page: usize::MAX,
@@ -231,6 +237,25 @@ impl StandIn {
         self.state().add(fields)
     }
 
+    /// Adds a point to a collection of Qdrant, and answers its id. The text is usual.
+    pub fn point(&self, collection: &str, fields: Value) -> String {
+        let mut state = self.state();
+        state.made += 1;
+        let n = state.made;
+        let id = format!("{n:08x}-0000-4000-8000-{n:012x}");
+        let Value::Object(mut payload) = json!({
+            "data": format!("memory {n}"), "hash": format!("{n:032x}"),
+            "text_lemmatized": format!("memory {n}"), "created_at": "2025-01-01T10:00:00-07:00",
+        }) else {
+            unreachable!("an object")
+        };
+        payload.extend(fields.as_object().expect("an object").clone());
+        state
+            .qdrant
+            .add(collection, json!(id), Value::Object(payload));
+        id
+    }
+
     /// The next `times` requests with `on` in their method, path, query or body meet this.
     pub fn fault(&self, on: &str, times: usize, what: What) {
         self.state().faults.push(Fault {
@@ -260,9 +285,10 @@ async fn answer(state: &Mutex<State>, request: Request) -> Response {
         }
         state.calls.push(call.clone());
         let fault = state.fault(&call);
-        let answer = match call.path.starts_with("/v") {
-            true => platform::answer(&mut state, &call),
-            false => server::answer(&mut state, &call),
+        let answer = match call.path.split('/').nth(1) {
+            Some("v1" | "v3") => platform::answer(&mut state, &call),
+            Some("collections" | "") => state.qdrant.answer(&call),
+            _ => server::answer(&mut state, &call),
         };
         let answer = answer.map_or_else(|refused| refused, |body| (200, body));
         (fault.map(|fault| fault.prepared(&mut state)), answer)

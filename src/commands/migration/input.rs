@@ -19,6 +19,7 @@ use zep_mcp_server::migration::{Request, Selection};
 use zep_mcp_server::sources::mem0::{
     self, Account, Entity, EntityKind, Limits, Platform, PlatformSettings, Server, ServerSettings,
 };
+use zep_mcp_server::sources::qdrant::{self, Qdrant, QdrantSettings};
 use zep_mcp_server::sources::{Export, Mem0Dir, Mem0DirSettings, OpenMemory, Source, Stored};
 
 use crate::cli::{SourceArgs, SystemArg};
@@ -211,6 +212,15 @@ impl Input {
                 let source = server(url.clone(), key.clone(), Vec::new()).map_err(misuse)?;
                 runtime.block_on(source.listed())
             }
+            Self::Qdrant {
+                url,
+                key,
+                collection,
+            } => {
+                let settings = qdrant_settings(url.clone(), key.clone(), collection.clone());
+                let source = Qdrant::new(settings).map_err(misuse)?;
+                runtime.block_on(source.listed())
+            }
             _ => return Ok(Vec::new()),
         };
         let users = listed?.into_iter();
@@ -231,7 +241,6 @@ impl Input {
         request: &Request,
         stop: &CancellationToken,
     ) -> anyhow::Result<Box<dyn Source>> {
-        let not_built = |what: &str| Err(Misuse(format!("--from {what} is not built yet")).into());
         match self {
             Self::File(path) => match Export::file(&path) {
                 Ok(export) => Ok(Box::new(export)),
@@ -262,7 +271,17 @@ impl Input {
                 let source = server(url, key, entities(&request.selection));
                 Ok(Box::new(source.map_err(misuse)?))
             }
-            Self::Qdrant { .. } => not_built("qdrant"),
+            Self::Qdrant {
+                url,
+                key,
+                collection,
+            } => {
+                let source = Qdrant::new(QdrantSettings {
+                    entities: entities(&request.selection),
+                    ..qdrant_settings(url, key, collection)
+                });
+                Ok(Box::new(source.map_err(misuse)?))
+            }
             Self::Mem0Dir(settings) => {
                 let path = shown_path(&settings.path);
                 match Mem0Dir::open(settings) {
@@ -353,6 +372,20 @@ fn server(
         entities,
         limits: Limits::default(),
     })
+}
+
+/// A whole collection of Qdrant.
+fn qdrant_settings(
+    url: Option<String>,
+    key: Option<SecretString>,
+    collection: Option<String>,
+) -> QdrantSettings {
+    QdrantSettings {
+        url: url.unwrap_or_else(|| qdrant::URL.to_owned()),
+        key,
+        collection: collection.unwrap_or_else(|| qdrant::COLLECTION.to_owned()),
+        ..QdrantSettings::default()
+    }
 }
 
 fn misuse(error: mem0::Error) -> Misuse {

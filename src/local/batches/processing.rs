@@ -124,7 +124,14 @@ fn store_next(w: &Work<'_>, batch: i64, ignored: &[Role], items: u64) -> Step<Ve
         .collect::<rusqlite::Result<_>>()?;
     pending
         .into_iter()
-        .map(|item| Ok((item.seq, store(w, &item, ignored)?)))
+        .map(|item| {
+            let every = i64::from(w.behavior.failing_items);
+            let outcome = match every > 0 && (item.seq + 1) % every == 0 {
+                true => Err("the item was made to fail"),
+                false => store(w, &item, ignored)?,
+            };
+            Ok((item.seq, outcome))
+        })
         .collect()
 }
 

@@ -19,11 +19,12 @@ use crate::memory::{
     record::fit::{self, Carrier, Ours, Speaker},
     service::MemoryService,
     sessions::{Threads, threads_of},
+    write::batch::is_ours,
     write::job::{Known, WriteJob},
 };
 use crate::zep::{
-    self, Batch, BatchStatus, DataType, Episode, Metadata, OWN_KEYS, Pages, PartNo, ThreadId,
-    ThreadPages, TimeOrder, Zep, limits::PAGE_ITEMS,
+    self, BatchStatus, DataType, Episode, Pages, PartNo, ThreadId, ThreadPages, TimeOrder, Zep,
+    limits::PAGE_ITEMS,
 };
 
 /// A record to import.
@@ -361,11 +362,7 @@ impl MemoryService {
                     page => page?,
                 };
                 let Some(page) = page else { break };
-                let is_ours = |batch: &&Batch| {
-                    let mut keys = batch.metadata.iter().flat_map(Metadata::keys);
-                    keys.any(|key| key.starts_with(OWN_KEYS))
-                };
-                count += page.items.iter().filter(is_ours).count() as u64;
+                count += page.items.iter().filter(|batch| is_ours(batch)).count() as u64;
             }
         }
         Ok(count)
@@ -411,7 +408,7 @@ pub fn part_of(part: &StoredPart) -> Option<PartOf> {
 }
 
 /// A draft of an imported record.
-fn draft_of(record: Imported, carrier: Carrier) -> Draft {
+pub(super) fn draft_of(record: Imported, carrier: Carrier) -> Draft {
     let mut ours = Ours::new(record.id);
     ours.memory_type = record.kind;
     ours.migration_source = Some(record.source);

@@ -221,14 +221,7 @@ impl WriteJob {
                 break;
             }
             end += 1;
-            messages.extend(parts.into_iter().map(|part| NewMessage {
-                role: record.role,
-                content: part.content,
-                name: record.name.clone(),
-                created_at: Some(record.created_at),
-                mark: Some(part.mark),
-                metadata: part.metadata,
-            }));
+            messages.extend(parts.into_iter().map(|part| message(record, part)));
         }
         Ok((messages, end))
     }
@@ -330,15 +323,7 @@ impl WriteJob {
         stored: &mut Stored,
     ) -> zep::Result<()> {
         for part in parts {
-            let episode = NewEpisode {
-                data_type: DataType::Text,
-                data: part.content.clone(),
-                created_at: Some(record.created_at),
-                mark: Some(part.mark.clone()),
-                metadata: part.metadata.clone(),
-                source_description: None,
-            };
-            let added = zep.add_episode(owner, &episode).await?;
+            let added = zep.add_episode(owner, &episode(record, part)).await?;
             stored.note(Some(added.uuid), &part.mark);
         }
         Ok(())
@@ -397,6 +382,30 @@ impl WriteJob {
             in_doubt,
             cause,
         }))
+    }
+}
+
+/// A part of a record as a message.
+pub(super) fn message(record: &Draft, part: FittedPart) -> NewMessage {
+    NewMessage {
+        role: record.role,
+        content: part.content,
+        name: record.name.clone(),
+        created_at: Some(record.created_at),
+        mark: Some(part.mark),
+        metadata: part.metadata,
+    }
+}
+
+/// A part of a record as an episode.
+pub(super) fn episode(record: &Draft, part: &FittedPart) -> NewEpisode {
+    NewEpisode {
+        data_type: DataType::Text,
+        data: part.content.clone(),
+        created_at: Some(record.created_at),
+        mark: Some(part.mark.clone()),
+        metadata: part.metadata.clone(),
+        source_description: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Storing memories: requests, the jobs that carry them out, and the locks between them.
 
+pub mod batch;
 pub mod import;
 pub(crate) mod job;
 pub(crate) mod locks;

@@ -6,6 +6,7 @@
 //!   to do.
 //! - `run`: a run that is under way, and what it notes before and after each request. `writer`: commits
 //!   what several places note at the same time together. `lock`: which runs live.
+//! - `batches`: batches that are under way, and which records are in them.
 //! - `planning`: what is known of the records of a plan; `status`: of an owner and a place.
 //! - `claim`: one run at a time works on an owner, across processes.
 //! - `entries`: reading the ledger, for reports and for undoing.
@@ -14,6 +15,7 @@
 //! not alive was killed, and the same command continues it. All methods block.
 
 mod afterwards;
+mod batches;
 mod claim;
 mod entries;
 mod error;
@@ -36,6 +38,7 @@ use rusqlite::Connection;
 use super::lock as locked;
 
 pub use afterwards::{RunSample, WrittenPlace};
+pub use batches::{BatchNo, OpenBatch, Settled};
 pub use claim::Claim;
 pub use entries::{OwnerEntry, PlaceCounts, PlaceEntry, RecordEntry, RunEntry};
 pub use error::{LedgerError, Result};

@@ -90,14 +90,24 @@ CREATE TABLE visit (
   PRIMARY KEY (run, place)
 ) STRICT, WITHOUT ROWID;
 
+-- Batches that are not known to be settled. A number is never given twice: it is in the metadata of
+-- the batch, by which one is found whose creation was not answered.
 CREATE TABLE batch (
-  id TEXT PRIMARY KEY,
+  n INTEGER PRIMARY KEY AUTOINCREMENT,
   run INTEGER NOT NULL,
-  number INTEGER NOT NULL,
-  state INTEGER NOT NULL,
-  items INTEGER NOT NULL DEFAULT 0
+  -- Zep's id; NULL: not known, so nothing was added.
+  id TEXT
 ) STRICT;
-CREATE INDEX batch_run ON batch (run, number);
+
+-- The records in them.
+CREATE TABLE batch_record (
+  batch INTEGER NOT NULL,
+  -- The place of its first item in the batch.
+  first INTEGER NOT NULL,
+  items INTEGER NOT NULL,
+  record INTEGER NOT NULL,
+  PRIMARY KEY (batch, first)
+) STRICT, WITHOUT ROWID;
 
 -- How far a run was, now and then.
 CREATE TABLE sample (

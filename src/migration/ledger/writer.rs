@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use super::batches::{self, BatchNo};
 use super::error::{LedgerError, Result};
 use super::locked;
 use super::values::{Digest, OwnerNo, PlaceNo, RecordKey, RecordState, RunState};
@@ -22,6 +23,24 @@ pub enum Mark {
         ids: Vec<String>,
         /// The state.
         state: RecordState,
+    },
+    /// These records of a place are about to be added to a batch: ids, and how many items each takes.
+    Batched {
+        /// The batch.
+        batch: BatchNo,
+        /// The place of the first item in the batch.
+        first: u64,
+        /// Where the records belong.
+        place: PlaceNo,
+        /// The records, in the order of the batch.
+        records: Vec<(String, u64)>,
+    },
+    /// Zep refused what was to be added to a batch from this place on.
+    NotBatched {
+        /// The batch.
+        batch: BatchNo,
+        /// The place of the first item in the batch.
+        first: u64,
     },
     /// A record was found stored.
     Found {
@@ -179,6 +198,13 @@ impl Writer {
                         .execute([place.0, Timestamp::now().as_microsecond()])?;
                 }
             }
+            Mark::Batched {
+                batch,
+                first,
+                place,
+                records,
+            } => batches::add(tx, self.run, *batch, *first, *place, records)?,
+            Mark::NotBatched { batch, first } => batches::take_back(tx, *batch, *first)?,
             Mark::Found { place, id, run } => {
                 let run = match run {
                     Some(run) => Some(self.run_of(tx, run)?),

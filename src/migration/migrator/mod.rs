@@ -25,7 +25,7 @@ use super::retry::with_retries;
 use super::sampler::{Counting, Sampler};
 use super::validate::Validation;
 use super::waits::Teller;
-use super::write::Run;
+use super::write::{Run, settle_left_behind};
 use super::{MAX_LISTED, Request, lock};
 use crate::memory::access::Caller;
 use crate::memory::mapping::RoleMap;
@@ -211,6 +211,10 @@ impl Migrator {
         }
     }
 
+    fn backend(&self) -> (&MemoryService, &Caller) {
+        (&self.service, &self.caller)
+    }
+
     /// Writes what is planned and not known as done, as a run of the ledger.
     async fn write_plan(
         &self,
@@ -221,6 +225,10 @@ impl Migrator {
         (begun, before): (Instant, Option<zep::TransportStats>),
         (watch, cancelled): (&Arc<dyn Watch>, &CancellationToken),
     ) -> Result<Report, Error> {
+        if let Some((data_dir, start)) = start.as_ref().filter(|_| !request.dry_run) {
+            let (to, ledger) = (self.backend(), (data_dir.as_path(), start.target.as_str()));
+            settle_left_behind(to, ledger, watch.as_ref(), cancelled).await?;
+        }
         let counting = Arc::new(Counting::new(watch.clone()));
         let watch: Arc<dyn Watch> = counting.clone();
         let known = Consulted::of(start, plan, request, &watch, cancelled).await?;

@@ -17,6 +17,7 @@ use crate::migration::retry::with_retries;
 use crate::migration::undo::{self, Receipt, Rollback, Undo};
 use crate::migration::validate::await_processed;
 use crate::migration::waits::Teller;
+use crate::migration::write::settle_left_behind;
 
 impl Migrator {
     /// Undoes a run: removes what it wrote, and nothing else. `name` is its id, the beginning of its id,
@@ -62,6 +63,12 @@ impl Migrator {
             });
         }
         let _teller = Teller::new(&self.service, &watch);
+        if !options.dry_run
+            && let Some(data_dir) = &self.data_dir
+        {
+            let of = (data_dir.as_path(), entry.target.as_str());
+            settle_left_behind(self.backend(), of, watch.as_ref(), cancelled).await?;
+        }
         await_processed(&self.service, &self.caller, watch.as_ref(), cancelled)
             .await
             .map_err(stopped)?;

@@ -2,9 +2,10 @@
 //!
 //! `collect` takes in everything that the source yields, `resolve` finds owner, place and id of each
 //! record (`identity`), `order` numbers equal records and sorts sessions. `records` and `pages` read the
-//! plan back, `states` keeps how far it is done, `problems` what is wrong with the source. All of it is
-//! in one temporary file (`spool`).
+//! plan back, `states` keeps how far it is done, `amounts` counts the requests that are left, `problems`
+//! what is wrong with the source. All of it is in one temporary file (`spool`).
 
+mod amounts;
 mod changes;
 mod collect;
 mod explained;
@@ -36,6 +37,7 @@ use super::progress::Watch;
 use crate::memory::model::UserId;
 use crate::sources::Source;
 
+pub(super) use amounts::Amounts;
 pub(super) use identity::{key_of, owner_key, owner_of, place_of};
 pub(super) use known::Tally;
 pub(super) use pages::{owners, places};
@@ -119,6 +121,8 @@ pub(super) enum State {
     Conflict = 5,
     /// Left out, since only a sample is compared.
     NotSampled = 6,
+    /// In a batch of this run that is not settled.
+    InBatch = 7,
 }
 
 impl FromSql for State {
@@ -131,6 +135,7 @@ impl FromSql for State {
             Self::Duplicate,
             Self::Conflict,
             Self::NotSampled,
+            Self::InBatch,
         ];
         let number = value.as_i64()?;
         all.into_iter()

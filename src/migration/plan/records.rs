@@ -226,6 +226,21 @@ impl Plan {
         }
     }
 
+    /// The record of this number at a place, in any state.
+    pub(in crate::migration) fn record(
+        &self,
+        place: &PlannedPlace,
+        n: i64,
+    ) -> spool::Result<PlannedRecord> {
+        let db = self.spool.db();
+        let mut record = db.prepare_cached(&format!("{RECORD} WHERE record.n = ?1"))?;
+        let mut rows = record.query([n])?;
+        match rows.next()? {
+            Some(row) => Ok(self.load(row, &place.place)?),
+            None => Err(misread("a record is gone").into()),
+        }
+    }
+
     fn load(&self, row: &Row<'_>, place: &Place) -> rusqlite::Result<PlannedRecord> {
         let id: String = row.get(1)?;
         let (agent, app): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);

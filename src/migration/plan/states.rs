@@ -93,8 +93,12 @@ impl Plan {
     pub(in crate::migration) fn forget_states(&self) -> spool::Result<()> {
         let db = self.spool.db();
         db.execute(
-            "UPDATE record SET state = ?1 WHERE state <= ?2",
-            [State::Planned as i64, State::Failed as i64],
+            "UPDATE record SET state = ?1 WHERE state <= ?2 OR state = ?3",
+            [
+                State::Planned as i64,
+                State::Failed as i64,
+                State::InBatch as i64,
+            ],
         )?;
         db.execute("DELETE FROM part", [])?;
         Ok(())
@@ -112,8 +116,8 @@ impl Plan {
     pub(in crate::migration) fn not_reached(&self) -> spool::Result<u64> {
         let db = self.spool.db();
         Ok(db.query_row(
-            "SELECT count(*) FROM record WHERE state = ?1",
-            [State::Planned as i64],
+            "SELECT count(*) FROM record WHERE state IN (?1, ?2)",
+            [State::Planned as i64, State::InBatch as i64],
             |row| row.get(0),
         )?)
     }

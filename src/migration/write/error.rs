@@ -25,6 +25,15 @@ pub(super) enum Unfinished {
          Zep anew and migrates what is not there"
     )]
     Gone,
+    /// Zep has no Batch API.
+    #[error(
+        "cannot be written by batch: Zep answers that it has no Batch API (404); leave out --method \
+         batch (`method`), and it is written directly"
+    )]
+    NoBatches,
+    /// A batch cannot be finished.
+    #[error("a batch: {0}")]
+    Batch(String),
     /// The session is in use: the records to write are older than what is there.
     #[error(
         "is in use: it holds a message of {newest}, and the {remaining} records to write begin at \
@@ -48,7 +57,12 @@ impl Failure for Unfinished {
     fn cause(&self) -> Option<&zep::Error> {
         match self {
             Self::Memory(error) => error.cause(),
-            Self::Spool(_) | Self::Ledger(_) | Self::Gone | Self::InUse { .. } => None,
+            Self::Spool(_)
+            | Self::Ledger(_)
+            | Self::Gone
+            | Self::NoBatches
+            | Self::Batch(_)
+            | Self::InUse { .. } => None,
         }
     }
 }

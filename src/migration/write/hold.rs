@@ -1,5 +1,6 @@
 //! One run at a time works on an owner: what the ledger knows of it is true while it is held.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ring::digest::{SHA256, digest};
@@ -130,8 +131,18 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Gives up an owner if nothing else of the run needs it.
+    pub(super) async fn release_if_last(&self, held: Arc<Held>) {
+        let Some(held) = Arc::into_inner(held) else {
+            return;
+        };
+        if let Err(error) = self.release(&held).await {
+            self.ledger_failed(&error);
+        }
+    }
+
     /// Gives up an owner.
-    pub(super) async fn release(&self, held: &Held) -> ledger::Result<()> {
+    async fn release(&self, held: &Held) -> ledger::Result<()> {
         let Some(known) = &held.known else {
             return Ok(());
         };

@@ -1,5 +1,6 @@
 //! Writing a plan: owners side by side, their places side by side, the records of each in order.
 
+mod batch;
 mod changed;
 mod doubles;
 mod error;
@@ -7,16 +8,19 @@ mod hold;
 mod owner;
 mod place;
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::TryStreamExt;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use self::batch::Batches;
 use self::doubles::Doubts;
 use self::error::Unfinished;
+use self::hold::Held;
 use super::book::{self, Book};
 use super::context::Context;
 use super::ledger::{LedgerError, Mark, PlaceNo, RecordState};
@@ -26,13 +30,14 @@ use super::report::{Report, Trouble};
 use super::{Request, lock};
 use crate::memory;
 use crate::memory::import::{ImportTurn, UserSessions};
-use crate::memory::model::{MemoryKind, Place, SessionId};
+use crate::memory::model::SessionId;
 use crate::zep;
 
-/// How many owners, and how many places of all of them, are written at a time. Ours: enough to hide the
-/// latency of Zep; its rate limits are the transport's business.
-const OWNERS_AT_ONCE: usize = 8;
-const PLACES_AT_ONCE: usize = 8;
+/// How many owners, and how many places of all of them, are written at a time where the request does not
+/// say. Ours: enough to hide the latency of Zep; its rate limits are the transport's business.
+const AT_ONCE: usize = 8;
+
+pub(super) use self::batch::settle_left_behind;
 
 /// A run that writes.
 pub(super) struct Run<'a> {
@@ -45,7 +50,11 @@ pub(super) struct Run<'a> {
     doubts: Mutex<Doubts>,
     /// Whether anything was to be done that the ledger did not know as done.
     worked: AtomicBool,
+    /// How many owners and places are written at a time.
+    at_once: usize,
     places: Semaphore,
+    /// The batches, if it is written by batch.
+    batches: Option<Batches>,
     done: AtomicU64,
 }
 
@@ -55,8 +64,8 @@ struct Ready {
     existed: bool,
     /// The owner's sessions, if it was.
     sessions: Option<UserSessions>,
-    /// The turn to write for the owner; none in a dry run.
-    turn: Option<ImportTurn>,
+    /// The owner, with the turn to write for it.
+    held: Arc<Held>,
 }
 
 /// Where records are written.
@@ -77,6 +86,7 @@ impl<'a> Run<'a> {
         cancelled: &CancellationToken,
         report: Report,
     ) -> Self {
+        let at_once = request.concurrency.map_or(AT_ONCE, NonZeroUsize::get);
         Self {
             context,
             book,
@@ -85,7 +95,9 @@ impl<'a> Run<'a> {
             report: Mutex::new(report),
             doubts: Mutex::default(),
             worked: AtomicBool::new(false),
-            places: Semaphore::new(PLACES_AT_ONCE),
+            at_once,
+            places: Semaphore::new(at_once.min(Semaphore::MAX_PERMITS)),
+            batches: None,
             done: AtomicU64::new(0),
         }
     }
@@ -95,11 +107,29 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// If the plan cannot be read. What the backend refuses is in the report.
-    pub(super) async fn write(self) -> Result<(Report, bool), SpoolError> {
+    pub(super) async fn write(mut self) -> Result<(Report, bool), SpoolError> {
         self.progress(self.report().already_there);
-        plan::owners(self.context.plan)
-            .try_for_each_concurrent(OWNERS_AT_ONCE, |owner| self.owner(owner))
-            .await?;
+        let amounts = self.amounts().await?;
+        let mut full = None;
+        if Batches::are_wanted(&self, amounts) {
+            self.report().least_requests += amounts.by_batch();
+            let (batches, of_them) = Batches::of(&self, amounts);
+            self.batches = Some(batches);
+            full = Some(of_them);
+        }
+        match (&self.batches, full) {
+            (Some(batches), Some(full)) => {
+                let fill = async {
+                    let filled = self.owners().await;
+                    self.finish_filling(batches).await;
+                    filled
+                };
+                let (filled, ()) = tokio::join!(fill, self.settle_batches(batches, full));
+                filled?;
+                self.delete_strays(batches).await;
+            }
+            _ => self.owners().await?,
+        }
         doubles::delete_doubles(&self).await;
         let not_reached = self.context.plan.step(|plan| plan.not_reached()).await?;
         let mut report = self
@@ -108,6 +138,12 @@ impl<'a> Run<'a> {
             .unwrap_or_else(PoisonError::into_inner);
         report.not_reached = not_reached;
         Ok((report, self.worked.into_inner()))
+    }
+
+    async fn owners(&self) -> Result<(), SpoolError> {
+        plan::owners(self.context.plan)
+            .try_for_each_concurrent(self.at_once, |owner| self.owner(owner))
+            .await
     }
 
     /// When what is sent now has arrived, however late it is; `None` if nothing is late.
@@ -127,7 +163,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let held = match self.hold(&owner).await {
-            Ok(Some(held)) => held,
+            Ok(Some(held)) => Arc::new(held),
             Ok(None) => return Ok(()),
             Err(error) => {
                 self.ledger_failed(&error);
@@ -141,7 +177,7 @@ impl<'a> Run<'a> {
             match self.prepare_owner(&owner, &held).await {
                 Ok(ready) => {
                     plan::places(self.context.plan, owner.n)
-                        .try_for_each_concurrent(PLACES_AT_ONCE, |place| {
+                        .try_for_each_concurrent(self.at_once, |place| {
                             let ready = &ready;
                             async move {
                                 self.place(&place, ready).await;
@@ -153,9 +189,7 @@ impl<'a> Run<'a> {
                 Err(error) => self.fail_owner(&owner, &error).await?,
             }
         }
-        if let Err(error) = self.release(&held).await {
-            self.ledger_failed(&error);
-        }
+        self.release_if_last(held).await;
         Ok(())
     }
 
@@ -200,8 +234,11 @@ impl<'a> Run<'a> {
         match error {
             Unfinished::Memory(error) => self.stop_if_hopeless(error),
             // What is not noted must not be sent.
-            Unfinished::Ledger(_) => self.stop.cancel(),
-            Unfinished::Spool(_) | Unfinished::Gone | Unfinished::InUse { .. } => {}
+            Unfinished::Ledger(_) | Unfinished::NoBatches => self.stop.cancel(),
+            Unfinished::Spool(_)
+            | Unfinished::Gone
+            | Unfinished::Batch(_)
+            | Unfinished::InUse { .. } => {}
         }
     }
 
@@ -282,23 +319,11 @@ impl<'a> Run<'a> {
         let numbers: Vec<_> = records.iter().map(|record| record.n).collect();
         let written = move |plan: &Plan| plan.set_states(&numbers, State::Written);
         self.context.plan.step(written).await?;
-        let parts: usize = records.iter().map(|record| record.parts).sum();
-        let split = records.iter().filter(|record| record.parts > 1).count();
         {
             let mut report = self.report();
-            report.memories_migrated += records.len() as u64;
-            report.split += split as u64;
-            match &place.place {
-                Place::Session(..) => report.messages += parts as u64,
-                Place::Graph(_) => report.episodes += parts as u64,
-            }
-            let usual = match &place.place {
-                Place::Session(..) => "messages",
-                Place::Graph(_) => "texts",
-            };
             for record in records {
                 let kind = record.record.kind.as_ref();
-                report.stored_as(kind.map_or(usual, MemoryKind::as_str));
+                report.written(&place.place, record.parts as u64, kind);
             }
         }
         self.progress(records.len() as u64);

@@ -1,5 +1,7 @@
 //! Making owners, or finding out what they have.
 
+use std::sync::Arc;
+
 use futures::TryStreamExt;
 
 use super::error::{Unfinished, in_a_report};
@@ -19,7 +21,7 @@ impl Run<'_> {
     pub(super) async fn prepare_owner(
         &self,
         owner: &PlannedOwner,
-        held: &Held,
+        held: &Arc<Held>,
     ) -> Result<Ready, Unfinished> {
         let existed = match self.request.dry_run {
             true => self.is_there(&owner.owner).await?,
@@ -50,7 +52,7 @@ impl Run<'_> {
         Ok(Ready {
             existed,
             sessions,
-            turn: held.turn.clone(),
+            held: held.clone(),
         })
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+use super::batch::BatchPlace;
 use super::error::{Unfinished, in_a_report};
 use super::{Ready, Run, Target, ids};
 use crate::memory;
@@ -32,7 +33,7 @@ impl Run<'_> {
         let at = known.map(|known| known.n);
         if let Some(known) = known {
             self.may_be_late(place, &known).await?;
-            self.replace_changed(place, known.n, ready.turn.as_ref())
+            self.replace_changed(place, known.n, ready.held.turn.as_ref())
                 .await?;
             if place.planned == 0 {
                 let is_session = matches!(place.place, Place::Session(..));
@@ -77,6 +78,7 @@ impl Run<'_> {
                 })
                 .await?;
                 self.report().least_requests += u64::from(!was_there);
+                thread = Some(made.clone());
                 if was_there {
                     newest = self.look_in_thread(place, at, &made).await?;
                 }
@@ -86,13 +88,29 @@ impl Run<'_> {
         } else if let Some(at) = at.filter(|_| seen) {
             self.book.note(vec![Mark::Seen(at)]).await?;
         }
-        let to = Target {
-            place,
-            at,
-            turn: ready.turn.as_ref(),
-            seen,
-        };
-        self.write_records(&to).await
+        let turn = ready.held.turn.as_ref();
+        match self.batches.as_ref().filter(|_| turn.is_some()) {
+            Some(batches) => {
+                let place = BatchPlace {
+                    place: place.clone(),
+                    at,
+                    turn: turn.cloned(),
+                    thread,
+                    seen,
+                    held: ready.held.clone(),
+                };
+                self.fill(batches, place).await
+            }
+            None => {
+                let to = Target {
+                    place,
+                    at,
+                    turn,
+                    seen,
+                };
+                self.write_records(&to).await
+            }
+        }
     }
 
     /// Notes what an earlier process sent that may still arrive.
@@ -211,7 +229,7 @@ impl Run<'_> {
     }
 
     /// Writes what is not there, in order, in as few requests as Zep's limits allow.
-    async fn write_records(&self, to: &Target<'_>) -> Result<(), Unfinished> {
+    pub(super) async fn write_records(&self, to: &Target<'_>) -> Result<(), Unfinished> {
         let mut after = Order::START;
         let mut waiting: Vec<PlannedRecord> = Vec::new();
         let mut parts = 0;
@@ -245,12 +263,18 @@ impl Run<'_> {
             Place::Session(..) => in_all.div_ceil(MESSAGES_PER_CALL),
             Place::Graph(_) => in_all,
         };
-        self.report().least_requests += least as u64;
+        // A batch takes what is not written here, too.
+        let counted = self.batches.as_ref().is_some_and(|them| !them.are_absent());
+        self.report().least_requests += if counted { 0 } else { least as u64 };
         Ok(())
     }
 
     /// Writes these records. One that Zep refuses is found and left out; the others go on.
-    async fn send(&self, to: &Target<'_>, records: Vec<PlannedRecord>) -> Result<(), Unfinished> {
+    pub(super) async fn send(
+        &self,
+        to: &Target<'_>,
+        records: Vec<PlannedRecord>,
+    ) -> Result<(), Unfinished> {
         let place = to.place;
         if let Some(at) = to.at {
             let sent = book::records(at, ids(&records), RecordState::Sent);

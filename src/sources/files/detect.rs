@@ -41,6 +41,10 @@ pub(super) fn not_text(start: &[u8]) -> Option<&'static str> {
     }
     // `{` or `[` in two bytes.
     match start {
+        [0x80, 2..=5, ..] => Some(
+            "this is a Python pickle, as older releases of mem0 keep FAISS's memories: give what the \
+             script of `migrate --print-exporter` writes instead",
+        ),
         [0, b'{' | b'[', ..] | [b'{' | b'[', 0, ..] => Some(
             "this is UTF-16 text without a byte order mark; convert it to UTF-8, for example with `iconv`",
         ),

@@ -8,15 +8,17 @@
 //! | Elasticsearch, OpenSearch | `{"_id", "_source": {"metadata" or "payload": {…}}}` |
 //! | Weaviate | `{"id", "properties": {…}}` |
 //! | Chroma | `{"ids": […], "metadatas": […], "documents": […]}`: columns |
-//! | Redis, Valkey | `{"memory_id", "memory", "metadata": "{…}", "created_at": seconds}` |
+//! | Redis, Valkey | `{"memory_id", "memory", "metadata": "{…}", "created_at": seconds}`, in tools' dumps within `value` |
+//! | FAISS | `{"docstore": {"<id>": {…}}}` |
 
 use serde_json::{Map, Value};
 
 use super::fields::{id_text, is_empty};
 
 /// The fields that hold a payload, in order of precedence.
-const PAYLOADS: [&str; 7] = [
+const PAYLOADS: [&str; 8] = [
     "payload",
+    "value",
     "_source",
     "properties",
     "entity",
@@ -27,6 +29,17 @@ const PAYLOADS: [&str; 7] = [
 
 /// The fields that identify a row, in order of precedence.
 const ROW_IDS: [&str; 7] = ["id", "_id", "uuid", "key", "vector_id", "point_id", "pk"];
+
+/// The fields of a memory that Redis and Valkey keep in the metadata.
+const LIFTED: [&str; 7] = [
+    "role",
+    "actor_id",
+    "attributed_to",
+    "expiration_date",
+    "entity_type",
+    "linked_memory_ids",
+    "text_lemmatized",
+];
 
 /// The fields of a row or a payload that are the store's own, or made from the text.
 const TECHNICAL: [&str; 26] = [
@@ -100,10 +113,34 @@ pub(super) fn unwrap_row(row: &mut Map<String, Value>) -> bool {
         }
         was_row = true;
     }
+    was_row |= lift(row);
     if was_row || row.contains_key("text_lemmatized") {
         row.retain(|name, _| !TECHNICAL.contains(&name.as_str()));
     }
     was_row
+}
+
+/// Puts fields of a memory out of the metadata of a hash of Redis or Valkey. Answers whether it was one.
+fn lift(row: &mut Map<String, Value>) -> bool {
+    let metadata = row.get("metadata").filter(|metadata| metadata.is_string());
+    let Some(mut metadata) = metadata.cloned().and_then(as_object) else {
+        return false;
+    };
+    if !row.contains_key("memory_id") {
+        return false;
+    }
+    for name in LIFTED {
+        if let Some(value) = metadata.shift_remove(name) {
+            row.entry(name).or_insert(value);
+        }
+    }
+    row.insert("metadata".to_owned(), Value::Object(metadata));
+    // mem0 writes 0 where it knows no time.
+    row.retain(|name, value| {
+        let is_zero = *value == 0 || *value == "0";
+        !(is_zero && matches!(name.as_str(), "created_at" | "updated_at"))
+    });
+    true
 }
 
 fn unwrap_once(row: &mut Map<String, Value>) -> bool {
@@ -128,6 +165,10 @@ fn unwrap_once(row: &mut Map<String, Value>) -> bool {
         return false;
     }
     row.shift_remove(name);
+    if inner.contains_key("memory_id") {
+        // The key is that of the hash.
+        row.shift_remove("key");
+    }
     let id = ROW_IDS
         .iter()
         .find_map(|name| Some((*name, oid(row.get(*name)?)?)));

@@ -37,7 +37,7 @@ impl EntityKind {
     }
 
     /// The field by which mem0 is asked for the memories of one.
-    pub(super) fn field(self) -> &'static str {
+    pub(in crate::sources) fn field(self) -> &'static str {
         match self {
             Self::User => "user_id",
             Self::Agent => "agent_id",
@@ -57,7 +57,7 @@ impl EntityKind {
     }
 
     /// The entity of this kind that a memory names.
-    pub(super) fn of(self, memory: &Map<String, Value>) -> Option<Entity> {
+    pub(in crate::sources) fn of(self, memory: &Map<String, Value>) -> Option<Entity> {
         let name = self
             .fields()
             .iter()

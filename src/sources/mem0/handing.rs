@@ -19,15 +19,15 @@ use crate::sources::{
 const NAMES: [&str; 5] = ["user_id", "agent_id", "app_id", "session_id", "run_id"];
 
 /// Where memories go.
-pub(super) struct Handing<'s> {
+pub(in crate::sources) struct Handing<'s> {
     sink: &'s mut dyn Sink,
     /// The entities whose memories are read. A memory is listed with each of its entities, and handed
     /// on with the first of them.
     entities: HashSet<Entity>,
     today: Date,
     /// How many memories were handed on or reported as lost, and how many there are.
-    pub(super) handed: u64,
-    pub(super) total: Option<u64>,
+    pub(in crate::sources) handed: u64,
+    pub(in crate::sources) total: Option<u64>,
     /// Whether something that kept memories from being read was reported.
     pub(super) troubled: bool,
 }
@@ -40,7 +40,7 @@ pub(super) struct Handed {
 }
 
 impl<'s> Handing<'s> {
-    pub(super) fn new(sink: &'s mut dyn Sink) -> Self {
+    pub(in crate::sources) fn new(sink: &'s mut dyn Sink) -> Self {
         Self {
             sink,
             entities: HashSet::new(),
@@ -57,7 +57,7 @@ impl<'s> Handing<'s> {
     }
 
     /// Reports what keeps memories from being read, or is strange about them.
-    pub(super) fn trouble(
+    pub(in crate::sources) fn trouble(
         &mut self,
         position: impl Display,
         severity: Severity,
@@ -77,6 +77,31 @@ impl<'s> Handing<'s> {
         interpret_object(description, Position(position), self.sink)
     }
 
+    /// The object that a memory came as; if it is none, it is reported as lost.
+    pub(in crate::sources) fn object(
+        &mut self,
+        position: &Position,
+        json: &str,
+    ) -> Result<Option<Map<String, Value>>, ReadError> {
+        let reason = match serde_json::from_str(json) {
+            Ok(Value::Object(object)) => return Ok(Some(object)),
+            Ok(_) => "is not an object",
+            Err(_) => "cannot be read: a number or an escape in it is not valid JSON",
+        };
+        self.lost(position.clone(), None, Defect::whole(reason))?;
+        Ok(None)
+    }
+
+    /// Hands on a memory that is in one list only.
+    pub(in crate::sources) fn whole(
+        &mut self,
+        memory: Value,
+        position: Position,
+    ) -> Result<(), ReadError> {
+        self.handed += 1;
+        interpret_object(memory, position, self.sink)
+    }
+
     /// Hands on a memory from the list of an entity, or from a list of everybody's, unless it is in
     /// the list of another one.
     pub(super) fn memory(
@@ -87,20 +112,16 @@ impl<'s> Handing<'s> {
         include_expired: bool,
     ) -> Result<Option<Handed>, ReadError> {
         let position = Position(format!("{list}, page {}, results[{}]", raw.page, raw.index));
-        let mut object = match serde_json::from_str(&raw.json) {
-            Ok(Value::Object(object)) => object,
-            Ok(_) => return self.lost(position, None, Defect::whole("is not an object")),
-            Err(_) => {
-                let reason = "cannot be read: a number or an escape in it is not valid JSON";
-                return self.lost(position, None, Defect::whole(reason));
-            }
+        let Some(mut object) = self.object(&position, &raw.json)? else {
+            return Ok(None);
         };
         let id = object.get("id").and_then(Value::as_str).map(str::to_owned);
         if let Some(asked) = of {
             asked.complete(&mut object);
             if asked.kind.of(&object).as_ref() != Some(asked) {
                 let reason = "is another one than mem0 was asked for";
-                return self.lost(position, id, Defect::of(asked.kind.field(), reason));
+                self.lost(position, id, Defect::of(asked.kind.field(), reason))?;
+                return Ok(None);
             }
         }
         let mut named = EntityKind::ALL
@@ -164,20 +185,20 @@ impl<'s> Handing<'s> {
         )
     }
 
-    pub(super) fn progress(&mut self) {
+    pub(in crate::sources) fn progress(&mut self) {
         let total = self.total.map(|total| total.max(self.handed));
         self.sink.progress(self.handed, total);
     }
 
-    fn lost(
+    /// Reports a memory that cannot be handed on.
+    pub(in crate::sources) fn lost(
         &mut self,
         position: Position,
         record: Option<String>,
         defect: Defect,
-    ) -> Result<Option<Handed>, ReadError> {
+    ) -> Result<(), ReadError> {
         self.handed += 1;
-        self.problem(position, record, Severity::Record, defect)?;
-        Ok(None)
+        self.problem(position, record, Severity::Record, defect)
     }
 
     fn problem(

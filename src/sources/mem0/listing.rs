@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::client::Error;
 use super::client::platform::{Client, PAGE_SIZE};
 use super::kept::Kept;
 use crate::sources::Severity;
+use crate::sources::client::Error;
 
 /// How often a list is read from its beginning at most. Ours.
 const PASSES: u32 = 4;

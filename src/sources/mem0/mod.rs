@@ -1,6 +1,6 @@
 //! A living mem0 as a source.
 //!
-//! - [`client`]: mem0's HTTP APIs, typed. Knows nothing of migrations.
+//! - `client`: mem0's HTTP APIs, typed. Knows nothing of migrations.
 //! - [`Platform`]: mem0 Platform, entity by entity and page by page.
 //! - [`Server`]: mem0's self-hosted server, whose lists are cut without a word.
 //! - `entity`: what memories belong to. `listing`: one entity's pages, read until they agree with each
@@ -9,16 +9,16 @@
 //! - `account`: where mem0's command line keeps its key.
 
 mod account;
-pub mod client;
+mod client;
 mod entity;
-mod handing;
+pub(super) mod handing;
 mod kept;
 mod listing;
 mod platform;
 mod server;
 
+pub use super::client::{Error, Limits};
 pub use account::{Account, AccountError};
-pub use client::{Error, Limits};
 pub use entity::{Entity, EntityKind};
 pub use platform::{Platform, PlatformSettings};
 pub use server::{Server, ServerSettings};

@@ -11,10 +11,10 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::client::platform::{Client, URL};
-use super::client::{Error, Limits};
 use super::entity::{Entity, EntityKind};
 use super::handing::{Handed, Handing};
 use super::listing::{Listing, list};
+use crate::sources::client::{Error, Limits};
 use crate::sources::{MEM0, ReadError, Severity, Sink, Source, Unheard};
 
 /// How many entities are read at a time: enough to use the time that answers take, few enough for any
@@ -103,7 +103,7 @@ impl Platform {
         if let Err(error @ (Error::Unauthorized { .. } | Error::NoAnswer { .. })) =
             self.client.ping().await
         {
-            return Err(unreadable(error));
+            return Err(error.into());
         }
         let mut handing = Handing::new(sink);
         if !self.settings.entities.is_empty() {
@@ -170,7 +170,7 @@ impl Platform {
             let page = self
                 .client
                 .entities(last.as_ref().map(|last| (last, number)));
-            let page = page.await.map_err(unreadable)?;
+            let page = page.await?;
             counted = page.count.or(counted);
             let before = seen.len();
             for (index, raw) in page.results.iter().enumerate() {
@@ -260,7 +260,7 @@ impl Platform {
             page,
         } = listing;
         if let Some(error @ Error::Unauthorized { status: 401, .. }) = error {
-            return Err(unreadable(error));
+            return Err(error.into());
         }
         let mut asked = Vec::new();
         for raw in kept.read() {
@@ -302,7 +302,7 @@ impl Platform {
             match answer {
                 Ok(entries) => handing.history(memory, entries)?,
                 Err(error @ Error::Unauthorized { status: 401, .. }) => {
-                    return Err(unreadable(error));
+                    return Err(error.into());
                 }
                 Err(error) => handing.no_history(memory, error)?,
             }
@@ -357,9 +357,4 @@ fn described(item: &Value) -> Option<Entity> {
         kind: EntityKind::named(item.get("type")?.as_str()?)?,
         name: text("name").or_else(|| text("id"))?,
     })
-}
-
-/// mem0 as a whole cannot be read.
-pub(super) fn unreadable(error: Error) -> ReadError {
-    ReadError::Io(io::Error::other(error))
 }

@@ -10,11 +10,10 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::client::server::{Client, MOST_LISTED};
-use super::client::{Error, Limits};
 use super::entity::{Entity, EntityKind};
 use super::handing::Handing;
 use super::kept::Kept;
-use super::platform::unreadable;
+use crate::sources::client::{Error, Limits};
 use crate::sources::{MEM0, ReadError, Severity, Sink, Source, Unheard};
 
 /// The most memories that the server looks at to list its entities (mem0: `SCAN_LIMIT`).
@@ -131,7 +130,7 @@ impl Server {
                      use an administrator's key"
                 ))));
             }
-            Err(error) => return Err(unreadable(error)),
+            Err(error) => return Err(error.into()),
         };
         let mut totals = HashMap::new();
         for (index, raw) in list.iter().enumerate() {
@@ -167,7 +166,7 @@ impl Server {
             let memories = match self.memories(entity).await {
                 Ok(memories) => memories,
                 Err(error @ Error::Unauthorized { status: 401, .. }) => {
-                    return Err(unreadable(error));
+                    return Err(error.into());
                 }
                 Err(error) => {
                     let reason = format!("cannot be read: {error}");

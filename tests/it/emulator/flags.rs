@@ -35,7 +35,7 @@ async fn every_flag_reaches_the_emulator_and_the_seed_is_logged() {
         "--fail-after 0.04:502 --half-answers 0.05 --garbage-answers 0.06 --slow-bodies 0.07:400",
         "--restart 60000:50 --seed 77 --processing-delay 9 --cursor page",
         "--episode-deletion keeps-message --draft-messages visible --metadata-patch replaces",
-        "--existing-thread 409 --length-counts bytes",
+        "--existing-thread 409 --length-counts bytes --failing-items 7",
     ]
     .join(" ");
     let flags: Vec<_> = command.split(' ').collect();
@@ -85,6 +85,7 @@ async fn every_flag_reaches_the_emulator_and_the_seed_is_logged() {
             "metadata_patch": "replaces",
             "existing_thread": "409",
             "length_counts": "bytes",
+            "failing_items": 7,
             "processing_delay_ms": 9
         })
     );

@@ -5,6 +5,7 @@ mod broken;
 mod meaning;
 pub(crate) mod packed;
 mod shapes;
+mod stores;
 mod twice;
 
 use std::io;

@@ -3,6 +3,7 @@
 
 mod faults;
 mod platform;
+mod qdrant;
 mod server;
 
 use serde_json::{Value, json};
@@ -80,10 +81,15 @@ fn migrate(world: &World, mem0: &StandIn, arguments: &[&str]) -> Moved {
 
 fn run(world: &World, url: &str, system: &str, arguments: &[&str]) -> Moved {
     let mut command = world.command();
+    let address = match system {
+        "qdrant" => "--qdrant-url",
+        _ => "--mem0-url",
+    };
     command
-        .args(["migrate", "--from", system, "--mem0-url", url, "--json"])
+        .args(["migrate", "--from", system, address, url, "--json"])
         .args(arguments)
-        .env("MEM0_API_KEY", KEY);
+        .env("MEM0_API_KEY", KEY)
+        .env("QDRANT_API_KEY", KEY);
     if !arguments.contains(&"--user") {
         command.arg("--all");
     }

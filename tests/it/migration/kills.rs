@@ -19,6 +19,7 @@ use crate::common::service::Service;
 const KILLS: u32 = 6;
 /// The longest that a process lives before it is killed: as long as a migration, and as a rollback, takes.
 const LIVES_MS: u64 = 900;
+const BATCHES_LIVE_MS: u64 = 1_800;
 const ROLLBACK_LIVES_MS: u64 = 400;
 /// Kills of each command with one source.
 const KILLS_EACH: u32 = 2;
@@ -60,6 +61,21 @@ fn source(round: u32) -> Value {
         json!({"id": user(round, name), "sessions": sessions, "memories": memories})
     });
     json!({ "users": users })
+}
+
+/// Few requests write a batch: more of them fail.
+fn faults_of_batches(seed: u64) -> Value {
+    json!({
+        "seed": seed,
+        "rate_limit": 400, "rate_window_secs": 1,
+        "latency_ms": 6,
+        "fail": [{"rate": 0.04, "status": 503}, {"rate": 0.04, "status": 500}],
+        "fail_after": [{"rate": 0.05, "status": 502}],
+        "drop_requests": 0.03,
+        "drop_answers": 0.06,
+        "late_writes": {"rate": 0.03, "ms": 300},
+        "half_answers": 0.04,
+    })
 }
 
 fn faults(seed: u64) -> Value {
@@ -223,6 +239,15 @@ fn complete(command: impl Fn() -> Command, done: impl Fn(&Value) -> bool) -> Val
 /// More with `KILLS`, others with `KILLS_SEED`.
 #[test]
 fn killed_at_any_instant_the_same_command_goes_on_where_it_was() {
+    killed("direct", faults, LIVES_MS);
+}
+
+#[test]
+fn killed_at_any_instant_batches_are_settled_and_nothing_is_sent_twice() {
+    killed("batch", faults_of_batches, BATCHES_LIVE_MS);
+}
+
+fn killed(method: &str, faults: fn(u64) -> Value, lives_ms: u64) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
     let kills = number("KILLS").unwrap_or(u64::from(KILLS)) as u32;
     let seed = number("KILLS_SEED").unwrap_or(20_261_128);
@@ -230,6 +255,8 @@ fn killed_at_any_instant_the_same_command_goes_on_where_it_was() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("zep.db");
     let world = World::emulated_with(&["--data", file.to_str().unwrap()]);
+    // A batch takes as long, and is killed meanwhile, too.
+    world.behave(&json!({"processing_delay_ms": 300}));
     let service = Service::of(&world);
     let command = |arguments: &[&str]| {
         let mut command: Command = world.command();
@@ -251,12 +278,12 @@ fn killed_at_any_instant_the_same_command_goes_on_where_it_was() {
         std::fs::write(&export, source(round).to_string()).unwrap();
         let export = export.to_str().unwrap();
         others_write_before(&service, round);
-        let migrate = || command(&["migrate", "--file", export]);
+        let migrate = || command(&["migrate", "--method", method, "--file", export]);
         // A repair of what is missing continues a migration, too.
         let repair = || command(&["validate", "--repair", "--file", export]);
         service.plan(&faults);
         for way in [&migrate as &dyn Fn() -> Command, &repair] {
-            killed += kill(&mut random, KILLS_EACH, LIVES_MS, way);
+            killed += kill(&mut random, KILLS_EACH, lives_ms, way);
         }
         match round % 2 {
             1 => complete(migrate, |report| report["success"] == true),
@@ -264,6 +291,7 @@ fn killed_at_any_instant_the_same_command_goes_on_where_it_was() {
         };
         service.calm();
         check(&file, round);
+        assert_eq!(drafts(&file), 0);
         // Nothing is left to do, and nothing is asked but whose project it is.
         let before = world.requests().values().sum::<u64>();
         let again = cli_report(&migrate().output().unwrap());
@@ -284,5 +312,12 @@ fn killed_at_any_instant_the_same_command_goes_on_where_it_was() {
         assert_ne!(anew["run"], again["run"], "{anew:#}");
         check(&file, round);
     }
-    println!("{killed} kills in {round} rounds");
+    println!("{method}: {killed} kills in {round} rounds");
+}
+
+/// The drafts of batches in the emulator's file that have items.
+fn drafts(file: &Path) -> u64 {
+    let drafts = "SELECT count(*) FROM batch JOIN batch_item ON batch_item.batch = batch.id
+                  WHERE batch.processed_at IS NULL";
+    open(file).query_row(drafts, [], |row| row.get(0)).unwrap()
 }

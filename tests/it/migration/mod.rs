@@ -4,6 +4,7 @@
 mod again;
 mod answering;
 mod arriving;
+mod batches;
 mod cancelled;
 mod cli;
 mod faults;

@@ -5,8 +5,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{Error, Http, Limits, Request, Result, Scheme, segment};
 use crate::outgoing;
+use crate::sources::MEM0;
+use crate::sources::client::{Error, Http, Limits, Request, Result, Scheme, segment};
 
 /// mem0 Platform itself.
 pub(crate) const URL: &str = "https://api.mem0.ai";
@@ -57,7 +58,7 @@ impl Client {
     /// [`Error::Settings`].
     pub(crate) fn new(url: &str, key: &SecretString, limits: Limits) -> Result<Self> {
         let (url, key) = checked(url, key)?;
-        Http::new(&url, Some((&key, Scheme::Token)), limits).map(Self)
+        Http::new(MEM0, &url, Some((&key, Scheme::Token)), limits).map(Self)
     }
 
     /// Whether the key is accepted.
@@ -88,7 +89,7 @@ impl Client {
 
     /// The history of a memory: the turns that it was made from are in `input`.
     pub(crate) async fn history(&self, memory: &str) -> Result<Vec<Value>> {
-        let path = format!("/v1/memories/{}/history/", segment(memory)?);
+        let path = format!("/v1/memories/{}/history/", segment(MEM0, memory)?);
         self.0.ask(&Request::get(path)).await
     }
 }
@@ -96,12 +97,14 @@ impl Client {
 /// Checks an address of mem0 and a key for it.
 fn checked(url: &str, key: &SecretString) -> Result<(reqwest::Url, SecretString)> {
     let url = outgoing::check_address(url, URL).map_err(|problem| Error::Settings {
+        service: MEM0,
         field: "address",
         problem,
     })?;
     let key = SecretString::from(key.expose_secret().trim());
     outgoing::check_key(key.expose_secret(), "https://app.mem0.ai").map_err(|problem| {
         Error::Settings {
+            service: MEM0,
             field: "key",
             problem,
         }

@@ -6,8 +6,9 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
-use super::{Error, Http, Limits, Request, Result, Scheme};
 use crate::outgoing;
+use crate::sources::MEM0;
+use crate::sources::client::{Error, Http, Limits, Request, Result, Scheme};
 
 /// The most memories that the server lists for one request (mem0: `top_k` up to 1,000, no offset).
 pub(crate) const MOST_LISTED: usize = 1_000;
@@ -51,7 +52,13 @@ impl Client {
     /// # Errors
     /// [`Error::Settings`].
     pub(crate) fn new(url: &str, key: Option<&SecretString>, limits: Limits) -> Result<Self> {
-        let settings = |field| move |problem| Error::Settings { field, problem };
+        let settings = |field| {
+            move |problem| Error::Settings {
+                service: MEM0,
+                field,
+                problem,
+            }
+        };
         let url = outgoing::check_address(url, EXAMPLE).map_err(settings("address"))?;
         let key = key.map(|key| SecretString::from(key.expose_secret().trim()));
         if let Some(key) = &key {
@@ -94,7 +101,7 @@ impl Client {
         let mut refused = None;
         for scheme in self.schemes() {
             let key = self.key.as_ref().map(|key| (key, scheme));
-            let http = Http::new(&self.url, key, self.limits)?;
+            let http = Http::new(MEM0, &self.url, key, self.limits)?;
             match http.ask(request).await {
                 // Another way of showing the same key may be the right one.
                 Err(error @ Error::Unauthorized { status: 401, .. }) => {
@@ -108,6 +115,7 @@ impl Client {
             }
         }
         Err(refused.unwrap_or(Error::Unauthorized {
+            service: MEM0,
             status: 401,
             message: "no key was accepted".into(),
         }))
