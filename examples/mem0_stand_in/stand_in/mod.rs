@@ -288,7 +288,7 @@ async fn answer(state: &Mutex<State>, request: Request) -> Response {
         let answer = match call.path.split('/').nth(1) {
             Some("v1" | "v3") => platform::answer(&mut state, &call),
             Some("collections" | "") => state.qdrant.answer(&call),
-            _ => server::answer(&mut state, &call),
+            _ => server::answer(&state, &call),
         };
         let answer = answer.map_or_else(|refused| refused, |body| (200, body));
         (fault.map(|fault| fault.prepared(&mut state)), answer)

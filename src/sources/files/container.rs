@@ -205,7 +205,7 @@ pub(super) fn container_fields(shape: Shape, own: &Map<String, Value>) -> Contai
             .map(|(name, _)| name.as_str())
             .filter(|name| {
                 let describes = ENVELOPE.contains(name) || NEXT.contains(name);
-                !used.contains(name) && !describes && !(is_document && explains(name))
+                !(used.contains(name) || describes || is_document && explains(name))
             })
             .map(str::to_owned)
             .collect();

@@ -51,7 +51,7 @@ pub(super) fn time(value: &Value) -> Option<Timestamp> {
             let seconds = part(["_seconds", "seconds", "sec"])?;
             let nanos = part(["_nanoseconds", "nanos", "nanoseconds"])?;
             let at = Timestamp::new(seconds, i32::try_from(nanos).ok()?).ok()?;
-            (seconds >= 0 && seconds < MAX_UNIX_SECONDS).then_some(at)
+            (0..MAX_UNIX_SECONDS).contains(&seconds).then_some(at)
         }
         Value::Object(fields) if fields.len() == 1 => {
             let (_, inner) = fields

@@ -205,7 +205,7 @@ fn role(fields: &mut Map<String, Value>, is_message: bool) -> Option<String> {
     let speaker = SPEAKERS.into_iter().find(|name| has(fields, name))?;
     let says = WORDS.into_iter().chain(["content"]);
     let says = says.into_iter().any(|name| fields.contains_key(name));
-    if !is_message && !(says && matches!(speaker, "from" | "sender")) {
+    if !(is_message || says && matches!(speaker, "from" | "sender")) {
         return None;
     }
     let word = match fields.get(speaker)? {

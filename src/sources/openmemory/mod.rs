@@ -230,11 +230,7 @@ fn page(
     complete: impl Fn(i64, &mut Map<String, Value>) -> rusqlite::Result<Result<(), Defect>>,
 ) -> rusqlite::Result<Vec<Read>> {
     let mut query = db.prepare_cached(query)?;
-    let names: Vec<String> = query
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let names: Vec<String> = query.column_names().map(str::to_owned).collect();
     let mut rows = query.query(params![after, ROWS, MAX_ITEM_BYTES as i64])?;
     let (mut page, mut bytes) = (Vec::new(), 0);
     while bytes < BYTES

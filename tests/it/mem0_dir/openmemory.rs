@@ -155,7 +155,7 @@ fn the_database_and_the_backup_give_the_same() {
     let zipped = directory.path().join("memories_export_ana.zip");
     fs::write(
         &zipped,
-        zip(&[member("memories.json", &backup().to_string())]),
+        zip(&[member("memories.json", backup().to_string())]),
     )
     .unwrap();
     let before = bytes(directory.path());

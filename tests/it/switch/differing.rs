@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Newcomer;
-use super::stand_in::What;
+use crate::common::mem0_stand_in::What;
 use crate::common::service::Service;
 
 #[test]

@@ -6,8 +6,6 @@ mod differing;
 mod killed;
 mod moving;
 mod pointing;
-#[path = "../../../examples/mem0_stand_in/stand_in/mod.rs"]
-mod stand_in;
 mod tools;
 
 use std::process::{Command, Stdio};
@@ -15,10 +13,10 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use zep_mcp_server::agent_hosts::document::Syntax;
 
+use crate::common::mem0_stand_in::{KEY, StandIn};
 use crate::common::program::{API_KEY, World};
 use crate::common::service::Service;
 use crate::install::{Home, Outcome, bytes, entry, program};
-use stand_in::{KEY, StandIn};
 
 const CLAUDE: &str = ".config/Claude/claude_desktop_config.json";
 

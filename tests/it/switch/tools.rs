@@ -4,8 +4,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::stand_in::{KEY, What};
 use super::{Newcomer, StandIn};
+use crate::common::mem0_stand_in::{KEY, What};
 use crate::common::program::{Client, World};
 use crate::common::{service::Service, wait_until};
 
