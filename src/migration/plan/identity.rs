@@ -141,10 +141,10 @@ pub(super) struct SaidIn {
 /// If the source's own id cannot be kept.
 pub(super) fn identity(
     record: &SourceRecord,
-    place: &Place,
+    placement: &Placement,
     said_in: Option<SaidIn>,
 ) -> Result<Identity, Defect> {
-    let (owner, session) = key_of(place);
+    let (owner, session) = key_of(&placement.place);
     let time = record.created_at.map(|time| time.to_string());
     let updated = record.updated_at.map(|time| time.to_string());
     let told = match said_in {
@@ -158,8 +158,9 @@ pub(super) fn identity(
         record.name,
         record.memory_type,
         sorted(&record.metadata),
-        record.names.agent,
-        record.names.app,
+        // As they will be written: a source may name them by ids of its own.
+        placement.agent.as_ref().map(AgentId::as_str),
+        placement.app.as_ref().map(AppId::as_str),
         updated,
     ]);
     let (base, by_content) = match (&record.stored, &record.id) {

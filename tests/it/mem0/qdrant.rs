@@ -158,7 +158,10 @@ fn rows_of_entities_are_no_memories() {
     let entity = json!({"data": "Lima", "entity_type": "PROPER", "linked_memory_ids": ["1"],
         "user_id": "ann"});
     qdrant.point("mem0", entity.clone());
-    migrate(&qdrant, &[]).has_all(1);
+    let moved = migrate(&qdrant, &[]);
+    assert_eq!(moved.report["success"], true, "{:#}", moved.report);
+    assert_eq!(moved.report["memories_migrated"], 1);
+    assert_eq!(moved.report["skipped"], 1, "{:#}", moved.report);
     qdrant.point("mem0_entities", entity);
     let moved = migrate(&qdrant, &["--collection", "mem0_entities"]);
     assert_eq!(moved.report["success"], false, "{:#}", moved.report);

@@ -196,7 +196,9 @@ fn the_database_and_the_backup_give_the_same() {
     );
     assert_eq!(
         (again.code, &again.report["memories_migrated"]),
-        (0, &json!(0))
+        (0, &json!(0)),
+        "{:#}",
+        again.report
     );
 }
 

@@ -128,7 +128,7 @@ impl Resolver<'_> {
         let Ok(Some(placement)) = placement else {
             return Ok(false);
         };
-        let Ok(identity) = identity(record, &placement.place, None) else {
+        let Ok(identity) = identity(record, &placement, None) else {
             return Ok(false);
         };
         let (owner, _) = key_of(&placement.place);
@@ -186,7 +186,7 @@ impl Resolver<'_> {
             self.counts.expired += 1;
             return Ok(None);
         }
-        let identity = identity(record, &placement.place, said_in)?;
+        let identity = identity(record, &placement, said_in)?;
         let parts = part_count(self.system, record, &identity.base, &placement.place)?;
         Ok(Some(Resolved {
             placement,
