@@ -573,7 +573,15 @@ mod stopping {
             })
             .collect();
         let file = file_of(&world, &json!({"id": "ana", "sessions": sessions}));
-        let arguments = ["migrate", "--file", &file, "--validate", "--json"];
+        let arguments = [
+            "migrate",
+            "--file",
+            &file,
+            "--method",
+            "direct",
+            "--validate",
+            "--json",
+        ];
         for name in ["-INT", "-TERM"] {
             let mut child = start(&world, &arguments);
             let mut stderr = BufReader::new(child.stderr.take().unwrap());
