@@ -20,12 +20,17 @@ const SHOWN: [&str; 10] = [
 /// The fields that it does not show: the text, what is made from it, and the id's place.
 const HIDDEN: [&str; 3] = ["data", "text_lemmatized", "id"];
 
+/// The fields of a row of the second collection, which holds entities.
+const ENTITY: [&str; 2] = ["entity_type", "linked_memory_ids"];
+
 /// A point as an object of `get_all`: all that is none of mem0's fields is the caller's metadata, also
-/// where it is named like a mark of deletion or a session. Without a text it stays a row of a store.
-pub(super) fn memory(id: Value, mut payload: Map<String, Value>) -> Map<String, Value> {
+/// where it is named like a mark of deletion or a session. What is no memory stays a row of a store.
+pub(super) fn memory(id: Value, payload: Map<String, Value>) -> Map<String, Value> {
     let mut memory = Map::new();
     memory.insert("id".to_owned(), id);
-    let Some(text @ Value::String(_)) = payload.get_mut("data").map(Value::take) else {
+    let is_entity = ENTITY.iter().all(|name| payload.contains_key(*name));
+    let text = payload.get("data").filter(|text| text.is_string());
+    let Some(text) = text.filter(|_| !is_entity).cloned() else {
         memory.insert("payload".to_owned(), Value::Object(payload));
         return memory;
     };

@@ -1,5 +1,7 @@
 //! A plan beside the ledger: what is stored already, what may be, and what has changed.
 
+use std::ops::ControlFlow;
+
 use rusqlite::{OptionalExtension, params};
 use tokio_util::sync::CancellationToken;
 
@@ -92,12 +94,34 @@ impl Plan {
         go_on: &mut impl FnMut(u64) -> bool,
     ) -> Result<Tally, Error> {
         let mut tally = Tally::default();
+        self.each_page(owner, |place, numbers, entries| {
+            let known = ask(place, &entries)?;
+            for known in &known {
+                tally.count(*known);
+            }
+            let known: Vec<_> = numbers.into_iter().zip(known).collect();
+            self.note_known(&known).map_err(PlanError::from)?;
+            Ok(match go_on(known.len() as u64) {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            })
+        })
+        .map(|_| tally)
+    }
+
+    /// Hands over the planned records of an owner in pages, each of one place, as the ledger takes them,
+    /// with their numbers; until `each` breaks it off.
+    pub(super) fn each_page(
+        &self,
+        owner: &PlannedOwner,
+        mut each: impl FnMut(&Place, Vec<i64>, Vec<PlannedEntry>) -> Result<ControlFlow<()>, Error>,
+    ) -> Result<ControlFlow<()>, Error> {
         let mut after_place = 0;
         loop {
             let places = self.places_after(owner.n, after_place);
             let places = places.map_err(PlanError::from)?;
             let Some(last) = places.last() else {
-                return Ok(tally);
+                return Ok(ControlFlow::Continue(()));
             };
             after_place = last.n;
             for place in &places {
@@ -108,16 +132,10 @@ impl Plan {
                         break;
                     };
                     after = *last;
-                    let (numbers, entries): (Vec<_>, Vec<_>) =
+                    let (numbers, entries) =
                         page.into_iter().map(|(n, _, entry)| (n, entry)).unzip();
-                    let known = ask(&place.place, &entries)?;
-                    for known in &known {
-                        tally.count(*known);
-                    }
-                    let known: Vec<_> = numbers.into_iter().zip(known).collect();
-                    self.note_known(&known).map_err(PlanError::from)?;
-                    if !go_on(known.len() as u64) {
-                        return Ok(tally);
+                    if each(&place.place, numbers, entries)?.is_break() {
+                        return Ok(ControlFlow::Break(()));
                     }
                 }
             }
@@ -125,7 +143,7 @@ impl Plan {
     }
 
     /// The next planned records of a place, as the ledger takes them, with their numbers.
-    pub(super) fn entries_after(
+    fn entries_after(
         &self,
         place: &PlannedPlace,
         after: Order,

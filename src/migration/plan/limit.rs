@@ -1,10 +1,11 @@
 //! The next owners of a source that were not migrated yet.
 
 use std::num::NonZeroU64;
+use std::ops::ControlFlow;
 
 use tokio_util::sync::CancellationToken;
 
-use super::records::{Order, PlannedOwner};
+use super::records::PlannedOwner;
 use super::{Plan, PlanError};
 use crate::memory::model::Place;
 use crate::migration::Error;
@@ -64,31 +65,14 @@ impl Plan {
         owner: &PlannedOwner,
         ask: &mut impl FnMut(&Place, &[PlannedEntry]) -> ledger::Result<Vec<Known>>,
     ) -> Result<bool, Error> {
-        let mut after_place = 0;
-        loop {
-            let places = self.places_after(owner.n, after_place);
-            let places = places.map_err(PlanError::from)?;
-            let Some(last) = places.last() else {
-                return Ok(false);
-            };
-            after_place = last.n;
-            for place in &places {
-                let mut after = Order::START;
-                loop {
-                    let page = self.entries_after(place, after).map_err(PlanError::from)?;
-                    let Some((_, last, _)) = page.last() else {
-                        break;
-                    };
-                    after = *last;
-                    let entries: Vec<_> = page.into_iter().map(|(_, _, entry)| entry).collect();
-                    let known = ask(&place.place, &entries)?;
-                    let is_stored = |known: &Known| matches!(known, Known::Stored | Known::Changed);
-                    if !known.iter().all(is_stored) {
-                        return Ok(true);
-                    }
-                }
-            }
-        }
+        let is_stored = |known: &Known| matches!(known, Known::Stored | Known::Changed);
+        let looked = self.each_page(owner, |place, _, entries| {
+            Ok(match ask(place, &entries)?.iter().all(is_stored) {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            })
+        })?;
+        Ok(looked.is_break())
     }
 
     fn change(&self, sql: &str, values: impl rusqlite::Params) -> Result<u64, PlanError> {

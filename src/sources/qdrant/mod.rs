@@ -4,7 +4,7 @@
 //! - [`Qdrant`]: a collection, read page by page in the order of its ids. So no id is kept in memory,
 //!   and a page that repeats another is found out.
 //!
-//! mem0 keeps a memory as the payload of a point, which is interpreted as in a dump of a store.
+//! mem0 keeps a memory as the payload of a point, which is read as its library shows it.
 
 mod client;
 
@@ -22,7 +22,7 @@ use client::{Client, Next, Page, PointId, filter};
 use super::client::{Error, Limits};
 use super::mem0::handing::Handing;
 use super::mem0::{Entity, EntityKind};
-use super::{Defect, MEM0, Position, ReadError, Severity, Sink, Source};
+use super::{Defect, MEM0, Position, ReadError, Severity, Sink, Source, payload};
 
 /// Where Qdrant listens unless told otherwise.
 pub const URL: &str = "http://localhost:6333";
@@ -305,12 +305,18 @@ impl Qdrant {
         point: &RawValue,
         is_filtered: bool,
     ) -> Result<(), ReadError> {
-        let Some(point) = handing.object(&position, point.get())? else {
+        let Some(mut point) = handing.object(&position, point.get())? else {
             return Ok(());
         };
         let payload = point.get("payload").and_then(Value::as_object);
         match (self.is_selected(payload), is_filtered) {
-            (true, _) => handing.whole(Value::Object(point), position),
+            (true, _) => {
+                let id = point.get("id").cloned().unwrap_or_default();
+                if let Some(Value::Object(payload)) = point.remove("payload") {
+                    point = payload::memory(id, payload);
+                }
+                handing.whole(Value::Object(point), position)
+            }
             (false, true) => {
                 let id = point.get("id").and_then(Value::as_str).map(str::to_owned);
                 let reason = "is another one than Qdrant was asked for";

@@ -113,7 +113,7 @@ async fn memory_is_given_back_after_a_burst() {
     let world = World::embedded();
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, VERSION).await;
-    let memories: Vec<_> = (0..10_000)
+    let memories: Vec<_> = (0..20_000)
         .map(|n| json!({"id": format!("m{n}"), "memory": format!("Memory {n} of a burst")}))
         .collect();
     let arguments = json!({"user": {"id": "jane"}, "data": {"memories": memories},

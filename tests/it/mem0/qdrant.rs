@@ -153,6 +153,28 @@ fn a_missing_collection_is_an_error_that_names_those_that_there_are() {
 }
 
 #[test]
+fn a_field_of_the_caller_that_is_named_like_a_mark_is_none() {
+    let qdrant = with_points("ann", 1);
+    qdrant.point(
+        "mem0",
+        json!({"user_id": "ann", "status": "archived", "session_id": "order 7"}),
+    );
+    let world = World::embedded();
+    migrate_into(&world, &qdrant, &[]).has_all(2);
+    let found = world
+        .connect()
+        .call("get_memories", json!({"user_id": "ann"}));
+    let mut memories = found["results"].as_array().unwrap().iter();
+    let archived = memories.find(|one| one["metadata"]["status"] == "archived");
+    let archived = archived.unwrap_or_else(|| panic!("{found:#}"));
+    assert_eq!(archived["session_id"], Value::Null, "{archived:#}");
+    assert_eq!(
+        archived["metadata"]["session_id"], "order 7",
+        "{archived:#}"
+    );
+}
+
+#[test]
 fn rows_of_entities_are_no_memories() {
     let qdrant = with_points("ann", 1);
     let entity = json!({"data": "Lima", "entity_type": "PROPER", "linked_memory_ids": ["1"],

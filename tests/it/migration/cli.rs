@@ -632,7 +632,11 @@ mod stopping {
         let file = exported(&world);
         let mut child = start(&world, &["migrate", "--file", &file]);
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        await_line(&mut stderr, "writing");
+        await_line(&mut stderr, "planning");
+        // The first request: whose project it is.
+        wait_until("it asks Zep", || {
+            world.requests_to("GET /api/v2/projects/info") > 0
+        });
         signal(&child, "-INT");
         await_line(&mut stderr, "stopping");
         std::thread::sleep(Duration::from_millis(200));
