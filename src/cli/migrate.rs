@@ -282,6 +282,11 @@ pub(crate) struct ValidateArgs {
     /// deleted on purpose
     #[arg(long, requires = "repair")]
     pub restore_deleted: bool,
+
+    /// With --repair: put what is missing in a session behind newer messages, as nothing can be put
+    /// between them
+    #[arg(long, requires = "repair")]
+    pub append: bool,
 }
 
 /// How to migrate.

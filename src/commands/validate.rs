@@ -15,7 +15,11 @@ use crate::output::Page;
 /// If the command line or the configuration is wrong, the export or the backend cannot be read, the
 /// run was stopped, or the report cannot be written.
 pub(crate) fn run(settings: Flags, args: &ValidateArgs) -> anyhow::Result<ExitCode> {
-    let mut job = Job::of(settings, &args.export, &WritingArgs::default())?;
+    let writing = WritingArgs {
+        append: args.append,
+        ..WritingArgs::default()
+    };
+    let mut job = Job::of(settings, &args.export, &writing)?;
     job.request.sample = args.sample.map(|records| Sample {
         records: records as usize,
         seed: args.seed,

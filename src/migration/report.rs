@@ -29,6 +29,8 @@ pub struct Report {
     pub dry_run: bool,
     /// Whether everything that was selected is in the target now.
     pub success: bool,
+    /// Whether the source has no record that is in force, whatever was selected.
+    pub source_is_empty: bool,
     /// Whether the run was stopped before its end.
     pub cancelled: bool,
     /// Users that were made, or were there and have what the source says of them.
@@ -147,6 +149,7 @@ impl Report {
             timestamp,
             dry_run,
             success: false,
+            source_is_empty: false,
             cancelled: false,
             users_migrated: 0,
             users_existing: 0,

@@ -82,6 +82,8 @@ class Record:
     app: str | None = None
     # The time that it is stored with.
     stored_at: datetime | None = None
+    # When it was last changed, which Zep has no field for.
+    updated: datetime | None = None
 
 
 @dataclass
@@ -301,7 +303,6 @@ class Export:
         """A memory of mem0's, as its listing answers it."""
         offset = timezone(timedelta(hours=-7))
         metadata = self._metadata(self.rng.randrange(100)) if metadata is None else metadata
-        updated = (at + timedelta(days=1)).astimezone(offset).isoformat()
         memory = {
             "id": self._uuid(),
             "memory": content,
@@ -310,13 +311,13 @@ class Export:
             "metadata": metadata or None,
             "categories": self.rng.choice([[], None, ["health", "travel"]]),
             "created_at": at.astimezone(offset).isoformat(),
-            "updated_at": updated,
+            "updated_at": (at + timedelta(days=1)).astimezone(offset).isoformat(),
             "expiration_date": None,
             "replaced_by": None,
         }
-        record = Record(content, None, at=at, id=memory["id"])
+        record = Record(content, None, at=at, id=memory["id"], updated=at + timedelta(days=1))
         record.agent, record.app = named.get("agent_id"), named.get("app_id")
-        record.metadata = {**metadata, "hash": memory["hash"], "updated_at": updated}
+        record.metadata = {**metadata, "hash": memory["hash"]}
         if memory["categories"]:
             record.metadata["categories"] = memory["categories"]
         if owner == AGENT_GRAPH:
@@ -444,7 +445,7 @@ class Export:
                 memory["metadata"] = {"memory_type": "insights", "a": 1}
                 record.kind = "emotional_state"
                 for key in [*record.metadata]:
-                    if key not in ("hash", "updated_at", "categories"):
+                    if key not in ("hash", "categories"):
                         del record.metadata[key]
                 record.metadata["a"] = 1
             elif number % 15 == 8:
@@ -454,8 +455,7 @@ class Export:
             elif number % 15 == 9:
                 for key in ("created_at", "updated_at"):
                     del memory[key]
-                record.at = None
-                del record.metadata["updated_at"]
+                record.at = record.updated = None
         # Turns that two memories were made from, and that stand with both.
         turns = [
             {"role": "user", "content": "I keep bees on the roof"},

@@ -4,46 +4,13 @@ What the client lists is what must arrive, and each request of ours must be one 
 too: method, path, query, body, and the headers that matter.
 """
 
-import contextlib
 import json
 import os
-import re
 import subprocess
 import tempfile
-import urllib.request
-from pathlib import Path
 
 from peer import BINARY, check, finish
-
-ROOT = Path(__file__).resolve().parents[2]
-KEY = "m0-stand-in-key"
-
-
-def program():
-    """The stand-in, built if it was not."""
-    beside = Path(BINARY).resolve().parent / "examples" / "mem0_stand_in"
-    if beside.exists():
-        return beside
-    build = ["cargo", "build", "--quiet", "--locked", "--example", "mem0_stand_in"]
-    subprocess.run(build, cwd=ROOT, check=True)
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    return target / "debug" / "examples" / "mem0_stand_in"
-
-
-@contextlib.contextmanager
-def stand_in():
-    process = subprocess.Popen([program()], stdout=subprocess.PIPE, text=True)
-    try:
-        yield re.search(r"http://\S+", process.stdout.readline()).group()
-    finally:
-        process.kill()
-        process.wait(60)
-
-
-def requests(url):
-    """The requests so far."""
-    with urllib.request.urlopen(f"{url}/_stand_in/requests", timeout=60) as answer:
-        return json.load(answer)
+from stand_in import KEY, requests, stand_in
 
 
 def migrate(url, home, *arguments):

@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 
 import library
-from mem0_platform import KEY, requests, stand_in
 from peer import BINARY, check, finish
+from stand_in import KEY, requests, stand_in
 
 os.environ["MEM0_TELEMETRY"] = "False"
 os.environ["MEM0_DIR"] = tempfile.mkdtemp()

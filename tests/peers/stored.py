@@ -90,6 +90,8 @@ def differences(parts, record, is_session, started, exported_at=EXPORTED_AT):
         elif not started <= at <= datetime.now(timezone.utc):
             differ.add("created_at")
         same("inferred", extra.get("time") == "inferred", record.at is None)
+        updated = extra.get("updated")
+        same("updated_at", updated and instant(updated), record.updated)
         if is_session:
             role = MESSAGE_ROLES[record.role or "user"]
             same("role", part.role, role)

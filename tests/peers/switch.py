@@ -2,10 +2,8 @@
 moved by `switch` into the emulator, and read there by Zep's own client (zep-cloud 3.30.0). The host's
 entry changes only then."""
 
-import contextlib
 import json
 import os
-import re
 import subprocess
 import tempfile
 import time
@@ -16,27 +14,13 @@ os.environ["MEM0_DIR"] = tempfile.mkdtemp()
 
 from mem0 import MemoryClient  # noqa: E402
 from peer import BINARY, check, emulator, finish  # noqa: E402
+from stand_in import KEY as MEM0_KEY, stand_in  # noqa: E402
 from zep_cloud.client import Zep  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
-# What the stand-in accepts.
-MEM0_KEY = "m0-stand-in-key"
 ZEP_KEY = "z_peer-5d1f"
 PEOPLE = ("mara", "ñoño", "jürgen@example.com")
 SESSIONS = 3
 TURNS = 20
-
-
-@contextlib.contextmanager
-def mem0():
-    """Runs the stand-in on a free port and gives its address."""
-    command = ["cargo", "run", "--quiet", "--example", "mem0_stand_in"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        yield re.search(r"http://\S+", process.stdout.readline()).group()
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def said(person, session, number):
@@ -84,7 +68,7 @@ def read(zep):
             assert texts == [f"{person} likes tea"], texts
 
 
-with mem0() as mem0_url, emulator() as zep_url, tempfile.TemporaryDirectory() as home:
+with stand_in() as mem0_url, emulator() as zep_url, tempfile.TemporaryDirectory() as home:
     home = Path(home)
     config = home / ".cursor" / "mcp.json"
     config.parent.mkdir()

@@ -97,11 +97,23 @@ pub(crate) fn run(settings: &Flags, args: &SwitchArgs) -> anyhow::Result<ExitCod
         page.line("\nNothing was moved and nothing was changed: this is a dry run.")?;
         return Answer::of(&survey).end(args, true);
     }
-    if asks && !ask::yes("\nMove the memories, and then change the entry?")? {
+    let question = match survey.is_empty() {
+        true => "\nThere is nothing to move. Change the entry?",
+        false => "\nMove the memories, and then change the entry?",
+    };
+    if asks && !ask::yes(question)? {
         page.line("Nothing was moved and nothing was changed.")?;
         return Answer::of(&survey).end(args, true);
     }
 
+    if survey.is_empty() {
+        let mut answer = Answer::of(&survey);
+        if !args.rehearse {
+            change::carry_out(&page, &found.files, &launch)?;
+            answer.entry_changed = true;
+        }
+        return answer.end(args, true);
+    }
     let outcome = migration::run(job(false)?, async |run: Run| {
         let Run {
             migrator, source, ..

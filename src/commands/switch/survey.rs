@@ -7,7 +7,7 @@ use serde::Serialize;
 use zep_mcp_server::config::Backend;
 use zep_mcp_server::migration::{Outcome, Report};
 
-use crate::commands::migration::{self, Job, Run, table};
+use crate::commands::migration::{self, Input, Job, Run, table};
 use crate::output::Page;
 
 /// A dry run, and what it tells of the costs.
@@ -30,7 +30,8 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Reads the source, and looks what exists already.
+    /// Reads the source, and looks what exists already. A mem0 without memories is none that lacks
+    /// something: its entry is changed.
     ///
     /// # Errors
     /// If the source or the backend cannot be used.
@@ -39,7 +40,8 @@ impl Survey {
         let source = job.input.to_string();
         let target = job.target();
         let is_zep = matches!(job.config.backend, Backend::Zep(_));
-        let (report, requests_per_minute) = migration::run(job, async |run: Run| {
+        let is_file = matches!(job.input, Input::File(_) | Input::Stdin);
+        let (mut report, requests_per_minute) = migration::run(job, async |run: Run| {
             let Run {
                 migrator, source, ..
             } = run;
@@ -49,6 +51,10 @@ impl Survey {
             let stats = run.service.stats();
             Ok((outcome.report, stats.and_then(|stats| stats.per_minute)))
         })?;
+        if report.source_is_empty && !is_file {
+            report.errors.clear();
+            report.success = true;
+        }
         let requests = if is_zep { requests(&report) } else { 0 };
         Ok(Self {
             source,
@@ -68,6 +74,11 @@ impl Survey {
     /// Whether everything can be moved.
     pub(super) fn is_clean(&self) -> bool {
         self.report.success
+    }
+
+    /// Whether there is nothing to move.
+    pub(super) fn is_empty(&self) -> bool {
+        self.report.success && self.report.source_is_empty
     }
 
     /// Shows it.

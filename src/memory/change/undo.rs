@@ -201,6 +201,6 @@ impl MemoryService {
 pub struct Touched {
     /// Whether there are facts that were drawn from no episode: somebody put them there.
     pub added: bool,
-    /// The ids of the records of which a fact was changed.
+    /// The ids of the records with a changed fact.
     pub records: HashSet<String>,
 }

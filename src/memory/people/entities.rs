@@ -9,14 +9,14 @@ use serde_json::{Map, Value};
 
 use crate::memory::{
     Result,
-    access::Caller,
+    access::{Caller, Right},
     error::if_found,
     model::{AgentId, AppId, GraphId, Owner, SessionId, UserId},
     people::owners::MAX_OWNERS,
     record::fit,
     service::MemoryService,
 };
-use crate::zep::{self, Outcome};
+use crate::zep::{self, Graphs, Outcome};
 
 /// The most entities of each kind in a list. Ours.
 pub const MAX_ENTITIES: usize = 1_000;
@@ -215,6 +215,18 @@ impl MemoryService {
 }
 
 impl MemoryService {
+    /// Creates the marker graph of an agent or app that memories to be migrated name, so that it is
+    /// listed. Returns whether it was created.
+    ///
+    /// # Errors
+    /// [`crate::memory::Error::Forbidden`], [`crate::memory::Error::Zep`].
+    pub async fn list_named(&self, caller: &Caller, graph: &GraphId) -> Result<bool> {
+        caller.may_at_all(Right::Migrate)?;
+        let made = create_marker(self.zep(), graph).await?;
+        self.inner.told.insert(graph.clone(), ());
+        Ok(made)
+    }
+
     /// Creates the marker graphs of agents and apps named by memories, so that they are listed: in
     /// the background, once for each. A failure does not affect the stored memory.
     pub(crate) fn tell_of(&self, named: BTreeSet<GraphId>) {
@@ -225,21 +237,12 @@ impl MemoryService {
             self.inner.told.insert(graph.clone(), ());
             let service = self.clone();
             self.inner.writes.spawn(async move {
-                let description = "Memories are marked with this name";
-                let name = graph.as_str();
-                let make = || async {
-                    let made = service.zep().create_graph(&graph, name, description).await;
-                    match made {
-                        Err(error) if !error.is_conflict() => Err(error),
-                        _ => Ok(()),
-                    }
-                };
                 // Creating it twice leaves one.
-                let made = make
+                let made = (|| create_marker(service.zep(), &graph))
                     .retry(ExponentialBuilder::default().with_max_times(RETRIES))
                     .when(|error| error.outcome() != Outcome::Refused);
                 let code = match tokio::time::timeout(RETRIED_FOR, made).await {
-                    Ok(Ok(())) => return,
+                    Ok(Ok(_)) => return,
                     Ok(Err(error)) => error.code(),
                     Err(_) => "no_answer",
                 };
@@ -247,6 +250,16 @@ impl MemoryService {
                 tracing::warn!(code, "an agent or app is not listed yet");
             });
         }
+    }
+}
+
+/// Creates a marker graph. Returns whether it was created: it may exist.
+async fn create_marker(zep: &dyn Graphs, graph: &GraphId) -> zep::Result<bool> {
+    let description = "Memories are marked with this name";
+    match zep.create_graph(graph, graph.as_str(), description).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_conflict() => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Imported records in Zep's batches.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::import::{Imported, draft_of};
 use crate::memory::{
     Result,
     access::{Caller, Right},
-    model::{GraphId, Place},
+    model::Place,
     record::draft::Stored,
     record::fit::{Carrier, Level},
     service::MemoryService,
@@ -23,7 +23,7 @@ use crate::zep::{
 const RUN_KEY: &str = "zm_run";
 const NUMBER_KEY: &str = "zm_batch";
 
-/// Which batch of which run one is. It is in the batch's metadata.
+/// Names a batch by its run and its number within the run. Both are in the batch's metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BatchName {
     /// The run's id.
@@ -48,63 +48,36 @@ impl BatchName {
     }
 }
 
-/// The items of a record, ready for a batch.
-#[derive(Debug)]
-pub struct RecordItems {
-    pub(crate) items: Vec<BatchItem>,
-    /// The marker graphs of the agents and apps that the record names.
-    pub(crate) named: BTreeSet<GraphId>,
-}
-
-/// The items of one request.
+/// The items of a record, or of one request.
 #[derive(Debug, Default)]
-pub struct BatchItems {
-    items: Vec<BatchItem>,
-    named: BTreeSet<GraphId>,
-}
+pub struct BatchItems(Vec<BatchItem>);
 
 impl BatchItems {
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.0.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        self.0.is_empty()
     }
 
     /// Appends those of a record.
-    pub fn push(&mut self, record: RecordItems) {
-        self.items.extend(record.items);
-        self.named.extend(record.named);
+    pub fn push(&mut self, record: Self) {
+        self.0.extend(record.0);
     }
 
     /// Cuts off all but the first so many.
     #[must_use]
     pub fn split_off(&mut self, first: usize) -> Self {
-        Self {
-            items: self.items.split_off(first),
-            named: self.named.clone(),
-        }
-    }
-}
-
-impl RecordItems {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.items.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
+        Self(self.0.split_off(first))
     }
 }
 
 impl MemoryService {
-    /// Prepares a record of which nothing is stored; `thread` is its session's. `None` if a call of this
-    /// process may have stored it.
+    /// Prepares a record that is not stored at all, not even in part; `thread` is its session's.
+    /// `None` if a call of this process may have stored it.
     ///
     /// # Errors
     /// [`crate::memory::Error::Forbidden`] if the caller may not reach the owner,
@@ -115,7 +88,7 @@ impl MemoryService {
         place: &Place,
         thread: Option<&ThreadId>,
         record: Imported,
-    ) -> Result<Option<RecordItems>> {
+    ) -> Result<Option<BatchItems>> {
         let owner = place.owner();
         caller.may(Right::Migrate, &owner)?;
         let draft = draft_of(record, Carrier::at(place));
@@ -131,12 +104,7 @@ impl MemoryService {
                 None => BatchItem::Episode(owner.clone(), episode(&draft, &part)),
             })
             .collect();
-        let agent = draft.ours.agent.as_ref().map(|agent| agent.graph());
-        let app = draft.ours.app.as_ref().map(|app| app.graph());
-        Ok(Some(RecordItems {
-            items,
-            named: agent.into_iter().chain(app).collect(),
-        }))
+        Ok(Some(BatchItems(items)))
     }
 
     /// Creates a draft. Answers its id.
@@ -184,13 +152,8 @@ impl MemoryService {
         items: &BatchItems,
     ) -> Result<()> {
         caller.may_at_all(Right::Migrate)?;
-        self.zep().add_batch_items(batch, &items.items).await?;
+        self.zep().add_batch_items(batch, &items.0).await?;
         Ok(())
-    }
-
-    /// Creates the marker graphs of the agents and apps that stored items name.
-    pub fn tell_of_items(&self, items: &mut BatchItems) {
-        self.tell_of(std::mem::take(&mut items.named));
     }
 
     /// A batch.

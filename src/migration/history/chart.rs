@@ -164,7 +164,7 @@ fn opened(height: f64, title: &str) -> String {
     )
 }
 
-/// The next number of which a quarter is easy to read.
+/// The next number whose quarter is easy to read.
 fn round_up(number: u64) -> u64 {
     let mut unit: u64 = 4;
     loop {

@@ -41,8 +41,14 @@ impl Migrator {
         if nothing && plan.left_for_later.is_some() && counts.not_selected > 0 {
             report.note("every user with memories is migrated already".into());
         } else if nothing {
+            report.source_is_empty = counts.not_selected == 0 && plan.left_out.is_empty();
             report.trouble(Trouble::of_run(match counts.not_selected {
-                0 => "there is nothing to migrate in the source".to_owned(),
+                0 if counts.expired + counts.deleted == 0 => {
+                    "there is nothing to migrate in the source".to_owned()
+                }
+                0 => "there is nothing to migrate in the source: all of it is deleted, expired or \
+                      replaced"
+                    .to_owned(),
                 left_out => format!(
                     "none of the {left_out} records of the source is of the user and sessions \
                      that were asked for"

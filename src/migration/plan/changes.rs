@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use super::spool::{kept, to_keep};
 use crate::sources::{Change, Entry, SourceRecord};
 
-/// A memory of which there are entries of a log.
+/// A memory that a log has entries for.
 struct Logged {
     memory: String,
     /// When it was made, in microseconds since 1970.

@@ -1,6 +1,6 @@
 //! The third pass: equal records are numbered, conflicts found, sessions sorted, everything counted.
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::identity::numbered;
 use super::problems::{count_problems, keep_problem};
@@ -69,16 +69,20 @@ impl Plan {
         Ok(())
     }
 
-    /// Finds records with the same id: equal ones are one, of different ones none is written.
+    /// Finds records with the same id: equal ones are one. Of different ones the one that was changed
+    /// last is written; where nothing says which, none is.
     pub(super) fn find_conflicts(&mut self) -> spool::Result<()> {
         let db = self.spool.db();
-        db.execute(
+        let conflicts = db.execute(
             "UPDATE record SET state = ?1 WHERE (owner, id) IN (
                 SELECT owner, id FROM record WHERE state = ?2
                 AND (owner, id) IN (SELECT owner, id FROM repeated)
                 GROUP BY owner, id HAVING count(DISTINCT digest) > 1) AND state = ?2",
             [State::Conflict as i64, State::Planned as i64],
         )?;
+        if conflicts > 0 {
+            settle_conflicts(&db)?;
+        }
         db.execute(
             "UPDATE record SET state = ?1
              WHERE state = ?2 AND (owner, id) IN (SELECT owner, id FROM repeated) AND n NOT IN (
@@ -88,21 +92,6 @@ impl Plan {
             [State::Duplicate as i64, State::Planned as i64],
         )?;
         db.execute_batch("DROP TABLE repeated")?;
-        let mut conflicts = db.prepare(
-            "SELECT item.json FROM record JOIN item ON item.n = record.item
-             WHERE state = ?1 ORDER BY record.n",
-        )?;
-        let mut rows = conflicts.query([State::Conflict as i64])?;
-        while let Some(row) = rows.next()? {
-            if let Entry::Record(record) = kept(row, 0)? {
-                let defect = Defect::of(
-                    "id",
-                    "is that of another record with different content, too; none of them is \
-                     migrated: leave one, or give each its own id",
-                );
-                keep_problem(&db, &record.problem(Severity::Record, defect))?;
-            }
-        }
         Ok(())
     }
 
@@ -158,4 +147,60 @@ impl Plan {
         self.counts.warnings = count_problems(&db, Severity::Warning)?;
         Ok(())
     }
+}
+
+/// Plans the latest state of what is there in several: a directory has exports of two days, or a memory
+/// was changed while it was read. Reports the others.
+fn settle_conflicts(db: &Connection) -> spool::Result<()> {
+    db.execute_batch(
+        "CREATE TEMP TABLE latest (
+            owner INTEGER, id TEXT, updated INTEGER, PRIMARY KEY (owner, id)) WITHOUT ROWID;",
+    )?;
+    db.execute(
+        "INSERT INTO latest SELECT owner, id, max(updated) FROM record WHERE state = ?1
+         GROUP BY owner, id HAVING count(updated) = count(*)",
+        [State::Conflict as i64],
+    )?;
+    db.execute(
+        "DELETE FROM latest WHERE 1 < (
+            SELECT count(DISTINCT digest) FROM record
+            WHERE state = ?1 AND record.owner = latest.owner AND record.id = latest.id
+            AND record.updated = latest.updated)",
+        [State::Conflict as i64],
+    )?;
+    db.execute(
+        "UPDATE record SET state = ?2
+         WHERE state = ?1 AND (owner, id, updated) IN (SELECT owner, id, updated FROM latest)",
+        [State::Conflict as i64, State::Planned as i64],
+    )?;
+    let mut others = db.prepare(
+        "SELECT item.json, (owner, id) IN (SELECT owner, id FROM latest)
+         FROM record JOIN item ON item.n = record.item WHERE state = ?1 ORDER BY record.n",
+    )?;
+    let mut rows = others.query([State::Conflict as i64])?;
+    while let Some(row) = rows.next()? {
+        let Entry::Record(record) = kept(row, 0)? else {
+            continue;
+        };
+        let (severity, reason) = match row.get(1)? {
+            true => (
+                Severity::Warning,
+                "is that of a record that was changed later, which is migrated instead",
+            ),
+            false => (
+                Severity::Record,
+                "is that of another record with different content, too; none of them is migrated: \
+                 leave one, or give each its own id",
+            ),
+        };
+        keep_problem(db, &record.problem(severity, Defect::of("id", reason)))?;
+    }
+    drop(rows);
+    db.execute(
+        "UPDATE record SET state = ?2
+         WHERE state = ?1 AND (owner, id) IN (SELECT owner, id FROM latest)",
+        [State::Conflict as i64, State::Duplicate as i64],
+    )?;
+    db.execute_batch("DROP TABLE latest")?;
+    Ok(())
 }

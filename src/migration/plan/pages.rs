@@ -1,16 +1,22 @@
-//! The owners and places of a plan, page by page.
+//! The owners and places of a plan, and what its records name, page by page.
 
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
 use super::Plan;
+use super::named::Named;
 use super::records::{PAGE, PlannedOwner, PlannedPlace};
 use super::spool::{Result, SpoolError};
 
 /// All owners, in the order in which the source names them.
 pub(in crate::migration) fn owners(plan: &Arc<Plan>) -> impl Stream<Item = Result<PlannedOwner>> {
     pages(plan, Plan::owners_after, |owner| owner.n)
+}
+
+/// The agents and apps that were collected.
+pub(in crate::migration) fn named(plan: &Arc<Plan>) -> impl Stream<Item = Result<Named>> {
+    pages(plan, Plan::named_after, |named| named.n)
 }
 
 /// All places of an owner.

@@ -129,7 +129,7 @@ fn imported(
 }
 
 /// What was kept is not what is read: an error, never a record less.
-fn misread(reason: impl ToString) -> rusqlite::Error {
+pub(super) fn misread(reason: impl ToString) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, Type::Text, reason.to_string().into())
 }
 

@@ -96,6 +96,8 @@ const SCHEMA: &str = "
         time INTEGER,
         -- The export's own date, for records that nothing dates.
         exported_at INTEGER,
+        -- When it was last changed, in microseconds since 1970, where the source says so.
+        updated INTEGER,
         -- Its place in the order of its session: its time, or that of the nearest dated record before
         -- it, and its position in the source, negative where the source lists the newest first.
         carried INTEGER,

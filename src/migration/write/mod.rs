@@ -5,6 +5,7 @@ mod changed;
 mod doubles;
 mod error;
 mod hold;
+mod named;
 mod owner;
 mod place;
 
@@ -109,6 +110,7 @@ impl<'a> Run<'a> {
     /// If the plan cannot be read. What the backend refuses is in the report.
     pub(super) async fn write(mut self) -> Result<(Report, bool), SpoolError> {
         self.progress(self.report().already_there);
+        self.list_named().await?;
         let amounts = self.amounts().await?;
         let mut full = None;
         if Batches::are_wanted(&self, amounts) {

@@ -121,8 +121,8 @@ impl Platform {
             let of_kind = entities.iter().filter(|entity| entity.kind == kind);
             self.read_entities(&mut handing, of_kind.cloned().collect())
                 .await?;
-            // Most memories have a user: agents, apps and runs, of which there may be many more, need
-            // not be read where mem0 counts no memory that has one of them and no user.
+            // Most memories have a user: agents, apps and runs, which may be many more, need not be
+            // read where mem0 counts no memory that has one of them and no user.
             let (read, left) = EntityKind::ALL.split_at(number);
             let is_left = entities.iter().any(|entity| left.contains(&entity.kind));
             if is_left && !handing.troubled && self.has_all_of(&handing, read).await {

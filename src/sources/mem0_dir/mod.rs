@@ -22,7 +22,7 @@ use self::found::{Found, find};
 use self::notes::Notes;
 use super::{Defect, MEM0, Position, Problem, ReadError, Severity, Sink, Source, SourceItem};
 
-/// Which memories of which directory to read.
+/// A directory of mem0, and the memories to read from it.
 #[derive(Debug, Clone)]
 pub struct Mem0DirSettings {
     /// The directory: one with `qdrant/` and `history.db`, or that of Qdrant itself.

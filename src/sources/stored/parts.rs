@@ -44,7 +44,7 @@ impl Parts {
         whole(parts.into_iter().map(|(_, part)| part).collect())
     }
 
-    /// The ids of records of which parts are missing.
+    /// The ids of the records that lack parts.
     pub(super) fn incomplete(self) -> impl Iterator<Item = String> {
         self.pending.into_keys()
     }

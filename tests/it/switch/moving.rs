@@ -1,5 +1,7 @@
 //! What is moved, and what is said of it.
 
+use serde_json::{Value, json};
+
 use super::Newcomer;
 use crate::install::program;
 
@@ -128,4 +130,32 @@ fn without_an_account_the_memories_move_to_this_machine() {
     )["env"];
     assert_eq!(env["MEMORY_BACKEND"], "local");
     assert!(newcomer.zep.requests().is_empty());
+}
+
+#[test]
+fn a_mem0_without_memories_is_left_by_changing_the_entry() {
+    let newcomer = Newcomer::new();
+    newcomer.mem0.add(json!({
+        "user_id": "jane", "memory": "jane liked tea", "expiration_date": "2024-01-01",
+    }));
+    let before = newcomer.config();
+    newcomer.switch(&["--dry-run"]).ended(0);
+    newcomer.is_unchanged(&before);
+    let outcome = newcomer.switch(&["--yes", "--json"]).ended(0);
+    let answer: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(answer["entry_changed"], true);
+    assert_eq!(answer["survey"]["report"]["source_is_empty"], true);
+    assert_eq!(answer["migration"], Value::Null);
+    newcomer.is_changed();
+}
+
+#[test]
+fn a_file_without_memories_is_no_reason_to_change_the_entry() {
+    let newcomer = Newcomer::new().remembers(1);
+    newcomer.home.put("work/export.json", b"[]");
+    let before = newcomer.config();
+    newcomer
+        .switch(&["--yes", "--file", "export.json"])
+        .ended(1);
+    newcomer.is_unchanged(&before);
 }

@@ -61,7 +61,9 @@ impl Resolver<'_> {
         }
         record.gone = record.gone.max(around.gone);
         self.seen.names(&names);
-        if !self.may_be_selected(item, &names)? || self.is_left_out_again(&record, &names)? {
+        if !self.may_be_selected(item, &record, &names)?
+            || self.is_left_out_again(&record, &names)?
+        {
             return Ok(());
         }
         match self.resolved(&record, &names, said_in) {
@@ -80,7 +82,12 @@ impl Resolver<'_> {
 
     /// Whether a record with these names can be among those of the selected user. One without a user
     /// waits until it is known whether the source names others.
-    fn may_be_selected(&mut self, item: i64, names: &Names) -> rusqlite::Result<bool> {
+    fn may_be_selected(
+        &mut self,
+        item: i64,
+        record: &SourceRecord,
+        names: &Names,
+    ) -> rusqlite::Result<bool> {
         let Some(only) = self.request.selection.only_user() else {
             return Ok(true);
         };
@@ -93,13 +100,23 @@ impl Resolver<'_> {
                 return Ok(false);
             }
             (None, None, Others::Named) => {
+                // One of another session or time would not be selected if it were the user's, either.
+                let would_be = self.place(record.kind, names);
+                let is_meant = !matches!(would_be, Ok(None))
+                    && self.request.selection.includes_time_of(record);
                 self.counts.not_selected += 1;
-                self.counts.nameless += 1;
+                self.counts.nameless += u64::from(is_meant);
                 return Ok(false);
             }
             (None, ..) => {}
         }
         Ok(true)
+    }
+
+    /// Where a record with these names goes; `None` if that is not selected.
+    fn place(&self, kind: RecordKind, names: &Names) -> Result<Option<Placement>, Defect> {
+        let selection = &self.request.selection;
+        place(self.system, kind, names, selection, self.default_user)
     }
 
     /// Whether a record is left out in any case: deleted, or no longer in force.
@@ -117,15 +134,7 @@ impl Resolver<'_> {
         let (Some(why), Some(_)) = (self.left_out(record), &record.id) else {
             return Ok(false);
         };
-        let selection = &self.request.selection;
-        let placement = place(
-            self.system,
-            record.kind,
-            names,
-            selection,
-            self.default_user,
-        );
-        let Ok(Some(placement)) = placement else {
+        let Ok(Some(placement)) = self.place(record.kind, names) else {
             return Ok(false);
         };
         let Ok(identity) = identity(record, &placement, None) else {
@@ -152,13 +161,7 @@ impl Resolver<'_> {
             left_out == Some(Gone::Deleted),
             left_out == Some(Gone::Retired),
         );
-        let placement = place(
-            self.system,
-            record.kind,
-            names,
-            selection,
-            self.default_user,
-        );
+        let placement = self.place(record.kind, names);
         // What is left out in any case need not have an owner.
         let placement = match placement {
             Err(_) if is_deleted || retired => {
@@ -232,8 +235,9 @@ impl Resolver<'_> {
             .prepare_cached(
                 "INSERT INTO record (item, position, place, owner, id, agent, app, parts,
                                      by_content, digest, borrowed, snapshot, time, exported_at,
-                                     carried, rank)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?13, ?2)",
+                                     updated, carried, rank)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?13,
+                         ?2)",
             )?
             .execute(params![
                 item,
@@ -250,6 +254,7 @@ impl Resolver<'_> {
                 record.kind == RecordKind::Snapshot,
                 record.created_at.map(Timestamp::as_microsecond),
                 exported_at,
+                record.updated_at.map(Timestamp::as_microsecond),
             ])?;
         Ok(())
     }

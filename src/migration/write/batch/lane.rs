@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::{BatchPlace, Batches, InBatch};
 use crate::memory;
-use crate::memory::batch::{BatchItems, BatchName, RecordItems};
+use crate::memory::batch::{BatchItems, BatchName};
 use crate::memory::import::Imported;
 use crate::memory::model::Place;
 use crate::migration::Method;
@@ -154,7 +154,7 @@ impl Lane {
         }
     }
 
-    fn push(&mut self, to: &Arc<BatchPlace>, record: &PlannedRecord, items: RecordItems) {
+    fn push(&mut self, to: &Arc<BatchPlace>, record: &PlannedRecord, items: BatchItems) {
         let in_batch = InBatch {
             n: record.n,
             items: items.len() as u64,
@@ -285,7 +285,6 @@ impl Draft {
                 Ok(again) => {
                     self.sent_again |= again;
                     self.items += next.len();
-                    run.context.service.tell_of_items(&mut next.items);
                     let numbers: Vec<_> = next.records.iter().map(|(one, _)| one.n).collect();
                     run.progress(numbers.len() as u64);
                     let added = move |plan: &Plan| plan.set_states(&numbers, State::InBatch);
@@ -356,7 +355,7 @@ fn prepare(
     run: &Run<'_>,
     to: &BatchPlace,
     record: &PlannedRecord,
-) -> Result<Option<RecordItems>, Unfinished> {
+) -> Result<Option<BatchItems>, Unfinished> {
     let may_be_there = !record.stored.is_empty() || (record.sent && !to.seen);
     if may_be_there || record.parts > BATCH_ITEMS_PER_CALL {
         return Ok(None);
