@@ -23,6 +23,8 @@ pub(super) struct Input<'r> {
     inner: &'r mut dyn Read,
     /// What was read and is not in the buffer yet.
     raw: Vec<u8>,
+    /// How much of it.
+    raw_end: usize,
     mend: Mend,
     buffer: Vec<u8>,
     at: usize,
@@ -60,7 +62,7 @@ pub(super) struct Input<'r> {
 impl<'r> Input<'r> {
     pub(super) fn new(inner: &'r mut dyn Read) -> Self {
         Self {
-            raw: Vec::with_capacity(AHEAD),
+            raw: vec![0; AHEAD],
             ..Self::unread(inner)
         }
     }
@@ -70,6 +72,7 @@ impl<'r> Input<'r> {
         Self {
             inner,
             raw: Vec::new(),
+            raw_end: 0,
             mend: Mend::default(),
             buffer: Vec::new(),
             at: 0,
@@ -103,7 +106,7 @@ impl<'r> Input<'r> {
 
     /// The beginning as it is, as much as fits into the buffer. Call it first.
     pub(super) fn look(&mut self) -> &[u8] {
-        while self.raw.len() < AHEAD {
+        while self.raw_end < self.raw.len() {
             match self.read_raw() {
                 Ok(0) => break,
                 Ok(_) => {}
@@ -114,12 +117,12 @@ impl<'r> Input<'r> {
                 }
             }
         }
-        &self.raw
+        &self.raw[..self.raw_end]
     }
 
     /// Skips bytes of the beginning that belong to no line, such as a byte order mark.
     pub(super) fn skip(&mut self, bytes: usize) {
-        self.raw.drain(..bytes);
+        self.take_raw(bytes);
         self.before += bytes as u64;
         self.line_start += bytes as u64;
         self.mend(false);
@@ -127,25 +130,32 @@ impl<'r> Input<'r> {
 
     /// Reads more, up to [`AHEAD`] bytes that wait.
     fn read_raw(&mut self) -> io::Result<usize> {
-        let had = self.raw.len();
-        self.raw.resize(AHEAD, 0);
-        let read = loop {
-            match self.inner.read(&mut self.raw[had..]) {
+        loop {
+            match self.inner.read(&mut self.raw[self.raw_end..]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read,
+                Err(error) => return Err(error),
+                Ok(read) => {
+                    self.raw_end += read;
+                    return Ok(read);
+                }
             }
-        };
-        self.raw.truncate(had + *read.as_ref().unwrap_or(&0));
-        read
+        }
+    }
+
+    /// Removes the first bytes that wait.
+    fn take_raw(&mut self, bytes: usize) {
+        self.raw.copy_within(bytes..self.raw_end, 0);
+        self.raw_end -= bytes;
     }
 
     /// Moves what was read into the empty buffer.
     fn mend(&mut self, is_last: bool) {
         self.buffer.clear();
+        let waiting = &self.raw[..self.raw_end];
         let read = self
             .mend
-            .pass(&self.raw, is_last, self.before, &mut self.buffer);
-        self.raw.drain(..read);
+            .pass(waiting, is_last, self.before, &mut self.buffer);
+        self.take_raw(read);
         self.at = 0;
         self.end = self.buffer.len();
         self.find_plain_end();

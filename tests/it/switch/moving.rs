@@ -135,9 +135,6 @@ fn without_an_account_the_memories_move_to_this_machine() {
 #[test]
 fn a_mem0_without_memories_is_left_by_changing_the_entry() {
     let newcomer = Newcomer::new();
-    newcomer.mem0.add(json!({
-        "user_id": "jane", "memory": "jane liked tea", "expiration_date": "2024-01-01",
-    }));
     let before = newcomer.config();
     newcomer.switch(&["--dry-run"]).ended(0);
     newcomer.is_unchanged(&before);
@@ -158,4 +155,18 @@ fn a_file_without_memories_is_no_reason_to_change_the_entry() {
         .switch(&["--yes", "--file", "export.json"])
         .ended(1);
     newcomer.is_unchanged(&before);
+}
+
+#[test]
+fn a_mem0_with_expired_memories_only_is_left_with_the_users_and_without_those() {
+    let newcomer = Newcomer::new();
+    newcomer.mem0.add(json!({
+        "user_id": "jane", "memory": "jane liked tea", "expiration_date": "2024-01-01",
+    }));
+    let outcome = newcomer.switch(&["--yes", "--json"]).ended(0);
+    let answer: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(answer["migration"]["users_migrated"], 1);
+    assert_eq!(answer["migration"]["memories_migrated"], 0);
+    assert_eq!(answer["migration"]["expired"], 1);
+    newcomer.is_changed();
 }
