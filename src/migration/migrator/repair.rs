@@ -58,28 +58,19 @@ impl Migrator {
         let start = self.start(name, system, request, cancelled).await?;
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
         let before = self.compare(&plan, None, &watch, cancelled).await?;
-        let unchanged = |before: Validation| Repaired {
-            validation: before.clone(),
-            before,
-            report: None,
-            left_undone: 0,
-            left_deleted: 0,
-        };
         let missing = plan.step(|plan| plan.not_reached()).await;
-        let is_complete = missing.map_err(PlanError::from)? == 0;
-        if is_complete {
-            if start.is_none() {
-                return Ok(unchanged(before));
-            }
-            // A run that was killed may have left what the ledger does not know as stored, or what
-            // arrives late: that is settled as any later run would.
-            plan.step(Plan::forget_states)
-                .await
-                .map_err(PlanError::from)?;
+        if missing.map_err(PlanError::from)? == 0 {
+            return Ok(Repaired {
+                validation: before.clone(),
+                before,
+                report: None,
+                left_undone: 0,
+                left_deleted: 0,
+            });
         }
         let mut left = Left::default();
         let mut troubles = Vec::new();
-        if let Some((data_dir, start)) = start.as_ref().filter(|_| !is_complete) {
+        if let Some((data_dir, start)) = &start {
             left = leave_out(
                 &plan,
                 data_dir,
@@ -93,9 +84,6 @@ impl Migrator {
         let mut report = self
             .write_plan(&plan, start, request, report, since, (&watch, cancelled))
             .await?;
-        if is_complete && report.success && report.memories_migrated + report.doubles_removed == 0 {
-            return Ok(unchanged(before));
-        }
         for trouble in troubles {
             report.warning(trouble);
         }
