@@ -14,7 +14,7 @@ import { embedded, inTime, listening, pause } from "./network.mjs";
 import { check } from "./peer.mjs";
 
 const BINARY = process.argv[2] ?? process.env.ZEP_MCP_SERVER_BIN;
-const TOOLS = 16;
+const TOOLS = 17;
 
 /** The script of a package's program. */
 function program(name) {
