@@ -29,7 +29,8 @@ pub struct Report {
     pub dry_run: bool,
     /// Whether everything that was selected is in the target now.
     pub success: bool,
-    /// Whether the source has no record that is in force, whatever was selected.
+    /// Whether the source has no record that is in force, among those that were asked for.
+    #[serde(skip)]
     pub source_is_empty: bool,
     /// Whether the run was stopped before its end.
     pub cancelled: bool,

@@ -5,6 +5,7 @@
 //! it claim what they look at. A claim expires, so that nothing is left undone by a process that died.
 
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +19,10 @@ use crate::zep::{GraphId, Owner, Resends, SentAgain, SentTo, ThreadId, UserId};
 
 /// The file in the data directory.
 const FILE: &str = "late_writes.db";
-/// How long one process has for a look. Ours: longer than reading a thread of 50,000 messages takes.
-const CLAIM: Duration = Duration::from_secs(300);
+/// How long a claim holds that is not renewed. Ours: a process that died holds up others no longer.
+const CLAIM: Duration = Duration::from_secs(60);
+/// How often a process that looks renews its claim: reading a long thread takes minutes.
+const RENEW: Duration = Duration::from_secs(15);
 /// After this time a look that failed is tried again. Ours: Zep's rate limits count minutes.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 /// A record that cannot be looked at is given up after this time: its thread or its key may be gone.
@@ -60,6 +63,7 @@ pub struct LateWrites {
 }
 
 /// A claimed record.
+#[derive(Clone)]
 struct Due {
     sent: SentAgain,
     sent_at: i64,
@@ -104,9 +108,21 @@ impl LateWrites {
                 }
                 continue;
             };
-            let looked = look(due.sent.clone()).await;
+            let looked = self.claimed_while(&due, look(due.sent.clone())).await;
             let list = self.clone();
             blocking(move || list.looked(&due, looked)).await;
+        }
+    }
+
+    /// Waits for a look, and keeps its claim meanwhile.
+    async fn claimed_while(self: &Arc<Self>, due: &Due, look: impl Future<Output = bool>) -> bool {
+        let mut look = pin!(look);
+        loop {
+            if let Ok(looked) = tokio::time::timeout(RENEW, &mut look).await {
+                return looked;
+            }
+            let (list, due) = (self.clone(), due.clone());
+            blocking(move || list.open_if_made(|db| list.set_claim(db, &due, now()))).await;
         }
     }
 
@@ -124,23 +140,29 @@ impl LateWrites {
                 )
                 .optional()?;
             if let Some(due) = &due {
-                let (kind, place) = columns(&due.sent.to);
-                change.execute(
-                    "UPDATE sent_again SET claimed_until = ?5
-                     WHERE account = ?1 AND kind = ?2 AND place = ?3 AND record = ?4",
-                    params![
-                        self.account,
-                        kind,
-                        place,
-                        due.sent.record,
-                        now + millis(CLAIM)
-                    ],
-                )?;
+                self.set_claim(&change, due, now)?;
             }
             change.commit()?;
             Ok(due)
         })
         .flatten()
+    }
+
+    /// Claims a record from now on, unless it was noted again meanwhile.
+    fn set_claim(&self, db: &Connection, due: &Due, now: i64) -> rusqlite::Result<usize> {
+        let (kind, place) = columns(&due.sent.to);
+        db.execute(
+            "UPDATE sent_again SET claimed_until = ?6 WHERE account = ?1
+             AND kind = ?2 AND place = ?3 AND record = ?4 AND sent_at = ?5",
+            params![
+                self.account,
+                kind,
+                place,
+                due.sent.record,
+                due.sent_at,
+                now + millis(CLAIM)
+            ],
+        )
     }
 
     /// How long until a record is due; `None` if the list is empty.

@@ -106,11 +106,11 @@ pub(crate) fn run(settings: &Flags, args: &SwitchArgs) -> anyhow::Result<ExitCod
         return Answer::of(&survey).end(args, true);
     }
 
+    let mut answer = Answer::of(&survey);
     if survey.is_empty() {
-        let mut answer = Answer::of(&survey);
-        if !args.rehearse {
-            change::carry_out(&page, &found.files, &launch)?;
-            answer.entry_changed = true;
+        match args.rehearse {
+            true => page.line("No entry was changed.")?,
+            false => answer.change_entry(&page, &found, &launch, None)?,
         }
         return answer.end(args, true);
     }
@@ -125,7 +125,6 @@ pub(crate) fn run(settings: &Flags, args: &SwitchArgs) -> anyhow::Result<ExitCod
     let well = migrate::is_well(&outcome, true);
     page.line("")?;
     table::print_migration(&page, &outcome, well)?;
-    let mut answer = Answer::of(&survey);
     answer.migration = Some(migrate::Answer::from(&outcome));
     if args.rehearse {
         page.line(REHEARSED)?;
@@ -140,11 +139,7 @@ pub(crate) fn run(settings: &Flags, args: &SwitchArgs) -> anyhow::Result<ExitCod
         ))?;
         return answer.end(args, false);
     }
-    change::carry_out(&page, &found.files, &launch)?;
-    for line in afterwards(&found, outcome.report.run.as_deref()) {
-        page.line(&line)?;
-    }
-    answer.entry_changed = true;
+    answer.change_entry(&page, &found, &launch, outcome.report.run.as_deref())?;
     answer.end(args, true)
 }
 
@@ -264,6 +259,22 @@ impl<'a> Answer<'a> {
             survey: Some(survey),
             ..Self::default()
         }
+    }
+
+    /// Changes the entry, and says what to do now.
+    fn change_entry(
+        &mut self,
+        page: &Page,
+        found: &Found,
+        launch: &LaunchSpec,
+        run: Option<&str>,
+    ) -> anyhow::Result<()> {
+        change::carry_out(page, &found.files, launch)?;
+        for line in afterwards(found, run) {
+            page.line(&line)?;
+        }
+        self.entry_changed = true;
+        Ok(())
     }
 
     fn end(self, args: &SwitchArgs, well: bool) -> anyhow::Result<ExitCode> {

@@ -5,7 +5,7 @@ use std::io;
 use indicatif::HumanCount;
 use serde::Serialize;
 use zep_mcp_server::config::Backend;
-use zep_mcp_server::migration::{Outcome, Report};
+use zep_mcp_server::migration::{Outcome, Report, Selection};
 
 use crate::commands::migration::{self, Input, Job, Run, table};
 use crate::output::Page;
@@ -30,8 +30,8 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Reads the source, and looks what exists already. A mem0 without memories is none that lacks
-    /// something: its entry is changed.
+    /// Reads the source, and looks what exists already. The entry of a mem0 without any memory is changed,
+    /// too; a file or another store without memories may be the wrong one.
     ///
     /// # Errors
     /// If the source or the backend cannot be used.
@@ -40,7 +40,9 @@ impl Survey {
         let source = job.input.to_string();
         let target = job.target();
         let is_zep = matches!(job.config.backend, Backend::Zep(_));
-        let is_file = matches!(job.input, Input::File(_) | Input::Stdin);
+        let is_all_of_mem0 = matches!(job.input, Input::Mem0 { .. })
+            && job.request.selection == Selection::default()
+            && job.request.limit.is_none();
         let (mut report, requests_per_minute) = migration::run(job, async |run: Run| {
             let Run {
                 migrator, source, ..
@@ -51,8 +53,10 @@ impl Survey {
             let stats = run.service.stats();
             Ok((outcome.report, stats.and_then(|stats| stats.per_minute)))
         })?;
-        if report.source_is_empty && !is_file {
+        if report.source_is_empty && is_all_of_mem0 {
             report.errors.clear();
+            let note = "mem0 has no memories: only the entry changes";
+            report.notes.push(note.to_owned());
             report.success = true;
         }
         let requests = if is_zep { requests(&report) } else { 0 };

@@ -33,7 +33,8 @@ pub struct Repaired {
     pub left_undone: u64,
     /// Missing records that were migrated and are gone since: they stay so unless asked for.
     pub left_deleted: u64,
-    /// What was found last; the first one again if nothing was sent.
+    /// What was found last; the first one again if nothing was sent, and, never valid, if what was sent
+    /// could not be compared.
     pub validation: Validation,
 }
 
@@ -58,15 +59,17 @@ impl Migrator {
         let start = self.start(name, system, request, cancelled).await?;
         let plan = self.plan(source, request, watch.clone(), cancelled).await?;
         let before = self.compare(&plan, None, &watch, cancelled).await?;
+        let unchanged = |before: Validation| Repaired {
+            validation: before.clone(),
+            before,
+            report: None,
+            left_undone: 0,
+            left_deleted: 0,
+        };
         let missing = plan.step(|plan| plan.not_reached()).await;
-        if missing.map_err(PlanError::from)? == 0 {
-            return Ok(Repaired {
-                validation: before.clone(),
-                before,
-                report: None,
-                left_undone: 0,
-                left_deleted: 0,
-            });
+        let is_complete = missing.map_err(PlanError::from)? == 0;
+        if is_complete && start.is_none() {
+            return Ok(unchanged(before));
         }
         let mut left = Left::default();
         let mut troubles = Vec::new();
@@ -79,18 +82,39 @@ impl Migrator {
                 &mut troubles,
             )
             .await?;
+            // The ledger tells what is stored, as in any run: so what a killed one has left in it is
+            // settled, too.
+            plan.step(Plan::forget_found)
+                .await
+                .map_err(PlanError::from)?;
         }
         let report = Report::new(system, self.service.backend(), false, plan.now);
         let mut report = self
             .write_plan(&plan, start, request, report, since, (&watch, cancelled))
             .await?;
+        if is_complete && report.success && report.memories_migrated + report.doubles_removed == 0 {
+            return Ok(unchanged(before));
+        }
         for trouble in troubles {
             report.warning(trouble);
         }
         plan.step(Plan::forget_states)
             .await
             .map_err(PlanError::from)?;
-        let validation = self.compare(&plan, None, &watch, cancelled).await?;
+        let validation = match self.compare(&plan, None, &watch, cancelled).await {
+            Ok(validation) => validation,
+            Err(error) if cancelled.is_cancelled() => return Err(error),
+            // What was sent must be reported even if the comparison fails.
+            Err(error) => {
+                let trouble = format!("what was sent could not be compared: {error}");
+                report.trouble(Trouble::of_run(trouble));
+                report.success = false;
+                Validation {
+                    valid: false,
+                    ..before.clone()
+                }
+            }
+        };
         Ok(Repaired {
             before,
             report: Some(report),

@@ -32,6 +32,13 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether this is an owner of the plan.
+    pub(in crate::migration) fn has_owner(&self, key: &str) -> spool::Result<bool> {
+        let db = self.spool.db();
+        let mut owner = db.prepare_cached("SELECT 1 FROM owner WHERE key = ?1")?;
+        Ok(owner.exists([key])?)
+    }
+
     /// The next ones after this one.
     pub(super) fn named_after(&self, n: i64) -> spool::Result<Vec<Named>> {
         let db = self.spool.db();

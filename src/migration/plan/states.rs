@@ -104,6 +104,16 @@ impl Plan {
         Ok(())
     }
 
+    /// Makes everything planned again that was found.
+    pub(in crate::migration) fn forget_found(&self) -> spool::Result<()> {
+        let db = self.spool.db();
+        db.execute(
+            "UPDATE record SET state = ?1 WHERE state = ?2",
+            [State::Planned as i64, State::There as i64],
+        )?;
+        Ok(())
+    }
+
     /// How many records of a place are still planned.
     pub(in crate::migration) fn planned_at(&self, place: &PlannedPlace) -> spool::Result<u64> {
         let db = self.spool.db();

@@ -30,7 +30,7 @@ pub(super) fn compare(
         !record.incomplete,
         CheckName::Content,
         "content",
-        "lacks a part: run the migration again to complete it",
+        "lacks a part: `validate --repair` completes it",
     );
     check(
         record.incomplete || record.content == wanted.content,

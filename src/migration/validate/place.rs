@@ -68,10 +68,15 @@ impl PlaceComparison {
     pub(super) fn finish(mut self) -> Result<()> {
         // Their place in the order was passed.
         self.last = None;
+        let mut incomplete = Vec::new();
         for (_, parts) in std::mem::take(&mut self.pending) {
-            self.record(parts.into_iter().map(|(_, part)| part).collect())?;
+            let record = self.record(parts.into_iter().map(|(_, part)| part).collect())?;
+            incomplete.extend(record);
         }
         self.missing()?;
+        // A repair sends what they lack.
+        let plan = &self.findings.plan;
+        plan.set_states(&incomplete, State::Planned)?;
         let mut found = self.findings.found();
         found.end_place(&self.place, self.tally, true);
         Ok(())
@@ -85,7 +90,7 @@ impl PlaceComparison {
             ..
         }) = part_of(&part)
         else {
-            return self.record(vec![part]);
+            return self.record(vec![part]).map(drop);
         };
         match self.findings.plan.state_of(&self.place, &id)? {
             // The record was complete before.
@@ -95,7 +100,7 @@ impl PlaceComparison {
                 return Ok(());
             }
             None if self.is_sample && instead_of.is_none() => return Ok(()),
-            _ if number.total == 1 => return self.record(vec![part]),
+            _ if number.total == 1 => return self.record(vec![part]).map(drop),
             _ => {}
         }
         let parts = self.pending.entry(id.clone()).or_default();
@@ -109,15 +114,17 @@ impl PlaceComparison {
             .filter(|(noted, _)| noted.total == number.total);
         if of_this_split.count() == number.total as usize {
             let parts = self.pending.remove(&id).unwrap_or_default();
-            return self.record(parts.into_iter().map(|(_, part)| part).collect());
+            let parts = parts.into_iter().map(|(_, part)| part).collect();
+            return self.record(parts).map(drop);
         }
         Ok(())
     }
 
-    /// Compares one record, all of whose parts were read.
-    fn record(&mut self, parts: Vec<StoredPart>) -> Result<()> {
+    /// Compares one record, all of whose parts were read. Answers its number in the plan, unless it is
+    /// not planned, or hidden.
+    fn record(&mut self, parts: Vec<StoredPart>) -> Result<Option<i64>> {
         let Some(first) = parts.first() else {
-            return Ok(());
+            return Ok(None);
         };
         let uuid = first.uuid.as_ref().map(ToString::to_string);
         let part = part_of(first);
@@ -150,7 +157,7 @@ impl PlaceComparison {
                     ..self.record_differs("is there, and not in the source")
                 });
             }
-            return Ok(());
+            return Ok(None);
         };
         if let Some(Assembled { record, .. }) = &found {
             findings.stored(&owner, record);
@@ -168,7 +175,7 @@ impl PlaceComparison {
                 "content",
                 "is marked as deleted, or lacks its beginning",
             ));
-            return Ok(());
+            return Ok(None);
         };
         let is_session = matches!(self.place.place, Place::Session(..));
         let differences = compare(&planned.record, &found, is_session);
@@ -201,7 +208,7 @@ impl PlaceComparison {
         drop(findings);
         self.tally.changed += u64::from(is_changed);
         self.findings.progress(1);
-        Ok(())
+        Ok(Some(planned.n))
     }
 
     /// Names the records that were not found.

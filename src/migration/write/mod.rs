@@ -213,9 +213,7 @@ impl<'a> Run<'a> {
     }
 
     async fn fail_place(&self, place: &PlannedPlace, error: &Unfinished) {
-        if let Unfinished::Memory(error) = error
-            && self.was_stopped(error)
-        {
+        if self.was_stopped(error) {
             return;
         }
         let given_up = self.context.plan.step_at(place, Plan::give_up).await;
@@ -251,8 +249,12 @@ impl<'a> Run<'a> {
     }
 
     /// Whether this is only the cancellation.
-    fn was_stopped(&self, error: &memory::Error) -> bool {
-        self.stop.is_cancelled() && matches!(error, memory::Error::Zep(zep::Error::Cancelled))
+    fn was_stopped(&self, error: &Unfinished) -> bool {
+        let is_cancelled = matches!(
+            error,
+            Unfinished::Memory(memory::Error::Zep(zep::Error::Cancelled))
+        );
+        self.stop.is_cancelled() && is_cancelled
     }
 
     /// Stops the run after an error that every place would meet.

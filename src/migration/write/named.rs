@@ -6,7 +6,7 @@ use super::Run;
 use super::error::Unfinished;
 use crate::memory::model::{GraphId, Owner};
 use crate::migration::ledger::{LedgerRun, Mark};
-use crate::migration::plan::{self, Plan, SpoolError};
+use crate::migration::plan::{self, Plan, SpoolError, owner_key};
 use crate::migration::report::Trouble;
 use crate::migration::retry::with_retries;
 
@@ -23,7 +23,9 @@ impl Run<'_> {
                 if self.stop.is_cancelled() {
                     return Ok(());
                 }
-                if let Err(error) = self.list(&named.graph).await {
+                if let Err(error) = self.list(&named.graph).await
+                    && !self.was_stopped(&error)
+                {
                     self.report().trouble(Trouble {
                         owner: Some(Owner::Graph(named.graph).to_string()),
                         ..Trouble::of_run(format!("is not listed yet: {error}"))
@@ -37,6 +39,16 @@ impl Run<'_> {
 
     async fn list(&self, graph: &GraphId) -> Result<(), Unfinished> {
         let owner = Owner::Graph(graph.clone());
+        let key = owner_key(&owner);
+        if self
+            .context
+            .plan
+            .step(move |plan| plan.has_owner(&key))
+            .await?
+        {
+            // It has memories of its own, and is made as their owner.
+            return Ok(());
+        }
         let look = self.book.with(move |run| run.owner_status(&owner)).await?;
         if look.as_ref().is_some_and(|known| known.profile.is_some()) {
             return Ok(());

@@ -137,9 +137,7 @@ impl Run<'_> {
         owner: &PlannedOwner,
         error: &Unfinished,
     ) -> Result<(), SpoolError> {
-        if let Unfinished::Memory(error) = error
-            && self.was_stopped(error)
-        {
+        if self.was_stopped(error) {
             return Ok(());
         }
         let plan = self.context.plan;

@@ -12,6 +12,7 @@ mod fields;
 mod killed;
 mod kills;
 mod kinds;
+mod named;
 mod packed;
 mod placing;
 mod proving;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::cli::{Ended, export, exported, file_of, run};
 use crate::common::on_both_backends;
 use crate::common::program::World;
+use crate::common::service::Service;
 
 on_both_backends!(
     what_a_run_wrote_is_removed_and_migrates_again,
@@ -261,4 +262,40 @@ fn a_killed_rollback_goes_on() {
     let again = run(&world, &arguments).report(0);
     assert_eq!(again["memories_migrated"], moved, "{again:#}");
     assert_eq!(agent.read_session("ana", "monday").len(), 61);
+}
+
+#[test]
+fn a_record_that_lost_a_part_is_completed_by_a_repair_that_may() {
+    let world = World::emulated();
+    let long = json!([{"id": "long", "user_id": "cleo", "memory": "She counts. ".repeat(2_000)}]);
+    let file = file_of(&world, &long);
+    migrated(&world, &file);
+    let service = Service::of(&world);
+    let parts = || {
+        let path = ["graph", "episodes", "user", "cleo"];
+        let (_, listed) = service.call("GET", &path, None);
+        let parts = listed["episodes"].as_array().unwrap().iter();
+        let mut parts: Vec<_> = parts
+            .map(|part| {
+                let text = |value: &Value| value.as_str().unwrap().to_owned();
+                (text(&part["metadata"]["zm_part"]), text(&part["uuid"]))
+            })
+            .collect();
+        parts.sort();
+        parts
+    };
+    let whole: Vec<_> = parts().into_iter().map(|(number, _)| number).collect();
+    assert_eq!(whole, ["1/3", "2/3", "3/3"]);
+    service.call("DELETE", &["graph", "episodes", &parts()[1].1], None);
+
+    let repair = |more: &[&str], code: i32| {
+        let repair = ["validate", "--file", &file, "--repair", "--json"];
+        run(&world, &[&repair[..], more].concat()).report(code)
+    };
+    let left = repair(&[], 1);
+    assert_eq!(left["left_deleted"], 1, "{left:#}");
+    assert_eq!(parts().len(), 2);
+    repair(&["--restore-deleted"], 0);
+    let now: Vec<_> = parts().into_iter().map(|(number, _)| number).collect();
+    assert_eq!(now, whole);
 }
