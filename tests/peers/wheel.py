@@ -24,7 +24,9 @@ def build(out):
     to compile; a binary from elsewhere is not used, and the wheel gets a development build."""
     binary = Path(BINARY)
     target = binary.parent.parent
-    ours = (target / "CACHEDIR.TAG").exists()
+    # Cargo's list of what the binary was made from lies beside it, and beside no copy. (CACHEDIR.TAG is
+    # not in a target directory that somebody else made.)
+    ours = binary.with_suffix(".d").exists()
     profile = {"debug": "dev"}.get(binary.parent.name, binary.parent.name) if ours else "dev"
     place = {"CARGO_TARGET_DIR": str(target)} if ours else {}
     done = subprocess.run(
