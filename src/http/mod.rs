@@ -8,6 +8,7 @@
 pub mod access;
 mod app;
 mod body;
+mod bounded_sessions;
 mod calls;
 mod connections;
 mod drain;

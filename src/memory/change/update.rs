@@ -338,7 +338,10 @@ impl MemoryService {
 
     /// All parts of a text; `None` if it does not exist.
     async fn text_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Vec<Episode>>> {
-        let parts = self.copies_under(owner, id).await?;
+        let parts = match self.episode_under(owner, id).await? {
+            Some(episode) => Some(self.with_copies(owner, episode).await?),
+            None => None,
+        };
         let is_text = |part: &Episode| Form::of_episode(part) == Form::Episode;
         Ok(parts.filter(|parts| parts.iter().all(is_text)))
     }

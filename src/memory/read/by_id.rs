@@ -155,31 +155,15 @@ impl MemoryService {
     }
 
     /// All parts of the record that an episode belongs to.
-    pub(crate) async fn record_under(
-        &self,
-        owner: &Owner,
-        id: &Uuid,
-    ) -> Result<Option<Vec<Episode>>> {
+    async fn record_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Vec<Episode>>> {
         let Some(episode) = self.episode_under(owner, id).await? else {
             return Ok(None);
         };
         Ok(Some(self.all_parts(owner, episode).await?))
     }
 
-    /// All stored copies of all parts of the record that an episode belongs to: a change must reach
-    /// the doubles, too.
-    pub(crate) async fn copies_under(
-        &self,
-        owner: &Owner,
-        id: &Uuid,
-    ) -> Result<Option<Vec<Episode>>> {
-        let Some(episode) = self.episode_under(owner, id).await? else {
-            return Ok(None);
-        };
-        Ok(Some(self.with_copies(owner, episode).await?))
-    }
-
-    /// All stored copies of all parts of the record of this episode, in order.
+    /// All stored copies of all parts of the record of this episode, in order: a change must reach the
+    /// doubles, too.
     pub(crate) async fn with_copies(
         &self,
         owner: &Owner,
@@ -220,7 +204,8 @@ impl MemoryService {
         Ok(parts)
     }
 
-    async fn episode_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Episode>> {
+    /// The episode of this id, if it is this owner's.
+    pub(crate) async fn episode_under(&self, owner: &Owner, id: &Uuid) -> Result<Option<Episode>> {
         let found = self
             .zep()
             .episodes_by_id(owner, std::slice::from_ref(id))

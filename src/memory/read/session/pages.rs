@@ -1,22 +1,20 @@
-//! Reads sessions: whole records, in order, page by page.
+//! Reads a thread in windows that begin and end on whole records, without doubles.
 
-use std::{collections::HashSet, fmt, str::FromStr, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use jiff::Timestamp;
 
+use super::MAX_RECORDS;
+use super::cursor::{Cursor, place_behind};
 use crate::cache::Cache;
 use crate::memory::{
     Error, Result,
-    access::{Caller, Right},
-    model::{MemoryKind, Owner, Record, Scope, SessionId, UserId, Uuid},
+    model::{MemoryKind, Record, UserId, Uuid},
     record::assemble::{Assembly, StoredPart, assemble_without},
     record::doubles::{self, AHEAD, Repeats},
-    service::MemoryService,
 };
 use crate::zep::{self, Message, MessagePage, ThreadId, Threads, Window};
 
-/// The most records of a page.
-pub const MAX_RECORDS: u32 = 200;
 /// The window, in messages, where most may be filtered out.
 const WIDE_WINDOW: u32 = 200;
 /// How many more messages are read if a record continues behind the window: more than a record of
@@ -25,231 +23,20 @@ const OVERHANG: u32 = 40;
 /// The most windows that one call reads in search of records of one kind.
 const MAX_WINDOWS: usize = 25;
 
-/// Which part of a session to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PageOf {
-    /// From the beginning, or from the end of an earlier page.
-    Forward {
-        /// The earlier page's [`SessionPage::next_cursor`].
-        cursor: Option<Cursor>,
-        /// 1–200 records.
-        limit: u32,
-    },
-    /// The newest records.
-    Last {
-        /// 1–200 records.
-        count: u32,
-    },
-}
-
-/// What to read of a session.
-#[derive(Debug, Clone)]
-pub struct SessionQuery {
-    /// The user and the session.
-    pub scope: Scope,
-    /// Which part.
-    pub page: PageOf,
-    /// Only records of this kind.
-    pub kind: Option<MemoryKind>,
-    /// Whether to include Zep's context block.
-    pub include_context: bool,
-    /// Whether to include counts over the whole session, which reads all of it.
-    pub include_summary: bool,
-}
-
-/// A place between two records of a session: the number of messages before it, the id of the last of
-/// them, which proves the place, and their latest time, which shows what cannot repeat any of them.
-/// Opaque to callers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cursor {
-    offset: u64,
-    last: Uuid,
-    /// `None` if it is not known: then each message after it may repeat one before.
-    latest: Option<Timestamp>,
-}
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.offset, self.last)?;
-        match self.latest {
-            Some(latest) => write!(f, ".{}", latest.as_nanosecond()),
-            None => Ok(()),
-        }
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let read = || {
-            let (offset, rest) = text.split_once('.')?;
-            let (last, latest) = match rest.split_once('.') {
-                Some((last, latest)) => (last, Some(latest)),
-                None => (rest, None),
-            };
-            let last = uuid::Uuid::parse_str(last).ok()?;
-            let time = |nanos: &str| Timestamp::from_nanosecond(nanos.parse().ok()?).ok();
-            Some(Self {
-                offset: offset.parse().ok().filter(|offset| *offset > 0)?,
-                last: Uuid(last.to_string()),
-                latest: match latest {
-                    Some(latest) => Some(time(latest)?),
-                    None => None,
-                },
-            })
-        };
-        read().ok_or_else(|| {
-            Error::invalid(
-                "cursor",
-                "is not one of ours; pass `next_cursor` of the page before, unchanged",
-            )
-        })
-    }
-}
-
-/// A page of a session.
-#[derive(Debug, Clone)]
-pub struct SessionPage {
-    /// The user.
-    pub user: UserId,
-    /// The session.
-    pub session: SessionId,
-    /// Whole records, oldest first.
-    pub records: Vec<Record>,
-    /// How many messages Zep stores in the session, without known doubles: a long record counts once
-    /// per part.
-    pub total_count: u64,
-    /// Where the next page begins; absent on the last one.
-    pub next_cursor: Option<Cursor>,
-    /// Zep's context block, if asked for.
-    pub context: Option<String>,
-    /// Counts over the whole session, if asked for.
-    pub summary: Option<Summary>,
-}
-
-/// Counts over a whole session.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
-    /// Whole records.
-    pub record_count: usize,
-    /// Records by kind, in the order first met; `None` for those without a kind.
-    pub by_kind: Vec<(Option<String>, usize)>,
-    /// The earliest time of a record.
-    pub first: Option<Timestamp>,
-    /// The latest time of a record.
-    pub last: Option<Timestamp>,
-}
-
-impl MemoryService {
-    /// Reads part of a user's session. Creates nothing.
-    ///
-    /// # Errors
-    /// [`Error::NoSession`] if the user has none of this name, even if another user has.
-    pub async fn session(&self, caller: &Caller, query: SessionQuery) -> Result<SessionPage> {
-        let owner = self.owner(caller, Right::Read, &query.scope)?;
-        let Owner::User(user) = owner else {
-            return Err(Error::invalid(
-                "session_id",
-                "is needed: an agent's own memories have no sessions",
-            ));
-        };
-        let session = query
-            .scope
-            .session
-            .clone()
-            .unwrap_or_else(SessionId::default_session);
-        let sessions = &self.inner.sessions;
-        let no_session = || Error::NoSession {
-            user: user.to_string(),
-            session: session.to_string(),
-        };
-        let mut resolved_again = false;
-        loop {
-            let thread = sessions
-                .find(self.zep(), &user, &session)
-                .await?
-                .ok_or_else(no_session)?;
-            match self.read(&thread, &user, &session, &query).await {
-                // The cached resolution is outdated: the thread is gone, or another user's now.
-                Err(error) if is_stale(&error) && !resolved_again => {
-                    resolved_again = true;
-                    sessions.forget(&user, &session);
-                }
-                Err(error) if is_stale(&error) => {
-                    sessions.forget(&user, &session);
-                    return Err(no_session());
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    async fn read(
-        &self,
-        thread: &ThreadId,
-        user: &UserId,
-        session: &SessionId,
-        query: &SessionQuery,
-    ) -> Result<SessionPage> {
-        let reader = Reader {
-            threads: self.zep(),
-            thread,
-            user,
-            kind: query.kind.as_ref(),
-            repeats: &self.inner.repeats,
-        };
-        let (records, total_count, next_cursor) = match &query.page {
-            PageOf::Forward { cursor, limit } => {
-                reader.forward(cursor.as_ref(), *limit as usize).await?
-            }
-            PageOf::Last { count } => reader.last(*count as usize).await?,
-        };
-        let context = if query.include_context {
-            self.zep().thread_context(thread).await?.context
-        } else {
-            None
-        };
-        let summary = if query.include_summary {
-            Some(summarise(&reader.whole().await?))
-        } else {
-            None
-        };
-        let doubles = self.inner.repeats.get(thread).map_or(0, |it| it.doubles);
-        Ok(SessionPage {
-            user: user.clone(),
-            session: session.clone(),
-            records,
-            total_count: total_count.saturating_sub(doubles),
-            next_cursor,
-            context,
-            summary,
-        })
-    }
-}
-
-/// Whether an error says that a thread is no longer this session.
-fn is_stale(error: &Error) -> bool {
-    match error {
-        Error::Zep(error) => error.is_not_found(),
-        Error::NotYours { .. } => true,
-        _ => false,
-    }
-}
-
 /// Records, the count of stored messages, and the place of the next page.
 type ReadPage = (Vec<Record>, u64, Option<Cursor>);
 
-struct Reader<'a> {
-    threads: &'a dyn Threads,
-    thread: &'a ThreadId,
-    user: &'a UserId,
-    kind: Option<&'a MemoryKind>,
-    repeats: &'a Cache<ThreadId, Arc<Repeats>>,
+/// Reads one thread.
+pub(super) struct Reader<'a> {
+    pub(super) threads: &'a dyn Threads,
+    pub(super) thread: &'a ThreadId,
+    pub(super) user: &'a UserId,
+    pub(super) kind: Option<&'a MemoryKind>,
+    pub(super) repeats: &'a Cache<ThreadId, Arc<Repeats>>,
 }
 
 impl Reader<'_> {
-    async fn forward(&self, cursor: Option<&Cursor>, limit: usize) -> Result<ReadPage> {
+    pub(super) async fn forward(&self, cursor: Option<&Cursor>, limit: usize) -> Result<ReadPage> {
         let fetch = match self.kind {
             Some(_) => WIDE_WINDOW,
             None => u32::try_from(limit).unwrap_or(MAX_RECORDS),
@@ -344,7 +131,7 @@ impl Reader<'_> {
         Ok((records.into_iter().zip(places).collect(), total, next))
     }
 
-    async fn last(&self, count: usize) -> Result<ReadPage> {
+    pub(super) async fn last(&self, count: usize) -> Result<ReadPage> {
         let mut limit = match self.kind {
             Some(_) => WIDE_WINDOW,
             None => u32::try_from(count).unwrap_or(MAX_RECORDS) + AHEAD,
@@ -386,7 +173,7 @@ impl Reader<'_> {
         }
     }
 
-    async fn whole(&self) -> Result<Vec<Record>> {
+    pub(super) async fn whole(&self) -> Result<Vec<Record>> {
         let page = self.threads.all_messages(self.thread).await?;
         self.check_owner(&page)?;
         self.note_repeats(&page.messages);
@@ -500,38 +287,7 @@ fn window_at(place: Option<&Cursor>, limit: u32) -> Window {
     }
 }
 
-/// The place before the `index`th message of a window that starts at `start`.
-fn place_behind(start: Option<&Cursor>, messages: &[Message], index: usize) -> Option<Cursor> {
-    let last = messages.get(index.checked_sub(1)?)?.uuid.clone()?;
-    let latest = doubles::latest(&messages[..index]);
-    Some(Cursor {
-        offset: start.map_or(0, |start| start.offset) + index as u64,
-        last,
-        latest: latest.max(start.and_then(|start| start.latest)),
-    })
-}
-
 fn assemble_messages(messages: &[Message], doubles: &HashSet<Uuid>) -> Assembly {
     let parts = messages.iter().cloned().map(StoredPart::from).collect();
     assemble_without(parts, |message| doubles.contains(message))
-}
-
-fn summarise(records: &[Record]) -> Summary {
-    let mut by_kind: Vec<(Option<String>, usize)> = Vec::new();
-    for record in records {
-        match by_kind
-            .iter_mut()
-            .find(|(kind, _)| *kind == record.memory_type)
-        {
-            Some((_, count)) => *count += 1,
-            None => by_kind.push((record.memory_type.clone(), 1)),
-        }
-    }
-    let times = || records.iter().filter_map(|record| record.created_at);
-    Summary {
-        record_count: records.len(),
-        by_kind,
-        first: times().min(),
-        last: times().max(),
-    }
 }

@@ -1,0 +1,74 @@
+//! A place in a session, told to callers as an opaque text.
+
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+
+use crate::memory::{Error, Result, model::Uuid, record::doubles};
+use crate::zep::Message;
+
+/// A place between two records of a session: the number of messages before it, the id of the last of
+/// them, which proves the place, and their latest time, which shows what cannot repeat any of them.
+/// Opaque to callers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    pub(super) offset: u64,
+    pub(super) last: Uuid,
+    /// `None` if it is not known: then each message after it may repeat one before.
+    pub(super) latest: Option<Timestamp>,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.offset, self.last)?;
+        match self.latest {
+            Some(latest) => write!(f, ".{}", latest.as_nanosecond()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let read = || {
+            let (offset, rest) = text.split_once('.')?;
+            let (last, latest) = match rest.split_once('.') {
+                Some((last, latest)) => (last, Some(latest)),
+                None => (rest, None),
+            };
+            let last = uuid::Uuid::parse_str(last).ok()?;
+            let time = |nanos: &str| Timestamp::from_nanosecond(nanos.parse().ok()?).ok();
+            Some(Self {
+                offset: offset.parse().ok().filter(|offset| *offset > 0)?,
+                last: Uuid(last.to_string()),
+                latest: match latest {
+                    Some(latest) => Some(time(latest)?),
+                    None => None,
+                },
+            })
+        };
+        read().ok_or_else(|| {
+            Error::invalid(
+                "cursor",
+                "is not one of ours; pass `next_cursor` of the page before, unchanged",
+            )
+        })
+    }
+}
+
+/// The place before the `index`th message of a window that starts at `start`.
+pub(super) fn place_behind(
+    start: Option<&Cursor>,
+    messages: &[Message],
+    index: usize,
+) -> Option<Cursor> {
+    let last = messages.get(index.checked_sub(1)?)?.uuid.clone()?;
+    let latest = doubles::latest(&messages[..index]);
+    Some(Cursor {
+        offset: start.map_or(0, |start| start.offset) + index as u64,
+        last,
+        latest: latest.max(start.and_then(|start| start.latest)),
+    })
+}
