@@ -5,6 +5,7 @@ pub(crate) mod emulate;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod install;
+mod mem0_entries;
 pub(crate) mod migrate;
 mod migration;
 pub(crate) mod report;

@@ -21,7 +21,7 @@ use zep_mcp_server::sources::Source;
 use zep_mcp_server::telemetry;
 
 use crate::cli::{ExportArgs, WritingArgs};
-use crate::commands::{signals, switch};
+use crate::commands::{mem0_entries, signals};
 use crate::output::{INTERRUPTED, Interrupted, Misuse, shown_path};
 pub(super) use input::Input;
 pub(super) use progress::Meter;
@@ -48,7 +48,11 @@ impl Job {
     ) -> anyhow::Result<Self> {
         let request = selection::request(&args.selection, writing)?;
         let roles = selection::roles(&args.selection)?;
-        let key = args.entry.as_ref().map(switch::key_of_entry).transpose()?;
+        let key = args
+            .entry
+            .as_ref()
+            .map(mem0_entries::key_of_entry)
+            .transpose()?;
         let config = Config::load(settings)?;
         let input = Input::of(&args.source, key, &config)?;
         Ok(Self {

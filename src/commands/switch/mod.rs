@@ -1,7 +1,6 @@
 //! `switch`: migrates the mem0 of an agent host's entry, proves that everything arrived, and only then
 //! makes the entry run this server.
 
-mod entries;
 mod survey;
 
 use std::process::ExitCode;
@@ -13,13 +12,12 @@ use zep_mcp_server::agent_hosts::plan::{ApiKey, LaunchSpec};
 use zep_mcp_server::config::{Config, Flags, Origin, Setting};
 
 use super::install::{ask, change, key, restore};
+use super::mem0_entries::{self, Found};
 use super::migrate::{self, REHEARSED};
 use super::migration::{self, Input, Job, Run, selection, table};
 use crate::cli::{SwitchArgs, SystemArg};
 use crate::output::{Misuse, Page, Style};
 
-use entries::Found;
-pub(super) use entries::key_of_entry;
 use survey::Survey;
 
 /// Settings that decide where memories go, so that the entry must have them too.
@@ -68,7 +66,7 @@ pub(crate) fn run(settings: &Flags, args: &SwitchArgs) -> anyhow::Result<ExitCod
         )
         .into());
     }
-    let found = entries::find(&page, entries)?;
+    let found = mem0_entries::find(&page, entries)?;
     if found.is_done() {
         return already_done(args, &page);
     }

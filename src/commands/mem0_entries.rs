@@ -174,7 +174,7 @@ fn resolved(key: EntryKey) -> Option<SecretString> {
 ///
 /// # Errors
 /// If there is no such entry, if there are several, or if it holds no key.
-pub(in crate::commands) fn key_of_entry(named: &HostEntry) -> anyhow::Result<SecretString> {
+pub(super) fn key_of_entry(named: &HostEntry) -> anyhow::Result<SecretString> {
     let args = EntryArgs::of_host(named.host);
     let dirs = host_dirs()?;
     let locations = locations(&dirs, &args)?;
