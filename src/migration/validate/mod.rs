@@ -10,7 +10,7 @@ mod verdict;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio_util::sync::CancellationToken;
 
 use self::findings::{Findings, of_owner, of_place};
@@ -246,14 +246,12 @@ impl<'a> Comparison<'a> {
     }
 
     /// Reads all that is stored at a place, and compares it.
-    async fn read(
-        &self,
-        mut comparison: PlaceComparison,
-        mut scan: Scan<'_>,
-    ) -> Result<(), Stopped> {
+    async fn read(&self, mut comparison: PlaceComparison, scan: Scan<'_>) -> Result<(), Stopped> {
+        let scan = Mutex::new(scan);
         loop {
             self.go_on()?;
-            let parts = match scan.next().await {
+            let next = || async { scan.lock().await.next().await };
+            let parts = match with_retries(self.cancelled, next).await {
                 // It was deleted meanwhile, or a sample's owner does not exist.
                 Err(error) if error.cause().is_some_and(zep::Error::is_not_found) => break,
                 parts => parts?,

@@ -35,22 +35,23 @@ impl<'a, T: Send + 'a> Pages<'a, T> {
     /// answer ends the list by naming no next page.
     pub fn by_cursor<C, R>(mut read: impl FnMut(Option<C>) -> R + Send + 'a) -> Self
     where
-        C: Send + 'a,
+        C: Clone + Send + 'a,
         R: Future<Output = Result<(Vec<T>, Option<C>)>> + Send + 'a,
     {
-        let pages = stream::try_unfold(Some(None), move |cursor: Option<Option<C>>| {
-            let reading = cursor.map(&mut read);
+        let pages = stream::unfold(Some(None), move |cursor: Option<Option<C>>| {
+            let reading = cursor.clone().map(&mut read);
             async move {
-                let Some(reading) = reading else {
-                    return Ok(None);
-                };
-                let (items, next) = reading.await?;
-                let page = Page {
-                    items,
-                    total_count: None,
-                    is_last: next.is_none(),
-                };
-                Ok(Some((page, next.map(Some))))
+                match reading?.await {
+                    Ok((items, next)) => {
+                        let page = Page {
+                            items,
+                            total_count: None,
+                            is_last: next.is_none(),
+                        };
+                        Some((Ok(page), next.map(Some)))
+                    }
+                    Err(error) => Some((Err(error), cursor)),
+                }
             }
         });
         Self(pages.boxed())
@@ -62,21 +63,22 @@ impl<'a, T: Send + 'a> Pages<'a, T> {
     where
         R: Future<Output = Result<(Vec<T>, Option<u64>)>> + Send + 'a,
     {
-        let pages = stream::try_unfold(Some(1), move |number: Option<u32>| {
-            let reading = number.map(|number| (number, read(number)));
+        let pages = stream::unfold(Some(1), move |number: Option<u32>| {
+            let reading = number.map(&mut read);
             async move {
-                let Some((number, reading)) = reading else {
-                    return Ok(None);
-                };
-                let (items, total_count) = reading.await?;
-                let is_last = items.len() < size as usize;
-                let next = (!is_last).then(|| number.saturating_add(1));
-                let page = Page {
-                    items,
-                    total_count,
-                    is_last,
-                };
-                Ok(Some((page, next)))
+                match reading?.await {
+                    Ok((items, total_count)) => {
+                        let is_last = items.len() < size as usize;
+                        let next = number.filter(|_| !is_last);
+                        let page = Page {
+                            items,
+                            total_count,
+                            is_last,
+                        };
+                        Some((Ok(page), next.map(|number| number.saturating_add(1))))
+                    }
+                    Err(error) => Some((Err(error), number)),
+                }
             }
         });
         Self(pages.boxed())
@@ -85,7 +87,7 @@ impl<'a, T: Send + 'a> Pages<'a, T> {
     /// The next page; `None` after the last.
     ///
     /// # Errors
-    /// Whatever the backend says; the list ends there.
+    /// Whatever the backend says; calling again asks for the same page again.
     pub async fn next(&mut self) -> Result<Option<Page<T>>> {
         self.0.try_next().await
     }
@@ -106,5 +108,49 @@ impl<'a, T: Send + 'a> Pages<'a, T> {
 impl<T> fmt::Debug for Pages<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Pages")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::zep::error::Error;
+
+    #[tokio::test]
+    async fn a_page_that_failed_is_asked_for_again() {
+        let busy = |calls: u32| match calls % 2 {
+            0 => Err(Error::Busy),
+            _ => Ok(()),
+        };
+        let calls = AtomicU32::new(0);
+        let call = || calls.fetch_add(1, Ordering::Relaxed);
+        let numbers = Pages::by_number(1, |number| {
+            let answer =
+                busy(call()).map(|()| (if number < 3 { vec![number] } else { vec![] }, None));
+            async { answer }
+        });
+        assert_eq!(read(numbers).await, [1, 2]);
+        let cursors = Pages::by_cursor(|cursor: Option<u32>| {
+            let page = cursor.unwrap_or(1);
+            let answer = busy(call()).map(|()| (vec![page], (page < 2).then_some(page + 1)));
+            async { answer }
+        });
+        assert_eq!(read(cursors).await, [1, 2]);
+    }
+
+    async fn read(mut pages: Pages<'_, u32>) -> Vec<u32> {
+        let mut failures = 0;
+        let mut items = Vec::new();
+        loop {
+            match pages.next().await {
+                Ok(Some(page)) => items.extend(page.items),
+                Ok(None) => break,
+                Err(_) => failures += 1,
+            }
+        }
+        assert!(failures >= 2, "{failures}");
+        items
     }
 }

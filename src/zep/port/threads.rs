@@ -110,7 +110,8 @@ impl<'a, Z: Threads + ?Sized> ThreadPages<'a, Z> {
             return Ok(None);
         }
         let limit = WINDOW_MESSAGES;
-        let (read, window) = match self.read.take() {
+        // Kept until the answer is there: after an error the same window can be asked for again.
+        let (read, window) = match self.read.clone() {
             None => (0, Window::First { limit }),
             Some((offset, Some(last))) => (
                 offset,

@@ -166,3 +166,39 @@ fn a_key_that_is_refused_ends_the_run_with_one_line() {
         "{report:#}"
     );
 }
+
+#[test]
+fn a_validation_goes_on_where_a_page_fails_longer_than_one_call_tries() {
+    let world = World::emulated();
+    let service = Service::of(&world);
+    let memories: Vec<Value> = (0..120)
+        .map(|n| json!({"memory": format!("m{n}")}))
+        .collect();
+    let data = json!({
+        "sessions": [{"id": "s", "messages": turns(2_500)}],
+        "memories": memories,
+    });
+    let file = super::cli::file_of(&world, &data);
+    let command = |name: &str| {
+        let mut command = world.command();
+        command.args([name, "--json", "--user", "jane", "--file", &file]);
+        super::cli_report(&command.env("ZEP_TIMEOUT_SECS", "1").output().unwrap())
+    };
+    assert_eq!(command("migrate")["success"], true);
+    // The second page of each, more often than one call asks for it.
+    for (method, route) in [
+        ("GET", "/api/v2/threads/{thread_id}/messages"),
+        ("POST", "/api/v2/graph/episodes/user/{user_id}"),
+    ] {
+        service.next(&json!({
+            "method": method,
+            "route": route,
+            "after": 1,
+            "times": 7,
+            "fault": {"kind": "fail", "status": 503},
+        }));
+    }
+    let report = command("validate");
+    assert_eq!(report["valid"], true, "{report:#}");
+    assert_eq!(service.counted()["fail"], 14);
+}
