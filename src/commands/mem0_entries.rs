@@ -11,8 +11,8 @@ use zep_mcp_server::config::Setting;
 
 use crate::cli::{EntryArgs, HostEntry};
 use crate::commands::install::find::{self, ConfigFile, Target};
-use crate::commands::install::{host_dirs, locations, refuse_several};
-use crate::output::{Misuse, Page, Style, on_one_line};
+use crate::commands::install::{host_dirs, locations, refuse_several, tell_installed};
+use crate::output::{Misuse, Page, on_one_line};
 
 /// Variables of a default user, the one that counts first.
 const DEFAULT_USERS: [&str; 2] = ["ZEP_DEFAULT_USER_ID", "MEM0_DEFAULT_USER_ID"];
@@ -37,20 +37,8 @@ pub(super) fn find(page: &Page, args: &EntryArgs) -> anyhow::Result<Found> {
         files.retain(|file| !file.targets.is_empty());
         return Ok(Found { files });
     }
-    let mut installed = false;
-    for file in &files {
-        for name in file.ours(&args.entry)? {
-            installed = true;
-            page.line(&format!(
-                "{} {}: `{}` runs this server already.",
-                page.styled(Style::Good, "✓"),
-                file.shown_path(),
-                on_one_line(&name)
-            ))?;
-        }
-    }
     anyhow::ensure!(
-        installed,
+        tell_installed(page, &files, args)?,
         "no entry runs mem0. To move memories without an entry, use `zep-mcp-server migrate`; to \
          add an entry, `zep-mcp-server install --host HOST`; to name another file, --config"
     );

@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use zep_mcp_server::zep::{
     Accounts, Batches, Connection, DataType, Error, Graphs, Metadata, NewEpisode, NewMessage,
-    NewUser, Outcome, Owner, PartNo, RecordMark, Result, Threads, UserFields, UserId, Uuid, Window,
-    Zep,
+    NewUser, Outcome, Owner, PartNo, RecordMark, Result, ThreadPages, Threads, UserFields, UserId,
+    Uuid, Window, Zep,
 };
 
 use crate::common::fake::{Cursor, FakeZep, Fate};
@@ -599,6 +599,17 @@ async fn a_whole_thread_is_read_exactly_whatever_cursor_counts() {
                 assert!(
                     matches!(error, Error::BadAnswer { .. }),
                     "{cursor:?} {error:?}"
+                );
+                // Nor is the end of the thread what comes after the error.
+                let thread = thread("s-1");
+                let mut pages = ThreadPages::new(&zep, &thread);
+                while let Ok(page) = pages.next().await {
+                    assert!(page.is_some(), "{cursor:?}");
+                }
+                let again = pages.next().await;
+                assert!(
+                    matches!(again, Err(Error::BadAnswer { .. })),
+                    "{cursor:?} {again:?}"
                 );
                 continue;
             }

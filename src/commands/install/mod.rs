@@ -67,16 +67,14 @@ pub(super) fn host_dirs() -> anyhow::Result<HostDirs> {
     HostDirs::from_process().context("neither a home directory nor a working directory is known")
 }
 
-/// No entry runs mem0: either this server is installed already, or a new entry is offered.
-fn without_mem0(
+/// Names the entries that run this server already. Whether there are any.
+pub(super) fn tell_installed(
     page: &Page,
-    dirs: &HostDirs,
-    files: Vec<ConfigFile>,
-    args: &InstallArgs,
-) -> anyhow::Result<ExitCode> {
-    let entries = &args.entries;
+    files: &[ConfigFile],
+    entries: &EntryArgs,
+) -> anyhow::Result<bool> {
     let mut installed = false;
-    for file in &files {
+    for file in files {
         for name in file.ours(&entries.entry)? {
             installed = true;
             page.line(&format!(
@@ -87,7 +85,18 @@ fn without_mem0(
             ))?;
         }
     }
-    if installed {
+    Ok(installed)
+}
+
+/// No entry runs mem0: either this server is installed already, or a new entry is offered.
+fn without_mem0(
+    page: &Page,
+    dirs: &HostDirs,
+    files: Vec<ConfigFile>,
+    args: &InstallArgs,
+) -> anyhow::Result<ExitCode> {
+    let entries = &args.entries;
+    if tell_installed(page, &files, entries)? {
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(name) = entries.entry.first() {

@@ -104,7 +104,8 @@ impl<'a, Z: Threads + ?Sized> ThreadPages<'a, Z> {
     /// The next messages, with what the thread says of itself; `None` after the last.
     ///
     /// # Errors
-    /// [`Error::BadAnswer`] if fewer can be read than the thread says it holds.
+    /// [`Error::BadAnswer`] if fewer can be read than the thread says it holds. After any error, calling
+    /// again asks for the same messages again: an error never becomes the end of the thread.
     pub async fn next(&mut self) -> Result<Option<MessagePage>> {
         if self.done {
             return Ok(None);
@@ -122,7 +123,7 @@ impl<'a, Z: Threads + ?Sized> ThreadPages<'a, Z> {
                 },
             ),
             // Without the id of its last message, the place in the thread is lost.
-            Some((read, None)) => return self.end(read, None),
+            Some((read, None)) => return Err(cut_short(read, None)),
         };
         let mut page = self.threads.messages(self.thread, &window).await?;
         page.messages.retain(|message| match &message.uuid {
@@ -133,7 +134,7 @@ impl<'a, Z: Threads + ?Sized> ThreadPages<'a, Z> {
         if have >= page.total_count.unwrap_or(have) {
             self.done = true;
         } else if page.messages.is_empty() {
-            return self.end(read, page.total_count);
+            return Err(cut_short(read, page.total_count));
         }
         let last = page.messages.last().and_then(|last| last.uuid.clone());
         self.read = Some((have, last));
@@ -150,12 +151,11 @@ impl<'a, Z: Threads + ?Sized> ThreadPages<'a, Z> {
         }
         Ok(whole)
     }
+}
 
-    fn end(&mut self, read: u64, total: Option<u64>) -> Result<Option<MessagePage>> {
-        self.done = true;
-        let total = total.map_or_else(|| "more".to_owned(), |total| total.to_string());
-        Err(Error::BadAnswer {
-            message: format!("the thread holds {total} messages, but only {read} could be read"),
-        })
+fn cut_short(read: u64, total: Option<u64>) -> Error {
+    let total = total.map_or_else(|| "more".to_owned(), |total| total.to_string());
+    Error::BadAnswer {
+        message: format!("the thread holds {total} messages, but only {read} could be read"),
     }
 }
