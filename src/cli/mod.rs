@@ -5,6 +5,7 @@ mod environment;
 mod export;
 mod install;
 mod migrate;
+mod queue;
 mod report;
 mod switch;
 mod token;
@@ -19,6 +20,7 @@ pub(crate) use migrate::{
     ExportArgs, HostEntry, MigrateArgs, SelectionArgs, SourceArgs, SystemArg, ValidateArgs,
     WritingArgs,
 };
+pub(crate) use queue::{QueueArgs, QueueCommand};
 pub(crate) use report::{ReportArgs, RollbackArgs};
 pub(crate) use switch::SwitchArgs;
 pub(crate) use token::{NewTokenArgs, TokenArgs, TokenCommand};
@@ -113,6 +115,9 @@ pub(crate) enum Command {
     /// times, metadata. Facts are none of it, since each store draws its own. Exit codes: 0 if all is in
     /// the file; 1 if something could not be read, or there is no file; 2 wrong usage.
     Export(ExportFileArgs),
+
+    /// Show and send what waits until Zep has it
+    Queue(QueueArgs),
 
     /// Create tokens for clients on the network
     Token(TokenArgs),

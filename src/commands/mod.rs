@@ -8,6 +8,7 @@ pub(crate) mod install;
 mod mem0_entries;
 pub(crate) mod migrate;
 mod migration;
+pub(crate) mod queue;
 pub(crate) mod report;
 pub(crate) mod rollback;
 pub(crate) mod serve;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use zep_mcp_server::config::{Backend, Config};
 use zep_mcp_server::local::{Behavior, LocalZep};
-use zep_mcp_server::queue::LateWrites;
+use zep_mcp_server::queue::{LateWrites, WriteQueue};
 use zep_mcp_server::zep::{Zep, v3::ZepCloud};
 
 /// The configured backend. Sends nothing yet; the file of the embedded store is opened, or created, by
@@ -43,6 +44,26 @@ fn late_writes(config: &Config) -> Option<Arc<LateWrites>> {
         directory,
         connection.account(),
         looks,
+    )))
+}
+
+/// The queue of writes to the configured backend. Opens nothing.
+fn write_queue(config: &Config) -> Option<Arc<WriteQueue>> {
+    config
+        .write_wait
+        .and_then(|_| write_queue_even_if_off(config))
+}
+
+/// The same, also if nothing new is put into it.
+fn write_queue_even_if_off(config: &Config) -> Option<Arc<WriteQueue>> {
+    let (Backend::Zep(connection), Some(directory)) = (&config.backend, &config.data_dir) else {
+        return None;
+    };
+    let wait = config.write_wait.unwrap_or_default();
+    Some(Arc::new(WriteQueue::new(
+        directory,
+        connection.account(),
+        wait,
     )))
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use zep_mcp_server::config::{Config, Flags};
 use zep_mcp_server::http::{self, Serving, Stop};
+use zep_mcp_server::local::likeness;
 use zep_mcp_server::mcp::{self, MemoryServer};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::telemetry;
@@ -89,6 +90,11 @@ fn open(config: &Config) -> anyhow::Result<(Arc<dyn Zep>, MemoryService)> {
     let late = super::late_writes(config);
     let zep = super::open_backend_telling(config, late.clone())?;
     let memories = MemoryService::new(zep.clone(), config.default_user.clone());
+    let memories = match super::write_queue(config) {
+        Some(queue) => memories.queueing(queue, likeness),
+        None => memories,
+    };
+    tokio::spawn(memories.clone().deliver_queued());
     if let Some(late) = late {
         let memories = memories.clone();
         tokio::spawn(late.watch(move |sent| look_again(memories.clone(), sent)));

@@ -20,6 +20,8 @@ const TIMEOUT_SECS: std::ops::RangeInclusive<u64> = 1..=600;
 /// How long after its repeat a write may be looked at, in seconds. Ours: what has not arrived within a
 /// day was lost.
 const RECHECK_SECS: std::ops::RangeInclusive<u64> = 1..=86_400;
+/// How long a call may wait for Zep, in milliseconds. Ours: hosts give up after a minute.
+const WRITE_WAIT_MS: std::ops::RangeInclusive<u64> = 0..=60_000;
 /// How often a write is looked at. Ours: each look may read a whole thread.
 const MAX_RECHECKS: usize = 10;
 
@@ -58,6 +60,13 @@ words!(
     BackendName {
         Zep = "zep",
         Local = "local",
+    }
+);
+
+words!(
+    Switch {
+        On = "on",
+        Off = "off",
     }
 );
 
@@ -211,6 +220,18 @@ pub(super) fn recheck(reader: &mut Reader) -> Option<Vec<Duration>> {
         times.join(",")
     };
     reader.value(Setting::RecheckSecs, parse, show)
+}
+
+/// How long a call waits for Zep; the inner `None` without a queue.
+pub(super) fn write_wait(reader: &mut Reader) -> Option<Option<Duration>> {
+    let queue = reader.value(Setting::Queue, Switch::parse, ToString::to_string);
+    let wait = reader.value(
+        Setting::WriteWaitMs,
+        |raw| parse::number(raw, WRITE_WAIT_MS, "milliseconds"),
+        ToString::to_string,
+    );
+    let wait = Duration::from_millis(wait?);
+    Some((queue? == Switch::On).then_some(wait))
 }
 
 pub(super) fn default_user(reader: &mut Reader) -> Option<UserId> {

@@ -52,6 +52,8 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// When a write that was sent again is looked at, counted from its repeat.
     pub recheck: Vec<Duration>,
+    /// How long a call waits for Zep before its writes are queued. `None`: there is no queue.
+    pub write_wait: Option<Duration>,
     /// The user of memories where a call names nobody.
     pub default_user: UserId,
     /// The only directory from which tools read export files, with all symbolic links resolved.
@@ -128,6 +130,7 @@ impl Config {
         let mut reader = Reader::new(sources);
         let backend = backend::read(&mut reader);
         let recheck = backend::recheck(&mut reader);
+        let write_wait = backend::write_wait(&mut reader);
         let default_user = backend::default_user(&mut reader);
         let import_dir = import_dir(&mut reader);
         let sources = migration_source::read(&mut reader);
@@ -145,6 +148,7 @@ impl Config {
                 backend,
                 data_dir,
                 recheck: recheck?,
+                write_wait: write_wait?,
                 default_user: default_user?,
                 import_dir: import_dir?,
                 sources,

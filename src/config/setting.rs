@@ -96,6 +96,20 @@ settings! {
                    whether it arrived twice, in seconds, separated by commas",
             default: Fallback::Value("60,600,3600"),
         }
+        Queue = "ZEP_MCP_QUEUE" {
+            flag: Some(("queue", "on|off")),
+            dotenv: true,
+            help: "Whether what is added to Zep is safe on this machine before Zep has it, and a call \
+                   does not wait for a Zep that does not answer",
+            default: Fallback::Value("on"),
+        }
+        WriteWaitMs = "ZEP_MCP_WRITE_WAIT_MS" {
+            flag: Some(("write-wait-ms", "MILLISECONDS")),
+            dotenv: true,
+            help: "How long a call waits for Zep before it answers that its memories are queued, in \
+                   milliseconds, from 0 to 60000",
+            default: Fallback::Value("2000"),
+        }
         DefaultUserId = "ZEP_DEFAULT_USER_ID" {
             flag: Some(("default-user-id", "ID")),
             dotenv: true,

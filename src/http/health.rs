@@ -1,5 +1,5 @@
 //! Health checks: liveness (`/health`) and readiness (`/ready`). Operators also see how much of the
-//! bounds is taken.
+//! bounds is taken, and how many writes wait.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 use super::access::Access;
 use super::mcp_sessions::McpSessions;
 use super::shares::{Levels, Shares};
+use crate::memory::{MemoryService, queue::Counts};
 use crate::zep::Zep;
 
 /// How long the backend may take to answer.
@@ -25,6 +26,7 @@ const REUSED_FOR: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Health {
     zep: Arc<dyn Zep>,
+    memories: MemoryService,
     /// Locked during a check, so that concurrent requests share one.
     last: Mutex<Option<(Instant, Result<(), &'static str>)>>,
     access: Arc<Access>,
@@ -35,12 +37,14 @@ pub(super) struct Health {
 impl Health {
     pub(super) fn new(
         zep: Arc<dyn Zep>,
+        memories: MemoryService,
         access: Arc<Access>,
         shares: Arc<Shares>,
         sessions: Arc<McpSessions>,
     ) -> Arc<Self> {
         Arc::new(Self {
             zep,
+            memories,
             last: Mutex::new(None),
             access,
             shares,
@@ -78,22 +82,47 @@ pub(super) struct HealthStatus {
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shares: Option<Levels>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<QueueLevels>,
+}
+
+/// How many writes wait until Zep has them.
+#[derive(Debug, Serialize)]
+struct QueueLevels {
+    waiting: u64,
+    refused: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<String>,
+}
+
+impl From<Counts> for QueueLevels {
+    fn from(counts: Counts) -> Self {
+        Self {
+            waiting: counts.waiting,
+            refused: counts.refused,
+            oldest: counts.oldest.map(|time| time.to_string()),
+        }
+    }
 }
 
 /// `/health`: the server is alive if it answers. With the query `shares` it also tells an operator how
-/// much of the bounds is taken.
+/// much of the bounds is taken, and how many writes wait.
 pub(super) async fn alive(State(health): State<Arc<Health>>, request: Parts) -> Json<HealthStatus> {
     // Only then, so that a check with a wrong token is no failed attempt.
     let asks = request.uri.query() == Some("shares");
-    let shares = match asks && health.access.is_operator(&request).await {
-        true => Some(health.shares.levels(health.sessions.level())),
-        false => None,
+    let (shares, queue) = match asks && health.access.is_operator(&request).await {
+        true => (
+            Some(health.shares.levels(health.sessions.level())),
+            health.memories.queued().await.and_then(Result::ok),
+        ),
+        false => (None, None),
     };
     Json(HealthStatus {
         status: "ok",
         backend: health.zep.backend(),
         reason: None,
         shares,
+        queue: queue.map(QueueLevels::from),
     })
 }
 
@@ -109,6 +138,7 @@ pub(super) async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, Jso
         backend: health.zep.backend(),
         reason: result.err(),
         shares: None,
+        queue: None,
     };
     (code, Json(body))
 }

@@ -174,6 +174,7 @@ pub async fn serve(
         allowlist: Arc::new(Allowlist::new(names, is_remote, config.allowed_origins)),
         health: Health::new(
             zep,
+            memories.clone(),
             Arc::clone(&access),
             Arc::clone(&shares),
             Arc::clone(&sessions),

@@ -51,6 +51,7 @@ pub use tables::threads::ThreadOrder;
 pub use tables::users::UserOrder;
 
 use crate::zep::{Error, Result};
+pub use search::likeness;
 use sqlite::Store;
 pub(crate) use sqlite::make_private;
 

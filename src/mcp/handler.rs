@@ -116,8 +116,8 @@ impl MemoryServer {
         let place = match self.memories().backend() {
             "zep" => {
                 "Memories are kept in Zep Cloud. Zep extracts facts from them in the background, \
-                 so what was just stored is found by get_session at once and by search_memory \
-                 after some seconds to minutes."
+                 after some seconds to minutes; until then search_memory finds what was stored by its \
+                 words."
             }
             _ => {
                 "Memories are kept in a local file on this machine (backend `local`), not in the \

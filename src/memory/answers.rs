@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Error, Event, Failure, Memory, Purged,
+    Away, Delivery, Error, Event, Failure, Memory, Purged,
     model::{Owner, Uuid},
 };
 
@@ -51,6 +51,8 @@ pub struct MemoryAnswer {
     invalid_at: Option<String>,
     /// Of a fact: the ids of the memories it was drawn from.
     sources: Vec<String>,
+    /// That it waits here until Zep has it.
+    pending: Option<bool>,
 }
 
 /// How much of a memory an answer tells. What is null or empty is left out, but for the fields that
@@ -177,6 +179,35 @@ impl From<Memory> for MemoryAnswer {
             valid_at: text(memory.valid_at),
             invalid_at: text(memory.invalid_at),
             sources: memory.sources.iter().map(Uuid::to_string).collect(),
+            pending: memory.pending.then_some(true),
+        }
+    }
+}
+
+/// That Zep does not answer, beside what is known here.
+#[derive(Debug, Default, Serialize)]
+pub struct Stale {
+    /// That more may be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale: Option<bool>,
+    /// Since when Zep does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_since: Option<String>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_because: Option<String>,
+}
+
+impl From<Option<Away>> for Stale {
+    fn from(away: Option<Away>) -> Self {
+        let because = "Zep does not answer: only what waits here is shown.";
+        Self {
+            stale: away.as_ref().map(|_| true),
+            stale_since: text(away.as_ref().map(|away| away.since)),
+            stale_because: away.map(|away| match away.reason {
+                Some(reason) => format!("{because} {reason}"),
+                None => because.to_owned(),
+            }),
         }
     }
 }
@@ -190,8 +221,12 @@ pub struct EventAnswer {
     event_id: String,
     /// Always ADD.
     event_type: &'static str,
-    /// SUCCEEDED: its facts can be found. PENDING: Zep is still extracting them.
+    /// SUCCEEDED: its facts can be found. PENDING: Zep is still extracting them. QUEUED: it waits here
+    /// until Zep answers. FAILED: Zep refused it.
     status: &'static str,
+    /// Why Zep refused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
     /// What it is: episode, message or fact.
     kind: &'static str,
     user_id: Option<String>,
@@ -216,9 +251,15 @@ impl From<Event> for EventAnswer {
         Self {
             event_id: id.clone(),
             event_type: "ADD",
-            status: match event.processed {
-                true => "SUCCEEDED",
-                false => "PENDING",
+            status: match (&event.delivery, event.processed) {
+                (Delivery::Queued, _) => "QUEUED",
+                (Delivery::Refused(_), _) => "FAILED",
+                (Delivery::Done, true) => "SUCCEEDED",
+                (Delivery::Done, false) => "PENDING",
+            },
+            reason: match event.delivery {
+                Delivery::Refused(why) => Some(why),
+                Delivery::Done | Delivery::Queued => None,
             },
             kind: event.form.as_str(),
             user_id: match event.owner {

@@ -3,6 +3,7 @@
 use crate::zep;
 
 use crate::memory::model::{InvalidId, Uuid};
+use crate::memory::queue::QueueError;
 
 /// Why an operation failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -69,6 +70,9 @@ pub enum Error {
     /// A write of several requests stopped midway.
     #[error("{}", partly_stored(.0))]
     PartlyStored(Box<PartlyStored>),
+    /// The queue of writes cannot take it. Nothing was promised.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
     /// The backend failed. After a failed write nothing of it is stored.
     #[error(transparent)]
     Zep(#[from] zep::Error),
@@ -136,6 +140,8 @@ impl Error {
             Self::SharedScope { .. } => "shared_scope",
             Self::Unfinished { .. } => "unfinished",
             Self::PartlyStored(_) => "partly_stored",
+            Self::Queue(QueueError::Full { .. }) => "queue_full",
+            Self::Queue(QueueError::Unusable { .. }) => "storage_failed",
             Self::Zep(error) => error.code(),
         }
     }
@@ -152,7 +158,8 @@ impl Error {
             | Self::NoSession { .. }
             | Self::NoMemory { .. }
             | Self::NoEntity { .. }
-            | Self::SharedScope { .. } => None,
+            | Self::SharedScope { .. }
+            | Self::Queue(_) => None,
         }
     }
 

@@ -7,6 +7,7 @@
 //! - `write`: requests, jobs, locks, imported records
 //! - `read`: a session, a user's sessions, memories and their list cache, a memory by id, events
 //! - `search`: the query, candidates, restrictions
+//! - `delivery`: what waits in the queue is carried out; changes of it, and calls that wait
 //! - `change`: update, delete, purge, replacement
 //! - `people`: owners, entities, profiles
 //! - `filter`: the filter language
@@ -16,12 +17,14 @@
 pub mod access;
 pub mod answers;
 mod change;
+mod delivery;
 mod error;
 pub mod filter;
 pub mod input;
 pub mod mapping;
 pub mod model;
 mod people;
+pub mod queue;
 mod read;
 mod record;
 mod search;
@@ -32,11 +35,13 @@ mod write;
 pub use change::delete::{Deleted, Removed};
 pub use change::purge::{EntityId, Failure, Purged};
 pub use change::undo;
-pub use change::update::{Change, Changed};
+pub use change::update::Changed;
+pub use delivery::{breaker::Away, changes::Settled};
 pub use error::{Error, PartlyStored, Result};
+pub use model::{AddedMemory, Change};
 pub use people::entities::{Entities, Entity, EntityKind, MAX_ENTITIES};
 pub use people::profile;
-pub use read::events::Event;
+pub use read::events::{Delivery, Event};
 pub use read::memories::{BrowseQuery, MAX_PAGE_SIZE, MemoryPage};
 pub use read::session::{Cursor, MAX_RECORDS, PageOf, SessionPage, SessionQuery, Summary};
 pub use read::sessions::{SessionInfo, SessionList};
@@ -44,8 +49,7 @@ pub(crate) use record::view::is_changed_fact;
 pub use record::view::{Form, Memory};
 pub use record::{assemble as records, fit};
 pub use search::query::{Answer, SearchQuery, SearchTarget, Selector};
-pub use service::MemoryService;
+pub use service::{Likeness, MemoryService};
 pub use write::batch;
 pub use write::import;
-pub use write::job::AddedMemory;
 pub use write::request::{Added, MAX_MESSAGES, NewMemories, NewTurn};

@@ -168,6 +168,24 @@ impl Scope {
     }
 }
 
+/// One stored record.
+#[derive(Debug, Clone)]
+pub struct AddedMemory {
+    /// Zep's id of its first part, or the queue's.
+    pub id: Uuid,
+    /// The content.
+    pub content: String,
+}
+
+/// A change of a memory. Absent fields stay as they are.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Change {
+    /// The new text.
+    pub text: Option<String>,
+    /// The new fields, replacing all old ones.
+    pub metadata: Option<Map<String, Value>>,
+}
+
 /// Where records are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -259,4 +277,6 @@ pub struct Record {
     pub metadata: Map<String, Value>,
     /// Whether parts are missing: the write was interrupted and not continued yet.
     pub incomplete: bool,
+    /// Whether it waits here until Zep has it.
+    pub pending: bool,
 }

@@ -2,13 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio_util::task::TaskTracker;
 
 use crate::cache::Cache;
 use crate::memory::{
     Result,
     access::{Caller, Right},
+    delivery::state::Delivery,
     model::{GraphId, Owner, Scope, UserId, Uuid},
+    queue::Queue,
+    read::known::Known,
     read::list_cache::{ListKey, Listed},
     record::doubles::Repeats,
     sessions::Sessions,
@@ -36,6 +40,9 @@ const REPEATS_KEPT_FOR: Duration = Duration::from_secs(60);
 const KEPT_LISTS: u64 = 8;
 /// How long a list is kept for its next pages.
 const LIST_KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// How like a question each of these texts is, in 0–1. It may block for some milliseconds.
+pub type Likeness = fn(&str, &[String]) -> Vec<f64>;
 
 /// Memories of people, on one backend. Cheap to clone: clones share everything.
 ///
@@ -72,6 +79,15 @@ pub(crate) struct Inner {
     /// Agents and apps whose marker graph exists.
     pub(crate) told: Cache<GraphId, ()>,
     pub(crate) writes: TaskTracker,
+    /// Where writes are safe before Zep has them, if there is such a place.
+    pub(crate) queue: Option<Arc<dyn Queue>>,
+    pub(crate) delivery: Delivery,
+    /// How like a question texts are that only this program knows.
+    pub(crate) likeness: Likeness,
+    /// What was written and read lately.
+    pub(crate) known: Known,
+    /// When an owner's newest memories were found processed.
+    pub(crate) processed: Cache<Owner, Timestamp>,
     default_user: UserId,
 }
 
@@ -94,9 +110,27 @@ impl MemoryService {
                 lists: Cache::new(KEPT_LISTS).expiring(LIST_KEPT_FOR),
                 told: Cache::new(KEPT_OWNERS),
                 writes: TaskTracker::new(),
+                queue: None,
+                delivery: Delivery::default(),
+                likeness: |_, texts| vec![0.0; texts.len()],
+                known: Known::new(),
+                processed: Cache::new(KEPT_OWNERS),
                 default_user,
             }),
         }
+    }
+
+    /// The same, whose additions are kept in this queue until the backend has them.
+    ///
+    /// [`MemoryService::deliver_queued`] carries out what is left in it. What waits is found by its
+    /// likeness to the question.
+    #[must_use]
+    pub fn queueing(mut self, queue: Arc<dyn Queue>, likeness: Likeness) -> Self {
+        if let Some(inner) = Arc::get_mut(&mut self.inner) {
+            inner.queue = Some(queue);
+            inner.likeness = likeness;
+        }
+        self
     }
 
     /// The backend's name in answers: `zep` or `local`.
@@ -109,9 +143,10 @@ impl MemoryService {
         caller.default_user(&self.inner.default_user)
     }
 
-    /// Waits until all begun writes and deletions are finished. Each of their requests has a
-    /// time-out.
+    /// Waits until all begun writes and deletions are finished, and begins no more of the queue. Each of
+    /// their requests has a time-out.
     pub async fn settle(&self) {
+        self.inner.delivery.end.cancel();
         self.inner.writes.close();
         self.inner.writes.wait().await;
         self.inner.writes.reopen();

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
 use tokio::sync::Notify;
 
+use super::columns::{THREAD, millis, now, owner_columns, owner_of};
 use crate::local::make_private;
-use crate::zep::{GraphId, Owner, Resends, SentAgain, SentTo, ThreadId, UserId};
+use crate::zep::{Resends, SentAgain, SentTo, ThreadId};
 
 /// The file in the data directory.
 const FILE: &str = "late_writes.db";
@@ -45,11 +45,6 @@ CREATE TABLE IF NOT EXISTS sent_again (
   deleted INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (account, kind, place, record)
 ) STRICT, WITHOUT ROWID";
-
-/// In the column `kind`.
-const THREAD: i64 = 0;
-const USER: i64 = 1;
-const GRAPH: i64 = 2;
 
 /// The list of records that were sent again.
 #[derive(Debug)]
@@ -320,14 +315,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 fn due(row: &Row<'_>) -> rusqlite::Result<Due> {
     let place: String = row.get(1)?;
     let to = match row.get(0)? {
-        THREAD => ThreadId::new(&place).map(SentTo::Thread),
-        USER => UserId::new(&place).map(|user| SentTo::Graph(Owner::User(user))),
-        _ => GraphId::new(&place).map(|graph| SentTo::Graph(Owner::Graph(graph))),
+        THREAD => SentTo::Thread(ThreadId::new(&place).map_err(|_| rusqlite::Error::InvalidQuery)?),
+        kind => SentTo::Graph(owner_of(kind, &place)?),
     };
     let record = row.get(2)?;
     Ok(Due {
         sent: SentAgain {
-            to: to.map_err(|_| rusqlite::Error::InvalidQuery)?,
+            to,
             record,
             deleted: row.get(5)?,
         },
@@ -339,18 +333,8 @@ fn due(row: &Row<'_>) -> rusqlite::Result<Due> {
 fn columns(to: &SentTo) -> (i64, &str) {
     match to {
         SentTo::Thread(thread) => (THREAD, thread.as_str()),
-        SentTo::Graph(Owner::User(user)) => (USER, user.as_str()),
-        SentTo::Graph(Owner::Graph(graph)) => (GRAPH, graph.as_str()),
+        SentTo::Graph(owner) => owner_columns(owner),
     }
-}
-
-/// In milliseconds since 1970: processes share these times.
-fn now() -> i64 {
-    Timestamp::now().as_millisecond()
-}
-
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,8 +1,17 @@
-//! Work for writes after their calls were answered, kept in a file of the data
-//! directory, so that another process does it if this one ends.
+//! Work for writes that outlives their calls, kept in files of the data directory, so that another
+//! process does it if this one ends.
 //!
+//! - `jobs`: writes that are safe before Zep has them. `rows`: what each step reads and writes; `schema`,
+//!   `file`: its tables, and opening them.
 //! - `late`: records that were sent again are looked at later, since the first write may still arrive.
+//! - `columns`: owners and times in both.
 
+mod columns;
+mod file;
+mod jobs;
 mod late;
+mod rows;
+mod schema;
 
+pub use jobs::WriteQueue;
 pub use late::LateWrites;

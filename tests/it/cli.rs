@@ -114,6 +114,8 @@ fn all_wrong_settings_are_reported_at_once() {
         .env("ZEP_API_KEY", "z_a key")
         .env("ZEP_API_URL", "http://api.getzep.com")
         .env("ZEP_RECHECK_SECS", "60,soon")
+        .env("ZEP_MCP_QUEUE", "perhaps")
+        .env("ZEP_MCP_WRITE_WAIT_MS", "long")
         .env("ZEP_DEFAULT_USER_ID", "a\nb")
         .env("MEM0_DEFAULT_USER_ID", "..")
         .env("ZEP_MCP_DATA_DIR", "~/memories")
@@ -132,6 +134,8 @@ fn all_wrong_settings_are_reported_at_once() {
         ("ZEP_API_URL", "environment"),
         ("ZEP_TIMEOUT_SECS", "flag"),
         ("ZEP_RECHECK_SECS", "environment"),
+        ("ZEP_MCP_QUEUE", "environment"),
+        ("ZEP_MCP_WRITE_WAIT_MS", "environment"),
         ("ZEP_DEFAULT_USER_ID", "environment"),
         ("MEM0_DEFAULT_USER_ID", "environment"),
         ("ZEP_MCP_DATA_DIR", "environment"),

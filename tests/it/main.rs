@@ -24,6 +24,7 @@ mod local;
 mod mem0;
 mod mem0_dir;
 mod migration;
+mod queue;
 mod stdio;
 #[cfg(unix)]
 mod switch;

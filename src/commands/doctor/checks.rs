@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use zep_mcp_server::config::Backend;
+use zep_mcp_server::memory::queue::{Counts, QueueError};
 use zep_mcp_server::zep::{Accounts, Error, NewUser, Outcome, UserFields, UserId, Zep};
 
 /// A larger difference of the clocks fails: memories carry the time of this machine, and Zep dates
@@ -69,6 +70,36 @@ pub(crate) async fn all(backend: &Backend, zep: &dyn Zep) -> Vec<Check> {
         Backend::Local { path } => data_dir(path),
     });
     checks
+}
+
+/// Whether what was written is in Zep.
+pub(crate) fn queue(is_on: bool, counts: Result<Counts, QueueError>) -> Check {
+    const NAME: &str = "queue";
+    let counts = match counts {
+        Ok(counts) => counts,
+        Err(error) => return Check::failed(NAME, error.to_string(), "see above"),
+    };
+    match (counts.waiting, counts.refused, counts.oldest) {
+        (0, 0, _) if !is_on => Check::not_measured(NAME, "off"),
+        (0, 0, _) => Check::ok(NAME, "nothing waits"),
+        (waiting, 0, oldest) => {
+            let since = oldest.map(|oldest| format!(", the oldest since {oldest:.0}"));
+            let detail = format!("{waiting} entries wait{}", since.unwrap_or_default());
+            match is_on {
+                true => Check::ok(NAME, detail),
+                false => Check::failed(
+                    NAME,
+                    detail,
+                    "the queue is off: `zep-mcp-server queue flush` sends them",
+                ),
+            }
+        }
+        (_, refused, _) => Check::failed(
+            NAME,
+            format!("Zep refused {refused} entries for good"),
+            "`zep-mcp-server queue list` tells why; `queue show` and `queue drop` deal with each",
+        ),
+    }
 }
 
 async fn accounts(backend: &Backend, accounts: &dyn Accounts) -> Vec<Check> {

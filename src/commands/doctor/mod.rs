@@ -6,6 +6,7 @@ mod report;
 use std::process::ExitCode;
 
 use zep_mcp_server::config::Config;
+use zep_mcp_server::memory::queue::Queue;
 
 use crate::cli::DoctorArgs;
 use crate::output::Page;
@@ -36,8 +37,15 @@ pub(crate) fn run(config: &Config, args: &DoctorArgs) -> anyhow::Result<ExitCode
 }
 
 async fn check(config: &Config) -> Vec<Check> {
-    match super::open_backend(config) {
+    let mut found = match super::open_backend(config) {
         Ok(zep) => checks::all(&config.backend, zep.as_ref()).await,
         Err(error) => vec![checks::unopened(&config.backend, &error)],
+    };
+    if let Some(queue) = super::write_queue_even_if_off(config) {
+        found.push(checks::queue(
+            config.write_wait.is_some(),
+            queue.counts().await,
+        ));
     }
+    found
 }

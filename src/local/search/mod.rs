@@ -1,9 +1,11 @@
 //! Search in an owner's graph, and context blocks.
 //!
 //! - `ranking`: ranks an owner's rows; `matches`: reads the best of them that pass the filter.
+//! - `likeness`: the same for texts that are in no file.
 //! - `nodes`: entities, matched by name; `context`: context blocks.
 
 mod context;
+mod likeness;
 mod matches;
 mod nodes;
 mod ranking;
@@ -16,6 +18,7 @@ use super::tables::{facts, owners};
 use super::words::question;
 use crate::zep::{Found, Owner, Reranker, Search, SearchScope};
 pub(super) use context::thread_context;
+pub use likeness::likeness;
 use matches::best;
 
 /// How many results a search has by default (zep-cloud 3.30.0, `graph.search`).

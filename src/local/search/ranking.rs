@@ -87,15 +87,15 @@ pub(super) fn rank(w: &Work<'_>, owner: &OwnerRow, words: &[String]) -> Step<Ran
 
 /// The scores of an owner's rows, by position in the owner's range.
 #[derive(Default)]
-struct Scores {
-    scores: Vec<f32>,
+pub(super) struct Scores {
+    pub(super) scores: Vec<f32>,
     /// The current word's weight in each row; all 0 between two words.
     weights: Vec<f32>,
     threads: Threads,
 }
 
 impl Scores {
-    fn new(rows: usize, threads: Threads) -> Self {
+    pub(super) fn new(rows: usize, threads: Threads) -> Self {
         Self {
             scores: vec![0.0; rows],
             weights: vec![0.0; rows],
@@ -104,7 +104,7 @@ impl Scores {
     }
 
     /// Adds a word that these rows have themselves. Returns its score in a row without neighbours.
-    fn add(&mut self, rows: usize, own: &[usize]) -> f32 {
+    pub(super) fn add(&mut self, rows: usize, own: &[usize]) -> f32 {
         let mut touched = Vec::new();
         for place in own {
             for neighbour in self.threads.neighbours_of(*place) {
@@ -135,7 +135,7 @@ impl Scores {
 
 /// The order of an owner's messages in their threads.
 #[derive(Default)]
-struct Threads {
+pub(super) struct Threads {
     /// Thread after thread, each in its order: thread and position of the row.
     order: Vec<(i64, usize)>,
     /// The index of each row in `order`, or [`NOWHERE`].

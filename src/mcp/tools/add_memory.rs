@@ -74,7 +74,7 @@ struct AddMemoryAnswer {
     /// What happens next, in a sentence.
     message: String,
     /// SUCCEEDED: it can be found. PENDING: it is stored, and Zep is still extracting facts from it;
-    /// get_event_status tells when it is done.
+    /// get_event_status tells when it is done. QUEUED: it is safe here until Zep answers.
     status: &'static str,
     /// For get_event_status: the id of the first memory.
     event_id: Option<String>,
@@ -112,7 +112,7 @@ impl MemoryServer {
         output_schema = schema::answer(&[
             ("results", "array", "The stored memories."),
             ("message", "string", "What happens next."),
-            ("status", "string", "PENDING or SUCCEEDED."),
+            ("status", "string", "PENDING, SUCCEEDED or QUEUED."),
             ("backend", "string", "zep or local."),
         ]),
         annotations(
@@ -131,9 +131,19 @@ impl MemoryServer {
             .await?;
         let backend = self.memories().backend();
         let mut message = match backend {
-            "zep" => "Stored. Zep is still extracting facts: search_memory finds them in some \
-                      seconds to minutes, get_session reads it now."
-                .to_owned(),
+            _ if added.queued.is_some() => {
+                let reason = added.queued.as_ref().and_then(|away| away.reason.as_ref());
+                let safe = "Zep does not answer yet. The memories are safe here and go to Zep as soon as it \
+                            does; their ids stay valid.";
+                match reason {
+                    Some(reason) => format!("{safe} {reason}"),
+                    None => safe.to_owned(),
+                }
+            }
+            "zep" => {
+                "Stored. Zep is still extracting facts; until then search_memory finds its words."
+                    .to_owned()
+            }
             _ => "Stored in the local file; it can be found at once.".to_owned(),
         };
         if added.text_ignored {
@@ -156,6 +166,7 @@ impl MemoryServer {
                 .collect(),
             message,
             status: match backend {
+                _ if added.queued.is_some() => "QUEUED",
                 "zep" => "PENDING",
                 _ => "SUCCEEDED",
             },

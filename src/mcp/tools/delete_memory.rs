@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     mcp::{arguments, error::ToolError, schema, server::MemoryServer},
-    memory::{Deleted, Removed, input::EntityIds},
+    memory::{Deleted, Removed, Settled, input::EntityIds, model::Uuid},
 };
 
 /// Which memory.
@@ -31,8 +31,9 @@ struct DeleteMemoryAnswer {
     /// The memory's id.
     id: String,
     /// What it was: fact, episode or message.
-    kind: &'static str,
-    /// all; fact_only: its sources are still stored; facts_only: the words of a turn are still
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    /// queued: it waits until Zep answers. all; fact_only: its sources are still stored; facts_only: the words of a turn are still
     /// stored, hidden.
     removed: &'static str,
     /// What is still there, and how to remove it, too.
@@ -67,11 +68,27 @@ impl MemoryServer {
             .memories()
             .delete(&self.caller(), &args.memory_id, &scope)
             .await?;
-        arguments::answer(DeleteMemoryAnswer::new(deleted, self.memories().backend()))
+        let backend = self.memories().backend();
+        arguments::answer(match deleted {
+            Settled::Done(deleted) => DeleteMemoryAnswer::new(deleted, backend),
+            Settled::Queued { id, .. } => DeleteMemoryAnswer::queued(&id, backend),
+        })
     }
 }
 
 impl DeleteMemoryAnswer {
+    fn queued(id: &Uuid, backend: &'static str) -> Self {
+        Self {
+            message: "Zep does not answer now. The memory is hidden, and deleted as soon as it does.",
+            id: id.to_string(),
+            kind: None,
+            removed: "queued",
+            detail: None,
+            sources: Vec::new(),
+            backend,
+        }
+    }
+
     fn new(deleted: Deleted, backend: &'static str) -> Self {
         let (removed, detail, sources) = match deleted.removed {
             Removed::All => ("all", None, Vec::new()),
@@ -98,7 +115,7 @@ impl DeleteMemoryAnswer {
         Self {
             message: "Memory deleted successfully!",
             id: deleted.id.to_string(),
-            kind: deleted.form.as_str(),
+            kind: Some(deleted.form.as_str()),
             removed,
             detail,
             sources,

@@ -12,7 +12,7 @@ use crate::{
     mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         BrowseQuery, MAX_PAGE_SIZE, MemoryPage,
-        answers::{MemoryAnswer, Telling},
+        answers::{MemoryAnswer, Stale, Telling},
         input::{self, EntityIds},
     },
 };
@@ -65,6 +65,8 @@ struct GetMemoriesAnswer {
     results: Vec<Map<String, Value>>,
     /// Whether there are more than could be read.
     truncated: bool,
+    #[serde(flatten)]
+    stale: Stale,
 }
 
 #[tool_router(router = get_memories_router, vis = "pub(super)")]
@@ -90,6 +92,7 @@ impl MemoryServer {
                 .then(|| arguments_of(&query, query.page + 1, &page)),
             previous: (query.page > 1).then(|| arguments_of(&query, query.page - 1, &page)),
             truncated: page.truncated,
+            stale: Stale::from(page.away),
             results: page
                 .memories
                 .into_iter()

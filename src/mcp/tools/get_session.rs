@@ -12,6 +12,7 @@ use crate::{
     mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         self, MAX_RECORDS, PageOf, SessionQuery, Summary,
+        answers::Stale,
         input::{self, EntityIds},
         model::Record,
     },
@@ -57,6 +58,11 @@ struct GetSessionAnswer {
     total_count: u64,
     /// Pass it as `cursor` for the next page; null on the last one.
     next_cursor: Option<String>,
+    /// How many messages wait until Zep has them, if any do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_count: Option<usize>,
+    #[serde(flatten)]
+    stale: Stale,
     /// The ready-made block, where asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     context: Option<String>,
@@ -89,6 +95,9 @@ struct SessionMessage {
     metadata: Map<String, Value>,
     /// Whether parts of it are missing, because storing it was interrupted.
     incomplete: bool,
+    /// That it waits here until Zep has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<bool>,
 }
 
 /// Counts over a whole conversation.
@@ -130,6 +139,8 @@ impl MemoryServer {
             user_id: page.user.to_string(),
             messages: page.records.into_iter().map(SessionMessage::from).collect(),
             total_count: page.total_count,
+            pending_count: (page.pending > 0).then_some(page.pending),
+            stale: Stale::from(page.away),
             next_cursor: page.next_cursor.map(|cursor| cursor.to_string()),
             context: page.context,
             summary: page.summary.map(SessionSummary::from),
@@ -182,6 +193,7 @@ impl From<Record> for SessionMessage {
             memory_type: record.memory_type,
             metadata: record.metadata,
             incomplete: record.incomplete,
+            pending: record.pending.then_some(true),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         SessionInfo,
+        answers::Stale,
         input::{self, EntityIds},
     },
 };
@@ -42,6 +43,8 @@ struct ListSessionsAnswer {
     sessions: Vec<ListedSession>,
     /// How many the user has in all.
     total_count: usize,
+    #[serde(flatten)]
+    stale: Stale,
 }
 
 /// One conversation.
@@ -51,6 +54,9 @@ struct ListedSession {
     session_id: String,
     /// How many messages Zep stores in it.
     message_count: u64,
+    /// How many more wait here until Zep has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending_count: Option<u64>,
     /// When it was begun.
     created_at: Option<String>,
     /// The time of its newest message.
@@ -88,6 +94,7 @@ impl MemoryServer {
             user_id: list.user.to_string(),
             sessions: list.sessions.into_iter().map(ListedSession::from).collect(),
             total_count: list.total_count,
+            stale: Stale::from(list.away),
         })
     }
 }
@@ -97,6 +104,7 @@ impl From<SessionInfo> for ListedSession {
         Self {
             session_id: info.session,
             message_count: info.message_count,
+            pending_count: (info.pending_count > 0).then_some(info.pending_count),
             created_at: info.created_at.map(|time| time.to_string()),
             last_used_at: info.last_used_at.map(|time| time.to_string()),
         }

@@ -12,7 +12,7 @@ use crate::{
     mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         SearchQuery, SearchTarget, Selector,
-        answers::{MemoryAnswer, Telling},
+        answers::{MemoryAnswer, Stale, Telling},
         input::{self, EntityIds},
     },
     zep::limits::SEARCH_RESULTS,
@@ -65,6 +65,8 @@ struct SearchMemoriesAnswer {
     /// Notes on how the question was understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    #[serde(flatten)]
+    stale: Stale,
 }
 
 #[tool_router(router = search_memories_router, vis = "pub(super)")]
@@ -92,6 +94,7 @@ impl MemoryServer {
             .await?;
         arguments::answer(SearchMemoriesAnswer {
             note: found.note(),
+            stale: Stale::from(found.away),
             results: found
                 .results
                 .into_iter()

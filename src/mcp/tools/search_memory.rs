@@ -12,7 +12,7 @@ use crate::{
     mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
         SearchQuery, SearchTarget, Selector,
-        answers::{MemoryAnswer, Telling},
+        answers::{MemoryAnswer, Stale, Telling},
         input::{self, EntityIds},
     },
     zep::limits::SEARCH_RESULTS,
@@ -71,6 +71,8 @@ struct SearchMemoryAnswer {
     /// Notes on how the question was understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    #[serde(flatten)]
+    stale: Stale,
 }
 
 #[tool_router(router = search_memory_router, vis = "pub(super)")]
@@ -96,6 +98,7 @@ impl MemoryServer {
             .await?;
         arguments::answer(SearchMemoryAnswer {
             note: answer.note(),
+            stale: Stale::from(answer.away),
             results: answer
                 .results
                 .into_iter()

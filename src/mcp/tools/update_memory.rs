@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::{
     mcp::{arguments, error::ToolError, schema, server::MemoryServer},
     memory::{
-        Change,
+        Change, Settled,
         answers::{MemoryAnswer, Telling},
         input::EntityIds,
     },
@@ -37,6 +37,9 @@ struct UpdateMemoryArgs {
 struct UpdateMemoryAnswer {
     /// That it worked.
     message: &'static str,
+    /// QUEUED: it waits until Zep answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
     /// As it is now.
     #[serde(flatten)]
     memory: Map<String, Value>,
@@ -74,11 +77,22 @@ impl MemoryServer {
             .memories()
             .update(&self.caller(), &args.memory_id, &scope, change)
             .await?;
-        arguments::answer(UpdateMemoryAnswer {
-            message: "Memory updated successfully!",
-            memory: MemoryAnswer::from(changed.memory).told(Telling::Whole, None, &[]),
-            previous_id: changed.previous_id.map(|id| id.to_string()),
-            backend: self.memories().backend(),
+        let backend = self.memories().backend();
+        arguments::answer(match changed {
+            Settled::Done(changed) => UpdateMemoryAnswer {
+                message: "Memory updated successfully!",
+                status: None,
+                memory: MemoryAnswer::from(changed.memory).told(Telling::Whole, None, &[]),
+                previous_id: changed.previous_id.map(|id| id.to_string()),
+                backend,
+            },
+            Settled::Queued { id, .. } => UpdateMemoryAnswer {
+                message: "Zep does not answer now. The change is safe here and is made as soon as it does.",
+                status: Some("QUEUED"),
+                memory: Map::from_iter([("id".to_owned(), id.to_string().into())]),
+                previous_id: None,
+                backend,
+            },
         })
     }
 }

@@ -7,7 +7,6 @@ use crate::memory::{
     access::{Caller, Right},
     change::{replacement::replaced_by, turn::Turn},
     error::if_deleted,
-    input::memory_id,
     model::{Owner, RecordId, Scope, Uuid},
     read::by_id::{Item, Located},
     record::fit::{self, Ours},
@@ -54,9 +53,13 @@ impl MemoryService {
     ///
     /// # Errors
     /// [`Error::NoMemory`], [`Error::Unfinished`] if it stopped midway, or the backend's error.
-    pub async fn delete(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Deleted> {
-        let id = memory_id(id)?;
-        let turn = self.turn(caller, Right::Delete, &id, scope).await?;
+    pub(crate) async fn delete_stored(
+        &self,
+        caller: &Caller,
+        id: &Uuid,
+        scope: &Scope,
+    ) -> Result<Deleted> {
+        let turn = self.turn(caller, Right::Delete, id, scope).await?;
         let service = self.clone();
         self.complete(async move { service.delete_found(turn).await })
             .await
@@ -85,6 +88,7 @@ impl MemoryService {
             }
         };
         self.inner.shown.remove(&id);
+        self.inner.known.forget();
         Ok(Deleted {
             id,
             form,

@@ -1,7 +1,7 @@
 //! Removes the doubles of a record that was sent again: a late write's copies, beside the ones that
 //! are shown.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Map;
 
@@ -9,8 +9,10 @@ use crate::memory::{
     Error, Result,
     error::{if_deleted, if_found},
     model::{Owner, RecordId, UserId, Uuid},
+    queue::Lane,
     record::fit::{self, Ours, Unpacked},
     service::MemoryService,
+    sessions::threads_of,
 };
 use crate::zep::{Metadata, PartNo, SentAgain, SentTo, ThreadId};
 
@@ -18,6 +20,8 @@ use crate::zep::{Metadata, PartNo, SentAgain, SentTo, ThreadId};
 struct Copy {
     uuid: Uuid,
     stored: Unpacked,
+    /// The copy that is shown, if this is not the first.
+    kept: Option<Uuid>,
 }
 
 impl MemoryService {
@@ -46,6 +50,12 @@ impl MemoryService {
             }
             if_deleted(self.zep().delete_episode(&double.uuid).await)?;
             self.inner.shown.remove(&double.uuid);
+            // It may have been told, or an id of the queue's leads to it.
+            if let (Some(queue), Some(kept)) = (&self.inner.queue, &double.kept)
+                && let Err(error) = queue.renamed(&owner, &double.uuid, kept).await
+            {
+                tracing::warn!("{error}");
+            }
         }
         if let SentTo::Thread(thread) = &sent.to {
             self.inner.repeats.remove(thread);
@@ -111,6 +121,34 @@ impl MemoryService {
         }
     }
 
+    /// Notes that records which were perhaps sent are deleted: whatever arrives of them does not stay.
+    pub(crate) async fn note_deleted(
+        &self,
+        lane: &Lane,
+        records: impl IntoIterator<Item = String>,
+    ) {
+        let Some(resends) = self.zep().resends() else {
+            return;
+        };
+        let places: Vec<SentTo> = match (&lane.owner, &lane.session) {
+            (Owner::User(user), Some(session)) => {
+                threads_of(user, session).map(SentTo::Thread).collect()
+            }
+            (owner, _) => vec![SentTo::Graph(owner.clone())],
+        };
+        for record in records {
+            for to in &places {
+                let (to, record) = (to.clone(), record.clone());
+                let sent = SentAgain {
+                    to,
+                    record,
+                    deleted: true,
+                };
+                resends.note(sent).await;
+            }
+        }
+    }
+
     async fn hide_double(&self, double: &Copy) -> Result<()> {
         let record = double.stored.ours.as_ref().map(|ours| ours.record.clone());
         let mut blank = Ours::new(record.unwrap_or_else(RecordId::fresh));
@@ -129,7 +167,7 @@ impl MemoryService {
 /// The copies of a record's parts, but for the first of each part; all of them if the record was
 /// deleted. A part is also there if it is deleted as far as Zep allows: its copies must go, too.
 fn surplus(stored: impl Iterator<Item = (Uuid, Option<Metadata>)>, sent: &SentAgain) -> Vec<Copy> {
-    let mut first: HashSet<PartNo> = HashSet::new();
+    let mut first: HashMap<PartNo, Uuid> = HashMap::new();
     let mut doubles = Vec::new();
     for (uuid, metadata) in stored {
         let stored = fit::unpack(&metadata.unwrap_or_default());
@@ -140,10 +178,11 @@ fn surplus(stored: impl Iterator<Item = (Uuid, Option<Metadata>)>, sent: &SentAg
         if ours.record.as_str() != sent.record || ours.marks.double || is_migrated {
             continue;
         }
-        let is_first = first.insert(stored.part);
-        let stays = is_first && (!sent.deleted || ours.marks.deleted);
+        let kept = first.get(&stored.part).cloned();
+        first.entry(stored.part).or_insert_with(|| uuid.clone());
+        let stays = kept.is_none() && (!sent.deleted || ours.marks.deleted);
         if !stays {
-            doubles.push(Copy { uuid, stored });
+            doubles.push(Copy { uuid, stored, kept });
         }
     }
     doubles

@@ -8,8 +8,7 @@ use crate::memory::{
     access::{Caller, Right},
     change::{delete::records_of, replacement::replaced_by, turn::Turn},
     error::if_deleted,
-    input::memory_id,
-    model::{Owner, Place, Record, RecordId, Scope, TimeOrigin, Uuid},
+    model::{Change, Owner, Place, Record, RecordId, Scope, TimeOrigin, Uuid},
     read::by_id::{Item, Located},
     record::assemble::Assembled,
     record::assemble::whole,
@@ -24,15 +23,6 @@ use crate::memory::{
 };
 use crate::zep::{Episode, Fact, FactPatch, SentTo};
 
-/// A change of a memory. Absent fields stay as they are.
-#[derive(Debug, Clone, Default)]
-pub struct Change {
-    /// The new text.
-    pub text: Option<String>,
-    /// The new fields, replacing all old ones.
-    pub metadata: Option<Map<String, Value>>,
-}
-
 /// A changed memory.
 #[derive(Debug, Clone)]
 pub struct Changed {
@@ -40,6 +30,16 @@ pub struct Changed {
     pub memory: Memory,
     /// Its id before, if it changed.
     pub previous_id: Option<Uuid>,
+}
+
+/// The error where the text of a turn is to be changed.
+pub(crate) fn said_so() -> Error {
+    Error::invalid(
+        "text",
+        "cannot be changed: this memory is a turn of a conversation, which stays as it was said. Add what \
+         is right now with add_memory, or delete this turn with delete_memory; its `metadata` can be \
+         changed",
+    )
 }
 
 impl MemoryService {
@@ -51,30 +51,16 @@ impl MemoryService {
     /// caller is gone.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if nothing is to be changed, or if the text of a turn of a conversation
-    /// is; [`Error::NoMemory`]; [`Error::Unfinished`] if it stopped midway.
-    pub async fn update(
+    /// [`Error::Invalid`] if the text of a turn of a conversation is to be changed; [`Error::NoMemory`]; [`Error::Unfinished`] if it stopped midway.
+    pub(crate) async fn update_stored(
         &self,
         caller: &Caller,
-        id: &str,
+        id: &Uuid,
         scope: &Scope,
         change: Change,
     ) -> Result<Changed> {
-        let id = memory_id(id)?;
-        if change.text.is_none() && change.metadata.is_none() {
-            return Err(Error::invalid(
-                "text",
-                "is missing; give the new `text`, the new `metadata`, or both",
-            ));
-        }
-        if change.text.as_deref().is_some_and(fit::is_blank) {
-            return Err(Error::invalid(
-                "text",
-                "is blank; to remove a memory use delete_memory",
-            ));
-        }
         // Two replacements of one text would both stay, and one beside a deletion would restore it.
-        let turn = self.turn(caller, Right::Write, &id, scope).await?;
+        let turn = self.turn(caller, Right::Write, id, scope).await?;
         let service = self.clone();
         self.complete(async move {
             let Turn {
@@ -91,6 +77,7 @@ impl MemoryService {
                         .await?
                 }
             };
+            service.inner.known.forget();
             service.remember(&changed.memory);
             Ok(changed)
         })
@@ -149,12 +136,7 @@ impl MemoryService {
             ));
         }
         if is_message && text.is_some() {
-            return Err(Error::invalid(
-                "text",
-                "cannot be changed: this memory is a turn of a conversation, which stays as it was \
-                 said. Add what is right now with add_memory, or delete this turn with \
-                 delete_memory; its `metadata` can be changed",
-            ));
+            return Err(said_so());
         }
         match text {
             Some(text) => {
@@ -204,6 +186,7 @@ impl MemoryService {
             key: RecordId::new(&record)?,
             records: vec![new],
             known: Known::LookFirst,
+            sent_before: false,
             turn: None,
             share: Some(share),
         };
@@ -229,6 +212,11 @@ impl MemoryService {
                 },
                 error => error,
             })?;
+        if let Some(queue) = &self.inner.queue
+            && let Err(error) = queue.moved(&old.uuid, &new_id).await
+        {
+            tracing::warn!("{error}");
+        }
         // It is stored and need not be read back: an error now would deny that.
         let is_undated = ours.marks.time == TimeOrigin::Inferred;
         let stored = Assembled {
@@ -246,6 +234,7 @@ impl MemoryService {
                     .map(|kind| kind.as_str().to_owned()),
                 metadata,
                 incomplete: false,
+                pending: false,
             },
             ours: Some(ours),
             first: 0,

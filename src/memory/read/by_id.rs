@@ -4,7 +4,6 @@ use crate::memory::{
     Error, Result,
     access::{Caller, Right},
     error::if_found,
-    input::memory_id,
     model::{Owner, Scope, UserId, Uuid},
     people::owners::SIDE_BY_SIDE,
     record::assemble::whole,
@@ -32,21 +31,6 @@ pub(crate) enum Item {
 }
 
 impl MemoryService {
-    /// One memory by its id: a fact, a text, or a turn of a conversation. If the scope names a user
-    /// or an agent, the memory must be theirs; otherwise the owner is looked up.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] if the id is not a UUID, [`Error::NoMemory`] if no memory within the
-    /// caller's reach has it, or the backend's error.
-    pub async fn get(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Memory> {
-        let id = memory_id(id)?;
-        let thing = self.find(caller, Right::Read, &id, scope).await?;
-        let memory = self.shown(thing).await?;
-        let memory = memory.ok_or_else(|| Error::no_memory(&id))?;
-        self.remember(&memory);
-        Ok(memory)
-    }
-
     /// The memory as agents see it; `None` if it is deleted as far as Zep allows.
     pub(crate) async fn shown(&self, thing: Located) -> Result<Option<Memory>> {
         match thing.what {
@@ -244,6 +228,9 @@ impl MemoryService {
 
     /// Remembers the owner of a shown memory, so that its id alone finds it again.
     pub(crate) fn remember(&self, memory: &Memory) {
+        if self.inner.queue.is_some() {
+            self.inner.known.note(memory);
+        }
         if memory.form != Form::Entity {
             self.inner
                 .shown

@@ -9,9 +9,9 @@ use crate::memory::{
     access::{Caller, Right},
     input::memory_id,
     model::{Owner, Scope, Uuid},
-    read::by_id::Item,
+    read::{by_id::Item, waiting::Named},
     record::fit,
-    record::view::{self, Form},
+    record::view::{self, Form, Memory},
     service::MemoryService,
 };
 use crate::zep::{Episode, TimeOrder, limits::PAGE_ITEMS};
@@ -31,6 +31,19 @@ pub struct Event {
     pub created_at: Option<Timestamp>,
     /// Whether Zep has drawn its facts from it.
     pub processed: bool,
+    /// Whether Zep has it.
+    pub delivery: Delivery,
+}
+
+/// Whether the backend has a memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// It has.
+    Done,
+    /// It waits in the queue.
+    Queued,
+    /// It was refused for good, with this reason, and stays in the queue.
+    Refused(String),
 }
 
 impl Event {
@@ -42,21 +55,49 @@ impl Event {
             session: view::session_of(episode.thread_id.as_deref(), owner),
             created_at: episode.created_at,
             processed: episode.processed == Some(true),
+            delivery: Delivery::Done,
+        }
+    }
+}
+
+impl Event {
+    fn waiting(memory: Memory) -> Self {
+        Self {
+            form: memory.form,
+            session: memory.session,
+            created_at: memory.created_at,
+            processed: false,
+            delivery: Delivery::Queued,
+            id: memory.id,
+            owner: memory.owner,
         }
     }
 }
 
 impl MemoryService {
-    /// The newest stored memories of an owner, by when they happened: one request for each 50.
+    /// The newest stored memories of an owner, by when they happened, behind those that wait: one
+    /// request for each 50. While Zep does not answer, only those that wait.
     ///
     /// # Errors
     /// The backend's error.
     pub async fn events(&self, caller: &Caller, scope: &Scope, limit: usize) -> Result<Vec<Event>> {
         let owner = self.owner(caller, Right::Read, scope)?;
+        let waiting = self.waits(&owner).await?.memories(&owner, &HashSet::new());
+        let mut events: Vec<Event> = waiting.into_iter().rev().map(Event::waiting).collect();
+        let stored = self.asked(self.stored_events(&owner, limit)).await?;
+        events.extend(stored.unwrap_or_default());
+        events.truncate(limit);
+        for event in &events {
+            self.inner.shown.insert(event.id.clone(), owner.clone());
+        }
+        Ok(events)
+    }
+
+    async fn stored_events(&self, owner: &Owner, limit: usize) -> Result<Vec<Event>> {
         let page_size = u32::try_from(limit).unwrap_or(PAGE_ITEMS).min(PAGE_ITEMS);
         let mut pages = self
             .zep()
-            .episodes(&owner, TimeOrder::NewestFirst, page_size);
+            .episodes(owner, TimeOrder::NewestFirst, page_size);
         let mut events = Vec::new();
         let mut seen = HashSet::new();
         while events.len() < limit {
@@ -72,11 +113,7 @@ impl MemoryService {
                 let place = |mark| (episode.thread_id.clone(), mark);
                 !is_hidden(episode) && episode.mark().is_none_or(|mark| seen.insert(place(mark)))
             });
-            events.extend(shown.map(|episode| Event::of(episode, &owner)));
-        }
-        events.truncate(limit);
-        for event in &events {
-            self.inner.shown.insert(event.id.clone(), owner.clone());
+            events.extend(shown.map(|episode| Event::of(episode, owner)));
         }
         Ok(events)
     }
@@ -87,7 +124,19 @@ impl MemoryService {
     /// [`crate::memory::Error::NoMemory`], or the backend's error.
     pub async fn event(&self, caller: &Caller, id: &str, scope: &Scope) -> Result<Event> {
         let id = memory_id(id)?;
-        let thing = self.find(caller, Right::Read, &id, scope).await?;
+        let (thing, state) = match self.named(caller, Right::Read, &id, scope).await? {
+            Named::Waiting(waiting) => {
+                let state = match waiting.parked() {
+                    Some(why) => Delivery::Refused(why.to_owned()),
+                    None => Delivery::Queued,
+                };
+                (waiting.located()?, state)
+            }
+            Named::Stored(id, scope) => {
+                let thing = self.find(caller, Right::Read, &id, &scope).await?;
+                (thing, Delivery::Done)
+            }
+        };
         match thing.what {
             Item::Fact(fact) => Ok(Event {
                 id,
@@ -96,6 +145,7 @@ impl MemoryService {
                 session: None,
                 created_at: fact.created_at,
                 processed: true,
+                delivery: state,
             }),
             Item::Record(parts) => {
                 let first = parts.first().ok_or_else(|| Error::no_memory(&id))?;
@@ -105,6 +155,7 @@ impl MemoryService {
                 Ok(Event {
                     id,
                     processed: parts.iter().all(|part| part.processed == Some(true)),
+                    delivery: state,
                     ..Event::of(first, &thing.owner)
                 })
             }

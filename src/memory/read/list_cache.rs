@@ -5,10 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::memory::{
+    Away,
     access::Caller,
     filter::Filter,
     model::{Owner, Uuid},
-    record::view::Form,
+    record::view::{Form, Memory},
 };
 
 /// All entries of a list, in order.
@@ -17,6 +18,7 @@ pub(crate) struct Listed {
     pub(crate) entries: Vec<Entry>,
     pub(crate) before: Timestamp,
     pub(crate) truncated: bool,
+    pub(crate) away: Option<Away>,
 }
 
 /// One entry of a list.
@@ -26,6 +28,8 @@ pub(crate) struct Entry {
     pub(crate) form: Form,
     pub(crate) id: Uuid,
     pub(crate) owner: Arc<Owner>,
+    /// The memory, if Zep does not have it yet, or does not answer.
+    pub(crate) waiting: Option<Box<Memory>>,
 }
 
 /// The key under which a list is kept for its later pages.

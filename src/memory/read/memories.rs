@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::memory::{
-    Error, Result,
+    Away, Error, Result,
     access::Caller,
     change::replacement::Replaced,
     filter::Filter,
@@ -14,6 +14,7 @@ use crate::memory::{
     people::owners::Owners,
     read::by_id::{Item, Located},
     read::list_cache::{Entry, ListKey, Listed},
+    read::waits::Waits,
     record::sources::sources,
     record::view::{self, Form, Memory, SourceView},
     search::query::Selector,
@@ -59,6 +60,8 @@ pub struct MemoryPage {
     /// Whether there is more than was read: more than 100 owners, or more than 20,000 facts and
     /// episodes.
     pub truncated: bool,
+    /// Since when Zep does not answer and why, if it did not: then only what waits here is listed.
+    pub away: Option<Away>,
 }
 
 impl MemoryService {
@@ -84,6 +87,7 @@ impl MemoryService {
             has_next: end < listed.entries.len(),
             before: listed.before,
             truncated: listed.truncated,
+            away: listed.away.clone(),
         })
     }
 
@@ -112,8 +116,19 @@ impl MemoryService {
             },
         };
         for owner in owners {
-            if let Some(condition) = self.condition(&owner, &whose).await? {
-                reading.read(owner, &condition).await?;
+            let waits = self.waits(&owner).await?;
+            if let Some(condition) = self.condition(&owner, &whose, &waits).await? {
+                let (there, known) = match self.asked(reading.read(&owner, &condition)).await? {
+                    Some(records) => (records, Vec::new()),
+                    None => {
+                        reading.listed.away = Some(self.away());
+                        (HashSet::new(), self.inner.known.memories(&owner))
+                    }
+                };
+                let mut shown = waits.memories(&owner, &there);
+                shown.extend(known);
+                waits.apply(&mut shown);
+                reading.waiting(owner, &condition, &waits, shown);
             }
         }
         let mut listed = reading.listed;
@@ -121,14 +136,16 @@ impl MemoryService {
             .entries
             .sort_by(|a, b| (b.time, &b.id).cmp(&(a.time, &a.id)));
         let listed = Arc::new(listed);
-        self.inner.lists.insert(key(listed.before), listed.clone());
+        if listed.away.is_none() {
+            self.inner.lists.insert(key(listed.before), listed.clone());
+        }
         Ok(listed)
     }
 
     /// The memories of a page, in order. Memories deleted since the list was made are left out.
     async fn shown_entries(&self, entries: &[Entry]) -> Result<Vec<Memory>> {
         let mut by_owner: HashMap<&Owner, (Vec<Uuid>, Vec<Uuid>)> = HashMap::new();
-        for entry in entries {
+        for entry in entries.iter().filter(|entry| entry.waiting.is_none()) {
             let (facts, episodes) = by_owner.entry(&entry.owner).or_default();
             let of_form = if entry.form == Form::Fact {
                 facts
@@ -139,17 +156,20 @@ impl MemoryService {
         }
         let mut found: HashMap<Uuid, Memory> = HashMap::new();
         for (owner, (facts, episodes)) in by_owner {
-            for memory in self.facts_of(owner, facts).await? {
-                found.insert(memory.id.clone(), memory);
-            }
-            for memory in self.texts_of(owner, episodes).await? {
-                found.insert(memory.id.clone(), memory);
-            }
+            let mut memories = self.facts_of(owner, facts).await?;
+            memories.extend(self.texts_of(owner, episodes).await?);
+            self.waits(owner).await?.apply(&mut memories);
+            found.extend(
+                memories
+                    .into_iter()
+                    .map(|memory| (memory.id.clone(), memory)),
+            );
         }
-        Ok(entries
-            .iter()
-            .filter_map(|entry| found.remove(&entry.id))
-            .collect())
+        let shown = entries.iter().filter_map(|entry| match &entry.waiting {
+            Some(waiting) => Some(Memory::clone(waiting)),
+            None => found.remove(&entry.id),
+        });
+        Ok(shown.collect())
     }
 
     /// These facts of an owner, at most 200.
@@ -194,18 +214,50 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    async fn read(&mut self, owner: Owner, condition: &Restriction) -> Result<()> {
-        let sources = match self.episodes(&owner, condition).await {
+    /// Reads what Zep has of an owner. Answers its records.
+    async fn read(&mut self, owner: &Owner, condition: &Restriction) -> Result<HashSet<String>> {
+        let sources = match self.episodes(owner, condition).await {
             // An unknown owner has nothing to list.
-            Err(Error::Zep(error)) if error.is_not_found() => return Ok(()),
+            Err(Error::Zep(error)) if error.is_not_found() => return Ok(HashSet::new()),
             sources => sources?,
         };
-        let replaced = Replaced::among(self.service, &owner, sources.values()).await?;
-        replaced.finish(self.service, &owner);
-        let owner = Arc::new(owner);
+        let replaced = Replaced::among(self.service, owner, sources.values()).await?;
+        replaced.finish(self.service, owner);
+        let owner = Arc::new(owner.clone());
         let cited = self.facts(&owner, condition, &sources, &replaced).await?;
         self.texts(&owner, condition, &sources, &replaced, &cited);
-        Ok(())
+        Ok(sources
+            .into_values()
+            .filter_map(|source| source.record)
+            .collect())
+    }
+
+    /// Lists what Zep does not have yet, or does not tell, and leaves out what is to be deleted there.
+    fn waiting(
+        &mut self,
+        owner: Owner,
+        condition: &Restriction,
+        waits: &Waits,
+        memories: Vec<Memory>,
+    ) {
+        let entries = &mut self.listed.entries;
+        entries.retain(|entry| *entry.owner != owner || !waits.is_deleted(&entry.id));
+        let owner = Arc::new(owner);
+        for memory in memories
+            .into_iter()
+            .filter(|memory| condition.admits(memory))
+        {
+            if self.is_known_by_then(memory.created_at) {
+                self.see(memory.created_at);
+                self.list(Entry {
+                    time: memory.created_at,
+                    form: memory.form,
+                    id: memory.id.clone(),
+                    owner: owner.clone(),
+                    waiting: Some(Box::new(memory)),
+                });
+            }
+        }
     }
 
     /// All episodes of an owner, messages included.
@@ -306,12 +358,14 @@ impl Reading<'_> {
                 form: Form::Fact,
                 id: memory.id,
                 owner: owner.clone(),
+                waiting: None,
             });
             self.see(extracted);
         }
     }
 
-    /// Lists the texts that belong to no session and that no fact cites.
+    /// Lists the texts that belong to no session and that no fact cites, and the turns from which Zep has
+    /// not drawn facts yet.
     fn texts(
         &mut self,
         owner: &Arc<Owner>,
@@ -323,7 +377,7 @@ impl Reading<'_> {
         let texts = || {
             sources
                 .values()
-                .filter(|source| source.form == Form::Episode)
+                .filter(|source| source.form == Form::Episode || !source.processed)
         };
         // Parts of one record are one text: a citation or a match of one part counts for all.
         let mut cited_records = HashSet::new();
@@ -356,9 +410,10 @@ impl Reading<'_> {
             {
                 self.list(Entry {
                     time: source.placed_at,
-                    form: Form::Episode,
+                    form: source.form,
                     id: source.id.clone(),
                     owner: owner.clone(),
+                    waiting: None,
                 });
                 self.see(source.placed_at);
             }

@@ -2,7 +2,10 @@
 
 pub(crate) mod by_id;
 pub(crate) mod events;
+pub(crate) mod known;
 pub(crate) mod list_cache;
 pub(crate) mod memories;
 pub(crate) mod session;
 pub(crate) mod sessions;
+pub(crate) mod waiting;
+pub(crate) mod waits;

@@ -1,10 +1,12 @@
 //! Lists a user's sessions.
 
+use std::collections::HashSet;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use crate::memory::{
-    Error, Result,
+    Away, Error, Result,
     access::{Caller, Right},
     model::{Owner, Scope, SessionId, UserId},
     service::MemoryService,
@@ -23,6 +25,9 @@ pub struct SessionList {
     pub sessions: Vec<SessionInfo>,
     /// How many the user has in all.
     pub total_count: usize,
+    /// Since when Zep does not answer and why, if it did not: then only sessions in which something waits are
+    /// listed.
+    pub away: Option<Away>,
 }
 
 /// A session's properties, without its content.
@@ -36,6 +41,8 @@ pub struct SessionInfo {
     pub last_used_at: Option<Timestamp>,
     /// How many messages Zep stores in it.
     pub message_count: u64,
+    /// How many more wait until Zep has them.
+    pub pending_count: u64,
 }
 
 impl MemoryService {
@@ -58,23 +65,63 @@ impl MemoryService {
                 "is needed: an agent's own memories have no sessions",
             ));
         };
-        let mut threads = match self.zep().user_threads(&user).await {
-            Ok(threads) => threads,
-            Err(error) if error.is_not_found() => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
+        let waits = self.waits(&Owner::User(user.clone())).await?;
+        let waiting = waits.sessions();
+        let threads = self.asked(async {
+            match self.zep().user_threads(&user).await {
+                Err(error) if error.is_not_found() => Ok(Vec::new()),
+                threads => Ok(threads?),
+            }
+        });
+        let threads = threads.await?;
+        let mut away = threads.is_none().then(|| self.away());
+        let mut threads = threads.unwrap_or_default();
         threads.sort_by(|a, b| (b.created_at, &b.thread_id).cmp(&(a.created_at, &a.thread_id)));
-        let total_count = threads.len();
-        let sessions = stream::iter(threads.into_iter().skip(offset).take(limit))
+        let session_of = |thread: &Thread| {
+            let id = thread.thread_id.as_deref()?;
+            Some(SessionId::of_thread(id, &user))
+        };
+        let known: HashSet<String> = threads.iter().filter_map(session_of).collect();
+        // Sessions that Zep does not have yet are the newest.
+        let mut listed: Vec<SessionInfo> = waiting
+            .iter()
+            .filter(|(session, _)| !known.contains(session.as_str()))
+            .map(|(session, (count, newest))| SessionInfo {
+                session: session.to_string(),
+                created_at: None,
+                last_used_at: *newest,
+                message_count: 0,
+                pending_count: *count,
+            })
+            .collect();
+        listed.sort_by(|a, b| (b.last_used_at, &b.session).cmp(&(a.last_used_at, &a.session)));
+        let total_count = listed.len() + threads.len();
+        let new = listed.len();
+        let mut sessions: Vec<_> = listed.into_iter().skip(offset).take(limit).collect();
+        let page = threads.into_iter().skip(offset.saturating_sub(new));
+        let looked = stream::iter(page.take(limit - sessions.len()))
             .map(|thread| self.look_into(thread, &user))
             .buffered(SIDE_BY_SIDE)
             .try_filter_map(async |info| Ok(info))
-            .try_collect()
-            .await?;
+            .try_collect::<Vec<_>>();
+        match self.asked(looked).await? {
+            Some(looked) => sessions.extend(looked),
+            None => away = Some(self.away()),
+        }
+        for session in &mut sessions {
+            let here = waiting
+                .iter()
+                .find(|(id, _)| id.as_str() == session.session);
+            if let Some((_, (count, newest))) = here {
+                session.pending_count = *count;
+                session.last_used_at = session.last_used_at.max(*newest);
+            }
+        }
         Ok(SessionList {
             user,
             sessions,
             total_count,
+            away,
         })
     }
 
@@ -93,6 +140,7 @@ impl MemoryService {
                 session: SessionId::of_thread(&id, user),
                 created_at: thread.created_at,
                 last_used_at: page.messages.last().and_then(|message| message.created_at),
+                pending_count: 0,
                 message_count: page
                     .total_count
                     .unwrap_or(page.messages.len() as u64)

@@ -211,6 +211,7 @@ fn put_together(group: &[&(StoredPart, Unpacked)], places: &[usize], joined: Joi
                 .map(str::to_owned),
             metadata: caller.clone(),
             incomplete: !joined.missing.is_empty(),
+            pending: false,
         },
         ours: ours.clone(),
         first: places[first],

@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 use crate::memory::{
     Error, Result,
     mapping::{MappedRole, message_role},
+    model::{Change, Place},
     record::assemble::{StoredPart, assemble},
     record::fit::{self, Carrier, FitError, FittedPart, Level, Ours, RecordField, Speaker},
 };
-use crate::zep::{self, PartNo, RecordMark, Uuid};
+use crate::zep::{self, DataType, Episode, PartNo, RecordMark, Uuid};
 
 /// A record to be written.
 #[derive(Debug)]
@@ -49,6 +50,16 @@ impl Draft {
         Ok(record)
     }
 
+    /// Changes it before it is sent.
+    pub(crate) fn change(&mut self, change: &Change) {
+        if let Some(text) = &change.text {
+            self.content.clone_from(text);
+        }
+        if let Some(metadata) = &change.metadata {
+            self.metadata.clone_from(metadata);
+        }
+    }
+
     /// How many messages or episodes it takes.
     pub(crate) fn part_count(&self) -> Result<usize> {
         let parts = self.fit(Level::Normal);
@@ -70,6 +81,37 @@ impl Draft {
             self.carrier,
             level,
         )
+    }
+
+    /// As episodes of this place that Zep has not processed. Its id is that of the first.
+    pub(crate) fn as_episodes(&self, place: &Place, id: &Uuid) -> Result<Vec<Episode>> {
+        let parts = self.fit(Level::Normal);
+        let parts = parts.map_err(|error| named(&error, "content", "metadata"))?;
+        let thread = match place {
+            Place::Session(user, session) => Some(session.qualified_thread(user).to_string()),
+            Place::Graph(_) => None,
+        };
+        let part_id = |part: &FittedPart| match part.mark.part.is_first() {
+            true => id.clone(),
+            false => Uuid(format!("{id}:{}", part.mark.part.number)),
+        };
+        let episodes = parts.into_iter().map(|part| Episode {
+            uuid: part_id(&part),
+            content: part.content,
+            created_at: Some(self.created_at),
+            metadata: Some(RecordMark::encode(Some(&part.mark), &part.metadata)),
+            processed: Some(false),
+            role: self.name.clone(),
+            role_type: thread.as_ref().map(|_| self.role),
+            source: Some(match thread {
+                Some(_) => DataType::Message,
+                None => DataType::Text,
+            }),
+            source_description: None,
+            thread_id: thread.clone(),
+            score: None,
+        });
+        Ok(episodes.collect())
     }
 
     /// Whether these stored parts, as far as they are of this record, have its content: a record id

@@ -100,6 +100,8 @@ pub struct Memory {
     pub sources: Vec<Uuid>,
     /// Whether parts are missing: the write was interrupted and not continued yet.
     pub incomplete: bool,
+    /// Whether it waits here until Zep has it.
+    pub pending: bool,
 }
 
 impl Memory {
@@ -155,6 +157,8 @@ pub(crate) struct SourceView {
     /// The record it belongs to.
     pub(crate) record: Option<String>,
     pub(crate) form: Form,
+    /// Whether Zep has drawn its facts from it, as far as it says so.
+    pub(crate) processed: bool,
 }
 
 impl SourceView {
@@ -177,6 +181,7 @@ impl SourceView {
         let zeps_name = episode.role.as_deref().filter(|_| form == Form::Message);
         Self {
             form,
+            processed: episode.processed != Some(false),
             memory_type: ours
                 .as_ref()
                 .and_then(|ours| ours.memory_type.as_ref())
@@ -272,6 +277,7 @@ pub(crate) fn fact(fact: Fact, sources: &HashMap<Uuid, SourceView>, owner: &Owne
         score: fact.score,
         sources: fact.episodes,
         incomplete: false,
+        pending: false,
     }
 }
 
@@ -368,6 +374,7 @@ pub(crate) fn record(found: Assembled, thread: Option<&str>, form: Form, owner: 
         score: None,
         sources: Vec::new(),
         incomplete: record.incomplete,
+        pending: record.pending,
     }
 }
 
@@ -397,5 +404,6 @@ pub(crate) fn entity(entity: Entity, owner: &Owner) -> Memory {
         score: entity.score,
         sources: Vec::new(),
         incomplete: false,
+        pending: false,
     }
 }

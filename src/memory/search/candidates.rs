@@ -4,14 +4,15 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::memory::{
-    Result,
+    Away, Result,
     change::replacement::Replaced,
     model::{Owner, Uuid},
+    read::waits::Waits,
     record::assemble::{StoredPart, assemble},
     record::sources::sources,
     record::view::{self, Form, Memory, SourceView},
     search::narrow::{Matching, matching},
-    search::query::SearchQuery,
+    search::query::{SearchQuery, SearchTarget},
     search::restriction::Restriction,
     service::MemoryService,
 };
@@ -23,6 +24,9 @@ use crate::zep::{
 /// How many results to ask for beyond twice the number shown. Ours.
 const SPARE_RESULTS: u32 = 10;
 
+/// What has half of the question's words comes before what Zep found. Ours.
+const MUCH_ALIKE: f64 = 0.5;
+
 /// The results from one owner's graph.
 #[derive(Debug, Default)]
 pub(crate) struct FoundThere {
@@ -30,6 +34,23 @@ pub(crate) struct FoundThere {
     pub(crate) memories: Vec<Memory>,
     /// Whether more may match than was looked at.
     pub(crate) truncated: bool,
+    /// The ids and records of what was found, and of what facts cite.
+    pub(crate) there: Cited,
+    /// Since when Zep does not answer and why, if it did not.
+    pub(crate) away: Option<Away>,
+}
+
+impl FoundThere {
+    /// Adds what Zep does not find yet: what is much alike comes first, the rest behind.
+    pub(crate) fn add(&mut self, fresh: Vec<Memory>, limit: usize) {
+        let (mut first, rest): (Vec<_>, Vec<_>) = fresh
+            .into_iter()
+            .partition(|memory| memory.score.is_some_and(|score| score >= MUCH_ALIKE));
+        first.append(&mut self.memories);
+        first.extend(rest);
+        first.truncate(limit);
+        self.memories = first;
+    }
 }
 
 /// What facts cite.
@@ -75,14 +96,67 @@ pub(crate) struct OwnerSearch<'a> {
 }
 
 impl OwnerSearch<'_> {
-    pub(crate) async fn facts_then_episodes(&self) -> Result<FoundThere> {
+    /// What Zep finds, and the context block where that is asked for.
+    pub(crate) async fn among(&self) -> Result<(FoundThere, Option<String>)> {
+        let found = match self.asked.among {
+            SearchTarget::Facts => self.facts_then_episodes().await?,
+            SearchTarget::Episodes => {
+                let limit = self.asked.limit as usize;
+                self.episodes(&Cited::default(), limit).await?
+            }
+            SearchTarget::Entities => self.entities().await?,
+            SearchTarget::Context => return Ok((FoundThere::default(), self.context().await?)),
+        };
+        Ok((found, None))
+    }
+
+    /// What waits, and what Zep has but has not processed, if it is like the question: best first,
+    /// without what was found.
+    pub(crate) async fn fresh(
+        &self,
+        waits: &Waits,
+        unprocessed: Vec<Memory>,
+        found: &FoundThere,
+    ) -> Vec<Memory> {
+        let records = found.there.records.iter().map(|(_, record)| record.clone());
+        let mut fresh = waits.memories(&self.owner, &records.collect());
+        let mut unprocessed = unprocessed;
+        waits.apply(&mut unprocessed);
+        let is_there = |memory: &Memory| {
+            found.there.episodes.contains(&memory.id)
+                || found.memories.iter().any(|found| found.id == memory.id)
+        };
+        fresh.extend(unprocessed.into_iter().filter(|memory| !is_there(memory)));
+        fresh.retain(|memory| self.condition.admits(memory));
+        if fresh.is_empty() {
+            return fresh;
+        }
+        let (asked, likeness) = (self.text.to_owned(), self.service.inner.likeness);
+        let texts: Vec<String> = fresh.iter().map(|memory| memory.text.clone()).collect();
+        let alike = tokio::task::spawn_blocking(move || likeness(&asked, &texts)).await;
+        for (memory, alike) in fresh.iter_mut().zip(alike.unwrap_or_default()) {
+            memory.score = Some(alike);
+        }
+        fresh.retain(|memory| {
+            memory.score.is_some_and(|score| score > 0.0) && self.is_alike(memory.score)
+        });
+        let score = |memory: &Memory| memory.score.unwrap_or(0.0);
+        fresh.sort_by(|a, b| score(b).total_cmp(&score(a)));
+        fresh.truncate(self.asked.limit as usize);
+        fresh
+    }
+
+    async fn facts_then_episodes(&self) -> Result<FoundThere> {
         let limit = self.asked.limit as usize;
         let (mut found, cited) = self.facts(limit).await?;
         if found.memories.len() < limit {
             let missing = limit - found.memories.len();
             let episodes = self.episodes(&cited, missing).await?;
             found.memories.extend(episodes.memories);
+            found.there.records.extend(episodes.there.records);
         }
+        found.there.episodes.extend(cited.episodes);
+        found.there.records.extend(cited.records);
         Ok(found)
     }
 
@@ -128,6 +202,7 @@ impl OwnerSearch<'_> {
         let found = FoundThere {
             memories,
             truncated,
+            ..FoundThere::default()
         };
         Ok((found, cited))
     }
@@ -188,7 +263,7 @@ impl OwnerSearch<'_> {
         sources(self.zep(), &self.owner, &asked).await
     }
 
-    pub(crate) async fn episodes(&self, cited: &Cited, limit: usize) -> Result<FoundThere> {
+    async fn episodes(&self, cited: &Cited, limit: usize) -> Result<FoundThere> {
         let found = self.run(SearchScope::Episodes, &[]).await?;
         // Zep cannot narrow a search for episodes to some of them.
         let is_cut = !self.condition.is_none() && found.episodes.len() >= SEARCH_RESULTS as usize;
@@ -245,10 +320,15 @@ impl OwnerSearch<'_> {
         Ok(FoundThere {
             truncated: is_cut && memories.len() < limit,
             memories,
+            there: Cited {
+                records: seen,
+                ..Cited::default()
+            },
+            away: None,
         })
     }
 
-    pub(crate) async fn entities(&self) -> Result<FoundThere> {
+    async fn entities(&self) -> Result<FoundThere> {
         if !self.condition.admits_form(Form::Entity) {
             return Ok(FoundThere::default());
         }
@@ -262,11 +342,11 @@ impl OwnerSearch<'_> {
             .collect();
         Ok(FoundThere {
             memories,
-            truncated: false,
+            ..FoundThere::default()
         })
     }
 
-    pub(crate) async fn context(&self) -> Result<Option<String>> {
+    async fn context(&self) -> Result<Option<String>> {
         let context = match &self.condition.session {
             Some((_, thread)) => {
                 // The thread may have changed hands since it was resolved, and its context belongs

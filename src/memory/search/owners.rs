@@ -8,9 +8,10 @@ use crate::memory::{
     filter::Within,
     model::{Owner, SessionId},
     people::owners::{Owners, SIDE_BY_SIDE},
+    read::waits::Waits,
     record::view::Memory,
     search::{
-        candidates::{Cited, FoundThere, OwnerSearch},
+        candidates::{FoundThere, OwnerSearch},
         query::{Answer, SearchQuery, SearchTarget, Selector},
         restriction::Restriction,
     },
@@ -51,6 +52,7 @@ impl MemoryService {
         for (there, context) in found {
             answer.results.extend(there.memories);
             answer.truncated |= there.truncated;
+            answer.away = answer.away.or(there.away);
             answer.context = answer.context.or(context);
         }
         if several {
@@ -75,8 +77,10 @@ impl MemoryService {
         text: &str,
         reranker: Reranker,
     ) -> Result<(FoundThere, Option<String>)> {
+        // Before Zep is asked: what is delivered meanwhile is shown once, since its record is known.
+        let waits = self.waits(&owner).await?;
         let nothing = (FoundThere::default(), None);
-        let Some(condition) = self.condition(&owner, &query.whose).await? else {
+        let Some(condition) = self.condition(&owner, &query.whose, &waits).await? else {
             return Ok(nothing);
         };
         let finder = OwnerSearch {
@@ -87,23 +91,40 @@ impl MemoryService {
             condition,
             reranker,
         };
-        let found = match query.among {
-            SearchTarget::Facts => finder.facts_then_episodes().await,
-            SearchTarget::Episodes => {
-                finder
-                    .episodes(&Cited::default(), query.limit as usize)
-                    .await
-            }
-            SearchTarget::Entities => finder.entities().await,
-            SearchTarget::Context => match finder.context().await {
-                Ok(context) => return Ok((FoundThere::default(), context)),
-                Err(error) => Err(error),
-            },
+        let ask = async {
+            let (found, unprocessed) =
+                futures::join!(finder.among(), self.unprocessed(&finder.owner));
+            Ok((found?, unprocessed?))
         };
-        match found {
-            Ok(found) => Ok((found, None)),
-            Err(Error::Zep(error)) if error.is_not_found() => Ok(nothing),
-            Err(error) => Err(error),
+        let (mut found, context, unprocessed) = match self.asked(ask).await {
+            Ok(Some(((found, context), unprocessed))) => (found, context, unprocessed),
+            Ok(None) => {
+                let found = FoundThere {
+                    away: Some(self.away()),
+                    ..FoundThere::default()
+                };
+                (found, None, self.inner.known.memories(&finder.owner))
+            }
+            Err(Error::Zep(error)) if error.is_not_found() => {
+                (FoundThere::default(), None, Vec::new())
+            }
+            Err(error) => return Err(error),
+        };
+        waits.apply(&mut found.memories);
+        let fresh = finder.fresh(&waits, unprocessed, &found).await;
+        match query.among {
+            SearchTarget::Entities => Ok((found, None)),
+            SearchTarget::Context => Ok((
+                FoundThere {
+                    memories: Vec::new(),
+                    ..found
+                },
+                with_fresh(context, &fresh),
+            )),
+            SearchTarget::Facts | SearchTarget::Episodes => {
+                found.add(fresh, query.limit as usize);
+                Ok((found, context))
+            }
         }
     }
 
@@ -112,6 +133,7 @@ impl MemoryService {
         &self,
         owner: &Owner,
         whose: &Selector,
+        waits: &Waits,
     ) -> Result<Option<Restriction>> {
         let mut condition = Restriction::default();
         let session = match whose {
@@ -142,13 +164,34 @@ impl MemoryService {
             },
         };
         if let (Some(session), Owner::User(user)) = (session, owner) {
-            match self.inner.sessions.find(self.zep(), user, &session).await? {
-                Some(thread) => condition.session = Some((session, thread)),
-                None => return Ok(None),
-            }
+            let find = self.inner.sessions.find(self.zep(), user, &session);
+            condition.session = match self.asked(find).await? {
+                Some(Some(thread)) => Some((session, thread)),
+                Some(None) if !waits.has(&session) => return Ok(None),
+                // Only what waits can be of it.
+                _ => {
+                    let thread = session.qualified_thread(user);
+                    Some((session, thread))
+                }
+            };
         }
         Ok(Some(condition))
     }
+}
+
+/// A context block, and what Zep has not extracted yet.
+fn with_fresh(context: Option<String>, fresh: &[Memory]) -> Option<String> {
+    if fresh.is_empty() {
+        return context;
+    }
+    let mut block = context.map_or_else(String::new, |context| context + "\n\n");
+    block.push_str("# Said just now, not extracted yet\n");
+    for memory in fresh {
+        block.push_str("- ");
+        block.push_str(&memory.text);
+        block.push('\n');
+    }
+    Some(block)
 }
 
 /// Cuts a query to Zep's limit, at a word if possible.

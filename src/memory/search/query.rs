@@ -1,6 +1,6 @@
 //! The query and the answer of a search.
 
-use crate::memory::{filter::Filter, model::Scope, record::view::Memory};
+use crate::memory::{Away, filter::Filter, model::Scope, record::view::Memory};
 
 /// What to look through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct Answer {
     pub query_shortened: bool,
     /// Whether more may match than was looked at: owners, or episodes of one.
     pub truncated: bool,
+    /// Since when Zep does not answer and why, if it did not: then only what waits here is found.
+    pub away: Option<Away>,
 }
 
 impl Answer {

@@ -283,6 +283,7 @@ impl MemoryService {
             records,
             key,
             known,
+            sent_before: false,
             turn: Some(turn.clone()),
             share: None,
         };

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::memory::{
     Error, PartlyStored, Result,
-    model::{GraphId, Owner, Place, RecordId, SessionId, UserId, Uuid},
+    model::{AddedMemory, GraphId, Owner, Place, RecordId, SessionId, UserId},
     people::creation::create_owner,
     record::draft::{Draft, Stored},
     record::fit::{Carrier, FittedPart, Level},
@@ -32,15 +32,6 @@ pub(crate) enum Known {
     Stored(Stored),
 }
 
-/// One stored record.
-#[derive(Debug, Clone)]
-pub struct AddedMemory {
-    /// Zep's id of its first part.
-    pub id: Uuid,
-    /// The content.
-    pub content: String,
-}
-
 /// One call's write, run on a task of its own.
 #[derive(Debug)]
 pub(crate) struct WriteJob {
@@ -49,6 +40,8 @@ pub(crate) struct WriteJob {
     pub(crate) records: Vec<Draft>,
     pub(crate) key: RecordId,
     pub(crate) known: Known,
+    /// Whether an earlier attempt sent them, which may still arrive.
+    pub(crate) sent_before: bool,
     /// The importer's turn, held until the write is finished even if its caller is gone.
     #[allow(dead_code, reason = "it is held, not read")]
     pub(crate) turn: Option<ImportTurn>,
@@ -144,6 +137,8 @@ impl WriteJob {
         if unknown {
             self.tell_stored(SentTo::Thread(thread.clone())).await;
         }
+        self.note_sent_again(SentTo::Thread(thread.clone()), &stored)
+            .await;
         let mut remade = false;
         let mut level = Level::Normal;
         let mut next = 0;
@@ -273,6 +268,8 @@ impl WriteJob {
         if unknown {
             self.tell_stored(SentTo::Graph(owner.clone())).await;
         }
+        self.note_sent_again(SentTo::Graph(owner.clone()), &stored)
+            .await;
         let mut made = false;
         for record in &self.records {
             if abandoned.is_cancelled() {

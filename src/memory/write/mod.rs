@@ -6,3 +6,4 @@ pub(crate) mod job;
 pub(crate) mod locks;
 mod once;
 pub(crate) mod request;
+pub(crate) mod work;

@@ -14,7 +14,7 @@ use crate::memory::{
     record::assemble::StoredPart,
     record::draft::{Draft, Stored},
 };
-use crate::zep::{self, Graphs, RecordMark, SentTo, ThreadId, Threads};
+use crate::zep::{self, Graphs, RecordMark, SentAgain, SentTo, ThreadId, Threads};
 
 impl WriteJob {
     /// Waits until no other call of this process holds these locks, taken in this order: at most as
@@ -66,6 +66,25 @@ impl WriteJob {
     pub(super) async fn tell_stored(&self, to: SentTo) {
         let records = self.records.iter().map(|record| record.id().to_owned());
         self.service.tell_deleted(to, records, false).await;
+    }
+
+    /// Notes that what an earlier attempt sent, and is not stored, may arrive twice.
+    pub(super) async fn note_sent_again(&self, to: SentTo, stored: &Stored) {
+        let Some(resends) = self.service.zep().resends().filter(|_| self.sent_before) else {
+            return;
+        };
+        for record in &self.records {
+            if !stored.is_whole(record.id()) {
+                let (to, record, deleted) = (to.clone(), record.id().to_owned(), false);
+                resends
+                    .note(SentAgain {
+                        to,
+                        record,
+                        deleted,
+                    })
+                    .await;
+            }
+        }
     }
 
     pub(super) fn keyed(&self, record: &Draft) -> (Owner, String) {

@@ -4,13 +4,16 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::memory::{
-    Error, Result,
-    access::{Caller, Right},
-    model::{MemoryKind, Owner, Place, RecordId, Scope, SessionId},
+    Away, Error, Result,
+    model::{
+        AddedMemory, AgentId, Change, MemoryKind, Owner, Place, RecordId, Scope, SessionId, Uuid,
+    },
+    queue::queue_id,
     record::draft::{self, Draft},
     record::fit::{Carrier, Level, Ours, Speaker},
     service::MemoryService,
-    write::job::{AddedMemory, Known, WriteJob},
+    write::job::{Known, WriteJob},
+    write::locks::Share,
 };
 use crate::zep;
 
@@ -63,53 +66,180 @@ pub struct Added {
     pub memories: Vec<AddedMemory>,
     /// Whether a text was given beside messages and therefore not stored.
     pub text_ignored: bool,
+    /// Why Zep does not have them yet, where it does not: they are safe in the queue, under ids that stay
+    /// valid.
+    pub queued: Option<Away>,
 }
 
 impl MemoryService {
-    /// Stores memories: messages in their session (without one, in the user's default session), a
-    /// text with a session as a user message, a text without one as an episode of its own.
-    ///
-    /// # Errors
-    /// [`crate::memory::Error::Invalid`] names the argument; nothing is written.
-    /// [`crate::memory::Error::PartlyStored`] says what is stored and how to continue.
-    pub async fn add(&self, caller: &Caller, new: NewMemories) -> Result<Added> {
-        let owner = self.owner(caller, Right::Write, &new.scope)?;
-        let conversation = !new.messages.is_empty();
-        let text_ignored = conversation && new.text.is_some();
-        let place = match (&owner, new.scope.session.clone()) {
-            (Owner::User(user), Some(session)) => Place::Session(user.clone(), session),
-            (Owner::User(user), None) if conversation => {
-                Place::Session(user.clone(), SessionId::default_session())
-            }
-            _ => Place::Graph(owner.clone()),
-        };
-        let session = place.session().cloned();
-        let known = match new.idempotency_key {
-            Some(_) => Known::LookFirst,
-            None => Known::New,
-        };
-        let key = new.idempotency_key.clone().unwrap_or_else(RecordId::fresh);
+    /// Writes the records of a request.
+    pub(crate) async fn write(
+        &self,
+        request: &Request,
+        records: Vec<Draft>,
+        known: Known,
+        sent_before: bool,
+        share: Option<Share>,
+    ) -> Result<Vec<AddedMemory>> {
         let write = WriteJob {
             service: self.clone(),
-            records: drafts(new, &key, Carrier::at(&place))?,
-            place,
-            key,
+            records,
+            place: request.place(),
+            key: request.key.clone(),
             known,
+            sent_before,
             turn: None,
-            share: None,
+            share,
         };
-        let memories = write.finish_even_if_dropped().await?;
-        Ok(Added {
-            owner,
-            session,
+        write.finish_even_if_dropped().await
+    }
+}
+
+/// A request whose outcome does not depend on when it is carried out, and by whichever process.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    /// What to add. The user is named, unless it goes to an agent's own graph.
+    pub(crate) new: NewMemories,
+    /// What makes it repeatable: the caller's, or a fresh one.
+    pub(crate) key: RecordId,
+    /// Whether the key is the caller's: an earlier call may have stored some of it.
+    pub(crate) is_keyed: bool,
+    /// When it was made: the time of whatever has none.
+    pub(crate) made_at: Timestamp,
+    /// What was changed of its memories since, oldest first.
+    pub(crate) edits: Vec<Edited>,
+}
+
+/// A change of one of the memories of a request that waits in the queue.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Edited {
+    /// The memory's index.
+    pub(crate) of: usize,
+    /// Whether nothing had been sent then: it is sent as it was changed, or not at all.
+    pub(crate) unsent: bool,
+    /// The change.
+    pub(crate) edit: Edit,
+}
+
+/// What is done to a memory that waits in the queue.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Edit {
+    /// It is deleted.
+    Delete,
+    /// It is changed.
+    Update(Change),
+}
+
+impl Request {
+    /// The request of a call.
+    pub(crate) fn new(mut new: NewMemories, owner: &Owner) -> Self {
+        if let Owner::User(user) = owner {
+            new.scope.user = Some(user.clone());
+        }
+        let is_keyed = new.idempotency_key.is_some();
+        let key = new.idempotency_key.take().unwrap_or_else(RecordId::fresh);
+        let made_at = draft::now();
+        Self {
+            new,
+            key,
+            is_keyed,
+            made_at,
+            edits: Vec::new(),
+        }
+    }
+
+    /// Where it goes.
+    pub(crate) fn place(&self) -> Place {
+        let scope = &self.new.scope;
+        match (&scope.user, &scope.agent, scope.session.clone()) {
+            (Some(user), _, Some(session)) => Place::Session(user.clone(), session),
+            (Some(user), _, None) if !self.new.messages.is_empty() => {
+                Place::Session(user.clone(), SessionId::default_session())
+            }
+            (Some(user), _, None) => Place::Graph(Owner::User(user.clone())),
+            // `new` names the user of every other scope.
+            (None, agent, _) => Place::Graph(Owner::Graph(
+                agent
+                    .as_ref()
+                    .map_or_else(|| unreachable!("an owner"), AgentId::graph),
+            )),
+        }
+    }
+
+    /// What is answered.
+    pub(crate) fn added(&self, memories: Vec<AddedMemory>, queued: Option<Away>) -> Added {
+        let place = self.place();
+        Added {
+            owner: place.owner(),
+            session: place.session().cloned(),
             memories,
-            text_ignored,
-        })
+            text_ignored: !self.new.messages.is_empty() && self.new.text.is_some(),
+            queued,
+        }
+    }
+
+    /// The deletion of this memory of it, if it was deleted since.
+    pub(crate) fn deletion(&self, index: usize) -> Option<&Edited> {
+        let mut edits = self.edits.iter();
+        edits.find(|edited| edited.of == index && edited.edit == Edit::Delete)
+    }
+
+    /// The changes of this memory of it since: those before it was sent, or after.
+    pub(crate) fn updates(&self, index: usize, unsent: bool) -> impl Iterator<Item = &Change> {
+        self.edits
+            .iter()
+            .filter_map(move |edited| match &edited.edit {
+                Edit::Update(change) if edited.of == index && edited.unsent == unsent => {
+                    Some(change)
+                }
+                _ => None,
+            })
+    }
+
+    /// The records that it makes, as they are sent.
+    ///
+    /// # Errors
+    /// [`crate::memory::Error::Invalid`] names the argument that does not fit.
+    pub(crate) fn records(&self) -> Result<Vec<Draft>> {
+        let mut records = self.first_records()?;
+        for (index, record) in records.iter_mut().enumerate() {
+            self.updates(index, true)
+                .for_each(|change| record.change(change));
+        }
+        Ok(records)
+    }
+
+    /// The ids of its records while Zep does not have them.
+    pub(crate) fn ids(&self, records: &[Draft]) -> Vec<Uuid> {
+        let (place, owner) = (self.place(), self.place().owner());
+        let ids = records.iter();
+        ids.map(|record| queue_id(&owner, place.session(), record.id()))
+            .collect()
+    }
+
+    /// Whether these are the same records.
+    pub(crate) fn is_repeated_by(&self, others: &[Draft]) -> bool {
+        let Ok(own) = self.first_records() else {
+            return false;
+        };
+        let same =
+            |own: &Draft, other: &Draft| own.id() == other.id() && own.content == other.content;
+        own.len() == others.len() && own.iter().zip(others).all(|(own, other)| same(own, other))
+    }
+
+    fn first_records(&self) -> Result<Vec<Draft>> {
+        let carrier = Carrier::at(&self.place());
+        drafts(self.new.clone(), &self.key, self.made_at, carrier)
     }
 }
 
 /// Turns a call into records, and checks that each fits.
-fn drafts(new: NewMemories, key: &RecordId, carrier: Carrier) -> Result<Vec<Draft>> {
+fn drafts(
+    new: NewMemories,
+    key: &RecordId,
+    now: Timestamp,
+    carrier: Carrier,
+) -> Result<Vec<Draft>> {
     let NewMemories {
         scope,
         text,
@@ -119,7 +249,6 @@ fn drafts(new: NewMemories, key: &RecordId, carrier: Carrier) -> Result<Vec<Draf
         created_at,
         idempotency_key: _,
     } = new;
-    let now = draft::now();
     let mut ours = Ours::new(key.clone());
     ours.memory_type = kind;
     // An agent's own graph needs no mark of the agent.

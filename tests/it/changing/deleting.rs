@@ -184,7 +184,7 @@ fn a_turn_that_zep_keeps_is_blanked_as_far_as_can_be_and_said_to_be_kept() {
 fn interrupted(flags: &[&str], fault: &Value, make: impl Fn(&mut Client, &str) -> String) {
     let world = World::emulated_with(flags);
     let service = Service::of(&world);
-    let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "4"));
+    let mut client = Client::connect(world.unqueued().env("ZEP_TIMEOUT_SECS", "4"));
     for after in 0..40 {
         let user = format!("user-{after}");
         let id = make(&mut client, &user);

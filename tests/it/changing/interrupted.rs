@@ -61,7 +61,7 @@ fn at_every_request(fault: &Value, (old_times, new_times): Times) {
     let service = Service::of(&world);
     let old = "Marker of old. ".repeat(old_times);
     let new = "Marker of new. ".repeat(new_times);
-    let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "4"));
+    let mut client = Client::connect(world.unqueued().env("ZEP_TIMEOUT_SECS", "4"));
     for after in 0..MOST_REQUESTS {
         let user = format!("user-{after}");
         let fields = json!({"kept": {"n": after}});

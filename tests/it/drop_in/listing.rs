@@ -210,7 +210,7 @@ fn what_is_no_longer_true_is_listed_only_if_asked_for_on_zeps_api() {
 }
 
 #[test]
-fn a_text_is_listed_until_its_facts_are_and_a_turn_is_not() {
+fn texts_and_turns_are_listed_until_their_facts_are() {
     let world = World::emulated_with(&["--processing-delay", "600000"]);
     let mut client = world.connect();
     let text = add(
@@ -218,7 +218,7 @@ fn a_text_is_listed_until_its_facts_are_and_a_turn_is_not() {
         "Keeps bees",
         &json!({"user_id": "ann", "metadata": {"k": 1}}),
     );
-    add(
+    let turn = add(
         &mut client,
         "Said in passing",
         &json!({"user_id": "ann", "run_id": "s"}),
@@ -227,23 +227,21 @@ fn a_text_is_listed_until_its_facts_are_and_a_turn_is_not() {
     let agents = add(&mut client, "Be brief", &json!({"agent_id": "coach"}));
 
     let memories = listed(&mut client, &everything(), 1);
-    assert_eq!(memories.len(), 2, "{memories:?}");
-    for (memory, id) in memories.iter().zip([&long, &text]) {
-        assert_eq!(
-            (&memory["kind"], &memory["id"]),
-            (&json!("episode"), &json!(id))
-        );
+    assert_eq!(memories.len(), 3, "{memories:?}");
+    let kinds = [("episode", &long), ("message", &turn), ("episode", &text)];
+    for (memory, (kind, id)) in memories.iter().zip(kinds) {
+        assert_eq!((&memory["kind"], &memory["id"]), (&json!(kind), &json!(id)));
     }
     assert!(
         memories[0]["memory"] == long_text().as_str(),
         "it is not whole"
     );
-    assert_eq!(memories[1]["metadata"], json!({"k": 1}));
+    assert_eq!(memories[2]["metadata"], json!({"k": 1}));
     for (filters, ids) in [
         (json!({"agent_id": "coach"}), vec![&agents]),
         (json!({"user_id": "ann", "metadata": {"k": 1}}), vec![&text]),
         (json!({"user_id": "ann", "keywords": "okapi"}), vec![&long]),
-        (json!({"user_id": "ann", "run_id": "s"}), vec![]),
+        (json!({"user_id": "ann", "run_id": "s"}), vec![&turn]),
     ] {
         let memories = listed(&mut client, &filters, 10);
         let there: Vec<_> = memories.iter().map(|memory| &memory["id"]).collect();

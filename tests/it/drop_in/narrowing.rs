@@ -118,6 +118,9 @@ fn a_search_costs_no_more_requests_than_it_must() {
         let count = made.values().sum::<u64>();
         assert!(count <= most, "{filters}: {made:?}");
     };
+    // The first search after a write looks whether Zep has processed everything.
+    cost(json!({"user_id": "ann"}), 3);
+    cost(json!({"user_id": "bob"}), 4);
     // The facts and their sources.
     cost(json!({"user_id": "ann"}), 2);
     cost(json!({"OR": [{"user_id": "ann"}, {"user_id": "ann"}]}), 2);

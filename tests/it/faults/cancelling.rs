@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::common::program::{ADD_MESSAGES, World};
+use crate::common::program::{ADD_MESSAGES, Client, World};
 use crate::common::service::Service;
 use crate::common::wait_until;
 
@@ -29,7 +29,7 @@ fn said_by_record(service: &Service, thread: &str) -> Vec<(String, usize, usize)
 fn a_cancelled_call_finishes_the_record_it_is_at_and_begins_no_other() {
     let world = World::emulated();
     let service = Service::of(&world);
-    let mut client = world.connect();
+    let mut client = Client::connect(&mut world.unqueued());
     client.call(
         "add_memory",
         json!({"text": "before", "user_id": "ann", "session_id": "monday"}),
@@ -77,7 +77,7 @@ fn a_cancelled_call_finishes_the_record_it_is_at_and_begins_no_other() {
 fn a_call_that_is_cancelled_while_it_waits_for_its_turn_writes_nothing() {
     let world = World::emulated();
     let service = Service::of(&world);
-    let mut client = world.connect();
+    let mut client = Client::connect(&mut world.unqueued());
     let add = |text: &str| json!({"text": text, "user_id": "ann", "session_id": "monday"});
     client.call("add_memory", add("before"));
     let before = world.requests_to(ADD_MESSAGES);

@@ -149,7 +149,12 @@ impl Backdoor {
 }
 
 fn connect(world: &World) -> Client {
-    Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "15"))
+    let mut command = world.command();
+    // What Zep does not have yet waits in the queue, and is read from it.
+    command
+        .env("ZEP_TIMEOUT_SECS", "15")
+        .env_remove("ZEP_MCP_WRITE_WAIT_MS");
+    Client::connect(&mut command)
 }
 
 impl Run<'_> {

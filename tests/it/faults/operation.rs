@@ -11,7 +11,7 @@ const SESSIONS: [&str; 3] = ["monday", "tuesday", "wednesday"];
 /// What the tool reported.
 #[derive(Debug, Clone)]
 pub enum Report {
-    /// Everything is stored, under these ids of Zep's.
+    /// Everything is stored, or safe in the queue, under these ids.
     Stored(Vec<String>),
     /// These are stored; if in doubt, more may be.
     Partly {

@@ -9,7 +9,7 @@ use crate::common::service::Service;
 fn a_repeat_that_cannot_look_does_not_say_that_nothing_is_stored() {
     let world = World::emulated();
     let service = Service::of(&world);
-    let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "5"));
+    let mut client = Client::connect(world.unqueued().env("ZEP_TIMEOUT_SECS", "5"));
     for (n, place) in [json!({"session_id": "s"}), json!({})]
         .into_iter()
         .enumerate()
@@ -25,7 +25,7 @@ fn a_repeat_that_cannot_look_does_not_say_that_nothing_is_stored() {
         ] {
             service.plan(&json!({ "fail": [fault] }));
             // A server that has resolved no session yet, and one that has.
-            let mut other = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "5"));
+            let mut other = Client::connect(world.unqueued().env("ZEP_TIMEOUT_SECS", "5"));
             for client in [&mut other, &mut client] {
                 let refused = client.refused("add_memory", arguments.clone());
                 assert_eq!(refused["error"], "partly_stored", "{refused}");

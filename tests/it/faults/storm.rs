@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use serde_json::{Value, json};
 
-use super::operation::Operation;
+use super::operation::{Operation, Report};
 use super::truth::{Truth, Wrong};
 use crate::common::program::{Client, World, outcome};
 use crate::common::service::Service;
+use crate::common::wait_until;
 
 /// Servers on one memory, as two agents of one project have them.
 const SERVERS: u64 = 2;
@@ -21,6 +22,8 @@ const AT_ONCE: usize = 4;
 /// `ZEP_TIMEOUT_SECS`. A lost write is looked for during the first 4.2 s of it: late writes land
 /// before that, and slow bodies take longer than all of it.
 const TIMEOUT: &str = "10";
+/// How long a call waits for Zep before it is queued, in milliseconds.
+const WAIT_MS: &str = "1000";
 /// Operations of a short run, all faults together.
 const OPERATIONS: usize = 780;
 
@@ -90,9 +93,19 @@ struct Storm {
     wrong: Wrong,
 }
 
-/// More with `FAULT_OPS` (all faults together), others with `FAULT_SEED`, some with `FAULT_ONLY`.
 #[test]
 fn nothing_is_lost_doubled_misplaced_or_misreported_whatever_goes_wrong() {
+    all_storms("off");
+}
+
+/// What is queued is delivered: once, in order, and found under the ids that were told.
+#[test]
+fn what_is_promised_is_kept_whatever_goes_wrong() {
+    all_storms("on");
+}
+
+/// More with `FAULT_OPS` (all faults together), others with `FAULT_SEED`, some with `FAULT_ONLY`.
+fn all_storms(queue: &'static str) {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
     let total = number("FAULT_OPS").map_or(OPERATIONS, |total: u64| total as usize);
     let seed = number("FAULT_SEED").unwrap_or(20_260_101);
@@ -118,7 +131,7 @@ fn nothing_is_lost_doubled_misplaced_or_misreported_whatever_goes_wrong() {
     let mut calls = 0;
     let mut all_wrong = HashMap::new();
     for (name, plan) in plans {
-        let storm = Storm::rage(&plan, each, seed);
+        let storm = Storm::rage(&plan, each, seed, queue);
         let Wrong {
             lost,
             doubled,
@@ -150,7 +163,7 @@ fn nothing_is_lost_doubled_misplaced_or_misreported_whatever_goes_wrong() {
 }
 
 impl Storm {
-    fn rage(plan: &Value, count: usize, seed: u64) -> Self {
+    fn rage(plan: &Value, count: usize, seed: u64, queue: &str) -> Self {
         let world = World::emulated();
         let service = Service::of(&world);
         let mut faults = plan.clone();
@@ -170,7 +183,10 @@ impl Storm {
                             let number = numbers.fetch_add(1, Ordering::SeqCst);
                             (number < count).then(|| Operation::random(number, &mut rng))
                         };
-                        let (done, time) = carry_out(&mut connect(world, TIMEOUT), clock, new);
+                        let mut client = connect(world, TIMEOUT, queue);
+                        let (done, time) = carry_out(&mut client, clock, new);
+                        // What it was sending is another process's at once.
+                        client.close();
                         let mut slowest = slowest.lock().unwrap();
                         *slowest = time.max(*slowest);
                         done
@@ -185,13 +201,16 @@ impl Storm {
 
         service.calm();
         let faults = service.counted();
+        if queue == "on" {
+            delivered(&world, &mut operations);
+        }
         let mut wrong = Truth::read(&service).compare(&operations);
 
         let (stored, left): (Vec<_>, Vec<_>) = operations.drain(..).partition(Operation::is_stored);
         let incomplete = left.len();
         let mut left = left.into_iter();
         // Nothing goes wrong any more: only a busy machine makes Zep late.
-        let mut patient = connect(&world, "30");
+        let mut patient = connect(&world, "30", queue);
         let (completed, _) = carry_out(&mut patient, &clock, || left.next());
         operations.extend(stored);
         operations.extend(completed);
@@ -215,8 +234,37 @@ impl Storm {
     }
 }
 
-fn connect(world: &World, timeout_secs: &str) -> Client {
-    Client::connect(world.command().env("ZEP_TIMEOUT_SECS", timeout_secs))
+fn connect(world: &World, timeout_secs: &str, queue: &str) -> Client {
+    let mut command = world.command();
+    command
+        .env("ZEP_TIMEOUT_SECS", timeout_secs)
+        .env("ZEP_MCP_QUEUE", queue)
+        .env("ZEP_MCP_WRITE_WAIT_MS", WAIT_MS);
+    Client::connect(&mut command)
+}
+
+/// Waits until Zep has everything, and learns under which ids.
+fn delivered(world: &World, operations: &mut [Operation]) {
+    wait_until("everything is delivered", || {
+        let mut flush = world.command();
+        flush.args(["queue", "flush", "--wait", "60"]);
+        flush.output().unwrap().status.success()
+    });
+    let mut client = world.connect();
+    // Also those that were not queued: a late write's double may have been removed since.
+    for operation in operations {
+        let Some((_, Report::Stored(ids))) = operation.reports.last_mut() else {
+            continue;
+        };
+        for id in ids {
+            let shown = json!({"memory_id": &*id, "user_id": operation.user});
+            *id = text(&client.call("get_memory", shown)["id"]);
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
 }
 
 /// Carries out operations, several at once, until there are no more; gives them with their reports,

@@ -16,7 +16,7 @@ const SLACK: Duration = Duration::from_secs(17);
 fn every_call_ends_in_its_time_and_the_server_recovers() {
     let world = World::emulated();
     let service = Service::of(&world);
-    let mut client = Client::connect(world.command().env("ZEP_TIMEOUT_SECS", "4"));
+    let mut client = Client::connect(world.unqueued().env("ZEP_TIMEOUT_SECS", "4"));
     let add = |n: usize| {
         json!({
             "user_id": "ann", "session_id": "monday", "idempotency_key": format!("key-{n}"),

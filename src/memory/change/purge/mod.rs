@@ -2,6 +2,7 @@
 //! failures and reports them.
 
 mod removal;
+mod waiting;
 
 use removal::{Marked, Purge};
 
@@ -97,16 +98,17 @@ impl MemoryService {
     /// [`Purged::failures`].
     pub async fn delete_all(&self, caller: &Caller, scope: &Scope) -> Result<Purged> {
         let owner = self.owner(caller, Right::Delete, scope)?;
-        let alone = self.alone_with(&owner).await?;
         let (service, scope) = (self.clone(), scope.clone());
         self.complete(async move {
-            let _alone = alone;
-            service.purge(owner, &scope).await
+            let cleared = service.clear_queue(&owner, &scope).await?;
+            let _alone = service.alone_with(&owner).await?;
+            service.purge(owner, &scope, cleared).await
         })
         .await
     }
 
-    async fn purge(&self, owner: Owner, scope: &Scope) -> Result<Purged> {
+    /// Deletes what Zep has, after `cleared` was forgotten that it did not have.
+    async fn purge(&self, owner: Owner, scope: &Scope, cleared: Purged) -> Result<Purged> {
         let marks = Marked {
             // An agent's own graph needs no mark of the agent.
             agent: scope
@@ -118,17 +120,23 @@ impl MemoryService {
         let mut purge = Purge {
             service: self,
             owner,
-            done: Purged::default(),
+            done: cleared,
         };
         match (&purge.owner, &scope.session) {
             (Owner::User(user), Some(session)) => {
                 // A cached resolution is not enough: the thread is deleted whole.
                 self.inner.sessions.forget(user, session);
                 let thread = self.inner.sessions.find(self.zep(), user, session).await?;
-                let thread = thread.ok_or_else(|| Error::NoSession {
-                    user: user.to_string(),
-                    session: session.to_string(),
-                })?;
+                let Some(thread) = thread else {
+                    return match purge.done == Purged::default() {
+                        true => Err(Error::NoSession {
+                            user: user.to_string(),
+                            session: session.to_string(),
+                        }),
+                        // All of it waited.
+                        false => Ok(purge.finish()),
+                    };
+                };
                 if marks.any() {
                     purge.marked(&marks, Some(&thread)).await?;
                 } else {
@@ -172,19 +180,23 @@ impl MemoryService {
     async fn delete_user(&self, caller: &Caller, user: &UserId) -> Result<Purged> {
         let owner = Owner::User(user.clone());
         caller.may(Right::Delete, &owner)?;
-        let alone = self.alone_with(&owner).await?;
         let (service, user) = (self.clone(), user.clone());
         self.complete(async move {
-            let _alone = alone;
-            let no_entity = || Error::NoEntity {
-                what: format!("user `{user}`"),
+            let cleared = service.clear_queue(&owner, &Scope::default()).await?;
+            let _alone = service.alone_with(&owner).await?;
+            let absent = || match cleared == Purged::default() {
+                true => Err(Error::NoEntity {
+                    what: format!("user `{user}`"),
+                }),
+                // All of theirs waited.
+                false => Ok(cleared.clone()),
             };
             let threads = match service.zep().user_threads(&user).await {
-                Err(error) if error.is_not_found() => return Err(no_entity()),
+                Err(error) if error.is_not_found() => return absent(),
                 threads => threads?,
             };
             match service.zep().delete_user(&user).await {
-                Err(error) if error.is_not_found() => return Err(no_entity()),
+                Err(error) if error.is_not_found() => return absent(),
                 done => done?,
             }
             service.forget_all();
@@ -228,15 +240,18 @@ impl MemoryService {
         what: String,
     ) -> Result<Purged> {
         let user = self.owner(caller, Right::Delete, &Scope::default()).ok();
-        // Always the user first, so that two deletions cannot wait for each other.
-        let mut alone = Vec::new();
-        for owner in user.iter().chain([&Owner::Graph(graph.clone())]) {
-            alone.push(self.alone_with(owner).await?);
-        }
         let service = self.clone();
         self.complete(async move {
-            let _alone = alone;
+            let owners = user.iter().cloned().chain([Owner::Graph(graph.clone())]);
             let mut done = Purged::default();
+            // Always the user first, so that two deletions cannot wait for each other.
+            let mut alone = Vec::new();
+            for owner in owners {
+                let cleared = service.clear_queue(&owner, &marks.scope()).await?;
+                done.messages += cleared.messages;
+                done.texts += cleared.texts;
+                alone.push(service.alone_with(&owner).await?);
+            }
             if let Some(owner) = user {
                 let mut purge = Purge {
                     service: &service,
@@ -270,5 +285,6 @@ impl MemoryService {
         self.inner.lists.clear();
         self.inner.repeats.clear();
         self.inner.told.clear();
+        self.inner.known.forget();
     }
 }

@@ -7,7 +7,7 @@ use crate::memory::{
     Error, Result,
     change::delete::records_of,
     error::if_deleted,
-    model::{AgentId, AppId, Owner, Uuid},
+    model::{AgentId, AppId, Owner, Scope, Uuid},
     record::fit::{self, Ours},
     record::view,
     service::MemoryService,
@@ -28,6 +28,15 @@ pub(super) struct Marked {
 impl Marked {
     pub(super) fn any(&self) -> bool {
         self.agent.is_some() || self.app.is_some()
+    }
+
+    /// The scope of what has them.
+    pub(super) fn scope(&self) -> Scope {
+        Scope {
+            agent: self.agent.clone(),
+            app: self.app.clone(),
+            ..Scope::default()
+        }
     }
 
     fn has(&self, metadata: Option<&Metadata>) -> bool {

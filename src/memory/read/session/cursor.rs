@@ -16,13 +16,36 @@ pub struct Cursor {
     pub(super) last: Uuid,
     /// `None` if it is not known: then each message after it may repeat one before.
     pub(super) latest: Option<Timestamp>,
+    /// The last turn of the page before that waited in the queue, by the queue's id: it may have been
+    /// delivered since.
+    pub(super) behind: Option<Uuid>,
+}
+
+impl Cursor {
+    /// Behind a turn that waits, of a session of which Zep has nothing.
+    pub(super) fn behind_waiting(behind: Uuid) -> Self {
+        Self {
+            offset: 0,
+            last: behind.clone(),
+            latest: None,
+            behind: Some(behind),
+        }
+    }
+
+    /// The place among the messages that Zep has; `None` for the beginning.
+    pub(super) fn in_zep(&self) -> Option<&Self> {
+        Some(self).filter(|cursor| cursor.offset > 0)
+    }
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.offset, self.last)?;
-        match self.latest {
-            Some(latest) => write!(f, ".{}", latest.as_nanosecond()),
+        if let Some(latest) = self.latest {
+            write!(f, ".{}", latest.as_nanosecond())?;
+        }
+        match &self.behind {
+            Some(behind) => write!(f, "~{behind}"),
             None => Ok(()),
         }
     }
@@ -33,16 +56,24 @@ impl FromStr for Cursor {
 
     fn from_str(text: &str) -> Result<Self> {
         let read = || {
+            let id = |text: &str| Some(Uuid(uuid::Uuid::parse_str(text).ok()?.to_string()));
+            let (text, behind) = match text.split_once('~') {
+                Some((text, behind)) => (text, Some(id(behind)?)),
+                None => (text, None),
+            };
             let (offset, rest) = text.split_once('.')?;
             let (last, latest) = match rest.split_once('.') {
                 Some((last, latest)) => (last, Some(latest)),
                 None => (rest, None),
             };
-            let last = uuid::Uuid::parse_str(last).ok()?;
             let time = |nanos: &str| Timestamp::from_nanosecond(nanos.parse().ok()?).ok();
             Some(Self {
-                offset: offset.parse().ok().filter(|offset| *offset > 0)?,
-                last: Uuid(last.to_string()),
+                offset: offset
+                    .parse()
+                    .ok()
+                    .filter(|offset| *offset > 0 || behind.is_some())?,
+                last: id(last)?,
+                behind,
                 latest: match latest {
                     Some(latest) => Some(time(latest)?),
                     None => None,
@@ -70,5 +101,6 @@ pub(super) fn place_behind(
         offset: start.map_or(0, |start| start.offset) + index as u64,
         last,
         latest: latest.max(start.and_then(|start| start.latest)),
+        behind: None,
     })
 }

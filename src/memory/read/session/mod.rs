@@ -9,9 +9,10 @@ mod pages;
 use jiff::Timestamp;
 
 use crate::memory::{
-    Error, Result,
+    Away, Error, Result,
     access::{Caller, Right},
-    model::{MemoryKind, Owner, Record, Scope, SessionId, UserId},
+    model::{MemoryKind, Owner, Record, Scope, SessionId, UserId, Uuid},
+    queue::queue_id,
     service::MemoryService,
 };
 use crate::zep::ThreadId;
@@ -61,13 +62,19 @@ pub struct SessionPage {
     pub user: UserId,
     /// The session.
     pub session: SessionId,
-    /// Whole records, oldest first.
+    /// Whole records, oldest first. Those that Zep does not have yet come last.
     pub records: Vec<Record>,
+    /// How many of the session's records wait until Zep has them.
+    pub pending: usize,
+    /// Since when Zep does not answer and why, if it did not: then only what waits is shown.
+    pub away: Option<Away>,
     /// How many messages Zep stores in the session, without known doubles: a long record counts once
     /// per part.
     pub total_count: u64,
     /// Where the next page begins; absent on the last one.
     pub next_cursor: Option<Cursor>,
+    /// The place behind this page, where nothing more is stored.
+    end: Option<Cursor>,
     /// Zep's context block, if asked for.
     pub context: Option<String>,
     /// Counts over the whole session, if asked for.
@@ -105,6 +112,56 @@ impl MemoryService {
             .session
             .clone()
             .unwrap_or_else(SessionId::default_session);
+        // Before Zep is asked: what is delivered meanwhile is shown once, since its record is known.
+        let waits = self.waits(&Owner::User(user.clone())).await?;
+        let waiting = waits.turns(&session);
+        let nothing = SessionPage {
+            user: user.clone(),
+            session: session.clone(),
+            records: Vec::new(),
+            pending: 0,
+            away: None,
+            total_count: 0,
+            next_cursor: None,
+            end: None,
+            context: None,
+            summary: None,
+        };
+        let mut page = match self
+            .asked(self.stored_session(&user, &session, &query))
+            .await
+        {
+            Ok(Some(page)) => {
+                if self.inner.queue.is_some() {
+                    self.inner.known.note_turns(&user, &session, &page.records);
+                }
+                page
+            }
+            Ok(None) => {
+                let mut records = self.inner.known.turns(&user, &session);
+                let kind = query.kind.as_ref().map(MemoryKind::as_str);
+                records.retain(|turn| kind.is_none() || turn.memory_type.as_deref() == kind);
+                SessionPage {
+                    away: Some(self.away()),
+                    records,
+                    ..nothing
+                }
+            }
+            Err(Error::NoSession { .. }) if !waiting.is_empty() => nothing,
+            Err(error) => return Err(error),
+        };
+        waits.apply_to_turns(&mut page.records);
+        page.add(waiting, &query);
+        Ok(page)
+    }
+
+    /// Reads part of a session in Zep.
+    async fn stored_session(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        query: &SessionQuery,
+    ) -> Result<SessionPage> {
         let sessions = &self.inner.sessions;
         let no_session = || Error::NoSession {
             user: user.to_string(),
@@ -113,17 +170,17 @@ impl MemoryService {
         let mut resolved_again = false;
         loop {
             let thread = sessions
-                .find(self.zep(), &user, &session)
+                .find(self.zep(), user, session)
                 .await?
                 .ok_or_else(no_session)?;
-            match self.read(&thread, &user, &session, &query).await {
+            match self.read(&thread, user, session, query).await {
                 // The cached resolution is outdated: the thread is gone, or another user's now.
                 Err(error) if is_stale(&error) && !resolved_again => {
                     resolved_again = true;
-                    sessions.forget(&user, &session);
+                    sessions.forget(user, session);
                 }
                 Err(error) if is_stale(&error) => {
-                    sessions.forget(&user, &session);
+                    sessions.forget(user, session);
                     return Err(no_session());
                 }
                 outcome => return outcome,
@@ -145,9 +202,10 @@ impl MemoryService {
             kind: query.kind.as_ref(),
             repeats: &self.inner.repeats,
         };
-        let (records, total_count, next_cursor) = match &query.page {
+        let read = match &query.page {
             PageOf::Forward { cursor, limit } => {
-                reader.forward(cursor.as_ref(), *limit as usize).await?
+                let place = cursor.as_ref().and_then(Cursor::in_zep);
+                reader.forward(place, *limit as usize).await?
             }
             PageOf::Last { count } => reader.last(*count as usize).await?,
         };
@@ -165,12 +223,87 @@ impl MemoryService {
         Ok(SessionPage {
             user: user.clone(),
             session: session.clone(),
-            records,
-            total_count: total_count.saturating_sub(doubles),
-            next_cursor,
+            records: read.records,
+            pending: 0,
+            away: None,
+            total_count: read.total.saturating_sub(doubles),
+            next_cursor: read.next,
+            end: read.end,
             context,
             summary,
         })
+    }
+}
+
+impl SessionPage {
+    /// Adds what waits behind the end of the session.
+    fn add(&mut self, mut waiting: Vec<Record>, query: &SessionQuery) {
+        waiting.retain(|turn| {
+            let is_there = |there: &Record| there.record_id == turn.record_id;
+            !self.records.iter().any(is_there)
+        });
+        if let (Some(summary), false) = (&mut self.summary, waiting.is_empty()) {
+            summary.add(&waiting);
+        }
+        let kind = query.kind.as_ref().map(MemoryKind::as_str);
+        waiting.retain(|turn| kind.is_none() || turn.memory_type.as_deref() == kind);
+        self.pending = waiting.len();
+        let (cursor, most) = match &query.page {
+            PageOf::Forward { cursor, limit } if self.away.is_none() => (Some(cursor), *limit),
+            PageOf::Forward { limit: most, .. } | PageOf::Last { count: most } => (None, *most),
+        };
+        let most = most as usize;
+        match cursor {
+            Some(cursor) => {
+                let behind = cursor.as_ref().and_then(|cursor| cursor.behind.as_ref());
+                self.go_on(waiting, behind, most);
+            }
+            // What is known without Zep has gaps, and cannot be paged.
+            None => {
+                self.records.append(&mut waiting);
+                let surplus = self.records.len().saturating_sub(most);
+                self.records.drain(..surplus);
+            }
+        }
+    }
+
+    /// Goes on behind a turn that waited when the page before was read, with what waits now.
+    fn go_on(&mut self, waiting: Vec<Record>, behind: Option<&Uuid>, limit: usize) {
+        let owner = Owner::User(self.user.clone());
+        let id_of = |turn: &Record| {
+            let record = turn.record_id.as_deref()?;
+            Some(queue_id(&owner, Some(&self.session), record))
+        };
+        let is_whole = self.next_cursor.is_none();
+        let mut turns = std::mem::take(&mut self.records);
+        if is_whole {
+            turns.extend(waiting);
+        }
+        if let Some(behind) = behind {
+            let shown = turns
+                .iter()
+                .position(|turn| id_of(turn).as_ref() == Some(behind));
+            match (shown, &mut self.next_cursor) {
+                (Some(shown), _) => drop(turns.drain(..=shown)),
+                // Everything up to it was shown already.
+                (None, Some(next)) => {
+                    turns.clear();
+                    next.behind = Some(behind.clone());
+                }
+                // It was deleted.
+                (None, None) => {}
+            }
+        }
+        if is_whole && turns.len() > limit {
+            turns.truncate(limit);
+            let last = turns.iter().rfind(|turn| turn.pending).and_then(&id_of);
+            self.next_cursor = match (self.end.take(), last) {
+                (Some(end), behind) => Some(Cursor { behind, ..end }),
+                (None, Some(behind)) => Some(Cursor::behind_waiting(behind)),
+                (None, None) => None,
+            };
+        }
+        self.records = turns;
     }
 }
 
@@ -184,21 +317,28 @@ fn is_stale(error: &Error) -> bool {
 }
 
 fn summarise(records: &[Record]) -> Summary {
-    let mut by_kind: Vec<(Option<String>, usize)> = Vec::new();
-    for record in records {
-        match by_kind
-            .iter_mut()
-            .find(|(kind, _)| *kind == record.memory_type)
-        {
-            Some((_, count)) => *count += 1,
-            None => by_kind.push((record.memory_type.clone(), 1)),
+    let mut summary = Summary {
+        record_count: 0,
+        by_kind: Vec::new(),
+        first: None,
+        last: None,
+    };
+    summary.add(records);
+    summary
+}
+
+impl Summary {
+    fn add(&mut self, records: &[Record]) {
+        for record in records {
+            let mut kinds = self.by_kind.iter_mut();
+            match kinds.find(|(kind, _)| *kind == record.memory_type) {
+                Some((_, count)) => *count += 1,
+                None => self.by_kind.push((record.memory_type.clone(), 1)),
+            }
         }
-    }
-    let times = || records.iter().filter_map(|record| record.created_at);
-    Summary {
-        record_count: records.len(),
-        by_kind,
-        first: times().min(),
-        last: times().max(),
+        self.record_count += records.len();
+        let times = || records.iter().filter_map(|record| record.created_at);
+        self.first = times().chain(self.first).min();
+        self.last = times().chain(self.last).max();
     }
 }

@@ -23,8 +23,21 @@ const OVERHANG: u32 = 40;
 /// The most windows that one call reads in search of records of one kind.
 const MAX_WINDOWS: usize = 25;
 
-/// Records, the count of stored messages, and the place of the next page.
-type ReadPage = (Vec<Record>, u64, Option<Cursor>);
+/// Records, the count of stored messages, the place of the next page, and that of the end of this one.
+pub(super) struct ReadPage {
+    pub(super) records: Vec<Record>,
+    pub(super) total: u64,
+    pub(super) next: Option<Cursor>,
+    pub(super) end: Option<Cursor>,
+}
+
+/// Whole records of a window, each with the place where it begins.
+struct ReadWindow {
+    records: Vec<(Record, Option<Cursor>)>,
+    total: u64,
+    next: Option<Cursor>,
+    end: Option<Cursor>,
+}
 
 /// Reads one thread.
 pub(super) struct Reader<'a> {
@@ -45,29 +58,37 @@ impl Reader<'_> {
         let mut records = Vec::new();
         let mut windows = 0;
         loop {
-            let (found, total, next) = self.window(place.as_ref(), fetch).await?;
+            let window = self.window(place.as_ref(), fetch).await?;
+            let (total, next, end) = (window.total, window.next, window.end);
             windows += 1;
-            for (record, begins_after) in found {
+            for (record, begins_after) in window.records {
                 if records.len() == limit {
-                    return Ok((records, total, begins_after));
+                    let (next, end) = (begins_after, None);
+                    return Ok(ReadPage {
+                        records,
+                        total,
+                        next,
+                        end,
+                    });
                 }
                 if self.wants(&record) {
                     records.push(record);
                 }
             }
             if next.is_none() || records.len() == limit || windows == MAX_WINDOWS {
-                return Ok((records, total, next));
+                return Ok(ReadPage {
+                    records,
+                    total,
+                    next,
+                    end,
+                });
             }
             place = next;
         }
     }
 
-    /// One window of whole records, each with the place where it begins, and the place after them.
-    async fn window(
-        &self,
-        place: Option<&Cursor>,
-        fetch: u32,
-    ) -> Result<(Vec<(Record, Option<Cursor>)>, u64, Option<Cursor>)> {
+    /// One window of whole records.
+    async fn window(&self, place: Option<&Cursor>, fetch: u32) -> Result<ReadWindow> {
         let start = place.map_or(0, |place| place.offset);
         let page = self.messages(&window_at(place, fetch)).await.map_err(|error| {
             match (error, place) {
@@ -128,7 +149,13 @@ impl Reader<'_> {
             .map(|found| place_behind(place, &messages, found.first).or_else(|| place.cloned()))
             .collect();
         let records = self.complete(assembly).await?;
-        Ok((records.into_iter().zip(places).collect(), total, next))
+        let end = place_behind(place, &messages, end).or_else(|| place.cloned());
+        Ok(ReadWindow {
+            records: records.into_iter().zip(places).collect(),
+            total,
+            next,
+            end,
+        })
     }
 
     pub(super) async fn last(&self, count: usize) -> Result<ReadPage> {
@@ -161,7 +188,12 @@ impl Reader<'_> {
                 let mut records = self.complete(assembly).await?;
                 records.retain(|record| self.wants(record));
                 let surplus = records.len().saturating_sub(count);
-                return Ok((records.split_off(surplus), total, None));
+                return Ok(ReadPage {
+                    records: records.split_off(surplus),
+                    total,
+                    next: None,
+                    end: None,
+                });
             }
             let Ok(all) = u32::try_from(total) else {
                 return Err(zep::Error::BadAnswer {

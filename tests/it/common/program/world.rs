@@ -115,9 +115,18 @@ impl World {
         match &self.emulator {
             Some(emulator) => command
                 .env("ZEP_API_URL", &emulator.address)
-                .env("ZEP_API_KEY", API_KEY),
+                .env("ZEP_API_KEY", API_KEY)
+                // What a call stored is stored when it answers, however busy this machine is.
+                .env("ZEP_MCP_WRITE_WAIT_MS", "60000"),
             None => command.env("ZEP_MCP_DATA_DIR", self.directory().join("data")),
         };
+        command
+    }
+
+    /// The same without the queue of writes: a call tells itself what became of it.
+    pub fn unqueued(&self) -> Command {
+        let mut command = self.command();
+        command.env("ZEP_MCP_QUEUE", "off");
         command
     }
 

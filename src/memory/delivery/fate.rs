@@ -1,0 +1,70 @@
+//! What becomes of a job that failed.
+
+use std::time::Duration;
+
+use crate::memory::Error;
+use crate::zep::{self, Outcome};
+
+/// The pause after a failure, doubled with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause. Ours: Zep's rate limits count minutes, and whoever waits for Zep to come back
+/// should not wait much longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+
+/// What becomes of a job that failed.
+pub(crate) enum Fate {
+    /// It is forgotten: the call that waits is told, and promised nothing.
+    Told,
+    /// It stays, refused for good.
+    Parked,
+    /// It is tried again.
+    Later {
+        /// Whether it may have reached Zep.
+        in_doubt: bool,
+        /// When, if Zep said so.
+        after: Option<Duration>,
+    },
+}
+
+impl Fate {
+    /// `promised`: whether somebody was told that it is safe.
+    pub(crate) fn of(error: &Error, promised: bool) -> Self {
+        let (in_doubt, after) = match error {
+            // It could not be begun.
+            Error::Queue(_) => (false, None),
+            error => match error.cause() {
+                None => return Self::refused(promised),
+                Some(cause) => {
+                    let after = match cause {
+                        zep::Error::RateLimited { retry_after, .. } => *retry_after,
+                        _ => None,
+                    };
+                    let partly = matches!(error, Error::PartlyStored(_) | Error::Unfinished { .. });
+                    match (cause.outcome(), cause) {
+                        (Outcome::Unknown, _) => (true, after),
+                        (Outcome::NotSent, _) => (partly, after),
+                        // A key may be mended, but a caller should know.
+                        (_, zep::Error::Unauthorized { .. }) if promised => (partly, after),
+                        (Outcome::Refused, _) => return Self::refused(promised),
+                    }
+                }
+            },
+        };
+        Self::Later { in_doubt, after }
+    }
+
+    fn refused(promised: bool) -> Self {
+        match promised {
+            true => Self::Parked,
+            false => Self::Told,
+        }
+    }
+}
+
+/// The pause after so many failures, with jitter.
+pub(super) fn pause(failures: u32) -> Duration {
+    let pause = FIRST_PAUSE
+        .saturating_mul(1 << failures.min(10))
+        .min(LONGEST_PAUSE);
+    pause.mul_f64(0.75 + 0.5 * fastrand::f64())
+}

@@ -1,0 +1,373 @@
+//! The rows of the queue: what is read and written in each step, in one transaction.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+
+use super::columns::{millis, now, owner_columns, owner_of};
+use crate::memory::model::SessionId;
+use crate::memory::queue::{CLAIM, Cancelled, Job, LONGEST_WAIT, Lane, NewJob, Put, Queued};
+use crate::zep::{Owner, Uuid};
+
+/// Bounds of what waits (the issue's numbers): records and bytes of one owner, bytes in all.
+const OWNER_RECORDS: i64 = 10_000;
+const OWNER_BYTES: i64 = 256 << 20;
+const ALL_BYTES: i64 = 1 << 30;
+
+const COLUMNS: &str =
+    "number, kind, owner, session, body, attempts, in_doubt, queued_at, parked, version";
+
+/// The queue of one account, as this process sees it.
+#[derive(Debug)]
+pub(super) struct Rows {
+    pub(super) path: PathBuf,
+    /// Of several accounts in one data directory, only one's jobs can be carried out with its key.
+    pub(super) account: String,
+    /// Names this process among those that claim.
+    pub(super) process: String,
+    pub(super) patience: Duration,
+    pub(super) db: Mutex<Option<Connection>>,
+}
+
+impl Rows {
+    /// Keeps a job, claimed if it is the first of its lane; `Err` names the bound that is reached.
+    pub(super) fn put(
+        &self,
+        db: &mut Connection,
+        job: &NewJob,
+        claim: bool,
+    ) -> rusqlite::Result<std::result::Result<Put, &'static str>> {
+        // What was promised must survive a power cut.
+        db.pragma_update(None, "synchronous", "full")?;
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(bound) = self.reached(&change, job)? {
+            return Ok(Err(bound));
+        }
+        let (kind, owner) = owner_columns(&job.lane.owner);
+        let behind: bool = change.query_row(
+            "SELECT EXISTS (SELECT 1 FROM waiting WHERE account = ?1 AND kind = ?2 AND owner = ?3
+               AND session = ?4 AND parked IS NULL)",
+            params![self.account, kind, owner, session_column(&job.lane)],
+            |row| row.get(0),
+        )?;
+        let now = now();
+        let number = self.insert(&change, job, now)?;
+        let claim = claim && !behind;
+        if claim {
+            self.mark_claimed(&change, number, now)?;
+        }
+        change.commit()?;
+        if !claim {
+            return Ok(Ok(Put::Waits(number)));
+        }
+        Ok(Ok(Put::Claimed(Job {
+            number,
+            lane: job.lane.clone(),
+            body: job.body.clone(),
+            version: 0,
+            attempts: 1,
+            in_doubt: job.in_doubt,
+            queued_at: time(now),
+            parked: None,
+        })))
+    }
+
+    /// The bound that a job would exceed.
+    fn reached(&self, db: &Connection, job: &NewJob) -> rusqlite::Result<Option<&'static str>> {
+        let sums =
+            "SELECT records, bytes FROM sums WHERE account = ?1 AND kind = ?2 AND owner = ?3";
+        let of = |account: &str, kind, owner: &str| {
+            let found = db.query_row(sums, params![account, kind, owner], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+            });
+            Ok::<_, rusqlite::Error>(found.optional()?.unwrap_or_default())
+        };
+        let (kind, owner) = owner_columns(&job.lane.owner);
+        let (records, bytes) = (job.ids.len() as i64, job.body.len() as i64);
+        let ((_, all), (own, own_bytes)) = (of("", -1, "")?, of(&self.account, kind, owner)?);
+        Ok(match () {
+            () if own + records > OWNER_RECORDS => Some("10,000 memories of this user or agent"),
+            () if own_bytes + bytes > OWNER_BYTES => {
+                Some("256 MB of memories of this user or agent")
+            }
+            () if all + bytes > ALL_BYTES => Some("1 GB of memories"),
+            () => None,
+        })
+    }
+
+    fn insert(&self, db: &Connection, job: &NewJob, now: i64) -> rusqlite::Result<i64> {
+        let (kind, owner) = owner_columns(&job.lane.owner);
+        let (records, bytes) = (job.ids.len() as i64, job.body.len() as i64);
+        let session = session_column(&job.lane);
+        db.execute(
+            "INSERT INTO waiting (account, kind, owner, session, body, records, bytes, queued_at, due,
+               in_doubt)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)",
+            params![
+                self.account,
+                kind,
+                owner,
+                session,
+                job.body,
+                records,
+                bytes,
+                now,
+                job.in_doubt
+            ],
+        )?;
+        let number = db.last_insert_rowid();
+        db.execute(
+            "REPLACE INTO written (account, kind, owner, at) VALUES (?1, ?2, ?3, ?4)",
+            params![self.account, kind, owner, now],
+        )?;
+        let mut keep = db.prepare_cached(
+            "INSERT INTO ids (account, id, number, position, kind, owner)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT DO UPDATE SET number = excluded.number, position = excluded.position
+               WHERE zep IS NULL",
+        )?;
+        for (position, id) in job.ids.iter().enumerate() {
+            keep.execute(params![
+                self.account,
+                id.as_str(),
+                number,
+                position as i64,
+                kind,
+                owner
+            ])?;
+        }
+        Ok(number)
+    }
+
+    /// Whoever claims a job and does not come back may have sent it.
+    fn mark_claimed(&self, db: &Connection, number: i64, now: i64) -> rusqlite::Result<()> {
+        db.execute(
+            "UPDATE waiting SET claimed_by = ?2, claimed_until = ?3, attempts = attempts + 1,
+               in_doubt = 1 WHERE number = ?1",
+            params![number, self.process, now + millis(CLAIM)],
+        )
+        .map(drop)
+    }
+
+    /// Claims the first job of a lane, of those that are due and not claimed.
+    pub(super) fn claim(&self, db: &mut Connection) -> rusqlite::Result<Option<Job>> {
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Only now: waiting for other processes takes its time, in which they claim.
+        let now = now();
+        // Mostly the oldest job is the first of its lane, so that few are looked at. Times too far ahead
+        // are those of a clock that went wrong.
+        let found = change.query_row(
+            &format!(
+                "SELECT {COLUMNS} FROM waiting AS one
+                 WHERE account = ?1 AND parked IS NULL
+                   AND (due <= ?2 OR due > ?3) AND (claimed_until <= ?2 OR claimed_until > ?4)
+                   AND NOT EXISTS (SELECT 1 FROM waiting AS other
+                     WHERE other.account = one.account AND other.kind = one.kind
+                       AND other.owner = one.owner AND other.session = one.session
+                       AND other.number < one.number AND other.parked IS NULL)
+                 ORDER BY number LIMIT 1"
+            ),
+            params![
+                self.account,
+                now,
+                now + 2 * millis(LONGEST_WAIT),
+                now + 2 * millis(CLAIM)
+            ],
+            job,
+        );
+        let Some(mut job) = found.optional()? else {
+            return Ok(None);
+        };
+        self.mark_claimed(&change, job.number, now)?;
+        change.commit()?;
+        job.attempts += 1;
+        Ok(Some(job))
+    }
+
+    /// How long until a job may be claimed, if none may now: then the first one of each lane was tried, or
+    /// is being.
+    pub(super) fn until_next(&self, db: &Connection) -> rusqlite::Result<Option<Duration>> {
+        let next: Option<i64> = db.query_row(
+            "SELECT min(max(due, claimed_until)) FROM waiting
+             WHERE account = ?1 AND attempts > 0 AND parked IS NULL",
+            [&self.account],
+            |row| row.get(0),
+        )?;
+        Ok(next.map(|next| Duration::from_millis(u64::try_from(next - now()).unwrap_or(0))))
+    }
+
+    pub(super) fn delivered(
+        &self,
+        db: &mut Connection,
+        job: &Job,
+        ids: &[(usize, Uuid)],
+        follow: &[NewJob],
+    ) -> rusqlite::Result<bool> {
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let gone = change.execute(
+            "DELETE FROM waiting WHERE number = ?1 AND version = ?2 AND claimed_by = ?3",
+            params![job.number, job.version, self.process],
+        )?;
+        if gone == 0 {
+            return Ok(false);
+        }
+        for (position, id) in ids {
+            change.execute(
+                "UPDATE ids SET zep = ?3, number = NULL WHERE number = ?1 AND position = ?2",
+                params![job.number, *position as i64, id.as_str()],
+            )?;
+        }
+        change.execute("DELETE FROM ids WHERE number = ?1", [job.number])?;
+        for job in follow {
+            self.insert(&change, job, now())?;
+        }
+        change.commit()?;
+        Ok(true)
+    }
+
+    pub(super) fn replace(
+        &self,
+        db: &mut Connection,
+        job: &Job,
+        body: &str,
+        gone: Option<usize>,
+    ) -> rusqlite::Result<bool> {
+        db.pragma_update(None, "synchronous", "full")?;
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let changed = change.execute(
+            "UPDATE waiting SET body = ?3, bytes = ?4, version = version + 1, due = min(due, ?5),
+               parked = NULL
+             WHERE number = ?1 AND version = ?2 AND in_doubt = ?6",
+            params![
+                job.number,
+                job.version,
+                body,
+                body.len() as i64,
+                now(),
+                job.in_doubt
+            ],
+        )?;
+        if let Some(position) = gone.filter(|_| changed > 0) {
+            change.execute(
+                "DELETE FROM ids WHERE number = ?1 AND position = ?2",
+                params![job.number, position as i64],
+            )?;
+        }
+        change.commit()?;
+        Ok(changed > 0)
+    }
+
+    /// Forgets a job; with `claimed`, also one that somebody carries out.
+    pub(super) fn forget(
+        &self,
+        db: &mut Connection,
+        number: i64,
+        claimed: bool,
+    ) -> rusqlite::Result<Cancelled> {
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let until = change.query_row(
+            "SELECT claimed_until FROM waiting WHERE number = ?1",
+            [number],
+            |row| row.get::<_, i64>(0),
+        );
+        match until.optional()? {
+            None => return Ok(Cancelled::NotThere),
+            Some(until) if is_claimed(until) && !claimed => return Ok(Cancelled::Claimed),
+            Some(_) => {}
+        }
+        change.execute("DELETE FROM ids WHERE number = ?1", [number])?;
+        change.execute("DELETE FROM waiting WHERE number = ?1", [number])?;
+        change.commit()?;
+        Ok(Cancelled::Done)
+    }
+
+    pub(super) fn find(&self, db: &Connection, id: &str) -> rusqlite::Result<Option<Queued>> {
+        let found = db
+            .query_row(
+                "SELECT number, position, kind, owner, zep FROM ids WHERE account = ?1 AND id = ?2",
+                params![self.account, id],
+                |row| {
+                    let number: Option<i64> = row.get(0)?;
+                    let position: i64 = row.get(1)?;
+                    let zep: Option<String> = row.get(4)?;
+                    Ok((
+                        number,
+                        position,
+                        owner_of(row.get(2)?, &row.get::<_, String>(3)?)?,
+                        zep,
+                    ))
+                },
+            )
+            .optional()?;
+        Ok(match found {
+            Some((_, _, owner, Some(zep))) => Some(Queued::Delivered(owner, Uuid(zep))),
+            Some((Some(number), position, _, None)) => db
+                .query_row(
+                    &format!("SELECT {COLUMNS} FROM waiting WHERE number = ?1"),
+                    [number],
+                    job,
+                )
+                .optional()?
+                .map(|job| Queued::Waiting(Box::new(job), usize::try_from(position).unwrap_or(0))),
+            _ => None,
+        })
+    }
+
+    pub(super) fn after(
+        &self,
+        db: &Connection,
+        owner: Option<&Owner>,
+        number: i64,
+    ) -> rusqlite::Result<Option<Job>> {
+        let (kind, owner) = owner.map(owner_columns).unzip();
+        let condition = match kind {
+            Some(_) => "kind = ?3 AND owner = ?4",
+            None => "?3 IS NULL AND ?4 IS NULL",
+        };
+        let mut found = db.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM waiting WHERE account = ?1 AND number > ?2 AND {condition}
+             ORDER BY number LIMIT 1"
+        ))?;
+        let values = params![self.account, number, kind, owner];
+        found.query_row(values, job).optional()
+    }
+}
+
+/// Whether a claim until then holds: one of a clock that went wrong does not.
+fn is_claimed(until: i64) -> bool {
+    let now = now();
+    until > now && until <= now + 2 * millis(CLAIM)
+}
+
+fn session_column(lane: &Lane) -> &str {
+    lane.session.as_ref().map_or("", SessionId::as_str)
+}
+
+fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
+    let session: String = row.get(3)?;
+    Ok(Job {
+        number: row.get(0)?,
+        lane: Lane {
+            owner: owner_of(row.get(1)?, &row.get::<_, String>(2)?)?,
+            session: match session.as_str() {
+                "" => None,
+                session => {
+                    Some(SessionId::new(session).map_err(|_| rusqlite::Error::InvalidQuery)?)
+                }
+            },
+        },
+        body: row.get(4)?,
+        attempts: row.get(5)?,
+        in_doubt: row.get(6)?,
+        queued_at: time(row.get(7)?),
+        parked: row.get(8)?,
+        version: row.get(9)?,
+    })
+}
+
+pub(super) fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or_default()
+}
