@@ -11,6 +11,7 @@ use zep_mcp_server::zep::{Accounts, ThreadId, Threads, UserId};
 use super::operation::USERS;
 use crate::common::program::{Client, World, outcome};
 use crate::common::service::Service;
+use crate::common::wait_until;
 
 const SESSIONS: [&str; 2] = ["monday", "tuesday"];
 /// Programs of a short run, for each of the three worlds. More with `MODEL_CASES`.
@@ -136,10 +137,15 @@ impl Backdoor {
         }
     }
 
-    /// Without faults.
-    fn in_peace(&self, act: impl FnOnce(&Self)) {
+    /// Without faults, when nothing waits: another client cannot delete what Zep does not have yet.
+    fn in_peace(&self, world: &World, act: impl FnOnce(&Self)) {
         if let Self::Service(service, _) = self {
             service.calm();
+            wait_until("everything is delivered", || {
+                let mut flush = world.command();
+                flush.args(["queue", "flush", "--wait", "60"]);
+                flush.output().unwrap().status.success()
+            });
         }
         act(self);
         if let Self::Service(service, plan) = self {
@@ -185,7 +191,7 @@ impl Run<'_> {
             Step::List(user) => self.list(*user),
             Step::DeleteSession(user, session) => {
                 let (user, session) = (*user, SESSIONS[*session]);
-                self.backdoor.in_peace(|backdoor| {
+                self.backdoor.in_peace(self.world, |backdoor| {
                     let qualified = format!("{session}::zm::{}", USERS[user]);
                     for (thread, owner) in backdoor.threads() {
                         if owner == USERS[user] && (thread == session || thread == qualified) {
@@ -197,7 +203,7 @@ impl Run<'_> {
             }
             Step::DeleteUser(user) => {
                 self.backdoor
-                    .in_peace(|backdoor| backdoor.delete_user(USERS[*user]));
+                    .in_peace(self.world, |backdoor| backdoor.delete_user(USERS[*user]));
                 self.memories[*user] = Memory::default();
             }
             Step::Restart => self.client = connect(self.world),
@@ -241,8 +247,20 @@ impl Run<'_> {
             }
             None => {
                 let arguments = json!({"user_id": USERS[user], "session_id": session});
-                let error = self.client.refused("get_session", arguments);
-                assert_eq!(error["error"], "no_such_session", "{error}");
+                // While Zep does not answer, nobody knows that there is none.
+                wait_until("there is no session", || {
+                    let id = self.client.ask_tool("get_session", &arguments);
+                    match outcome(&self.client.answer_to(id)) {
+                        Ok(page) => {
+                            assert_eq!(page["stale"], true, "{page}");
+                            false
+                        }
+                        Err(error) => {
+                            assert_eq!(error["error"], "no_such_session", "{error}");
+                            true
+                        }
+                    }
+                });
             }
         }
     }
@@ -265,7 +283,7 @@ impl Run<'_> {
 
     fn list(&mut self, user: usize) {
         let arguments = json!({"user_id": USERS[user], "limit": 100});
-        let list = self.client.call("list_sessions", arguments);
+        let list = self.client.ask_zep("list_sessions", &arguments);
         let mut listed: Vec<String> = list["sessions"]
             .as_array()
             .unwrap()

@@ -7,8 +7,8 @@ use crate::common::program::{Client, World};
 use crate::common::service::Service;
 
 fn found(client: &mut Client, arguments: Value) -> Vec<String> {
-    let results = client.search(arguments);
-    let texts = results.iter();
+    let answer = client.call("search_memory", arguments);
+    let texts = answer["results"].as_array().unwrap().iter();
     texts
         .map(|result| result["memory"].as_str().unwrap().to_owned())
         .collect()
@@ -166,6 +166,6 @@ fn while_zep_is_away_what_was_written_and_read_lately_is_shown() {
     );
     assert!(found.contains(&"Ann has a dog".to_owned()), "{found:?}");
     assert!(!found.iter().any(|text| text.contains("cat")), "{found:?}");
-    let others = client.search(json!({"user_id": "bob", "query": "dog"}));
-    assert!(others.is_empty(), "{others:?}");
+    let others = client.call("search_memory", json!({"user_id": "bob", "query": "dog"}));
+    assert_eq!(others["results"], json!([]), "{others}");
 }

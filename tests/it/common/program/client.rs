@@ -216,7 +216,7 @@ impl Client {
         let mut arguments = json!({"user_id": user, "session_id": session, "limit": limit});
         let mut all = Vec::new();
         loop {
-            let page = self.call("get_session", arguments.clone());
+            let page = self.ask_zep("get_session", &arguments);
             let messages = page["messages"].as_array().unwrap();
             assert!(messages.len() <= limit, "a page of {}", messages.len());
             all.extend(messages.iter().cloned());
@@ -227,9 +227,22 @@ impl Client {
         }
     }
 
+    /// What a tool that reads answers once Zep answers: until then it tells only what is known here.
+    pub fn ask_zep(&mut self, tool: &str, arguments: &Value) -> Value {
+        let begun = Instant::now();
+        loop {
+            let answer = self.call(tool, arguments.clone());
+            if answer["stale"] != true {
+                return answer;
+            }
+            assert!(begun.elapsed() < PATIENCE, "Zep never answers: {answer}");
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     /// What `search_memory` finds.
     pub fn search(&mut self, arguments: Value) -> Vec<Value> {
-        let answer = self.call("search_memory", arguments);
+        let answer = self.ask_zep("search_memory", &arguments);
         answer["results"].as_array().unwrap().clone()
     }
 
