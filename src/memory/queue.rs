@@ -178,7 +178,7 @@ pub trait Queue: Send + Sync + Debug {
     async fn holds(&self, number: i64) -> Result<bool>;
     /// Forgets a job, unless somebody has claimed it.
     async fn cancel(&self, number: i64) -> Result<Cancelled>;
-    /// Forgets a job, whoever has claimed it: who has finds that out before the next request.
+    /// Forgets a job even if a process has claimed it. That process sends nothing more of it.
     async fn remove(&self, number: i64) -> Result<()>;
 
     /// When something of this owner was put in last, by any process.

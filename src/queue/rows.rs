@@ -142,7 +142,7 @@ impl Rows {
         Ok(number)
     }
 
-    /// Whoever claims a job and does not come back may have sent it.
+    /// Claims a job. If this process ends before it is done, the job may have been sent.
     fn mark_claimed(&self, db: &Connection, number: i64, now: i64) -> rusqlite::Result<()> {
         db.execute(
             "UPDATE waiting SET claimed_by = ?2, claimed_until = ?3, attempts = attempts + 1,

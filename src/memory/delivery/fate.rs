@@ -7,8 +7,7 @@ use crate::zep::{self, Outcome};
 
 /// The pause after a failure, doubled with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause. Ours: Zep's rate limits count minutes, and whoever waits for Zep to come back
-/// should not wait much longer.
+/// The longest pause. Ours: when Zep is back, what waits should be sent within two minutes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
 /// What becomes of a job that failed.

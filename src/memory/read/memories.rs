@@ -232,7 +232,7 @@ impl Reading<'_> {
             .collect())
     }
 
-    /// Lists what Zep does not have yet, or does not tell, and leaves out what is to be deleted there.
+    /// Adds memories that Zep does not have yet, or could not tell. Removes those whose deletion waits.
     fn waiting(
         &mut self,
         owner: Owner,

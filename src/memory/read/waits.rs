@@ -242,7 +242,7 @@ impl Waits {
             .any(|added| added.session.as_ref() == Some(session))
     }
 
-    /// Shows memories as they will be: what is to be deleted is left out.
+    /// Changes memories as the queue will change them in Zep, and removes those that it will delete.
     pub(crate) fn apply(&self, memories: &mut Vec<Memory>) {
         if self.deleted.is_empty() && self.changed.is_empty() {
             return;

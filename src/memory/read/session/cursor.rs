@@ -22,7 +22,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Behind a turn that waits, of a session of which Zep has nothing.
+    /// The place after a waiting turn, in a session that Zep does not have yet.
     pub(super) fn behind_waiting(behind: Uuid) -> Self {
         Self {
             offset: 0,
