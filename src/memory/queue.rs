@@ -163,7 +163,8 @@ pub trait Queue: Send + Sync + Debug {
         ids: Vec<(usize, Uuid)>,
         follow: Vec<NewJob>,
     ) -> Result<bool>;
-    /// Notes that a memory has another id in Zep.
+    /// Notes that a memory has another id in Zep: ids that the queue gave, and those of jobs that wait for
+    /// it, lead there.
     async fn moved(&self, old: &Uuid, new: &Uuid) -> Result<()>;
     /// Notes that a memory is found under another id of Zep's: this one was a double's.
     async fn renamed(&self, owner: &Owner, old: &Uuid, new: &Uuid) -> Result<()>;
@@ -181,6 +182,12 @@ pub trait Queue: Send + Sync + Debug {
     /// Forgets a job even if a process has claimed it. That process sends nothing more of it.
     async fn remove(&self, number: i64) -> Result<()>;
 
+    /// Notes that memories were deleted or changed in Zep: what any process knows of them is outdated.
+    async fn outdate(&self) -> Result<()>;
+    /// When that was noted last, by any process.
+    async fn outdated(&self) -> Result<Option<Timestamp>>;
+    /// Forgets the ids of an owner's memories that Zep had: they are deleted.
+    async fn forget_ids(&self, owner: &Owner) -> Result<()>;
     /// When something of this owner was put in last, by any process.
     async fn written(&self, owner: &Owner) -> Result<Option<Timestamp>>;
     /// What an id names; `None` if the queue did not give it.

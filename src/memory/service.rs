@@ -163,6 +163,34 @@ impl MemoryService {
         self.inner.zep.as_ref()
     }
 
+    /// Deletes or changes something on a task of its own, as [`MemoryService::complete`] does. Tells all
+    /// processes before and after it that what they know is outdated.
+    pub(crate) async fn complete_change<T: Send + 'static>(
+        &self,
+        change: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let Some(queue) = self.inner.queue.clone() else {
+            return self.complete(change).await;
+        };
+        self.complete(async move {
+            queue.outdate().await?;
+            let changed = change.await;
+            if let Err(error) = queue.outdate().await {
+                tracing::warn!("{error}");
+            }
+            changed
+        })
+        .await
+    }
+
+    /// When memories were deleted or changed last, by any process.
+    pub(crate) async fn outdated(&self) -> Result<Option<Timestamp>> {
+        match &self.inner.queue {
+            Some(queue) => Ok(queue.outdated().await?),
+            None => Ok(None),
+        }
+    }
+
     /// Runs a change on a task of its own: once begun it completes, even if its caller is gone.
     pub(crate) async fn complete<T: Send + 'static>(
         &self,

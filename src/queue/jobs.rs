@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::columns::{millis, now, owner_columns};
 use super::file;
-use super::rows::{Rows, time};
+use super::rows::{ANYBODY, Rows, time};
 use crate::memory::queue::{
     CLAIM, Cancelled, Counts, Job, LONGEST_WAIT, NewJob, Put, Queue, QueueError, Queued, Result,
 };
@@ -160,7 +160,8 @@ impl Queue for WriteQueue {
         let (old, new) = (old.to_string(), new.to_string());
         self.step(false, move |queue, db| {
             db.execute(
-                "UPDATE ids SET zep = ?3 WHERE account = ?1 AND zep = ?2",
+                "UPDATE ids SET zep = ?3, number = NULL
+                 WHERE account = ?1 AND (zep = ?2 OR (id = ?2 AND zep IS NULL))",
                 params![queue.account, old, new],
             )
             .map(drop)
@@ -240,16 +241,41 @@ impl Queue for WriteQueue {
         done.await.map(drop)
     }
 
-    async fn written(&self, owner: &Owner) -> Result<Option<Timestamp>> {
+    async fn outdate(&self) -> Result<()> {
+        // Other processes may know something although nothing was ever put in.
+        self.step(true, |queue, db| {
+            db.pragma_update(None, "synchronous", "normal")?;
+            db.execute(
+                "REPLACE INTO written (account, kind, owner, at) VALUES (?1, ?2, '', ?3)",
+                params![queue.account, ANYBODY, now()],
+            )
+            .map(drop)
+        })
+        .await
+    }
+
+    async fn outdated(&self) -> Result<Option<Timestamp>> {
+        self.step(false, |queue, db| queue.written(db, (ANYBODY, "")))
+            .await
+    }
+
+    async fn forget_ids(&self, owner: &Owner) -> Result<()> {
         let owner = owner.clone();
         self.step(false, move |queue, db| {
             let (kind, owner) = owner_columns(&owner);
-            db.query_row(
-                "SELECT at FROM written WHERE account = ?1 AND kind = ?2 AND owner = ?3",
+            db.execute(
+                "DELETE FROM ids WHERE account = ?1 AND kind = ?2 AND owner = ?3 AND zep IS NOT NULL",
                 params![queue.account, kind, owner],
-                |row| Ok(time(row.get(0)?)),
             )
-            .optional()
+            .map(drop)
+        })
+        .await
+    }
+
+    async fn written(&self, owner: &Owner) -> Result<Option<Timestamp>> {
+        let owner = owner.clone();
+        self.step(false, move |queue, db| {
+            queue.written(db, owner_columns(&owner))
         })
         .await
     }

@@ -20,6 +20,9 @@ const ALL_BYTES: i64 = 1 << 30;
 const COLUMNS: &str =
     "number, kind, owner, session, body, attempts, in_doubt, queued_at, parked, version";
 
+/// In the column `kind` of `written`: when anybody's memories were deleted or changed.
+pub(super) const ANYBODY: i64 = -1;
+
 /// The queue of one account, as this process sees it.
 #[derive(Debug)]
 pub(super) struct Rows {
@@ -220,7 +223,11 @@ impl Rows {
                 params![job.number, *position as i64, id.as_str()],
             )?;
         }
-        change.execute("DELETE FROM ids WHERE number = ?1", [job.number])?;
+        // Those of a text that was replaced lead to the new one.
+        change.execute(
+            "DELETE FROM ids WHERE number = ?1 AND zep IS NULL",
+            [job.number],
+        )?;
         for job in follow {
             self.insert(&change, job, now())?;
         }
@@ -282,6 +289,20 @@ impl Rows {
         change.execute("DELETE FROM waiting WHERE number = ?1", [number])?;
         change.commit()?;
         Ok(Cancelled::Done)
+    }
+
+    /// When something of this owner was put in last.
+    pub(super) fn written(
+        &self,
+        db: &Connection,
+        (kind, owner): (i64, &str),
+    ) -> rusqlite::Result<Option<Timestamp>> {
+        let at = db.query_row(
+            "SELECT at FROM written WHERE account = ?1 AND kind = ?2 AND owner = ?3",
+            params![self.account, kind, owner],
+            |row| Ok(time(row.get(0)?)),
+        );
+        at.optional()
     }
 
     pub(super) fn find(&self, db: &Connection, id: &str) -> rusqlite::Result<Option<Queued>> {

@@ -61,7 +61,7 @@ impl MemoryService {
     ) -> Result<Deleted> {
         let turn = self.turn(caller, Right::Delete, id, scope).await?;
         let service = self.clone();
-        self.complete(async move { service.delete_found(turn).await })
+        self.complete_change(async move { service.delete_found(turn).await })
             .await
     }
 
@@ -88,7 +88,6 @@ impl MemoryService {
             }
         };
         self.inner.shown.remove(&id);
-        self.inner.known.forget();
         Ok(Deleted {
             id,
             form,

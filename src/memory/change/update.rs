@@ -62,7 +62,7 @@ impl MemoryService {
         // Two replacements of one text would both stay, and one beside a deletion would restore it.
         let turn = self.turn(caller, Right::Write, id, scope).await?;
         let service = self.clone();
-        self.complete(async move {
+        self.complete_change(async move {
             let Turn {
                 id,
                 found: Located { owner, what },
@@ -77,7 +77,6 @@ impl MemoryService {
                         .await?
                 }
             };
-            service.inner.known.forget();
             service.remember(&changed.memory);
             Ok(changed)
         })

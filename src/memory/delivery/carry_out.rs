@@ -7,7 +7,7 @@ use crate::memory::{
     access::Caller,
     error::if_found,
     model::{AddedMemory, Change, Place, Scope, Uuid},
-    queue::{Job, Lane, NewJob, Queue},
+    queue::{Job, Lane, NewJob, Queue, Queued},
     record::{
         assemble::whole,
         view::{self, Form},
@@ -33,25 +33,27 @@ impl MemoryService {
         job: &Job,
         work: Work,
     ) -> Result<Option<Done>> {
-        let nothing = Ok(Some(Done::default()));
         match work {
-            Work::Add(request) => self.add_queued(queue, job, &request).await,
+            Work::Add(request) => return self.add_queued(queue, job, &request).await,
             Work::Change(id, change) => {
+                let id = now_known_as(queue, id).await?;
                 self.inner.shown.insert(id.clone(), job.lane.owner.clone());
+                let scope = Scope::default();
                 match self
-                    .update_stored(&Caller::Operator, &id, &Scope::default(), change)
+                    .update_stored(&Caller::Operator, &id, &scope, change)
                     .await
                 {
                     // An earlier attempt did it, or it was deleted since.
-                    Err(Error::NoMemory { .. }) if job.in_doubt => nothing,
-                    changed => changed.map(|_| Some(Done::default())),
+                    Err(Error::NoMemory { .. }) if job.in_doubt => {}
+                    changed => drop(changed?),
                 }
             }
             Work::Delete(id) => {
+                let id = now_known_as(queue, id).await?;
                 self.delete_queued(&job.lane, &id).await?;
-                nothing
             }
         }
+        Ok(Some(Done::default()))
     }
 
     /// Stores the memories of a request. What certainly never reached Zep is sent as it was changed since,
@@ -97,7 +99,7 @@ impl MemoryService {
         self.note_stored(request, &memories)?;
         let follow = memories.iter().flat_map(|(index, memory)| {
             let changes = request.updates(*index, false);
-            changes.map(|change| change_of(&job.lane, &memory.id, change.clone(), false))
+            changes.map(|change| change_of(&job.lane, &memory.id, change.clone(), true))
         });
         let follow = follow.collect();
         Ok(Some(Done { memories, follow }))
@@ -154,7 +156,17 @@ impl MemoryService {
     }
 }
 
-/// A job that changes a stored memory.
+/// The id of a memory after the changes that were carried out before: a text gets a new one.
+async fn now_known_as(queue: &dyn Queue, mut id: Uuid) -> Result<Uuid> {
+    while let Some(Queued::Delivered(_, newer)) = queue.find(&id).await?
+        && newer != id
+    {
+        id = newer;
+    }
+    Ok(id)
+}
+
+/// A job that changes a stored memory. If it is in doubt, and there is no such memory, it is done.
 pub(super) fn change_of(lane: &Lane, id: &Uuid, change: Change, in_doubt: bool) -> NewJob {
     NewJob {
         lane: lane.clone(),

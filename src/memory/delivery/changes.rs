@@ -211,7 +211,7 @@ impl Waiting {
     /// Whether it was still in the queue as it was.
     async fn edit(mut self, edit: Edit) -> Result<bool> {
         let gone = (edit == Edit::Delete).then_some(self.index);
-        self.request.edits.push(Edited {
+        self.request.edit(Edited {
             of: self.index,
             unsent: !self.job.in_doubt,
             edit,

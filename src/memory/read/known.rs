@@ -1,8 +1,10 @@
 //! What was written and read lately, for as long as Zep does not answer. It is kept in memory only, for a
-//! short time, and forgotten where anything of its owner is deleted or changed.
+//! short time, and not shown any more once any process of this machine deleted or changed something.
 
 use std::sync::Arc;
 use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 
 use crate::cache::Cache;
 use crate::memory::{
@@ -19,17 +21,46 @@ const KEPT_FOR: Duration = Duration::from_secs(15 * 60);
 /// What a memory takes beside its text, about.
 const OVERHEAD: usize = 600;
 
+/// A read that began before a deletion may end so long after it. Ours: longer than a call to Zep takes.
+const READ: SignedDuration = SignedDuration::from_secs(60);
+
 /// What is known.
 #[derive(Debug)]
 pub(crate) struct Known {
-    memories: Cache<Owner, Arc<Vec<Memory>>>,
-    sessions: Cache<(UserId, SessionId), Arc<Vec<Record>>>,
+    memories: Cache<Owner, Arc<Vec<Noted<Memory>>>>,
+    sessions: Cache<(UserId, SessionId), Arc<Vec<Noted<Record>>>>,
+}
+
+/// With the time at which it was known.
+#[derive(Debug, Clone)]
+struct Noted<T> {
+    at: Timestamp,
+    it: T,
+}
+
+impl<T> Noted<T> {
+    fn now(it: T) -> Self {
+        let at = Timestamp::now();
+        Self { at, it }
+    }
+}
+
+/// Those that were known after this time.
+fn since<T: Clone>(noted: &[Noted<T>], outdated: Option<Timestamp>) -> Vec<T> {
+    let is_valid = |one: &&Noted<T>| outdated.is_none_or(|then| one.at.duration_since(then) > READ);
+    noted
+        .iter()
+        .filter(is_valid)
+        .map(|one| one.it.clone())
+        .collect()
 }
 
 impl Known {
     pub(crate) fn new() -> Self {
-        let of_memories = |all: &Arc<Vec<Memory>>| weight(all.iter().map(|one| one.text.len()));
-        let of_turns = |all: &Arc<Vec<Record>>| weight(all.iter().map(|one| one.content.len()));
+        let of_memories =
+            |all: &Arc<Vec<Noted<Memory>>>| weight(all.iter().map(|one| one.it.text.len()));
+        let of_turns =
+            |all: &Arc<Vec<Noted<Record>>>| weight(all.iter().map(|one| one.it.content.len()));
         Self {
             memories: Cache::weighing(KEPT_BYTES, of_memories).expiring(KEPT_FOR),
             sessions: Cache::weighing(KEPT_BYTES, of_turns).expiring(KEPT_FOR),
@@ -42,43 +73,40 @@ impl Known {
             return;
         }
         let known = self.memories.get(&memory.owner).unwrap_or_default();
-        let others = known.iter().filter(|other| other.id != memory.id);
-        let all = [memory].into_iter().chain(others).take(KEPT_EACH).cloned();
-        self.memories
-            .insert(memory.owner.clone(), Arc::new(all.collect()));
+        let others = known.iter().filter(|other| other.it.id != memory.id);
+        let mut all = vec![Noted::now(memory.clone())];
+        all.extend(others.take(KEPT_EACH - 1).cloned());
+        self.memories.insert(memory.owner.clone(), Arc::new(all));
     }
 
-    /// Keeps turns of a session that follow each other.
+    /// Keeps turns of a session.
     pub(crate) fn note_turns(&self, user: &UserId, session: &SessionId, turns: &[Record]) {
         let key = (user.clone(), session.clone());
         let known = self.sessions.get(&key).unwrap_or_default();
-        let is_new = |known: &&Record| turns.iter().all(|turn| turn.id != known.id);
-        let mut all: Vec<Record> = known.iter().filter(is_new).chain(turns).cloned().collect();
-        all.sort_by_key(|turn| turn.created_at);
+        let is_new = |known: &&Noted<Record>| turns.iter().all(|turn| turn.id != known.it.id);
+        let mut all: Vec<_> = known.iter().filter(is_new).cloned().collect();
+        all.extend(turns.iter().cloned().map(Noted::now));
+        all.sort_by_key(|turn| turn.it.created_at);
         let surplus = all.len().saturating_sub(KEPT_EACH);
         all.drain(..surplus);
         self.sessions.insert(key, Arc::new(all));
     }
 
     /// The owner's memories that are known, newest known first.
-    pub(crate) fn memories(&self, owner: &Owner) -> Vec<Memory> {
-        self.memories
-            .get(owner)
-            .map_or_else(Vec::new, |known| known.to_vec())
+    pub(crate) fn memories(&self, owner: &Owner, outdated: Option<Timestamp>) -> Vec<Memory> {
+        let known = self.memories.get(owner).unwrap_or_default();
+        since(&known, outdated)
     }
 
     /// The turns of a session that are known, oldest first.
-    pub(crate) fn turns(&self, user: &UserId, session: &SessionId) -> Vec<Record> {
+    pub(crate) fn turns(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        outdated: Option<Timestamp>,
+    ) -> Vec<Record> {
         let key = (user.clone(), session.clone());
-        self.sessions
-            .get(&key)
-            .map_or_else(Vec::new, |known| known.to_vec())
-    }
-
-    /// Forgets everything: something was deleted or changed.
-    pub(crate) fn forget(&self) {
-        self.memories.clear();
-        self.sessions.clear();
+        since(&self.sessions.get(&key).unwrap_or_default(), outdated)
     }
 }
 

@@ -122,7 +122,9 @@ impl MemoryService {
                     Some(records) => (records, Vec::new()),
                     None => {
                         reading.listed.away = Some(self.away());
-                        (HashSet::new(), self.inner.known.memories(&owner))
+                        let outdated = self.outdated().await?;
+                        let known = self.inner.known.memories(&owner, outdated);
+                        (HashSet::new(), known)
                     }
                 };
                 let mut shown = waits.memories(&owner, &there);

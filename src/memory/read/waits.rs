@@ -10,7 +10,7 @@ use crate::memory::{
     delivery::{breaker::Away, fate::Fate},
     model::{Change, Owner, Record, SessionId, Uuid},
     record::{
-        assemble::{StoredPart, assemble, whole},
+        assemble::{Assembled, StoredPart, assemble, whole},
         view::{self, Form, Memory},
     },
     service::MemoryService,
@@ -174,8 +174,13 @@ impl MemoryService {
         for (thread, episodes) in places {
             let form = episodes.first().map_or(Form::Episode, Form::of_episode);
             let parts = episodes.into_iter().map(StoredPart::from).collect();
-            let records = assemble(parts).records;
-            let shown = records.into_iter().filter(|found| !found.record.incomplete);
+            let mut records = assemble(parts).records;
+            records.retain(|found| !found.record.incomplete);
+            // A replaced text stays until its deletion is finished.
+            let replaces = |found: &Assembled| found.ours.as_ref()?.marks.replaces.clone();
+            let replaced: HashSet<String> = records.iter().filter_map(replaces).collect();
+            let shown = records.into_iter();
+            let shown = shown.filter(|found| !replaced.contains(found.record.id.as_str()));
             memories.extend(shown.map(|found| view::record(found, thread.as_deref(), form, owner)));
         }
         Ok(memories)

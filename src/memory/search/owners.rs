@@ -103,7 +103,9 @@ impl MemoryService {
                     away: Some(self.away()),
                     ..FoundThere::default()
                 };
-                (found, None, self.inner.known.memories(&finder.owner))
+                let outdated = self.outdated().await?;
+                let known = self.inner.known.memories(&finder.owner, outdated);
+                (found, None, known)
             }
             Err(Error::Zep(error)) if error.is_not_found() => {
                 (FoundThere::default(), None, Vec::new())

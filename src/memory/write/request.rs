@@ -178,6 +178,30 @@ impl Request {
         }
     }
 
+    /// Notes a change. Of several changes of one memory only the last of each field is kept, so that a
+    /// request does not grow with each.
+    pub(crate) fn edit(&mut self, new: Edited) {
+        let same = |old: &Edited| old.of == new.of && old.unsent == new.unsent;
+        let Edit::Update(change) = &new.edit else {
+            self.edits.retain(|old| old.of != new.of);
+            self.edits.push(new);
+            return;
+        };
+        match self
+            .edits
+            .iter_mut()
+            .find(|old| same(old))
+            .map(|old| &mut old.edit)
+        {
+            Some(Edit::Update(old)) => {
+                let Change { text, metadata } = change.clone();
+                old.text = text.or(old.text.take());
+                old.metadata = metadata.or(old.metadata.take());
+            }
+            _ => self.edits.push(new),
+        }
+    }
+
     /// The deletion of this memory of it, if it was deleted since.
     pub(crate) fn deletion(&self, index: usize) -> Option<&Edited> {
         let mut edits = self.edits.iter();
@@ -247,7 +271,7 @@ fn drafts(
         metadata,
         kind,
         created_at,
-        idempotency_key: _,
+        ..
     } = new;
     let mut ours = Ours::new(key.clone());
     ours.memory_type = kind;

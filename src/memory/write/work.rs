@@ -119,15 +119,8 @@ impl Work {
 
 impl Request {
     fn stored(&self) -> Stored {
-        let NewMemories {
-            scope,
-            text,
-            messages,
-            metadata,
-            kind,
-            created_at,
-            idempotency_key: _,
-        } = self.new.clone();
+        let new = self.new.clone();
+        let scope = new.scope;
         let turn = |turn: NewTurn| StoredTurn {
             role: turn.role,
             content: turn.content,
@@ -143,11 +136,11 @@ impl Request {
             agent: scope.agent.map(|id| id.to_string()),
             app: scope.app.map(|id| id.to_string()),
             session: scope.session.map(|id| id.to_string()),
-            text,
-            messages: messages.into_iter().map(turn).collect(),
-            metadata,
-            kind: kind.map(|kind| kind.as_str().to_owned()),
-            created_at,
+            text: new.text,
+            messages: new.messages.into_iter().map(turn).collect(),
+            metadata: new.metadata,
+            kind: new.kind.map(|kind| kind.as_str().to_owned()),
+            created_at: new.created_at,
             edits: self.edits.iter().map(stored_edit).collect(),
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{away, connect, contents, delivered, entries, hurried, queued, stored};
-use crate::common::program::{Client, World};
+use crate::common::program::{Client, World, outcome};
 use crate::common::service::Service;
 use crate::common::wait_until;
 
@@ -252,4 +252,62 @@ fn a_change_or_deletion_that_is_interrupted_anywhere_is_finished() {
             assert_eq!(contents(&left), ["new words"], "{fault} after {after}");
         }
     }
+}
+
+/// A change gives a text another id in Zep: what was asked of it behind that is done to the new one.
+#[test]
+fn several_changes_and_a_deletion_of_one_text_are_all_made() {
+    let world = World::emulated();
+    let service = Service::of(&world);
+    let mut client = connect(&world);
+    let add = |client: &mut Client, text: &str| {
+        let call = json!({"user_id": "ann", "text": text});
+        stored(&world, client, call)
+    };
+    let (kept, gone) = (add(&mut client, "has a cat"), add(&mut client, "has a dog"));
+    away(&service);
+    let change = |id: &str, text: &str| json!({"user_id": "ann", "memory_id": id, "text": text});
+    for text in ["has two cats", "has three cats"] {
+        client.call("update_memory", change(&kept, text));
+    }
+    client.call("update_memory", change(&gone, "has two dogs"));
+    client.call(
+        "delete_memory",
+        json!({"user_id": "ann", "memory_id": gone}),
+    );
+    service.calm();
+    delivered(&world);
+    assert_eq!(contents(&service.texts("ann")), ["has three cats"]);
+    let shown = client.call("get_memory", json!({"user_id": "ann", "memory_id": kept}));
+    assert_eq!(shown["memory"], "has three cats");
+}
+
+/// Where a session is shared nothing is deleted, and nothing that waits is lost.
+#[test]
+fn a_refused_deletion_leaves_the_queue_as_it_is() {
+    let world = World::emulated();
+    let service = Service::of(&world);
+    let mut client = connect(&world);
+    let say = |content: &str, app: Option<&str>| {
+        let mut call = said(content);
+        if let Some(app) = app {
+            call["app_id"] = app.into();
+        }
+        call
+    };
+    stored(&world, &mut client, say("with an app", Some("diary")));
+    stored(&world, &mut client, say("without", None));
+    // Zep answers reads, and fails to take messages.
+    let fault = json!({"kind": "fail", "status": 503});
+    let messages = "/api/v2/threads/monday/messages";
+    service.next(&json!({"times": 100_000, "method": "POST", "path": messages, "fault": fault}));
+    queued(&mut client, say("waits", Some("diary")));
+    let whose = json!({"user_id": "ann", "app_id": "diary"});
+    let id = client.ask_tool("delete_all_memories", &whose);
+    let error = outcome(&client.answer_to(id)).unwrap_err();
+    assert_eq!(error["error"], "shared_scope", "{error}");
+    service.calm();
+    delivered(&world);
+    let there = service.messages("monday");
+    assert_eq!(contents(&there), ["with an app", "without", "waits"]);
 }

@@ -5,6 +5,7 @@ mod removal;
 mod waiting;
 
 use removal::{Marked, Purge};
+use waiting::Waiting;
 
 use crate::memory::{
     Error, Result,
@@ -99,16 +100,21 @@ impl MemoryService {
     pub async fn delete_all(&self, caller: &Caller, scope: &Scope) -> Result<Purged> {
         let owner = self.owner(caller, Right::Delete, scope)?;
         let (service, scope) = (self.clone(), scope.clone());
-        self.complete(async move {
-            let cleared = service.clear_queue(&owner, &scope).await?;
+        self.complete_change(async move {
+            let waiting = service.waiting_in(&owner, &scope).await?;
             let _alone = service.alone_with(&owner).await?;
-            service.purge(owner, &scope, cleared).await
+            service.purge(owner, &scope, waiting).await
         })
         .await
     }
 
-    /// Deletes what Zep has, after `cleared` was forgotten that it did not have.
-    async fn purge(&self, owner: Owner, scope: &Scope, cleared: Purged) -> Result<Purged> {
+    /// Deletes what waits, and what Zep has.
+    async fn purge(
+        &self,
+        owner: Owner,
+        scope: &Scope,
+        mut waiting: Vec<Waiting>,
+    ) -> Result<Purged> {
         let marks = Marked {
             // An agent's own graph needs no mark of the agent.
             agent: scope
@@ -120,14 +126,20 @@ impl MemoryService {
         let mut purge = Purge {
             service: self,
             owner,
-            done: cleared,
+            done: Purged::default(),
         };
+        // Of a part of a user's memories nothing is deleted if a session is shared.
+        if !marks.any() {
+            self.forget_waiting(std::mem::take(&mut waiting), &mut purge.done)
+                .await?;
+        }
         match (&purge.owner, &scope.session) {
             (Owner::User(user), Some(session)) => {
                 // A cached resolution is not enough: the thread is deleted whole.
                 self.inner.sessions.forget(user, session);
                 let thread = self.inner.sessions.find(self.zep(), user, session).await?;
                 let Some(thread) = thread else {
+                    self.forget_waiting(waiting, &mut purge.done).await?;
                     return match purge.done == Purged::default() {
                         true => Err(Error::NoSession {
                             user: user.to_string(),
@@ -138,12 +150,12 @@ impl MemoryService {
                     };
                 };
                 if marks.any() {
-                    purge.marked(&marks, Some(&thread)).await?;
+                    purge.marked(&marks, Some(&thread), waiting).await?;
                 } else {
                     purge.thread(&thread, None).await;
                 }
             }
-            _ if marks.any() => purge.marked(&marks, None).await?,
+            _ if marks.any() => purge.marked(&marks, None, waiting).await?,
             _ => purge.everything().await?,
         }
         Ok(purge.finish())
@@ -181,9 +193,11 @@ impl MemoryService {
         let owner = Owner::User(user.clone());
         caller.may(Right::Delete, &owner)?;
         let (service, user) = (self.clone(), user.clone());
-        self.complete(async move {
-            let cleared = service.clear_queue(&owner, &Scope::default()).await?;
+        self.complete_change(async move {
+            let waiting = service.waiting_in(&owner, &Scope::default()).await?;
             let _alone = service.alone_with(&owner).await?;
+            let mut cleared = Purged::default();
+            service.forget_waiting(waiting, &mut cleared).await?;
             let absent = || match cleared == Purged::default() {
                 true => Err(Error::NoEntity {
                     what: format!("user `{user}`"),
@@ -200,6 +214,7 @@ impl MemoryService {
                 done => done?,
             }
             service.forget_all();
+            service.forget_ids(&owner).await;
             Ok(Purged {
                 entity: true,
                 sessions: threads.len() as u64,
@@ -241,16 +256,18 @@ impl MemoryService {
     ) -> Result<Purged> {
         let user = self.owner(caller, Right::Delete, &Scope::default()).ok();
         let service = self.clone();
-        self.complete(async move {
-            let owners = user.iter().cloned().chain([Owner::Graph(graph.clone())]);
+        self.complete_change(async move {
+            let own = Owner::Graph(graph.clone());
+            let of_user = match &user {
+                Some(user) => service.waiting_in(user, &marks.scope()).await?,
+                None => Vec::new(),
+            };
+            let waiting = service.waiting_in(&own, &Scope::default()).await?;
             let mut done = Purged::default();
             // Always the user first, so that two deletions cannot wait for each other.
             let mut alone = Vec::new();
-            for owner in owners {
-                let cleared = service.clear_queue(&owner, &marks.scope()).await?;
-                done.messages += cleared.messages;
-                done.texts += cleared.texts;
-                alone.push(service.alone_with(&owner).await?);
+            for owner in user.iter().chain([&own]) {
+                alone.push(service.alone_with(owner).await?);
             }
             if let Some(owner) = user {
                 let mut purge = Purge {
@@ -258,12 +275,13 @@ impl MemoryService {
                     owner,
                     done,
                 };
-                purge.marked(&marks, None).await?;
+                purge.marked(&marks, None, of_user).await?;
                 done = purge.finish();
                 if !done.is_complete() {
                     return Ok(done);
                 }
             }
+            service.forget_waiting(waiting, &mut done).await?;
             match service.zep().delete_graph(&graph).await {
                 Ok(()) => done.entity = true,
                 Err(error) if error.is_not_found() && done == Purged::default() => {
@@ -278,6 +296,15 @@ impl MemoryService {
         .await
     }
 
+    /// Forgets the ids that the queue gave for memories of a deleted user.
+    async fn forget_ids(&self, owner: &Owner) {
+        if let Some(queue) = &self.inner.queue
+            && let Err(error) = queue.forget_ids(owner).await
+        {
+            tracing::warn!("{error}");
+        }
+    }
+
     /// Clears the caches of threads and owners.
     fn forget_all(&self) {
         self.inner.sessions.forget_all();
@@ -285,6 +312,5 @@ impl MemoryService {
         self.inner.lists.clear();
         self.inner.repeats.clear();
         self.inner.told.clear();
-        self.inner.known.forget();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Purged;
+use super::{Purged, waiting::Waiting};
 use crate::memory::{
     Error, Result,
     change::delete::records_of,
@@ -181,15 +181,41 @@ impl<'a> Purge<'a> {
         Ok(all.then_some(messages.len() as u64))
     }
 
-    /// Deletes what has the marks: texts, and sessions whose messages all have them.
-    pub(super) async fn marked(&mut self, marks: &Marked, only: Option<&ThreadId>) -> Result<()> {
+    /// Deletes what has the marks: what waits, texts, and sessions whose messages all have them.
+    pub(super) async fn marked(
+        &mut self,
+        marks: &Marked,
+        only: Option<&ThreadId>,
+        waiting: Vec<Waiting>,
+    ) -> Result<()> {
+        let mut found = self.find_marked(marks, only).await?;
+        if self.service.forget_waiting(waiting, &mut self.done).await? {
+            found = self.find_marked(marks, only).await?;
+        }
+        for (thread, total) in found.threads {
+            self.thread(&thread, Some(total)).await;
+        }
+        let to = SentTo::Graph(self.owner.clone());
+        let records = records_of(&found.texts);
+        self.service.tell_deleted(to, records, true).await;
+        for text in found.texts {
+            self.episode(&text.uuid).await;
+        }
+        Ok(())
+    }
+
+    /// Finds what has the marks in Zep.
+    ///
+    /// # Errors
+    /// [`Error::SharedScope`] if a session holds other messages, too.
+    async fn find_marked(&self, marks: &Marked, only: Option<&ThreadId>) -> Result<FoundMarked> {
         let owner = self.owner.clone();
         let mut pages = self.zep().episodes(&owner, DELETING_ORDER, PAGE_ITEMS);
         let mut texts = Vec::new();
         let mut threads: HashMap<String, u64> = HashMap::new();
         loop {
             let page = match pages.next().await {
-                Err(error) if error.is_not_found() => return Ok(()),
+                Err(error) if error.is_not_found() => break,
                 page => page?,
             };
             let Some(page) = page else { break };
@@ -226,16 +252,14 @@ impl<'a> Purge<'a> {
                 ),
             });
         }
-        for (thread, total) in whole {
-            self.thread(&thread, Some(total)).await;
-        }
-        let to = SentTo::Graph(owner.clone());
-        self.service
-            .tell_deleted(to, records_of(&texts), true)
-            .await;
-        for text in texts {
-            self.episode(&text.uuid).await;
-        }
-        Ok(())
+        let threads = whole;
+        Ok(FoundMarked { threads, texts })
     }
+}
+
+/// What has marks.
+struct FoundMarked {
+    /// Sessions, each with how many messages it has.
+    threads: Vec<(ThreadId, u64)>,
+    texts: Vec<Episode>,
 }

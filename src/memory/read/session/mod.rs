@@ -138,7 +138,8 @@ impl MemoryService {
                 page
             }
             Ok(None) => {
-                let mut records = self.inner.known.turns(&user, &session);
+                let outdated = self.outdated().await?;
+                let mut records = self.inner.known.turns(&user, &session, outdated);
                 let kind = query.kind.as_ref().map(MemoryKind::as_str);
                 records.retain(|turn| kind.is_none() || turn.memory_type.as_deref() == kind);
                 SessionPage {
