@@ -22,7 +22,7 @@
 //! - [`sources`]: where memories come from: the trait, export files, and this program's own memories.
 //!   Knows nothing of Zep.
 //! - [`memory`]: the domain, in rooms: `record`, `write`, `read`, `search`, `change`, `people`,
-//!   `filter`, and `access`, the only place that decides who may do what. Knows no MCP, no HTTP and
+//!   `beside` (mem0 beside Zep), `filter`, and `access`, the only place that decides who may do what. Knows no MCP, no HTTP and
 //!   no wire format.
 //! - [`zep`]: the port in four parts (accounts, threads, graphs, batches) and its adapter to Zep
 //!   Cloud. `zep/transport/` sends, retries what is safe, and reports what is known of the outcome;

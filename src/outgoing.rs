@@ -7,6 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Url, redirect};
+use ring::digest;
+use secrecy::{ExposeSecret, SecretString};
 
 /// How long an unused connection is kept. Ours: less than the 60 seconds after which load balancers
 /// commonly close it, since a write on a connection that is just being closed is in doubt.
@@ -18,6 +20,17 @@ const IDLE_CONNECTIONS: usize = 8;
 const SECRET_LENGTH: usize = 8;
 /// Characters of a service's explanation that an error repeats. Ours.
 const MAX_EXPLANATION_CHARS: usize = 300;
+
+/// How much of its digest names an account, in bytes.
+const ACCOUNT_BYTES: usize = 16;
+
+/// A name of an account that does not tell its key.
+pub(crate) fn account(host: &str, key: &SecretString) -> String {
+    let named = format!("{host} {}", key.expose_secret());
+    let digest = digest::digest(&digest::SHA256, named.as_bytes());
+    let digest = digest.as_ref().iter().take(ACCOUNT_BYTES);
+    digest.map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// A pooled client that sends these headers to this address. Loads the system's certificates, which
 /// takes milliseconds.

@@ -119,6 +119,9 @@ pub(crate) enum Command {
     /// Show and send what waits until Zep has it
     Queue(QueueArgs),
 
+    /// Show where memories are kept, how many users are in Zep and in mem0, and what waits
+    Status(StatusArgs),
+
     /// Create tokens for clients on the network
     Token(TokenArgs),
 
@@ -151,6 +154,14 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// Report as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The output of `status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Show as one JSON object
     #[arg(long)]
     pub json: bool,
 }

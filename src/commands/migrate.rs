@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use zep_mcp_server::config::Flags;
-use zep_mcp_server::migration::{Outcome, Report, Validation};
+use zep_mcp_server::memory::MemoryService;
+use zep_mcp_server::memory::model::Owner;
+use zep_mcp_server::migration::{Error, Outcome, Report, Request, Validation};
 
 use super::migration::{self, Job, Run, table};
 use crate::cli::{ExportFileArgs, FormatArg, MigrateArgs};
@@ -47,11 +49,18 @@ pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCod
     if job.input.is_server() && !selects && job.request.selection.users.is_empty() {
         return Err(nobody_selected(&job)?.into());
     }
-    let validate = args.validate || args.rehearse;
+    let moves = job.moves_users();
+    let validate = args.validate || args.rehearse || moves;
     let outcome = migration::run(job, async |run: Run| {
         let Run {
             migrator, source, ..
         } = run;
+        if moves {
+            let owners = whose(&run.request, &run.service).await?;
+            return migrator
+                .move_over(source, &run.request, owners, run.watch, &run.stop)
+                .await;
+        }
         migrator
             .run(source, &run.request, validate, run.watch, &run.stop)
             .await
@@ -67,6 +76,15 @@ pub(crate) fn run(settings: Flags, args: &MigrateArgs) -> anyhow::Result<ExitCod
         }
     }
     Ok(migration::exit_code(well, outcome.report.cancelled))
+}
+
+/// Whose memories a request is for: all users and agents that mem0 lists, unless it names some.
+async fn whose(request: &Request, service: &MemoryService) -> Result<Vec<Owner>, Error> {
+    let users = &request.selection.users;
+    match users.is_empty() {
+        true => Ok(service.listed_by_mem0().await?),
+        false => Ok(users.iter().cloned().map(Owner::User).collect()),
+    }
 }
 
 /// The most users that an error lists.

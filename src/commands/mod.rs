@@ -1,5 +1,6 @@
 //! One file or folder for each subcommand.
 
+mod beside;
 pub(crate) mod doctor;
 pub(crate) mod emulate;
 pub(crate) mod export;
@@ -13,6 +14,7 @@ pub(crate) mod report;
 pub(crate) mod rollback;
 pub(crate) mod serve;
 mod signals;
+pub(crate) mod status;
 pub(crate) mod switch;
 pub(crate) mod token;
 pub(crate) mod try_it;
@@ -20,17 +22,27 @@ pub(crate) mod validate;
 
 use std::sync::Arc;
 
+use anyhow::bail;
 use zep_mcp_server::config::{Backend, Config};
 use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::queue::{LateWrites, WriteQueue};
 use zep_mcp_server::zep::{Zep, v3::ZepCloud};
 
+use crate::output::Misuse;
+
 /// The configured backend. Sends nothing yet; the file of the embedded store is opened, or created, by
 /// its first call. Must be called within a runtime.
 ///
 /// # Errors
-/// If the path of the embedded store is not valid.
+/// If the path of the embedded store is not valid, or everything is mem0's.
 pub(crate) fn open_backend(config: &Config) -> anyhow::Result<Arc<dyn Zep>> {
+    if let Backend::Mem0(_) = config.backend {
+        bail!(Misuse(
+            "MEMORY_BACKEND is `mem0`, which this command does not work on; set ZEP_API_KEY and \
+             MEMORY_BACKEND=phased (or zep)"
+                .into()
+        ));
+    }
     open_backend_telling(config, None)
 }
 
@@ -81,6 +93,7 @@ fn open_backend_telling(
                 None => Arc::new(zep),
             })
         }
+        Backend::Mem0(_) => beside::no_zep(),
         Backend::Local { path } => {
             let store = LocalZep::open(path, Behavior::default())?;
             if let Some(why) = store.why_unwritable() {

@@ -1,5 +1,6 @@
 //! `queue`: shows and sends what waits for Zep.
 
+use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,9 +11,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use zep_mcp_server::config::{Backend, Config};
 use zep_mcp_server::local::likeness;
-use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::model::Owner;
-use zep_mcp_server::memory::queue::{Cancelled, Job, Queue};
+use zep_mcp_server::memory::queue::{Cancelled, Counts, Job, Queue};
 use zep_mcp_server::queue::WriteQueue;
 
 use crate::cli::{QueueArgs, QueueCommand};
@@ -31,30 +31,69 @@ pub(crate) fn run(config: &Config, args: QueueArgs) -> anyhow::Result<ExitCode> 
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let queue = open(config)?;
+        let queues = Queues::open(config)?;
         match args.command {
-            QueueCommand::List { json } => list(&queue, json).await,
-            QueueCommand::Flush { wait } => flush(config, queue, Duration::from_secs(wait)).await,
-            QueueCommand::Show { number } => show(&queue, number).await,
-            QueueCommand::Drop { number, yes } => forget(&queue, number, yes).await,
+            QueueCommand::List { json } => list(&queues, json).await,
+            QueueCommand::Flush { wait } => flush(config, queues, Duration::from_secs(wait)).await,
+            QueueCommand::Show { number } => show(&queues, number).await,
+            QueueCommand::Drop { number, yes } => forget(&queues, number, yes).await,
         }
     })
 }
 
-fn open(config: &Config) -> anyhow::Result<Arc<WriteQueue>> {
-    if let Backend::Local { .. } = config.backend {
-        bail!(Misuse(
-            "the embedded store needs no queue: what is written to it is stored at once".into()
-        ));
+/// What waits for Zep, and what mem0 is still to be told.
+struct Queues {
+    for_zep: Arc<WriteQueue>,
+    for_mem0: Option<Arc<WriteQueue>>,
+}
+
+impl Queues {
+    /// # Errors
+    /// If there is no queue.
+    fn open(config: &Config) -> anyhow::Result<Self> {
+        let no_queue = match config.backend {
+            Backend::Zep(_) => None,
+            Backend::Local { .. } => {
+                Some("the embedded store needs no queue: what is written to it is stored at once")
+            }
+            Backend::Mem0(_) => {
+                Some("with MEMORY_BACKEND=mem0 there is no queue: each call waits for mem0")
+            }
+        };
+        if let Some(why) = no_queue {
+            bail!(Misuse(why.into()));
+        }
+        let no_directory = "there is no data directory: set ZEP_MCP_DATA_DIR";
+        Ok(Self {
+            for_zep: super::write_queue_even_if_off(config)
+                .ok_or_else(|| Misuse(no_directory.into()))?,
+            for_mem0: super::beside::copies(config),
+        })
     }
-    super::write_queue_even_if_off(config)
-        .ok_or_else(|| Misuse("there is no data directory: set ZEP_MCP_DATA_DIR".into()).into())
+
+    /// Each with the name of where its entries go.
+    fn each(&self) -> impl Iterator<Item = (&'static str, &WriteQueue)> {
+        let for_mem0 = self.for_mem0.iter().map(|queue| ("mem0", queue.as_ref()));
+        [("zep", self.for_zep.as_ref())].into_iter().chain(for_mem0)
+    }
+
+    async fn counts(&self) -> anyhow::Result<Counts> {
+        let mut all = Counts::default();
+        for (_, queue) in self.each() {
+            let counts = queue.counts().await?;
+            all.waiting += counts.waiting;
+            all.refused += counts.refused;
+        }
+        Ok(all)
+    }
 }
 
 /// An entry of the list. No content.
 #[derive(Debug, Serialize)]
 struct Line {
     number: i64,
+    /// Where it goes: zep (mem0, while its user is not moved), or mem0, which is told of it.
+    to: &'static str,
     user_id: Option<String>,
     graph_id: Option<String>,
     session_id: Option<String>,
@@ -67,14 +106,15 @@ struct Line {
     reason: Option<String>,
 }
 
-impl From<Job> for Line {
-    fn from(job: Job) -> Self {
+impl Line {
+    fn of(to: &'static str, job: Job) -> Self {
         let (user_id, graph_id) = match job.lane.owner {
             Owner::User(user) => (Some(user.to_string()), None),
             Owner::Graph(graph) => (None, Some(graph.to_string())),
         };
         Self {
             number: job.number,
+            to,
             user_id,
             graph_id,
             session_id: job.lane.session.map(|session| session.to_string()),
@@ -89,59 +129,73 @@ impl From<Job> for Line {
     }
 }
 
-async fn list(queue: &WriteQueue, json: bool) -> anyhow::Result<ExitCode> {
+async fn list(queues: &Queues, json: bool) -> anyhow::Result<ExitCode> {
     let page = Page::stdout();
-    let mut last = 0;
-    while let Some(job) = queue.after(None, last).await? {
-        last = job.number;
-        let line = Line::from(job);
-        if json {
-            page.line(&serde_json::to_string(&line)?)?;
-            continue;
+    let mut lines = 0;
+    for (to, queue) in queues.each() {
+        let mut last = 0;
+        while let Some(job) = queue.after(None, last).await? {
+            last = job.number;
+            lines += 1;
+            let line = Line::of(to, job);
+            match json {
+                true => page.line(&serde_json::to_string(&line)?)?,
+                false => page.line(&on_one_line(&line.to_string()))?,
+            }
         }
-        let whose = match (&line.user_id, &line.graph_id) {
-            (Some(user), _) => format!("user {user}"),
-            (None, graph) => format!("graph {}", graph.as_deref().unwrap_or_default()),
-        };
-        let session = line
-            .session_id
-            .map(|session| format!(", session {session}"));
-        let state = match line.reason {
-            Some(reason) => format!("refused: {reason}"),
-            None => format!("waiting, tried {} times", line.attempts),
-        };
-        page.line(&on_one_line(&format!(
-            "{:>6}  since {:.0}  {whose}{}  {state}",
-            line.number,
-            line.queued_at,
-            session.unwrap_or_default(),
-        )))?;
     }
-    if last == 0 && !json {
+    if lines == 0 && !json {
         page.line("Nothing waits.")?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn flush(
-    config: &Config,
-    queue: Arc<WriteQueue>,
-    wait: Duration,
-) -> anyhow::Result<ExitCode> {
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = self;
+        let whose = match (&line.user_id, &line.graph_id) {
+            (Some(user), _) => format!("user {user}"),
+            (None, graph) => format!("graph {}", graph.as_deref().unwrap_or_default()),
+        };
+        let session = line.session_id.as_ref();
+        let session = session.map(|session| format!(", session {session}"));
+        let state = match &line.reason {
+            Some(reason) => format!("refused: {reason}"),
+            None => format!("waiting, tried {} times", line.attempts),
+        };
+        let to = match line.to {
+            "mem0" => ", to tell mem0",
+            _ => "",
+        };
+        write!(
+            f,
+            "{:>6}  since {:.0}  {whose}{}{to}  {state}",
+            line.number,
+            line.queued_at,
+            session.unwrap_or_default(),
+        )
+    }
+}
+
+async fn flush(config: &Config, queues: Queues, wait: Duration) -> anyhow::Result<ExitCode> {
     let zep = super::open_backend_telling(config, super::late_writes(config))?;
-    let memories = MemoryService::new(zep, config.default_user.clone());
-    let memories = memories.queueing(queue.clone(), likeness);
-    queue.hurry().await?;
+    let memories = super::beside::service(config, zep)?;
+    let memories = memories.queueing(queues.for_zep.clone(), likeness);
+    for (_, queue) in queues.each() {
+        queue.hurry().await?;
+    }
     let delivery = tokio::spawn(memories.clone().deliver_queued());
+    let copying = tokio::spawn(memories.clone().deliver_copies());
     let begun = Instant::now();
-    let mut left = queue.counts().await?;
+    let mut left = queues.counts().await?;
     while left.waiting > 0 && begun.elapsed() < wait {
         tokio::time::sleep(LOOK).await;
-        left = queue.counts().await?;
+        left = queues.counts().await?;
     }
     delivery.abort();
     memories.settle().await;
-    left = queue.counts().await?;
+    copying.await?;
+    left = queues.counts().await?;
     let page = Page::stdout();
     if left.waiting > 0 {
         let away = memories.why_away().map(|why| format!(": {why}"));
@@ -153,43 +207,48 @@ async fn flush(
     }
     if left.refused > 0 {
         page.line(&format!(
-            "Zep refused {} entries for good: `zep-mcp-server queue list` tells why",
+            "{} entries were refused for good: `zep-mcp-server queue list` tells why",
             left.refused
         ))?;
     }
     if left.waiting + left.refused > 0 {
         return Ok(ExitCode::FAILURE);
     }
-    page.line("Nothing waits: Zep has everything.")?;
+    page.line("Nothing waits: everything is delivered.")?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn find(queue: &WriteQueue, number: i64) -> anyhow::Result<Job> {
-    match queue.after(None, number.saturating_sub(1)).await? {
-        Some(job) if job.number == number => Ok(job),
-        _ => bail!("there is no entry {number}: it was delivered, or never there"),
+async fn find(queues: &Queues, number: i64) -> anyhow::Result<(&'static str, &WriteQueue, Job)> {
+    for (to, queue) in queues.each() {
+        if let Some(job) = queue.after(None, number.saturating_sub(1)).await?
+            && job.number == number
+        {
+            return Ok((to, queue, job));
+        }
     }
+    bail!("there is no entry {number}: it was delivered, or never there")
 }
 
-async fn show(queue: &WriteQueue, number: i64) -> anyhow::Result<ExitCode> {
-    let job = find(queue, number).await?;
+async fn show(queues: &Queues, number: i64) -> anyhow::Result<ExitCode> {
+    let (to, _, job) = find(queues, number).await?;
     let body: serde_json::Value = serde_json::from_str(&job.body)?;
-    let mut shown = serde_json::to_value(Line::from(job))?;
+    let mut shown = serde_json::to_value(Line::of(to, job))?;
     shown["content"] = body;
     Page::stdout().line(&serde_json::to_string_pretty(&shown)?)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn forget(queue: &WriteQueue, number: i64, yes: bool) -> anyhow::Result<ExitCode> {
-    let job = find(queue, number).await?;
+async fn forget(queues: &Queues, number: i64, yes: bool) -> anyhow::Result<ExitCode> {
+    let (to, queue, job) = find(queues, number).await?;
     if !yes {
         if !ask::is_possible() {
             bail!(Misuse("there is no terminal to ask on: use --yes".into()));
         }
         let terminal = Term::stderr();
         terminal.write_str(&on_one_line(&format!(
-            "Entry {number} of {} goes to Zep never, and is lost. Type `drop` to go on: ",
-            job.lane.owner
+            "Entry {number} of {} goes to {} never, and is lost. Type `drop` to go on: ",
+            job.lane.owner,
+            if to == "mem0" { "mem0" } else { "Zep" },
         )))?;
         if terminal.read_line()?.trim() != "drop" {
             Page::stdout().line("Nothing was changed.")?;

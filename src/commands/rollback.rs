@@ -1,5 +1,6 @@
 //! `rollback`: removes what a run of a migration wrote.
 
+use std::collections::HashSet;
 use std::io;
 use std::process::ExitCode;
 
@@ -7,7 +8,8 @@ use console::Term;
 use indicatif::HumanCount;
 use zep_mcp_server::config::{Config, Flags};
 use zep_mcp_server::memory::MemoryService;
-use zep_mcp_server::memory::model::UserId;
+use zep_mcp_server::memory::beside::sides::Sides;
+use zep_mcp_server::memory::model::{Owner, UserId};
 use zep_mcp_server::migration::history::{self, RunHistory};
 use zep_mcp_server::migration::ledger::RunState;
 use zep_mcp_server::migration::{Migrator, Receipt, Rollback};
@@ -44,22 +46,58 @@ pub(crate) fn run(settings: Flags, args: &RollbackArgs) -> anyhow::Result<ExitCo
         dry_run: args.dry_run,
         include_changed: args.include_changed,
     };
+    let mut given_back = 0;
     let receipt = migration::at_work(&config, false, async |meter, stop| {
         let zep = super::open_backend(&config)?;
         let service = MemoryService::new(zep, config.default_user.clone());
-        let migrator = Migrator::new(service).noting_runs_in(Some(data_dir));
+        let migrator = Migrator::new(service.clone()).noting_runs_in(Some(data_dir));
         meter.show();
-        Ok(migrator
+        let undone = migrator
             .rollback(&found.line.run, &options, meter, &stop)
-            .await)
+            .await;
+        Ok(match undone {
+            Ok(receipt) => {
+                if receipt.complete && !args.dry_run {
+                    given_back = give_back(&config, &service, &found.owners).await?;
+                }
+                Ok(receipt)
+            }
+            Err(error) => Err(error),
+        })
     })?;
     let page = Page::stdout();
     if args.json {
         page.line(&serde_json::to_string_pretty(&receipt)?)?;
     } else {
         print(&page, &receipt)?;
+        if given_back > 0 {
+            page.line(&format!(
+                "{given_back} users and agents are mem0's again. What was written to Zep since they were \
+                 moved stays there, and is in mem0 only if MEM0_MIRROR was true."
+            ))?;
+        }
     }
     Ok(migration::exit_code(receipt.complete, receipt.cancelled))
+}
+
+/// Makes those mem0's again whose memories were moved one after the other. How many these are.
+async fn give_back(
+    config: &Config,
+    service: &MemoryService,
+    owners: &HashSet<Owner>,
+) -> anyhow::Result<usize> {
+    let Some(sides) = super::write_queue_even_if_off(config) else {
+        return Ok(0);
+    };
+    let mut given_back = 0;
+    for owner in sides.in_zep().await? {
+        if owners.contains(&owner) {
+            service.unmark(&owner).await?;
+            sides.forget(&owner).await?;
+            given_back += 1;
+        }
+    }
+    Ok(given_back)
 }
 
 /// Says what the run is, and asks for a word that nobody types by accident.

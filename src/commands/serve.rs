@@ -1,7 +1,6 @@
 //! `serve`: MCP over stdin and stdout, or on a network.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use zep_mcp_server::config::{Config, Flags};
 use zep_mcp_server::http::{self, Serving, Stop};
@@ -9,7 +8,7 @@ use zep_mcp_server::local::likeness;
 use zep_mcp_server::mcp::{self, MemoryServer};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::telemetry;
-use zep_mcp_server::zep::{SentAgain, Zep};
+use zep_mcp_server::zep::SentAgain;
 
 use super::signals;
 use crate::cli::ServeArgs;
@@ -40,8 +39,7 @@ fn over_stdio(config: Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let (_, memories) = open(&config)?;
-        mcp::serve_stdio(server(&config, memories)).await?;
+        mcp::serve_stdio(server(&config, open(&config)?)).await?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -60,12 +58,10 @@ fn on_a_network(mut config: Config) -> anyhow::Result<ExitCode> {
             asked: signals.first,
             hurry: signals.second,
         };
-        let (zep, memories) = open(&config)?;
-        let server = server(&config, memories);
+        let server = server(&config, open(&config)?);
         let serving = Serving {
             config: http,
             server: server.clone(),
-            zep,
         };
         let served = http::serve(serving, stop, |addresses| {
             for address in addresses {
@@ -84,22 +80,23 @@ fn on_a_network(mut config: Config) -> anyhow::Result<ExitCode> {
     served.map(|()| ExitCode::SUCCESS)
 }
 
-/// The backend, and the service on it. In the background, records that were sent again are looked at
+/// The service. In the background, records that were sent again are looked at
 /// later; nothing waits for that, and what the end of the process interrupts is done by the next one.
-fn open(config: &Config) -> anyhow::Result<(Arc<dyn Zep>, MemoryService)> {
+fn open(config: &Config) -> anyhow::Result<MemoryService> {
     let late = super::late_writes(config);
     let zep = super::open_backend_telling(config, late.clone())?;
-    let memories = MemoryService::new(zep.clone(), config.default_user.clone());
+    let memories = super::beside::service(config, zep)?;
     let memories = match super::write_queue(config) {
         Some(queue) => memories.queueing(queue, likeness),
         None => memories,
     };
     tokio::spawn(memories.clone().deliver_queued());
+    tokio::spawn(memories.clone().deliver_copies());
     if let Some(late) = late {
         let memories = memories.clone();
         tokio::spawn(late.watch(move |sent| look_again(memories.clone(), sent)));
     }
-    Ok((zep, memories))
+    Ok(memories)
 }
 
 /// Whether it could be looked.

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use super::mem0::{self, BesideZep, Mem0Account};
+use super::migration_source::SourceSettings;
 use super::reader::Reader;
 use super::words::words;
 use super::{Origin, Setting, parse};
@@ -35,14 +37,17 @@ pub enum Backend {
         /// The file, absolute. It need not exist yet.
         path: PathBuf,
     },
+    /// In mem0 Platform, as mem0-mcp-server kept them.
+    Mem0(Mem0Account),
 }
 
 impl Backend {
-    /// The backend's name in settings and answers: `zep` or `local`.
+    /// The backend's name in settings and answers: `zep`, `local` or `mem0`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Zep(_) => BackendName::Zep.as_str(),
             Self::Local { .. } => BackendName::Local.as_str(),
+            Self::Mem0(_) => BackendName::Mem0.as_str(),
         }
     }
 }
@@ -52,6 +57,7 @@ impl fmt::Display for Backend {
         match self {
             Self::Zep(connection) => write!(f, "zep at {}", connection.host()),
             Self::Local { path } => write!(f, "local in {}", path.display()),
+            Self::Mem0(account) => write!(f, "mem0 at {}", account.url),
         }
     }
 }
@@ -60,11 +66,13 @@ words!(
     BackendName {
         Zep = "zep",
         Local = "local",
+        Mem0 = "mem0",
+        Phased = "phased",
     }
 );
 
 words!(
-    Switch {
+    pub(super) Switch {
         On = "on",
         Off = "off",
     }
@@ -91,8 +99,18 @@ impl Key {
     }
 }
 
-/// The backend, and the data directory, if there is one.
-pub(super) fn read(reader: &mut Reader) -> Option<(Backend, Option<PathBuf>)> {
+/// Where memories are kept.
+pub(super) struct Kept {
+    pub(super) backend: Backend,
+    /// How mem0 is used beside it.
+    pub(super) beside: Option<BesideZep>,
+    pub(super) data_dir: Option<PathBuf>,
+    /// How long a call waits for Zep; `None` without a queue.
+    pub(super) write_wait: Option<Duration>,
+}
+
+/// Where memories are kept.
+pub(super) fn read(reader: &mut Reader, sources: &SourceSettings) -> Option<Kept> {
     let key = key(reader);
     let url = url(reader, key.origin());
     let timeout = reader.value(
@@ -119,8 +137,19 @@ pub(super) fn read(reader: &mut Reader) -> Option<(Backend, Option<PathBuf>)> {
         })
     });
     let directory = data_directory(reader, named);
-    let backend = match named? {
-        BackendName::Zep => {
+    let (queue, wait) = write_wait(reader);
+    let mem0 = mem0::read(reader);
+    let named = named?;
+    let phased = named == BackendName::Phased;
+    let beside = match named {
+        BackendName::Zep | BackendName::Phased => mem0::beside(reader, &mem0, sources, phased),
+        BackendName::Local | BackendName::Mem0 => Some(None),
+    };
+    if phased {
+        mem0::check_phased(reader, queue?, directory.as_ref()?.is_some())?;
+    }
+    let backend = match named {
+        BackendName::Zep | BackendName::Phased => {
             let key = required_key(reader, key)?;
             let timeout = Duration::from_secs(timeout?);
             // Each of the three is checked already, so this cannot fail.
@@ -129,8 +158,14 @@ pub(super) fn read(reader: &mut Reader) -> Option<(Backend, Option<PathBuf>)> {
         BackendName::Local => Backend::Local {
             path: directory.as_ref()?.as_ref()?.join(STORE_FILE),
         },
+        BackendName::Mem0 => mem0::only(reader, &mem0, sources)?,
     };
-    Some((backend, directory?))
+    Some(Kept {
+        backend,
+        beside: beside?,
+        data_dir: directory?,
+        write_wait: (queue? == Switch::On).then_some(Duration::from_millis(wait?)),
+    })
 }
 
 /// Reads the key and shows only whether it is set.
@@ -158,7 +193,7 @@ fn required_key(reader: &mut Reader, key: Key) -> Option<SecretString> {
         Key::NotSet => {
             reader.missing(
                 Setting::ApiKey,
-                "is needed, since MEMORY_BACKEND is `zep`; set it in the environment or in .env \
+                "is needed, since MEMORY_BACKEND is `zep` or `phased`; set it in the environment or in .env \
                  (keys: https://app.getzep.com), or set MEMORY_BACKEND to `local`",
             );
             None
@@ -222,16 +257,15 @@ pub(super) fn recheck(reader: &mut Reader) -> Option<Vec<Duration>> {
     reader.value(Setting::RecheckSecs, parse, show)
 }
 
-/// How long a call waits for Zep; the inner `None` without a queue.
-pub(super) fn write_wait(reader: &mut Reader) -> Option<Option<Duration>> {
+/// Whether there is a queue, and how long a call waits for Zep, in milliseconds.
+fn write_wait(reader: &mut Reader) -> (Option<Switch>, Option<u64>) {
     let queue = reader.value(Setting::Queue, Switch::parse, ToString::to_string);
     let wait = reader.value(
         Setting::WriteWaitMs,
         |raw| parse::number(raw, WRITE_WAIT_MS, "milliseconds"),
         ToString::to_string,
     );
-    let wait = Duration::from_millis(wait?);
-    Some((queue? == Switch::On).then_some(wait))
+    (queue, wait)
 }
 
 pub(super) fn default_user(reader: &mut Reader) -> Option<UserId> {

@@ -11,6 +11,7 @@ mod error;
 mod flags;
 mod host_names;
 mod logging;
+mod mem0;
 mod migration_source;
 mod network;
 mod parse;
@@ -33,6 +34,7 @@ pub use error::{ConfigError, Problem};
 pub use flags::{Flags, HttpFlags, without_flags};
 pub use host_names::{HostName, WebOrigin};
 pub use logging::{LogFormat, LogLevel, Logging, colours};
+pub use mem0::{BesideZep, Mem0Account};
 pub use migration_source::SourceSettings;
 pub use network::{Bounds, HttpConfig, Tls};
 pub(crate) use parse::is_secure;
@@ -48,6 +50,8 @@ use sources::Sources;
 pub struct Config {
     /// Where memories are kept.
     pub backend: Backend,
+    /// How mem0 is used beside Zep.
+    pub beside: Option<BesideZep>,
     /// The directory of this program's own files, absolute. It need not exist yet.
     pub data_dir: Option<PathBuf>,
     /// When a write that was sent again is looked at, counted from its repeat.
@@ -128,12 +132,11 @@ impl Config {
 
     fn from_sources(sources: Sources, transport: Transport) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(sources);
-        let backend = backend::read(&mut reader);
+        let migration_sources = migration_source::read(&mut reader);
+        let kept = backend::read(&mut reader, &migration_sources);
         let recheck = backend::recheck(&mut reader);
-        let write_wait = backend::write_wait(&mut reader);
         let default_user = backend::default_user(&mut reader);
         let import_dir = import_dir(&mut reader);
-        let sources = migration_source::read(&mut reader);
         let tools = reader.value(Setting::Tools, Tools::parse, ToString::to_string);
         let confirm = reader.value(Setting::Confirm, Confirm::parse, ToString::to_string);
         let logging = logging::read(&mut reader);
@@ -143,15 +146,21 @@ impl Config {
         };
         let findings = reader.finish()?;
         let complete = || {
-            let (backend, data_dir) = backend?;
+            let backend::Kept {
+                backend,
+                beside,
+                data_dir,
+                write_wait,
+            } = kept?;
             Some(Self {
                 backend,
+                beside,
                 data_dir,
                 recheck: recheck?,
-                write_wait: write_wait?,
+                write_wait,
                 default_user: default_user?,
                 import_dir: import_dir?,
-                sources,
+                sources: migration_sources,
                 tools: tools?,
                 confirm: confirm?,
                 http: http?,

@@ -65,8 +65,9 @@ settings! {
         Backend = "MEMORY_BACKEND" {
             flag: Some(("backend", "BACKEND")),
             dotenv: true,
-            help: "Where memories are kept: `zep` (Zep Cloud) or `local` (one file on this \
-                   machine)",
+            help: "Where memories are kept: `zep` (Zep Cloud), `local` (one file on this machine), \
+                   `mem0` (mem0 Platform, as with mem0-mcp-server) or `phased` (Zep, and mem0 for \
+                   users who are not moved yet)",
             default: Fallback::Described("zep if ZEP_API_KEY is set, else local"),
         }
         ApiKey = "ZEP_API_KEY" {
@@ -158,9 +159,28 @@ settings! {
         Mem0ApiKey = "MEM0_API_KEY" {
             flag: None,
             dotenv: true,
-            help: "The key of mem0 Platform, for migrations from it: `migrate --from mem0`, \
-                   `switch` and the tool migrate_user",
+            help: "The key of mem0 Platform, for migrations from it (`migrate --from mem0`, \
+                   `switch`, the tool migrate_user) and for the backends `mem0` and `phased`",
             default: Fallback::Described("none"),
+        }
+        Mem0Enabled = "MEM0_ENABLED" {
+            flag: None,
+            dotenv: true,
+            help: "Whether mem0 is used at all beside Zep: `false` once everybody is moved",
+            default: Fallback::Value("true"),
+        }
+        Mem0Fallback = "MEM0_FALLBACK" {
+            flag: None,
+            dotenv: true,
+            help: "Whether reads come from mem0 where Zep does not have a user, or does not answer",
+            default: Fallback::Value("false"),
+        }
+        Mem0Mirror = "MEM0_MIRROR" {
+            flag: None,
+            dotenv: true,
+            help: "Whether what is added to Zep is added to mem0, too, so that going back stays \
+                   possible",
+            default: Fallback::Value("false"),
         }
         Mem0BaseUrl = "MEM0_BASE_URL" {
             flag: None,

@@ -46,7 +46,7 @@ fn from_dotenv(dotenv: &str) -> Result<Config, ConfigError> {
 fn zep(config: &Config) -> &Connection {
     match &config.backend {
         Backend::Zep(access) => access,
-        Backend::Local { .. } => panic!("the backend is local"),
+        Backend::Local { .. } | Backend::Mem0(_) => panic!("the backend is not zep"),
     }
 }
 
@@ -340,7 +340,7 @@ fn the_data_directory_is_made_absolute_and_never_guessed() {
         .backend
     {
         Backend::Local { path } => path,
-        Backend::Zep(_) => panic!("no key is set"),
+        Backend::Zep(_) | Backend::Mem0(_) => panic!("no key is set"),
     };
     assert_eq!(path("/some/where"), Path::new("/some/where/memory.db"));
     assert!(path("relative").is_absolute());

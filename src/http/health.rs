@@ -15,7 +15,6 @@ use super::access::Access;
 use super::mcp_sessions::McpSessions;
 use super::shares::{Levels, Shares};
 use crate::memory::{MemoryService, queue::Counts};
-use crate::zep::Zep;
 
 /// How long the backend may take to answer.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -25,7 +24,6 @@ const REUSED_FOR: Duration = Duration::from_secs(5);
 /// The state of the health checks.
 #[derive(Debug)]
 pub(super) struct Health {
-    zep: Arc<dyn Zep>,
     memories: MemoryService,
     /// Locked during a check, so that concurrent requests share one.
     last: Mutex<Option<(Instant, Result<(), &'static str>)>>,
@@ -36,14 +34,12 @@ pub(super) struct Health {
 
 impl Health {
     pub(super) fn new(
-        zep: Arc<dyn Zep>,
         memories: MemoryService,
         access: Arc<Access>,
         shares: Arc<Shares>,
         sessions: Arc<McpSessions>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            zep,
             memories,
             last: Mutex::new(None),
             access,
@@ -60,7 +56,7 @@ impl Health {
             return *result;
         }
         // Only the kind of failure: these routes need no token.
-        let result = match tokio::time::timeout(WITHIN, self.zep.project()).await {
+        let result = match tokio::time::timeout(WITHIN, self.memories.check()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.code()),
             Err(_) => Err("no_answer"),
@@ -119,7 +115,7 @@ pub(super) async fn alive(State(health): State<Arc<Health>>, request: Parts) -> 
     };
     Json(HealthStatus {
         status: "ok",
-        backend: health.zep.backend(),
+        backend: health.memories.backend(),
         reason: None,
         shares,
         queue: queue.map(QueueLevels::from),
@@ -135,7 +131,7 @@ pub(super) async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, Jso
     };
     let body = HealthStatus {
         status,
-        backend: health.zep.backend(),
+        backend: health.memories.backend(),
         reason: result.err(),
         shares: None,
         queue: None,

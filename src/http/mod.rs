@@ -44,7 +44,6 @@ use self::replay::ReplayBuffer;
 use self::shares::{Places, Shares, relieve};
 use crate::config::{HostName, HttpConfig};
 use crate::mcp::MemoryServer;
-use crate::zep::Zep;
 
 /// How often what is over is forgotten. Until a session with a revoked token is ended, an open stream
 /// only delivers responses to calls that were accepted before. Ours.
@@ -94,8 +93,6 @@ pub struct Serving {
     pub config: HttpConfig,
     /// The MCP server.
     pub server: MemoryServer,
-    /// The backend, for the readiness check.
-    pub zep: Arc<dyn Zep>,
 }
 
 /// When to stop.
@@ -117,11 +114,7 @@ pub async fn serve(
     stop: Stop,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), HttpError> {
-    let Serving {
-        config,
-        server,
-        zep,
-    } = serving;
+    let Serving { config, server } = serving;
     let addresses = listen::resolve(&config.host, config.port)
         .await
         .map_err(|cause| HttpError::Host {
@@ -173,7 +166,6 @@ pub async fn serve(
         access: Arc::clone(&access),
         allowlist: Arc::new(Allowlist::new(names, is_remote, config.allowed_origins)),
         health: Health::new(
-            zep,
             memories.clone(),
             Arc::clone(&access),
             Arc::clone(&shares),

@@ -114,6 +114,10 @@ impl MemoryServer {
 
     fn instructions(&self) -> String {
         let place = match self.memories().backend() {
+            "mem0" => {
+                "Memories are kept in mem0, which draws them from what it is told in the background, \
+                 after some seconds."
+            }
             "zep" => {
                 "Memories are kept in Zep Cloud. Zep extracts facts from them in the background, \
                  after some seconds to minutes; until then search_memory finds what was stored by its \

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     Away, Delivery, Error, Event, Failure, Memory, Purged,
     model::{Owner, Uuid},
+    service::MEM0,
 };
 
 /// One memory.
@@ -53,6 +54,8 @@ pub struct MemoryAnswer {
     sources: Vec<String>,
     /// That it waits here until Zep has it.
     pending: Option<bool>,
+    /// `mem0`, if it is there and not in Zep.
+    backend: Option<&'static str>,
 }
 
 /// How much of a memory an answer tells. What is null or empty is left out, but for the fields that
@@ -180,6 +183,7 @@ impl From<Memory> for MemoryAnswer {
             invalid_at: text(memory.invalid_at),
             sources: memory.sources.iter().map(Uuid::to_string).collect(),
             pending: memory.pending.then_some(true),
+            backend: memory.in_mem0.then_some(MEM0),
         }
     }
 }
@@ -318,15 +322,39 @@ struct FailureAnswer {
 impl DeletionAnswer {
     /// The answer to deleting an owner as a whole, whose content was not counted.
     pub fn of_owner(purged: Purged, backend: &'static str) -> Self {
+        if purged.in_mem0 {
+            return Self::of_mem0(purged);
+        }
         let mut answer = Self::new(purged, backend);
         let removed = &mut answer.removed;
         (removed.messages, removed.memories, removed.facts) = (None, None, None);
         answer
     }
 
+    /// mem0 counts nothing, and finishes in the background.
+    fn of_mem0(purged: Purged) -> Self {
+        Self {
+            message: "mem0 deletes them now; this may take some time.",
+            complete: true,
+            removed: RemovedAnswer {
+                entity: purged.entity,
+                sessions: 0,
+                messages: None,
+                memories: None,
+                facts: None,
+            },
+            failures: Vec::new(),
+            failures_not_listed: 0,
+            backend: MEM0,
+        }
+    }
+
     /// The answer to deleting what is in a scope.
     pub fn new(purged: Purged, backend: &'static str) -> Self {
         let complete = purged.is_complete();
+        if purged.in_mem0 {
+            return Self::of_mem0(purged);
+        }
         let failures = purged.failures.into_iter();
         Self {
             message: match complete {

@@ -2,6 +2,7 @@
 
 use crate::zep;
 
+use crate::memory::mem0::Mem0Error;
 use crate::memory::model::{InvalidId, Uuid};
 use crate::memory::queue::QueueError;
 
@@ -73,6 +74,15 @@ pub enum Error {
     /// The queue of writes cannot take it. Nothing was promised.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// The owner is being moved from mem0 to Zep.
+    #[error(
+        "these memories are being moved from mem0 to Zep at this moment; try again when that is done, in a \
+         minute or so"
+    )]
+    Moving,
+    /// mem0 failed.
+    #[error(transparent)]
+    Mem0(#[from] Mem0Error),
     /// The backend failed. After a failed write nothing of it is stored.
     #[error(transparent)]
     Zep(#[from] zep::Error),
@@ -142,6 +152,8 @@ impl Error {
             Self::PartlyStored(_) => "partly_stored",
             Self::Queue(QueueError::Full { .. }) => "queue_full",
             Self::Queue(QueueError::Unusable { .. }) => "storage_failed",
+            Self::Moving => "moving",
+            Self::Mem0(_) => "mem0_failed",
             Self::Zep(error) => error.code(),
         }
     }
@@ -159,13 +171,18 @@ impl Error {
             | Self::NoMemory { .. }
             | Self::NoEntity { .. }
             | Self::SharedScope { .. }
-            | Self::Queue(_) => None,
+            | Self::Queue(_)
+            | Self::Moving
+            | Self::Mem0(_) => None,
         }
     }
 
-    /// The HTTP status of Zep's answer, if there was one.
+    /// The HTTP status of Zep's or mem0's answer, if there was one.
     pub fn status(&self) -> Option<u16> {
-        self.cause().and_then(zep::Error::status)
+        match self {
+            Self::Mem0(error) => error.status,
+            error => error.cause().and_then(zep::Error::status),
+        }
     }
 }
 

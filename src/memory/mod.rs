@@ -8,6 +8,7 @@
 //! - `read`: a session, a user's sessions, memories and their list cache, a memory by id, events
 //! - `search`: the query, candidates, restrictions
 //! - `delivery`: what waits in the queue is carried out; changes of it, and calls that wait
+//! - `beside`: mem0 beside Zep, or in its place; `mem0`: what is needed of it
 //! - `change`: update, delete, purge, replacement
 //! - `people`: owners, entities, profiles
 //! - `filter`: the filter language
@@ -16,12 +17,14 @@
 
 pub mod access;
 pub mod answers;
+pub mod beside;
 mod change;
 mod delivery;
 mod error;
 pub mod filter;
 pub mod input;
 pub mod mapping;
+pub mod mem0;
 pub mod model;
 mod people;
 pub mod queue;

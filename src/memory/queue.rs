@@ -146,9 +146,12 @@ pub trait Queue: Send + Sync + Debug {
     async fn counts(&self) -> Result<Counts>;
     /// Whether anything was ever put in.
     fn is_used(&self) -> bool;
-    /// Keeps a job, claimed if that is wanted and nothing of its lane waits. It is durable when this
-    /// answers.
+    /// Keeps a job, claimed if that is wanted and nothing of its lane waits. When this answers it survives
+    /// the end of the process, and, unless it was to be claimed, a power cut.
     async fn put(&self, job: NewJob, claim: bool) -> Result<Put>;
+    /// Lets everything that was put in survive a power cut: before it is promised. What Zep has in the time
+    /// of a call need not.
+    async fn harden(&self) -> Result<()>;
     /// Claims the job that is due longest, of the lanes whose first job is not claimed.
     async fn claim(&self) -> Result<Option<Job>>;
     /// How long until a job is due that nobody has claimed; `None` if none waits.

@@ -9,6 +9,7 @@ use crate::cache::Cache;
 use crate::memory::{
     Result,
     access::{Caller, Right},
+    beside::Beside,
     delivery::state::Delivery,
     model::{GraphId, Owner, Scope, UserId, Uuid},
     queue::Queue,
@@ -40,6 +41,9 @@ const REPEATS_KEPT_FOR: Duration = Duration::from_secs(60);
 const KEPT_LISTS: u64 = 8;
 /// How long a list is kept for its next pages.
 const LIST_KEPT_FOR: Duration = Duration::from_secs(60);
+
+/// The name of mem0 in answers.
+pub(crate) const MEM0: &str = "mem0";
 
 /// How like a question each of these texts is, in 0–1. It may block for some milliseconds.
 pub type Likeness = fn(&str, &[String]) -> Vec<f64>;
@@ -88,6 +92,8 @@ pub(crate) struct Inner {
     pub(crate) known: Known,
     /// When an owner's newest memories were found processed.
     pub(crate) processed: Cache<Owner, Timestamp>,
+    /// A mem0 beside the backend, or in its place.
+    pub(crate) beside: Option<Beside>,
     default_user: UserId,
 }
 
@@ -115,6 +121,7 @@ impl MemoryService {
                 likeness: |_, texts| vec![0.0; texts.len()],
                 known: Known::new(),
                 processed: Cache::new(KEPT_OWNERS),
+                beside: None,
                 default_user,
             }),
         }
@@ -133,9 +140,34 @@ impl MemoryService {
         self
     }
 
-    /// The backend's name in answers: `zep` or `local`.
+    /// The backend's name in answers: `zep`, `local` or `mem0`.
     pub fn backend(&self) -> &'static str {
-        self.inner.zep.backend()
+        match self.only_mem0() {
+            Some(_) => MEM0,
+            None => self.inner.zep.backend(),
+        }
+    }
+
+    /// Whether the backend answers, and accepts the key.
+    ///
+    /// # Errors
+    /// The backend's.
+    pub async fn check(&self) -> Result<()> {
+        match self.only_mem0() {
+            Some(mem0) => Ok(mem0.ping().await?),
+            None => Ok(self.zep().project().await.map(drop)?),
+        }
+    }
+
+    /// Whether mem0 answers and accepts the key, where there is one.
+    ///
+    /// # Errors
+    /// mem0's.
+    pub async fn check_mem0(&self) -> Result<()> {
+        match &self.inner.beside {
+            Some(beside) => Ok(beside.mem0.ping().await?),
+            None => Ok(()),
+        }
     }
 
     /// The user meant if the caller names none.

@@ -94,6 +94,17 @@ pub struct Request {
     pub strict: bool,
 }
 
+impl Request {
+    /// Whether it is for everything that its users have: only then they can be moved over.
+    pub fn is_whole(&self) -> bool {
+        self.selection.sessions.is_empty()
+            && self.selection.since.is_none()
+            && self.sample.is_none()
+            && self.limit.is_none()
+            && !self.dry_run
+    }
+}
+
 /// How records are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Method {

@@ -53,7 +53,7 @@ impl WriteQueue {
 
     /// Does a step on a thread that may block. Where there is no file it is made, or the answer is
     /// `T::default()`.
-    async fn step<T: Default + Send + 'static>(
+    pub(super) async fn step<T: Default + Send + 'static>(
         &self,
         make: bool,
         work: impl FnOnce(&Rows, &mut Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -119,6 +119,10 @@ impl Queue for WriteQueue {
             Some(Err(what)) => Err(QueueError::Full { what: what.into() }),
             None => Err(file::unusable(&self.0.path, "it is gone")),
         }
+    }
+
+    async fn harden(&self) -> Result<()> {
+        self.step(true, |queue, db| queue.harden(db)).await
     }
 
     async fn claim(&self) -> Result<Option<Job>> {

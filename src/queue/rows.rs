@@ -20,6 +20,8 @@ const ALL_BYTES: i64 = 1 << 30;
 const COLUMNS: &str =
     "number, kind, owner, session, body, attempts, in_doubt, queued_at, parked, version";
 
+/// In the column `kind` of `written`: when everything was made durable.
+const DURABLE: i64 = -2;
 /// In the column `kind` of `written`: when anybody's memories were deleted or changed.
 pub(super) const ANYBODY: i64 = -1;
 
@@ -43,8 +45,9 @@ impl Rows {
         job: &NewJob,
         claim: bool,
     ) -> rusqlite::Result<std::result::Result<Put, &'static str>> {
-        // What was promised must survive a power cut.
-        db.pragma_update(None, "synchronous", "full")?;
+        // What is promised must survive a power cut; what is tried first is not promised yet.
+        let synchronous = if claim { "normal" } else { "full" };
+        db.pragma_update(None, "synchronous", synchronous)?;
         let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(bound) = self.reached(&change, job)? {
             return Ok(Err(bound));
@@ -76,6 +79,16 @@ impl Rows {
             queued_at: time(now),
             parked: None,
         })))
+    }
+
+    /// Writes everything to the disk: a commit does so with all of the log that came before it.
+    pub(super) fn harden(&self, db: &Connection) -> rusqlite::Result<()> {
+        db.pragma_update(None, "synchronous", "full")?;
+        db.execute(
+            "REPLACE INTO written (account, kind, owner, at) VALUES (?1, ?2, '', ?3)",
+            params![self.account, DURABLE, now()],
+        )
+        .map(drop)
     }
 
     /// The bound that a job would exceed.
@@ -274,6 +287,8 @@ impl Rows {
         number: i64,
         claimed: bool,
     ) -> rusqlite::Result<Cancelled> {
+        // What is deleted must not come back by a power cut.
+        db.pragma_update(None, "synchronous", "full")?;
         let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let until = change.query_row(
             "SELECT claimed_until FROM waiting WHERE number = ?1",

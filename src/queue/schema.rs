@@ -4,7 +4,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 /// `zmq1` in ASCII: SQLite keeps it in the file's header.
 const APPLICATION_ID: i32 = 0x7a6d_7131;
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 pub(super) const NOT_OURS: &str = "it is another program's file; move it away";
 const NEWER: &str = "a newer version of this program made it; use that version";
@@ -79,6 +79,31 @@ CREATE TRIGGER changed AFTER UPDATE OF bytes ON waiting BEGIN
 END;
 ";
 
+/// What version 2 added: on which side of a migration in phases owners are, and what mem0 was told to
+/// process of them.
+const SIDES: &str = "
+CREATE TABLE sides (
+  account TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  owner TEXT NOT NULL,
+  side INTEGER NOT NULL,
+  token TEXT NOT NULL,
+  until INTEGER NOT NULL,
+  PRIMARY KEY (account, kind, owner)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX held ON sides (token) WHERE token <> '';
+
+CREATE TABLE sent (
+  account TEXT NOT NULL,
+  kind INTEGER NOT NULL,
+  owner TEXT NOT NULL,
+  event TEXT NOT NULL,
+  at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX sent_of ON sent (account, kind, owner);
+CREATE INDEX sent_at ON sent (at);
+";
+
 /// Checks that the file is a queue of this version, and makes the tables of a new one.
 ///
 /// # Errors
@@ -88,21 +113,29 @@ pub(super) fn prepare(db: &mut Connection) -> Result<Option<&'static str>, rusql
     let (id, version): (i32, i32) = (pragma(db, "application_id")?, pragma(db, "user_version")?);
     match (id, version) {
         (APPLICATION_ID, VERSION) => return Ok(None),
+        (APPLICATION_ID, 1) => {}
         (APPLICATION_ID, _) => return Ok(Some(NEWER)),
         (0, 0) => {}
         _ => return Ok(Some(NOT_OURS)),
     }
     let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have made them since.
-    if pragma(&change, "application_id")? == APPLICATION_ID {
+    let (id, version): (i32, i32) = (
+        pragma(&change, "application_id")?,
+        pragma(&change, "user_version")?,
+    );
+    if (id, version) == (APPLICATION_ID, VERSION) {
         return Ok(None);
     }
-    let tables: i64 =
-        change.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if tables > 0 {
-        return Ok(Some(NOT_OURS));
+    if id != APPLICATION_ID {
+        let tables: i64 =
+            change.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if tables > 0 {
+            return Ok(Some(NOT_OURS));
+        }
+        change.execute_batch(LAYOUT)?;
     }
-    change.execute_batch(LAYOUT)?;
+    change.execute_batch(SIDES)?;
     change.pragma_update(None, "application_id", APPLICATION_ID)?;
     change.pragma_update(None, "user_version", VERSION)?;
     change.commit()?;

@@ -116,6 +116,9 @@ fn all_wrong_settings_are_reported_at_once() {
         .env("ZEP_RECHECK_SECS", "60,soon")
         .env("ZEP_MCP_QUEUE", "perhaps")
         .env("ZEP_MCP_WRITE_WAIT_MS", "long")
+        .env("MEM0_ENABLED", "si")
+        .env("MEM0_FALLBACK", "2")
+        .env("MEM0_MIRROR", "maybe")
         .env("ZEP_DEFAULT_USER_ID", "a\nb")
         .env("MEM0_DEFAULT_USER_ID", "..")
         .env("ZEP_MCP_DATA_DIR", "~/memories")
@@ -136,6 +139,9 @@ fn all_wrong_settings_are_reported_at_once() {
         ("ZEP_RECHECK_SECS", "environment"),
         ("ZEP_MCP_QUEUE", "environment"),
         ("ZEP_MCP_WRITE_WAIT_MS", "environment"),
+        ("MEM0_ENABLED", "environment"),
+        ("MEM0_FALLBACK", "environment"),
+        ("MEM0_MIRROR", "environment"),
         ("ZEP_DEFAULT_USER_ID", "environment"),
         ("MEM0_DEFAULT_USER_ID", "environment"),
         ("ZEP_MCP_DATA_DIR", "environment"),

@@ -13,7 +13,7 @@ use crate::common::program::World;
 
 const README: &str = "README.md";
 /// Each command, and the page that describes its flags.
-const COMMANDS: [(&str, &str); 15] = [
+const COMMANDS: [(&str, &str); 16] = [
     ("serve", "docs/configuration.md"),
     ("doctor", "docs/configuration.md"),
     ("install", "docs/install.md"),
@@ -26,6 +26,7 @@ const COMMANDS: [(&str, &str); 15] = [
     ("emulate", "docs/emulator.md"),
     ("token new", "docs/deployment.md"),
     ("health", "docs/deployment.md"),
+    ("status", "docs/side-by-side.md"),
     ("queue list", "docs/queue.md"),
     ("queue flush", "docs/queue.md"),
     ("queue drop", "docs/queue.md"),

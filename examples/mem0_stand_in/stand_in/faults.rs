@@ -19,12 +19,19 @@ pub struct Fault {
     pub what: What,
 }
 
-/// What happens in place of the answer.
+/// What happens in place of the answer. Except for the first three, the request is carried out.
 #[derive(Debug, Clone)]
 pub enum What {
+    /// This status; nothing is carried out.
     Status(u16),
-    /// 429, which asks for so many seconds, or says nothing.
+    /// 429, which asks for so many seconds, or says nothing; nothing is carried out.
     Limited(Option<u64>),
+    /// A redirect to this address; nothing is carried out.
+    Redirect(String),
+    /// This status, although the request was carried out.
+    StatusAfter(u16),
+    /// No answer: the connection ends.
+    Lost,
     /// A success that is a page for browsers.
     Html,
     /// A success whose JSON ends in the middle.
@@ -41,8 +48,8 @@ pub enum What {
     Half,
     /// This body, whatever it is.
     Body(String),
-    /// A redirect to this address.
-    Redirect(String),
+    /// The answer as it is, after this time.
+    Slow(Duration),
     /// The answer as it is; then this memory is deleted.
     ThenDelete(String),
     /// The answer as it is; then a memory with these fields is added.
@@ -54,6 +61,11 @@ pub enum What {
 }
 
 impl What {
+    /// Whether the request is not carried out.
+    pub(super) fn is_instead(&self) -> bool {
+        matches!(self, Self::Status(_) | Self::Limited(_) | Self::Redirect(_))
+    }
+
     /// Carries out what it does to the memories; the answer has been made already.
     pub(super) fn prepared(self, state: &mut State) -> Self {
         match &self {
@@ -74,7 +86,13 @@ impl What {
 pub(super) fn answer(what: What, status: u16, mut body: Value) -> Response {
     let response = Response::builder();
     let made = match what {
-        What::Status(status) => return json_answer(status, &json!({"detail": "a fault"})),
+        What::Status(status) | What::StatusAfter(status) => {
+            return json_answer(status, &json!({"detail": "a fault"}));
+        }
+        What::Lost => {
+            let lost = Err::<Bytes, _>(std::io::Error::other("lost"));
+            response.body(Body::from_stream(stream::iter([lost])))
+        }
         What::Limited(wait) => {
             let response = response.status(429);
             let response = match wait {
@@ -125,7 +143,11 @@ pub(super) fn answer(what: What, status: u16, mut body: Value) -> Response {
             .status(307)
             .header("location", to)
             .body(Body::empty()),
-        What::ThenDelete(_) | What::ThenAdd(_) | What::ThenPoint(..) | What::ThenVanish => {
+        What::Slow(_)
+        | What::ThenDelete(_)
+        | What::ThenAdd(_)
+        | What::ThenPoint(..)
+        | What::ThenVanish => {
             return json_answer(status, &body);
         }
     };

@@ -1,5 +1,5 @@
-//! A stand-in for mem0: the routes of mem0 Platform that a migration and mem0's own client need, and
-//! those of mem0's self-hosted server, with its silent limits; and the routes of Qdrant. Misbehaves on
+//! A stand-in for mem0: the routes of mem0 Platform that a migration, a server in front of it and
+//! mem0's own client need, and those of mem0's self-hosted server, with its silent limits; and the routes of Qdrant. Misbehaves on
 //! demand ([`Fault`]).
 //!
 //! Answers have the fields and errors of mem0's published OpenAPI document and of the server's code.
@@ -8,6 +8,7 @@
 
 mod faults;
 mod filters;
+mod live;
 mod platform;
 mod qdrant;
 mod server;
@@ -124,6 +125,8 @@ pub struct State {
     pub calls: Vec<Call>,
     /// How many entities are on a page.
     pub entities_a_page: usize,
+    /// What was done in the background, oldest first, as mem0 shows it.
+    pub events: Vec<Value>,
     made: u64,
 }
 
@@ -206,6 +209,7 @@ impl StandIn {
             faults: Vec::new(),
             calls: Vec::new(),
             entities_a_page: usize::MAX,
+            events: Vec::new(),
             made: 0,
         }));
         let shared = state.clone();
@@ -286,7 +290,8 @@ async fn answer(state: &Mutex<State>, request: Request) -> Response {
         state.calls.push(call.clone());
         let fault = state.fault(&call);
         let answer = match call.path.split('/').nth(1) {
-            Some("v1" | "v3") => platform::answer(&mut state, &call),
+            _ if fault.as_ref().is_some_and(What::is_instead) => Ok(Value::Null),
+            Some("v1" | "v2" | "v3") => platform::answer(&mut state, &call),
             Some("collections" | "") => state.qdrant.answer(&call),
             _ => server::answer(&state, &call),
         };
@@ -295,7 +300,12 @@ async fn answer(state: &Mutex<State>, request: Request) -> Response {
     };
     match fault {
         None => json_answer(status, &body),
-        Some(what) => faults::answer(what, status, body),
+        Some(what) => {
+            if let What::Slow(time) = what {
+                tokio::time::sleep(time).await;
+            }
+            faults::answer(what, status, body)
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::filters::{names_an_entity, passes};
-use super::{Call, ENTITIES, KEY, Refused, State};
+use super::{Call, ENTITIES, KEY, Refused, State, live};
 
 /// The most memories of a page.
 const MOST_A_PAGE: usize = 200;
@@ -23,6 +23,10 @@ pub(super) fn answer(state: &mut State, call: &Call) -> Result<Value, Refused> {
         ("GET", ["v1", "entities"]) => Ok(entities(state, call)),
         ("POST", ["v3", "memories"]) => page(state, call),
         ("POST", ["v3", "memories", "add"]) => add(state, call),
+        ("POST", ["v3", "memories", "search"]) => live::search(state, call),
+        ("DELETE", ["v1", "memories"]) => live::delete_all(state, call),
+        ("DELETE", ["v2", "entities", kind, id]) => live::delete_entity(state, kind, id),
+        ("GET", ["v1", "event", id]) => live::event(state, id),
         ("GET", ["v1", "memories", id]) => Ok(listed(found(state, id)?)),
         ("PUT", ["v1", "memories", id]) => update(state, call, id),
         ("DELETE", ["v1", "memories", id]) => {
@@ -53,6 +57,12 @@ fn listed(memory: &mut Map<String, Value>) -> Value {
     Value::Object(shown)
 }
 
+/// Whether a memory expired, and expired ones are not asked for.
+pub(super) fn is_hidden(memory: &Map<String, Value>, call: &Call) -> bool {
+    let day = memory["expiration_date"].as_str();
+    day.is_some_and(|day| day < TODAY) && call.body["show_expired"] != true
+}
+
 fn page(state: &mut State, call: &Call) -> Result<Value, Refused> {
     let filters = &call.body["filters"];
     if !names_an_entity(filters) {
@@ -63,15 +73,11 @@ fn page(state: &mut State, call: &Call) -> Result<Value, Refused> {
     if !(1..=MOST_A_PAGE).contains(&size) {
         return Err((400, json!({"error": "page_size must be between 1 and 200"})));
     }
-    let expired = |memory: &Map<String, Value>| {
-        let day = memory["expiration_date"].as_str();
-        day.is_some_and(|day| day < TODAY) && call.body["show_expired"] != true
-    };
     let mut found: Vec<_> = state
         .memories
         .iter_mut()
         .rev()
-        .filter(|memory| passes(memory, filters) && !expired(memory))
+        .filter(|memory| passes(memory, filters) && !is_hidden(memory, call))
         .collect();
     let count = found.len();
     let last = count.div_ceil(size).max(1);
@@ -103,6 +109,7 @@ fn add(state: &mut State, call: &Call) -> Result<Value, Refused> {
         ));
     }
     let messages = body["messages"].as_array().cloned().unwrap_or_default();
+    let mut results = Vec::new();
     for message in &messages {
         let mut memory = scope.clone();
         memory.insert("memory".into(), message["content"].clone());
@@ -117,11 +124,18 @@ fn add(state: &mut State, call: &Call) -> Result<Value, Refused> {
             memory.insert("created_at".into(), time.clone().into());
             memory.insert("updated_at".into(), time.into());
         }
-        state.add(Value::Object(memory));
+        let id = state.add(Value::Object(memory));
+        let data = json!({"memory": message["content"]});
+        results.push(json!({"id": id, "data": data, "event": "ADD"}));
+    }
+    let event = live::note(state, "ADD", body, &results);
+    if body["infer"] == false {
+        return Ok(json!({"message": "Memories stored", "status": "SUCCEEDED",
+                         "event_id": event, "results": results}));
     }
     Ok(
         json!({"message": "Memory processing has been queued for background execution",
-              "status": "PENDING", "event_id": "00000000-0000-4000-8000-000000000000"}),
+              "status": "PENDING", "event_id": event}),
     )
 }
 

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use serde::Serialize;
 use zep_mcp_server::config::Backend;
+use zep_mcp_server::memory::MemoryService;
+use zep_mcp_server::memory::beside::Whereabouts;
 use zep_mcp_server::memory::queue::{Counts, QueueError};
 use zep_mcp_server::zep::{Accounts, Error, NewUser, Outcome, UserFields, UserId, Zep};
 
@@ -62,11 +64,48 @@ impl Check {
     }
 }
 
+/// Runs all checks on mem0, where it has everything.
+pub(crate) async fn of_mem0(backend: &Backend, memories: &MemoryService) -> Vec<Check> {
+    vec![
+        Check::ok("backend", backend.to_string()),
+        mem0(memories).await,
+    ]
+}
+
+/// Whether mem0 answers and accepts the key, and how many users are where.
+pub(crate) async fn mem0(memories: &MemoryService) -> Check {
+    const NAME: &str = "mem0";
+    match memories.check_mem0().await {
+        Err(error) => Check::failed(
+            NAME,
+            error.to_string(),
+            "check MEM0_API_KEY; mem0 is used until MEM0_ENABLED is false",
+        ),
+        Ok(()) if !memories.moves_in_phases() => Check::ok(NAME, "the key is valid"),
+        Ok(()) => match memories.whereabouts().await {
+            Ok(found) => Check::ok(NAME, shown(&found)),
+            Err(error) => Check::failed(NAME, error.to_string(), "try again later"),
+        },
+    }
+}
+
+/// How many users are where, in words.
+pub(crate) fn shown(found: &Whereabouts) -> String {
+    let moving = match found.moving {
+        0 => String::new(),
+        moving => format!(", {moving} of them being moved"),
+    };
+    format!(
+        "{} users are in Zep, {} in mem0{moving}",
+        found.in_zep, found.in_mem0
+    )
+}
+
 /// Runs all checks on an opened backend.
 pub(crate) async fn all(backend: &Backend, zep: &dyn Zep) -> Vec<Check> {
     let mut checks = accounts(backend, zep).await;
     checks.push(match backend {
-        Backend::Zep(_) => clock(zep.clock_ahead_secs()),
+        Backend::Zep(_) | Backend::Mem0(_) => clock(zep.clock_ahead_secs()),
         Backend::Local { path } => data_dir(path),
     });
     checks
@@ -121,6 +160,7 @@ async fn accounts(backend: &Backend, accounts: &dyn Accounts) -> Vec<Check> {
 pub(crate) fn unopened(backend: &Backend, error: &anyhow::Error) -> Check {
     let advice = match backend {
         Backend::Zep(_) => "check ZEP_API_URL and ZEP_API_KEY".to_owned(),
+        Backend::Mem0(_) => "check MEM0_BASE_URL and MEM0_API_KEY".to_owned(),
         Backend::Local { path } => format!(
             "make sure that you can write to {}, or set ZEP_MCP_DATA_DIR to another directory",
             path.parent().unwrap_or(path).display()
@@ -132,7 +172,7 @@ pub(crate) fn unopened(backend: &Backend, error: &anyhow::Error) -> Check {
 /// Whether the backend answers and accepts the key.
 async fn access(backend: &Backend, accounts: &dyn Accounts) -> Check {
     let name = match backend {
-        Backend::Zep(_) => "API key",
+        Backend::Zep(_) | Backend::Mem0(_) => "API key",
         Backend::Local { .. } => "store",
     };
     match accounts.project().await {

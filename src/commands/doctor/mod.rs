@@ -1,11 +1,11 @@
 //! `doctor`: checks the settings and the backend, with advice for what fails.
 
-mod checks;
+pub(super) mod checks;
 mod report;
 
 use std::process::ExitCode;
 
-use zep_mcp_server::config::Config;
+use zep_mcp_server::config::{Backend, Config};
 use zep_mcp_server::memory::queue::Queue;
 
 use crate::cli::DoctorArgs;
@@ -37,8 +37,19 @@ pub(crate) fn run(config: &Config, args: &DoctorArgs) -> anyhow::Result<ExitCode
 }
 
 async fn check(config: &Config) -> Vec<Check> {
-    let mut found = match super::open_backend(config) {
-        Ok(zep) => checks::all(&config.backend, zep.as_ref()).await,
+    let opened = super::open_backend_telling(config, None);
+    let opened = opened.and_then(|zep| Ok((zep.clone(), super::beside::service(config, zep)?)));
+    let mut found = match opened {
+        Ok((_, memories)) if matches!(config.backend, Backend::Mem0(_)) => {
+            checks::of_mem0(&config.backend, &memories).await
+        }
+        Ok((zep, memories)) => {
+            let mut found = checks::all(&config.backend, zep.as_ref()).await;
+            if config.beside.is_some() {
+                found.push(checks::mem0(&memories).await);
+            }
+            found
+        }
         Err(error) => vec![checks::unopened(&config.backend, &error)],
     };
     if let Some(queue) = super::write_queue_even_if_off(config) {

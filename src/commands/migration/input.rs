@@ -185,6 +185,11 @@ impl Input {
         }
     }
 
+    /// Whether it is mem0 Platform itself.
+    pub(crate) fn is_mem0(&self) -> bool {
+        matches!(self, Self::Mem0 { .. })
+    }
+
     /// Whether it is a server that may hold memories of many people, so that whose are meant must be
     /// said.
     pub(crate) fn is_server(&self) -> bool {

@@ -70,7 +70,14 @@ impl Job {
             (Some(_), _) => "a temporary store on this machine".to_owned(),
             (None, Backend::Zep(connection)) => format!("Zep ({})", connection.host()),
             (None, Backend::Local { path }) => shown_path(path),
+            (None, Backend::Mem0(account)) => format!("mem0 ({})", account.url),
         }
+    }
+
+    /// Whether its users are Zep's afterwards, since they are moved one after the other.
+    pub(super) fn moves_users(&self) -> bool {
+        let is_phased = self.config.beside.as_ref().is_some_and(|it| it.phased);
+        is_phased && self.input.is_mem0() && self.request.is_whole()
     }
 
     /// The same into a temporary embedded store.
@@ -82,6 +89,7 @@ impl Job {
         self.config.backend = Backend::Local {
             path: directory.path().join("memory.db"),
         };
+        self.config.beside = None;
         self.config.data_dir = Some(directory.path().to_owned());
         self.throw_away = Some(directory);
         Ok(self)
@@ -130,7 +138,10 @@ pub(super) fn run<T>(
     let done = at_work(&config, request.dry_run, async |meter, stop| {
         let source = input.open(&request, &stop)?;
         let zep = super::open_backend(&config)?;
-        let service = MemoryService::new(zep, config.default_user.clone());
+        let service = super::beside::service(&config, zep)?;
+        service
+            .needs_zep()
+            .map_err(|error| Misuse(error.to_string()))?;
         meter.begin();
         Ok(work(Run {
             migrator: Migrator::with_roles(service.clone(), Caller::Operator, roles)

@@ -113,7 +113,7 @@ impl MemoryServer {
             ("results", "array", "The stored memories."),
             ("message", "string", "What happens next."),
             ("status", "string", "PENDING, SUCCEEDED or QUEUED."),
-            ("backend", "string", "zep or local."),
+            ("backend", "string", "zep, local or mem0."),
         ]),
         annotations(
             read_only_hint = false,
@@ -129,8 +129,20 @@ impl MemoryServer {
             .memories()
             .add(&self.caller(), args.into_new()?)
             .await?;
-        let backend = self.memories().backend();
+        let is_mem0s = added.in_mem0.is_some() || added.for_mem0;
+        let backend = match is_mem0s {
+            true => "mem0",
+            false => self.memories().backend(),
+        };
         let mut message = match backend {
+            "mem0" if added.queued.is_some() => {
+                "The memories are safe here and go to mem0, or to Zep once their user is moved; their \
+                 ids stay valid."
+                    .to_owned()
+            }
+            "mem0" => {
+                "Accepted by mem0, which draws memories from it in the background.".to_owned()
+            }
             _ if added.queued.is_some() => {
                 let reason = added.queued.as_ref().and_then(|away| away.reason.as_ref());
                 let safe = "Zep does not answer yet. The memories are safe here and go to Zep as soon as it \
@@ -149,7 +161,12 @@ impl MemoryServer {
         if added.text_ignored {
             message.push_str(" The messages were stored; `text` was not, since both were given.");
         }
-        let event_id = added.memories.first().map(|memory| memory.id.to_string());
+        let mem0 = added.in_mem0.as_ref();
+        let event_id = match mem0 {
+            Some(accepted) => accepted.event.clone(),
+            None => added.memories.first().map(|memory| memory.id.to_string()),
+        };
+        let is_done = mem0.is_some_and(|it| it.status.as_deref() == Some("SUCCEEDED"));
         let (user_id, agent_id) = match added.owner {
             Owner::User(user) => (Some(user.to_string()), None),
             Owner::Graph(_) => (None, agent_id),
@@ -167,7 +184,8 @@ impl MemoryServer {
             message,
             status: match backend {
                 _ if added.queued.is_some() => "QUEUED",
-                "zep" => "PENDING",
+                "mem0" if is_done => "SUCCEEDED",
+                "zep" | "mem0" => "PENDING",
                 _ => "SUCCEEDED",
             },
             event_id,

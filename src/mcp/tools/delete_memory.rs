@@ -70,6 +70,7 @@ impl MemoryServer {
             .await?;
         let backend = self.memories().backend();
         arguments::answer(match deleted {
+            Settled::Done(deleted) if deleted.in_mem0 => DeleteMemoryAnswer::new(deleted, "mem0"),
             Settled::Done(deleted) => DeleteMemoryAnswer::new(deleted, backend),
             Settled::Queued { id, .. } => DeleteMemoryAnswer::queued(&id, backend),
         })

@@ -61,6 +61,9 @@ struct GetSessionAnswer {
     /// How many messages wait until Zep has them, if any do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pending_count: Option<usize>,
+    /// `mem0`, where it is mem0's: then these are its memories of the conversation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend: Option<&'static str>,
     #[serde(flatten)]
     stale: Stale,
     /// The ready-made block, where asked for.
@@ -137,6 +140,7 @@ impl MemoryServer {
         arguments::answer(GetSessionAnswer {
             session_id: page.session.to_string(),
             user_id: page.user.to_string(),
+            backend: page.in_mem0.then_some("mem0"),
             messages: page.records.into_iter().map(SessionMessage::from).collect(),
             total_count: page.total_count,
             pending_count: (page.pending > 0).then_some(page.pending),

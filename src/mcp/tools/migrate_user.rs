@@ -20,6 +20,7 @@ use crate::{
         schema,
         server::MemoryServer,
     },
+    memory::model::Owner,
     migration::Request,
     sources::Nothing,
 };
@@ -83,12 +84,19 @@ impl MemoryServer {
             append: args.append.unwrap_or_default(),
             ..args.user.request(&args.session_ids.unwrap_or_default())?
         };
+        self.memories().needs_zep()?;
         let migrator = self.migrator();
+        let mut moved = Vec::new();
         let source = match source {
             Some(export) => export,
-            None => self
-                .configured_source(&request)?
-                .unwrap_or_else(|| Box::new(Nothing)),
+            None => match self.configured_source(&request)? {
+                Some(mem0) => {
+                    let is_moved = self.memories().moves_in_phases() && request.is_whole();
+                    moved.extend(is_moved.then(|| Owner::User(user.clone())));
+                    mem0
+                }
+                None => Box::new(Nothing),
+            },
         };
         // A client that follows tasks need not keep the call open.
         let follows_tasks = context
@@ -97,7 +105,14 @@ impl MemoryServer {
         if args.background.unwrap_or(follows_tasks) {
             let run = self.runs().begin(user, move |run| async move {
                 let stop = run.stop.clone();
-                migrator.run(source, &request, false, run, &stop).await
+                match moved.is_empty() {
+                    true => migrator.run(source, &request, false, run, &stop).await,
+                    false => {
+                        migrator
+                            .move_over(source, &request, moved, run, &stop)
+                            .await
+                    }
+                }
             })?;
             return Ok(match follows_tasks {
                 true => CreateTaskResult::new(run.as_task().task).into(),
@@ -110,7 +125,20 @@ impl MemoryServer {
         let _cancel_on_drop = cancelled.clone().drop_guard();
         let progress = ProgressReporter::new(&context);
         let watch = progress.watch();
-        let run = migrator.run(source, &request, false, watch, &cancelled);
+        let run = async {
+            match moved.is_empty() {
+                true => {
+                    migrator
+                        .run(source, &request, false, watch, &cancelled)
+                        .await
+                }
+                false => {
+                    migrator
+                        .move_over(source, &request, moved, watch, &cancelled)
+                        .await
+                }
+            }
+        };
         let outcome = progress.during(run).await?;
         Ok(arguments::answer(shortened(outcome.report))?.into())
     }

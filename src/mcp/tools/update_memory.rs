@@ -81,10 +81,13 @@ impl MemoryServer {
         arguments::answer(match changed {
             Settled::Done(changed) => UpdateMemoryAnswer {
                 message: "Memory updated successfully!",
+                backend: match changed.memory.in_mem0 {
+                    true => "mem0",
+                    false => backend,
+                },
                 status: None,
                 memory: MemoryAnswer::from(changed.memory).told(Telling::Whole, None, &[]),
                 previous_id: changed.previous_id.map(|id| id.to_string()),
-                backend,
             },
             Settled::Queued { id, .. } => UpdateMemoryAnswer {
                 message: "Zep does not answer now. The change is safe here and is made as soon as it does.",

@@ -5,6 +5,7 @@ use serde_json::Map;
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
+    beside::CopyWork,
     change::{replacement::replaced_by, turn::Turn},
     error::if_deleted,
     model::{Owner, RecordId, Scope, Uuid},
@@ -44,6 +45,8 @@ pub struct Deleted {
     pub owner: Owner,
     /// What was removed.
     pub removed: Removed,
+    /// Whether it was mem0's.
+    pub in_mem0: bool,
 }
 
 impl MemoryService {
@@ -72,9 +75,11 @@ impl MemoryService {
             share: _share,
             _lock,
         } = turn;
+        let mut gone = Vec::new();
         let (form, removed) = match what {
             Item::Fact(fact) => (Form::Fact, self.delete_fact(*fact).await?),
             Item::Record(parts) => {
+                gone = records_of(&parts).collect();
                 let first = parts.first().ok_or_else(|| Error::no_memory(&id))?;
                 let form = Form::of_episode(first);
                 let removed = match (form, first.thread_id.clone()) {
@@ -87,12 +92,15 @@ impl MemoryService {
                 (form, removed)
             }
         };
+        let gone = gone.into_iter().map(|record| CopyWork::Deleted { record });
+        self.tell_mem0(&owner, gone).await;
         self.inner.shown.remove(&id);
         Ok(Deleted {
             id,
             form,
             owner,
             removed,
+            in_mem0: false,
         })
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
+    beside::CopyWork,
     change::{delete::records_of, replacement::replaced_by, turn::Turn},
     error::if_deleted,
     model::{Change, Owner, Place, Record, RecordId, Scope, TimeOrigin, Uuid},
@@ -139,13 +140,29 @@ impl MemoryService {
         }
         match text {
             Some(text) => {
+                let told = Change {
+                    text: Some(text.clone()),
+                    metadata: change.metadata.clone(),
+                };
+                let record = found.record.record_id.clone();
                 let metadata = change.metadata.unwrap_or(found.record.metadata);
-                self.replace(owner, &first, found.ours, text, metadata, share)
-                    .await
+                let changed =
+                    self.replace(owner.clone(), &first, found.ours, text, metadata, share);
+                let (changed, now) = changed.await?;
+                let work = record.map(|record| CopyWork::changed(&record, &now, &told));
+                self.tell_mem0(&owner, work).await;
+                Ok(changed)
             }
             None => {
+                let told = Change {
+                    text: None,
+                    metadata: change.metadata.clone(),
+                };
+                let record = found.record.record_id.clone();
                 let metadata = change.metadata.unwrap_or(found.record.metadata);
                 self.set_fields(&parts, found.ours, &metadata).await?;
+                let work = record.map(|record| CopyWork::changed(&record, &record, &told));
+                self.tell_mem0(&owner, work).await;
                 let found = self.find_again(&owner, id).await?;
                 Ok(Changed {
                     memory: found,
@@ -155,7 +172,7 @@ impl MemoryService {
         }
     }
 
-    /// Stores a replacement of a text.
+    /// Stores a replacement of a text, whose record has the returned id.
     async fn replace(
         &self,
         owner: Owner,
@@ -164,7 +181,7 @@ impl MemoryService {
         text: String,
         metadata: Map<String, Value>,
         share: Share,
-    ) -> Result<Changed> {
+    ) -> Result<(Changed, String)> {
         // A repeated call finds what this one stored.
         let name = format!("{}\n{text}\n{}", old.uuid, Value::Object(metadata.clone()));
         let record = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string();
@@ -221,7 +238,7 @@ impl MemoryService {
         let stored = Assembled {
             record: Record {
                 id: new_id,
-                record_id: Some(record),
+                record_id: Some(record.clone()),
                 role: String::new(),
                 name: None,
                 content: text,
@@ -240,10 +257,11 @@ impl MemoryService {
             last: 0,
             parts: Vec::new(),
         };
-        Ok(Changed {
+        let changed = Changed {
             memory: view::record(stored, None, Form::Episode, &owner),
             previous_id: Some(old.uuid.clone()),
-        })
+        };
+        Ok((changed, record))
     }
 
     /// Sets new fields on all parts of a record.

@@ -6,6 +6,7 @@ use super::waiters::Told;
 use crate::memory::{
     Result,
     access::{Caller, Right},
+    beside::sides::Side,
     model::AddedMemory,
     queue::{Lane, NewJob, Queued},
     service::MemoryService,
@@ -29,12 +30,19 @@ impl MemoryService {
         let owner = self.owner(caller, Right::Write, &new.scope)?;
         let request = Request::new(new, &owner);
         let records = request.records()?;
+        if let Some(mem0) = self.only_mem0() {
+            let accepted = self.add_to_only(mem0.as_ref(), &request).await?;
+            return Ok(request.passed(accepted));
+        }
         let Some(queue) = self.inner.queue.clone() else {
             let known = match request.is_keyed {
                 true => Known::LookFirst,
                 false => Known::New,
             };
+            let count = records.len();
             let memories = self.write(&request, records, known, false, None).await?;
+            self.mirror(&request, &(0..count).collect::<Vec<_>>())
+                .await?;
             return Ok(request.added(memories, None));
         };
         let place = request.place();
@@ -68,21 +76,38 @@ impl MemoryService {
                     ids: ids.clone(),
                     in_doubt: false,
                 };
-                self.put(queue, job, work, !is_away).await?
+                self.put(queue.clone(), job, work, !is_away).await?
             }
         };
         match waiting.at_most(patience).await {
-            Some(Told::Added(outcome)) => Ok(request.added(outcome?, None)),
+            Some(Told::Settled(outcome)) => {
+                let stored = outcome?;
+                Ok(match stored.in_mem0 {
+                    Some(accepted) => request.passed(accepted),
+                    None => request.added(stored.memories, None),
+                })
+            }
             later => {
                 if later.is_none() && !is_away {
                     breaker.suspect();
+                }
+                // Where it was tried first. If that fails it may be stored all the same, and is not promised.
+                if !is_away {
+                    queue.harden().await?;
                 }
                 let queued = ids.into_iter().zip(records);
                 let memories = queued.map(|(id, record)| AddedMemory {
                     id,
                     content: record.content,
                 });
-                Ok(request.added(memories.collect(), Some(breaker.away())))
+                let for_mem0 = match self.sides() {
+                    Some(_) => !matches!(self.side_of(&owner).await, Ok(Side::Zep)),
+                    None => false,
+                };
+                Ok(Added {
+                    for_mem0,
+                    ..request.added(memories.collect(), Some(breaker.away()))
+                })
             }
         }
     }

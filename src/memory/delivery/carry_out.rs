@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use crate::memory::{
     Error, Result,
     access::Caller,
+    beside::sides::Side,
     error::if_found,
+    mem0::Accepted,
     model::{AddedMemory, Change, Place, Scope, Uuid},
     queue::{Job, Lane, NewJob, Queue, Queued},
     record::{
@@ -23,6 +25,8 @@ pub(super) struct Done {
     pub(super) memories: Vec<(usize, AddedMemory)>,
     /// What is still to be done.
     pub(super) follow: Vec<NewJob>,
+    /// What mem0 answered, if the owner is its.
+    pub(super) in_mem0: Option<Accepted>,
 }
 
 impl MemoryService {
@@ -33,10 +37,22 @@ impl MemoryService {
         job: &Job,
         work: Work,
     ) -> Result<Option<Done>> {
+        match self.side_of(&job.lane.owner).await? {
+            Side::Zep => {}
+            Side::Moving => return Err(Error::Moving),
+            Side::Mem0 => {
+                let in_mem0 = Some(self.carry_out_in_mem0(job, work).await?);
+                return Ok(Some(Done {
+                    in_mem0,
+                    ..Done::default()
+                }));
+            }
+        }
         match work {
             Work::Add(request) => return self.add_queued(queue, job, &request).await,
             Work::Change(id, change) => {
                 let id = now_known_as(queue, id).await?;
+                let id = self.moved_id(&job.lane.owner, &id).await?;
                 self.inner.shown.insert(id.clone(), job.lane.owner.clone());
                 let scope = Scope::default();
                 match self
@@ -50,6 +66,7 @@ impl MemoryService {
             }
             Work::Delete(id) => {
                 let id = now_known_as(queue, id).await?;
+                let id = self.moved_id(&job.lane.owner, &id).await?;
                 self.delete_queued(&job.lane, &id).await?;
             }
         }
@@ -91,6 +108,7 @@ impl MemoryService {
                     .await?
             }
         };
+        self.mirror(request, &indexes).await?;
         // Deletions take their own share of the owner.
         for record in &deleted {
             self.delete_record(&job.lane, record).await?;
@@ -102,7 +120,11 @@ impl MemoryService {
             changes.map(|change| change_of(&job.lane, &memory.id, change.clone(), true))
         });
         let follow = follow.collect();
-        Ok(Some(Done { memories, follow }))
+        Ok(Some(Done {
+            memories,
+            follow,
+            in_mem0: None,
+        }))
     }
 
     /// Keeps what was stored, for readers while Zep does not answer.

@@ -76,6 +76,11 @@ impl MemoryService {
                     }
                 }
                 Named::Stored(stored, scope) => {
+                    let here = self.here_or_in_zep(caller, Right::Write, &stored, &scope);
+                    let stored = match here.await? {
+                        Ok(here) => return self.update_here(here, change).await,
+                        Err(stored) => stored,
+                    };
                     let work = Work::Change(stored.clone(), change.clone());
                     let attempt = self.update_stored(caller, &stored, &scope, change);
                     let at = (Right::Write, &stored, &scope);
@@ -107,6 +112,11 @@ impl MemoryService {
                     }
                 }
                 Named::Stored(stored, scope) => {
+                    let here = self.here_or_in_zep(caller, Right::Delete, &stored, &scope);
+                    let stored = match here.await? {
+                        Ok(here) => return self.delete_here(here).await,
+                        Err(stored) => stored,
+                    };
                     let work = Work::Delete(stored.clone());
                     let attempt = self.delete_stored(caller, &stored, &scope);
                     let at = (Right::Delete, &stored, &scope);
@@ -188,6 +198,7 @@ impl Waiting {
             form,
             owner,
             removed,
+            in_mem0: false,
         }))
     }
 

@@ -10,6 +10,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause. Ours: when Zep is back, what waits should be sent within two minutes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
+/// The pause while an owner is moved. Ours.
+const MOVING_PAUSE: Duration = Duration::from_millis(500);
+
 /// What becomes of a job that failed.
 pub(crate) enum Fate {
     /// It is forgotten: the call that waits is told, and promised nothing.
@@ -31,6 +34,16 @@ impl Fate {
         let (in_doubt, after) = match error {
             // It could not be begun.
             Error::Queue(_) => (false, None),
+            // It waits until the owner is moved.
+            Error::Moving => (false, Some(MOVING_PAUSE)),
+            Error::Mem0(error) => match error.outcome {
+                Outcome::Unknown => (true, error.retry_after),
+                Outcome::NotSent => (false, error.retry_after),
+                Outcome::Refused if promised && matches!(error.status, Some(401 | 403)) => {
+                    (false, None)
+                }
+                Outcome::Refused => return Self::refused(promised),
+            },
             error => match error.cause() {
                 None => return Self::refused(promised),
                 Some(cause) => {
@@ -61,7 +74,7 @@ impl Fate {
 }
 
 /// The pause after so many failures, with jitter.
-pub(super) fn pause(failures: u32) -> Duration {
+pub(crate) fn pause(failures: u32) -> Duration {
     let pause = FIRST_PAUSE
         .saturating_mul(1 << failures.min(10))
         .min(LONGEST_PAUSE);

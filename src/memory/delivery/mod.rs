@@ -20,11 +20,12 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use fate::{Fate, pause};
-use waiters::{Told, Waiting};
+use waiters::{Stored, Told, Waiting};
 
 use crate::memory::{
     Result,
-    queue::{Counts, Job, NewJob, Put, Queue, RENEW},
+    model::Uuid,
+    queue::{Counts, Job, Lane, NewJob, Put, Queue, RENEW},
     service::MemoryService,
     write::work::Work,
 };
@@ -63,6 +64,36 @@ impl MemoryService {
             }
         };
         self.complete(put).await
+    }
+
+    /// Puts a job in and waits for it as long as a call does. Whether it is done by now.
+    ///
+    /// # Errors
+    /// If it was refused.
+    pub(crate) async fn put_and_wait(
+        &self,
+        lane: Lane,
+        ids: Vec<Uuid>,
+        work: Work,
+    ) -> Result<bool> {
+        let Some(queue) = self.inner.queue.clone() else {
+            unreachable!("users are not moved without a queue")
+        };
+        let patience = queue.patience();
+        let job = NewJob {
+            lane,
+            body: work.encode(),
+            ids,
+            in_doubt: false,
+        };
+        let waiting = self.put(queue.clone(), job, work, true).await?;
+        match waiting.at_most(patience).await {
+            Some(Told::Settled(outcome)) => outcome.map(|_| true),
+            Some(Told::Later) | None => {
+                queue.harden().await?;
+                Ok(false)
+            }
+        }
     }
 
     /// How much waits; `None` without a queue.
@@ -148,7 +179,9 @@ impl MemoryService {
             // It was deleted.
             Ok(None) => Told::Later,
             Ok(Some(done)) => {
-                delivery.breaker.answered();
+                if done.in_mem0.is_none() {
+                    delivery.breaker.answered();
+                }
                 // Ids that nobody was told are not kept.
                 let kept = done.memories.iter().filter(|_| calls.promised);
                 let ids = kept.map(|(index, memory)| (*index, memory.id.clone()));
@@ -157,7 +190,10 @@ impl MemoryService {
                     note(queue.later(job.number, Duration::ZERO, true).await);
                 }
                 let memories = done.memories.into_iter().map(|(_, memory)| memory);
-                Told::Added(Ok(memories.collect()))
+                Told::Settled(Ok(Stored {
+                    memories: memories.collect(),
+                    in_mem0: done.in_mem0,
+                }))
             }
             Err(error) => match Fate::of(&error, calls.promised) {
                 Fate::Told => {
@@ -167,15 +203,17 @@ impl MemoryService {
                             .await
                             .map(drop),
                     );
-                    Told::Added(Err(error))
+                    Told::Settled(Err(error))
                 }
                 Fate::Parked => {
-                    tracing::warn!(code = error.code(), "Zep refused a queued write for good");
+                    tracing::warn!(code = error.code(), "a queued write was refused for good");
                     note(queue.park(job.number, &error.to_string()).await);
-                    Told::Added(Err(error))
+                    Told::Settled(Err(error))
                 }
                 Fate::Later { in_doubt, after } => {
-                    delivery.breaker.failed(Some(&error));
+                    if error.cause().is_some() {
+                        delivery.breaker.failed(Some(&error));
+                    }
                     let wait = after.unwrap_or_else(|| pause(job.attempts.saturating_sub(1)));
                     let in_doubt = in_doubt || job.in_doubt;
                     note(queue.later(job.number, wait, in_doubt).await);

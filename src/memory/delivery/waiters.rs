@@ -7,13 +7,22 @@ use std::time::Duration;
 
 use tokio::sync::oneshot::{self, Receiver, Sender};
 
-use crate::memory::{Result, model::AddedMemory};
+use crate::memory::{Result, mem0::Accepted, model::AddedMemory};
+
+/// What is stored of a job.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stored {
+    /// In Zep.
+    pub(super) memories: Vec<AddedMemory>,
+    /// What mem0 answered, if the owner is its.
+    pub(super) in_mem0: Option<Accepted>,
+}
 
 /// What a waiting call is told.
 #[derive(Debug, Clone)]
 pub(super) enum Told {
-    /// Zep has them, or refused them.
-    Added(Result<Vec<AddedMemory>>),
+    /// They are stored, or were refused.
+    Settled(Result<Stored>),
     /// Zep failed; they stay in the queue.
     Later,
 }

@@ -11,6 +11,7 @@ use crate::memory::{
     Result,
     access::{Caller, Right},
     error::if_found,
+    mem0::Named,
     model::{AgentId, AppId, GraphId, Owner, SessionId, UserId},
     people::owners::MAX_OWNERS,
     record::fit,
@@ -98,6 +99,10 @@ impl MemoryService {
     /// The backend's error.
     pub async fn entities(&self, caller: &Caller) -> Result<Entities> {
         let mut all = Entities::default();
+        if self.only_mem0().is_some() {
+            self.entities_of_mem0(caller, &mut all).await?;
+            return Ok(all);
+        }
         let mut users = self.users(caller, &mut all).await?;
         let agents = self.agents_and_apps(caller, &mut all).await?;
         let runs = self.runs(caller, &mut all).await?;
@@ -113,7 +118,53 @@ impl MemoryService {
         all.entities = users;
         all.entities.extend(agents);
         all.entities.extend(runs);
+        self.entities_of_mem0(caller, &mut all).await?;
         Ok(all)
+    }
+
+    /// Adds those that mem0 lists and Zep does not.
+    async fn entities_of_mem0(&self, caller: &Caller, all: &mut Entities) -> Result<()> {
+        let mut found = Vec::new();
+        for Named { kind, id } in self.named_in_mem0().await? {
+            let owner = match kind {
+                "user" => UserId::new(&id).ok().map(Owner::User),
+                "agent" => AgentId::new(&id).ok().map(|it| Owner::Graph(it.graph())),
+                "app" => AppId::new(&id).ok().map(|it| Owner::Graph(it.graph())),
+                _ => None,
+            };
+            let (kind, count) = match kind {
+                "user" => (EntityKind::User, &mut all.users),
+                "agent" => (EntityKind::Agent, &mut all.agents),
+                "app" => (EntityKind::App, &mut all.apps),
+                _ => (EntityKind::Run, &mut all.runs),
+            };
+            let is_reached = match &owner {
+                Some(owner) => caller.reaches(owner),
+                // mem0 does not say whose a run is.
+                None => caller.reaches_every_user(),
+            };
+            let is_listed = |entity: &Entity| entity.kind == kind && entity.id == id;
+            if !is_reached || all.entities.iter().any(is_listed) {
+                continue;
+            }
+            *count += 1;
+            if *count > MAX_ENTITIES as u64 {
+                all.truncated = true;
+                continue;
+            }
+            found.push(Entity {
+                kind,
+                name: id.clone(),
+                id,
+                user: None,
+                sessions: None,
+                metadata: Map::new(),
+                created_at: None,
+                updated_at: None,
+            });
+        }
+        all.entities.extend(found);
+        Ok(())
     }
 
     async fn users(&self, caller: &Caller, all: &mut Entities) -> Result<Vec<Entity>> {

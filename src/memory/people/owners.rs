@@ -58,6 +58,10 @@ impl MemoryService {
         if reach.all_agents {
             self.each_agent(caller, &mut found).await?;
         }
+        if reach.all_users || reach.all_agents {
+            let (users, agents) = (reach.all_users, reach.all_agents);
+            self.each_in_mem0(caller, users, agents, &mut found).await?;
+        }
         Ok(found)
     }
 
@@ -69,7 +73,30 @@ impl MemoryService {
         Ok(found)
     }
 
+    /// Users or agents that are mem0's.
+    async fn each_in_mem0(
+        &self,
+        caller: &Caller,
+        users: bool,
+        agents: bool,
+        found: &mut Owners,
+    ) -> Result<()> {
+        for owner in self.owners_in_mem0(MAX_OWNERS + 1).await? {
+            let wanted = match &owner {
+                Owner::User(_) => users,
+                Owner::Graph(_) => agents,
+            };
+            if wanted && caller.reaches(&owner) {
+                found.push(owner);
+            }
+        }
+        Ok(())
+    }
+
     async fn each_user(&self, caller: &Caller, found: &mut Owners) -> Result<()> {
+        if self.only_mem0().is_some() {
+            return Ok(());
+        }
         // Others are neither asked for nor looked at.
         if let Some(users) = caller.listed_users() {
             for user in users {
@@ -93,6 +120,9 @@ impl MemoryService {
     }
 
     async fn each_agent(&self, caller: &Caller, found: &mut Owners) -> Result<()> {
+        if self.only_mem0().is_some() {
+            return Ok(());
+        }
         if let Some(agents) = caller.listed_agents() {
             for agent in agents {
                 found.push(Owner::Graph(agent.graph()));

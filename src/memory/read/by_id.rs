@@ -228,10 +228,11 @@ impl MemoryService {
 
     /// Remembers the owner of a shown memory, so that its id alone finds it again.
     pub(crate) fn remember(&self, memory: &Memory) {
-        if self.inner.queue.is_some() {
+        if self.inner.queue.is_some() && !memory.in_mem0 {
             self.inner.known.note(memory);
         }
-        if memory.form != Form::Entity {
+        // An id of mem0's may lead to Zep later.
+        if memory.form != Form::Entity && !memory.in_mem0 {
             self.inner
                 .shown
                 .insert(memory.id.clone(), memory.owner.clone());

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
+    beside::reading::{self, ById},
     input::memory_id,
     model::{Owner, Scope, Uuid},
     read::{by_id::Item, waiting::Named},
@@ -61,6 +62,15 @@ impl Event {
 }
 
 impl Event {
+    /// A memory of mem0's is there when it is listed.
+    pub(crate) fn of_mem0(memory: Memory) -> Self {
+        Self {
+            processed: true,
+            delivery: Delivery::Done,
+            ..Self::waiting(memory)
+        }
+    }
+
     fn waiting(memory: Memory) -> Self {
         Self {
             form: memory.form,
@@ -84,8 +94,16 @@ impl MemoryService {
         let owner = self.owner(caller, Right::Read, scope)?;
         let waiting = self.waits(&owner).await?.memories(&owner, &HashSet::new());
         let mut events: Vec<Event> = waiting.into_iter().rev().map(Event::waiting).collect();
-        let stored = self.asked(self.stored_events(&owner, limit)).await?;
-        events.extend(stored.unwrap_or_default());
+        match self.mem0_of(&owner).await? {
+            Some(mem0) => {
+                let found = reading::list(mem0.as_ref(), &owner, None).await?;
+                events.extend(found.memories.into_iter().map(Event::of_mem0));
+            }
+            None => {
+                let stored = self.asked(self.stored_events(&owner, limit)).await?;
+                events.extend(stored.unwrap_or_default());
+            }
+        }
         events.truncate(limit);
         for event in &events {
             self.inner.shown.insert(event.id.clone(), owner.clone());
@@ -133,6 +151,18 @@ impl MemoryService {
                 (waiting.located()?, state)
             }
             Named::Stored(id, scope) => {
+                let id = match self.by_id(caller, Right::Read, &id, &scope).await {
+                    Ok(ById::Mem0(memory)) => return Ok(Event::of_mem0(*memory)),
+                    Ok(ById::Zep(id)) => match self.mem0_event(caller, &id, &scope).await? {
+                        Some(event) => return Ok(event),
+                        None => id,
+                    },
+                    Err(Error::NoMemory { .. }) => {
+                        let event = self.mem0_event(caller, &id, &scope).await?;
+                        return event.ok_or_else(|| Error::no_memory(&id));
+                    }
+                    Err(error) => return Err(error),
+                };
                 let thing = self.find(caller, Right::Read, &id, &scope).await?;
                 (thing, Delivery::Done)
             }

@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use crate::memory::{
     Away, Error, Result,
     access::Caller,
+    beside::reading as beside,
     change::replacement::Replaced,
     filter::Filter,
+    mem0::Mem0,
     model::{Owner, Uuid},
     people::owners::Owners,
     read::by_id::{Item, Located},
@@ -17,6 +19,7 @@ use crate::memory::{
     read::waits::Waits,
     record::sources::sources,
     record::view::{self, Form, Memory, SourceView},
+    search::owners::restriction,
     search::query::Selector,
     search::restriction::Restriction,
     service::MemoryService,
@@ -117,13 +120,31 @@ impl MemoryService {
         };
         for owner in owners {
             let waits = self.waits(&owner).await?;
+            if let Some(mem0) = self.mem0_of(&owner).await? {
+                reading
+                    .in_mem0(mem0.as_ref(), owner, &whose, &waits)
+                    .await?;
+                continue;
+            }
             if let Some(condition) = self.condition(&owner, &whose, &waits).await? {
                 let (there, known) = match self.asked(reading.read(&owner, &condition)).await? {
                     Some(records) => (records, Vec::new()),
                     None => {
                         reading.listed.away = Some(self.away());
-                        let outdated = self.outdated().await?;
-                        let known = self.inner.known.memories(&owner, outdated);
+                        let from_mem0 = match self.fallback(&owner, &waits).await {
+                            Some(mem0) => beside::list(mem0.as_ref(), &owner, None).await.ok(),
+                            None => None,
+                        };
+                        let known = match from_mem0 {
+                            Some(found) => {
+                                reading.listed.truncated |= found.truncated;
+                                found.memories
+                            }
+                            None => {
+                                let outdated = self.outdated().await?;
+                                self.inner.known.memories(&owner, outdated)
+                            }
+                        };
                         (HashSet::new(), known)
                     }
                 };
@@ -138,7 +159,9 @@ impl MemoryService {
             .entries
             .sort_by(|a, b| (b.time, &b.id).cmp(&(a.time, &a.id)));
         let listed = Arc::new(listed);
-        if listed.away.is_none() {
+        // What mem0 has is held whole, and is not kept.
+        let is_mem0s = |entry: &Entry| entry.waiting.as_ref().is_some_and(|it| it.in_mem0);
+        if listed.away.is_none() && !listed.entries.iter().any(is_mem0s) {
             self.inner.lists.insert(key(listed.before), listed.clone());
         }
         Ok(listed)
@@ -232,6 +255,30 @@ impl Reading<'_> {
             .into_values()
             .filter_map(|source| source.record)
             .collect())
+    }
+
+    /// Reads what mem0 has of an owner, and what waits.
+    async fn in_mem0(
+        &mut self,
+        mem0: &dyn Mem0,
+        owner: Owner,
+        whose: &Selector,
+        waits: &Waits,
+    ) -> Result<()> {
+        let Some((mut condition, session)) = restriction(&owner, whose) else {
+            return Ok(());
+        };
+        let found = beside::list(mem0, &owner, session.as_ref()).await?;
+        if let (Some(session), Owner::User(user)) = (session, &owner) {
+            let thread = session.qualified_thread(user);
+            condition.session = Some((session, thread));
+        }
+        self.listed.truncated |= found.truncated;
+        let mut shown = waits.memories(&owner, &HashSet::new());
+        shown.extend(found.memories);
+        waits.apply(&mut shown);
+        self.waiting(owner, &condition, waits, shown);
+        Ok(())
     }
 
     /// Adds memories that Zep does not have yet, or could not tell. Removes those whose deletion waits.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::memory::{
     Away, Error, Result,
     access::{Caller, Right},
+    beside::reading,
     model::{Owner, Scope, SessionId, UserId},
     service::MemoryService,
 };
@@ -67,6 +68,16 @@ impl MemoryService {
         };
         let waits = self.waits(&Owner::User(user.clone())).await?;
         let waiting = waits.sessions();
+        let of_user = Owner::User(user.clone());
+        if let Some(mem0) = self.mem0_of(&of_user).await? {
+            let sessions = reading::sessions(mem0.as_ref(), &of_user).await?;
+            return Ok(SessionList {
+                total_count: sessions.len(),
+                sessions: sessions.into_iter().skip(offset).take(limit).collect(),
+                user,
+                away: None,
+            });
+        }
         let threads = self.asked(async {
             match self.zep().user_threads(&user).await {
                 Err(error) if error.is_not_found() => Ok(Vec::new()),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
+    beside::reading::ById,
     input::memory_id,
     model::{Change, Scope, Uuid},
     queue::{Job, Queue, Queued},
@@ -50,16 +51,23 @@ impl MemoryService {
             }
             Named::Stored(id, scope) => (id, scope),
         };
+        let id = match self.by_id(caller, Right::Read, &id, &scope).await? {
+            ById::Mem0(memory) => return self.as_it_will_be(*memory).await,
+            ById::Zep(id) => id,
+        };
         let thing = self.find(caller, Right::Read, &id, &scope).await?;
         let memory = self.shown(thing).await?;
         let memory = memory.ok_or_else(|| Error::no_memory(&id))?;
         self.remember(&memory);
+        self.as_it_will_be(memory).await
+    }
+
+    /// A stored memory with the changes that wait.
+    async fn as_it_will_be(&self, memory: Memory) -> Result<Memory> {
+        let (id, owner) = (memory.id.clone(), memory.owner.clone());
         let mut shown = vec![memory];
         if self.inner.queue.is_some() {
-            let owner = shown.first().map(|memory| memory.owner.clone());
-            if let Some(owner) = owner {
-                self.waits(&owner).await?.apply(&mut shown);
-            }
+            self.waits(&owner).await?.apply(&mut shown);
         }
         shown.pop().ok_or_else(|| Error::no_memory(&id))
     }

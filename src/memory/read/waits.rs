@@ -240,6 +240,11 @@ impl Waits {
         self.deleted.contains(id)
     }
 
+    /// Whether changes or deletions wait of what Zep has.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changed.is_empty() || !self.deleted.is_empty()
+    }
+
     /// Whether something of this session waits.
     pub(crate) fn has(&self, session: &SessionId) -> bool {
         self.added

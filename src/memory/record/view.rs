@@ -102,6 +102,8 @@ pub struct Memory {
     pub incomplete: bool,
     /// Whether it waits here until Zep has it.
     pub pending: bool,
+    /// Whether mem0 has it, and not Zep.
+    pub in_mem0: bool,
 }
 
 impl Memory {
@@ -278,6 +280,7 @@ pub(crate) fn fact(fact: Fact, sources: &HashMap<Uuid, SourceView>, owner: &Owne
         sources: fact.episodes,
         incomplete: false,
         pending: false,
+        in_mem0: false,
     }
 }
 
@@ -375,6 +378,7 @@ pub(crate) fn record(found: Assembled, thread: Option<&str>, form: Form, owner: 
         sources: Vec::new(),
         incomplete: record.incomplete,
         pending: record.pending,
+        in_mem0: false,
     }
 }
 
@@ -405,5 +409,6 @@ pub(crate) fn entity(entity: Entity, owner: &Owner) -> Memory {
         sources: Vec::new(),
         incomplete: false,
         pending: false,
+        in_mem0: false,
     }
 }

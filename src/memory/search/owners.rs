@@ -5,7 +5,9 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::memory::{
     Error, Result,
     access::{Caller, Right},
+    beside::reading,
     filter::Within,
+    mem0::Mem0,
     model::{Owner, SessionId},
     people::owners::{Owners, SIDE_BY_SIDE},
     read::waits::Waits,
@@ -80,6 +82,11 @@ impl MemoryService {
         // Before Zep is asked: what is delivered meanwhile is shown once, since its record is known.
         let waits = self.waits(&owner).await?;
         let nothing = (FoundThere::default(), None);
+        if let Some(mem0) = self.mem0_of(&owner).await? {
+            return self
+                .search_in_mem0(mem0.as_ref(), owner, query, text, &waits)
+                .await;
+        }
         let Some(condition) = self.condition(&owner, &query.whose, &waits).await? else {
             return Ok(nothing);
         };
@@ -99,13 +106,30 @@ impl MemoryService {
         let (mut found, context, unprocessed) = match self.asked(ask).await {
             Ok(Some(((found, context), unprocessed))) => (found, context, unprocessed),
             Ok(None) => {
-                let found = FoundThere {
+                let mut found = FoundThere {
                     away: Some(self.away()),
                     ..FoundThere::default()
                 };
-                let outdated = self.outdated().await?;
-                let known = self.inner.known.memories(&finder.owner, outdated);
-                (found, None, known)
+                let from_mem0 = match self.fallback(&finder.owner, &waits).await {
+                    Some(mem0) => {
+                        let asked = (text, query.limit, query.min_score);
+                        reading::search(mem0.as_ref(), &finder.owner, &finder.condition, asked)
+                            .await
+                            .ok()
+                    }
+                    None => None,
+                };
+                match from_mem0 {
+                    Some(memories) => {
+                        found.memories = memories;
+                        (found, None, Vec::new())
+                    }
+                    None => {
+                        let outdated = self.outdated().await?;
+                        let known = self.inner.known.memories(&finder.owner, outdated);
+                        (found, None, known)
+                    }
+                }
             }
             Err(Error::Zep(error)) if error.is_not_found() => {
                 (FoundThere::default(), None, Vec::new())
@@ -130,6 +154,52 @@ impl MemoryService {
         }
     }
 
+    /// Searches an owner's memories in mem0, and what waits.
+    async fn search_in_mem0(
+        &self,
+        mem0: &dyn Mem0,
+        owner: Owner,
+        query: &SearchQuery,
+        text: &str,
+        waits: &Waits,
+    ) -> Result<(FoundThere, Option<String>)> {
+        let nothing = (FoundThere::default(), None);
+        let Some((mut condition, session)) = restriction(&owner, &query.whose) else {
+            return Ok(nothing);
+        };
+        if query.among == SearchTarget::Entities {
+            return Ok(nothing);
+        }
+        if let (Some(session), Owner::User(user)) = (session, &owner) {
+            let thread = session.qualified_thread(user);
+            condition.session = Some((session, thread));
+        }
+        let asked = (text, query.limit, query.min_score);
+        let memories = reading::search(mem0, &owner, &condition, asked).await?;
+        let mut found = FoundThere {
+            memories,
+            ..FoundThere::default()
+        };
+        waits.apply(&mut found.memories);
+        let finder = OwnerSearch {
+            service: self,
+            owner,
+            text,
+            asked: query,
+            condition,
+            reranker: Reranker::CrossEncoder,
+        };
+        let fresh = finder.fresh(waits, Vec::new(), &found).await;
+        found.add(fresh, query.limit as usize);
+        if query.among != SearchTarget::Context {
+            return Ok((found, None));
+        }
+        let memories = std::mem::take(&mut found.memories);
+        let lines = memories.iter().map(|memory| format!("- {}", memory.text));
+        let block = lines.collect::<Vec<_>>().join("\n");
+        Ok((found, (!block.is_empty()).then_some(block)))
+    }
+
     /// The restriction on this owner's memories; `None` if none of them can match.
     pub(crate) async fn condition(
         &self,
@@ -137,33 +207,8 @@ impl MemoryService {
         whose: &Selector,
         waits: &Waits,
     ) -> Result<Option<Restriction>> {
-        let mut condition = Restriction::default();
-        let session = match whose {
-            Selector::Scope(scope) => {
-                // An agent's own graph needs no mark of the agent.
-                condition.agent = scope
-                    .agent
-                    .clone()
-                    .filter(|_| matches!(owner, Owner::User(_)));
-                condition.app = scope.app.clone();
-                scope.session.clone()
-            }
-            Selector::Filter(filter) => match filter.within(owner) {
-                Within::Nothing => return Ok(None),
-                Within::Everything => None,
-                Within::Some(rest) => {
-                    let sessions = rest.sessions();
-                    condition.filter = Some(rest);
-                    match sessions {
-                        Some(sessions) if sessions.is_empty() => return Ok(None),
-                        // A single session can be read on its own.
-                        Some(sessions) if sessions.len() == 1 => {
-                            sessions.first().and_then(|id| SessionId::new(id).ok())
-                        }
-                        _ => None,
-                    }
-                }
-            },
+        let Some((mut condition, session)) = restriction(owner, whose) else {
+            return Ok(None);
         };
         if let (Some(session), Owner::User(user)) = (session, owner) {
             let find = self.inner.sessions.find(self.zep(), user, &session);
@@ -179,6 +224,43 @@ impl MemoryService {
         }
         Ok(Some(condition))
     }
+}
+
+/// The restriction on an owner's memories, and the only session that they can be of; `None` if none of
+/// them can match.
+pub(crate) fn restriction(
+    owner: &Owner,
+    whose: &Selector,
+) -> Option<(Restriction, Option<SessionId>)> {
+    let mut condition = Restriction::default();
+    let session = match whose {
+        Selector::Scope(scope) => {
+            // An agent's own graph needs no mark of the agent.
+            condition.agent = scope
+                .agent
+                .clone()
+                .filter(|_| matches!(owner, Owner::User(_)));
+            condition.app = scope.app.clone();
+            scope.session.clone()
+        }
+        Selector::Filter(filter) => match filter.within(owner) {
+            Within::Nothing => return None,
+            Within::Everything => None,
+            Within::Some(rest) => {
+                let sessions = rest.sessions();
+                condition.filter = Some(rest);
+                match sessions {
+                    Some(sessions) if sessions.is_empty() => return None,
+                    // A single session can be read on its own.
+                    Some(sessions) if sessions.len() == 1 => {
+                        sessions.first().and_then(|id| SessionId::new(id).ok())
+                    }
+                    _ => None,
+                }
+            }
+        },
+    };
+    Some((condition, session))
 }
 
 /// A context block, and what Zep has not extracted yet.

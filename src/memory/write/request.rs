@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::memory::{
     Away, Error, Result,
+    mem0::Accepted,
     model::{
         AddedMemory, AgentId, Change, MemoryKind, Owner, Place, RecordId, Scope, SessionId, Uuid,
     },
@@ -69,6 +70,10 @@ pub struct Added {
     /// Why Zep does not have them yet, where it does not: they are safe in the queue, under ids that stay
     /// valid.
     pub queued: Option<Away>,
+    /// What mem0 answered, if it took them.
+    pub in_mem0: Option<Accepted>,
+    /// Whether what is queued is mem0's as it is now: its owner is not moved to Zep.
+    pub for_mem0: bool,
 }
 
 impl MemoryService {
@@ -175,6 +180,20 @@ impl Request {
             memories,
             text_ignored: !self.new.messages.is_empty() && self.new.text.is_some(),
             queued,
+            in_mem0: None,
+            for_mem0: false,
+        }
+    }
+
+    /// What is answered where mem0 took them.
+    pub(crate) fn passed(&self, accepted: Accepted) -> Added {
+        let memories = accepted.memories.iter().map(|(id, text)| AddedMemory {
+            id: Uuid(id.clone()),
+            content: text.clone(),
+        });
+        Added {
+            in_mem0: Some(accepted.clone()),
+            ..self.added(memories.collect(), None)
         }
     }
 

@@ -9,12 +9,14 @@ mod markup;
 mod page;
 mod users;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::memory::model::Owner;
 
 use super::ledger::{Ledger, LedgerError, RunEntry, RunSample, RunState};
 
@@ -108,6 +110,9 @@ pub struct RunHistory {
     pub reasons: Vec<Reason>,
     /// What is good to know.
     pub notes: Vec<String>,
+    /// Whose memories they are, all of them.
+    #[serde(skip)]
+    pub owners: HashSet<Owner>,
     /// What the ledger knows of each user, those with something left or failed first.
     pub users_listed: Vec<UserHistory>,
     /// How many more sessions there are than are listed.
@@ -182,7 +187,7 @@ pub fn run(data_dir: &Path, name: &str, user: Option<&str>) -> Result<RunHistory
         line.split = users.totals.split;
         line.failed = users.totals.failed;
         line.left = users.totals.left;
-        line.users = users.users;
+        line.users = users.owners.len() as u64;
     }
     Ok(RunHistory {
         line,
@@ -190,6 +195,7 @@ pub fn run(data_dir: &Path, name: &str, user: Option<&str>) -> Result<RunHistory
         by_type: by_type(&report),
         reasons: reasons(&report),
         notes: texts(&report["notes"]),
+        owners: users.owners,
         users_listed: users.listed,
         sessions_not_listed: users.not_listed,
         totals: users.totals,

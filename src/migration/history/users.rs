@@ -85,8 +85,8 @@ pub(super) struct Users {
     pub(super) listed: Vec<UserHistory>,
     pub(super) not_listed: u64,
     pub(super) totals: HistoryCounts,
-    /// How many users there are, as far as they are listed.
-    pub(super) users: u64,
+    /// All of them.
+    pub(super) owners: HashSet<Owner>,
 }
 
 /// Reads what a run did for all users, or for one.
@@ -96,9 +96,8 @@ pub(super) fn of(ledger: &Ledger, run: &str, user: Option<&str>) -> Result<Users
         listed: Vec::new(),
         not_listed: 0,
         totals: HistoryCounts::default(),
-        users: 0,
+        owners: HashSet::new(),
     };
-    let mut seen = HashSet::new();
     let mut after = None;
     loop {
         let page = ledger.places(run, after, PAGE)?;
@@ -116,12 +115,12 @@ pub(super) fn of(ledger: &Ledger, run: &str, user: Option<&str>) -> Result<Users
                 continue;
             }
             users.totals.add(records);
+            users.owners.insert(owner.clone());
             let lines = &mut lines[usize::from(records.is_complete())];
             if lines.len() >= MAX_SESSIONS {
                 users.not_listed += 1;
                 continue;
             }
-            seen.insert(owner.clone());
             let session = place.place.session().map(SessionId::to_string);
             let line = SessionHistory {
                 session,
@@ -131,7 +130,6 @@ pub(super) fn of(ledger: &Ledger, run: &str, user: Option<&str>) -> Result<Users
             lines.push((owner, line));
         }
     }
-    users.users = seen.len() as u64;
     users.listed = by_owner(lines);
     Ok(users)
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod given;
+mod hand_over;
 mod repair;
 mod rollback;
 mod validate;

@@ -35,6 +35,8 @@ pub enum Error {
         service: &'static str,
         /// The service's explanation.
         message: String,
+        /// Whether an earlier attempt may have been carried out.
+        in_doubt: bool,
     },
     /// Another 4xx, or a redirect.
     #[error("{service} refused the request ({status}): {message}")]
@@ -53,6 +55,10 @@ pub enum Error {
         service: &'static str,
         /// How long this call waited in all.
         waited: Duration,
+        /// How long until it may be accepted, if the service said so.
+        retry_after: Option<Duration>,
+        /// Whether an earlier attempt may have been carried out.
+        in_doubt: bool,
     },
     /// 5xx, still after trying again.
     #[error("{service} failed ({status}): {message}; try again later")]
@@ -73,6 +79,9 @@ pub enum Error {
         host: String,
         /// The cause.
         message: String,
+        /// Whether the request, or an earlier attempt of it, may have been carried out: false where
+        /// no connection could be made.
+        in_doubt: bool,
     },
     /// A success with a body that the service does not document.
     #[error("{service}'s answer cannot be read: {message}")]
@@ -100,6 +109,28 @@ impl Error {
             | Self::Refused { .. }
             | Self::RateLimited { .. } => false,
         }
+    }
+
+    /// Whether the service may have carried the request out, although the call failed.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Failed { .. } | Self::BadAnswer { .. } => true,
+            Self::NotFound { in_doubt, .. }
+            | Self::NoAnswer { in_doubt, .. }
+            | Self::RateLimited { in_doubt, .. } => *in_doubt,
+            Self::Settings { .. } | Self::Unauthorized { .. } | Self::Refused { .. } => false,
+        }
+    }
+
+    /// This error of the last attempt, where an earlier one may have been carried out.
+    pub(super) fn after_doubt(mut self) -> Self {
+        if let Self::NotFound { in_doubt, .. }
+        | Self::NoAnswer { in_doubt, .. }
+        | Self::RateLimited { in_doubt, .. } = &mut self
+        {
+            *in_doubt = true;
+        }
+        self
     }
 
     /// Whether the service as a whole did not do its part, so that other calls are likely to fail, too.

@@ -4,6 +4,7 @@
 //! answer within bounds. The key goes to the configured host only. Dropping a call's future ends every
 //! wait.
 
+mod answer;
 mod error;
 mod request;
 
@@ -12,18 +13,18 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::Instant;
 
 pub use error::Error;
 pub(super) use error::Result;
 pub(super) use request::{Request, Scheme, segment};
 
-use crate::json::{self, Bounds, JsonError};
-use crate::outgoing::{self, root_cause, shortened, wait_asked_for, without_key};
+use crate::json;
+use crate::outgoing::{self, wait_asked_for, without_key};
+use answer::ANSWER;
 
 /// How long an attempt may take, unless the caller says otherwise: far more than a page takes.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -42,17 +43,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3);
 const FIRST_HOLD: Duration = Duration::from_millis(500);
 /// The longest such wait: limits are counted in minutes.
 const LONGEST_HOLD: Duration = Duration::from_secs(60);
-/// The largest answer that is read, in bytes. Ours: 200 memories of 300 KB each.
-const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
-/// The largest explanation of an error that is read, in bytes. Ours.
-const MAX_ERROR_BYTES: usize = 64 * 1024;
-
-/// The bounds of an answer: the largest one full of the shortest values of a memory.
-static ANSWER: Bounds = Bounds {
-    depth: 120,
-    values: MAX_ANSWER_BYTES / 16,
-    parts: &[],
-};
 
 /// How long to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +100,7 @@ impl Http {
                 service,
                 host: url.origin().ascii_serialization(),
                 message,
+                in_doubt: false,
             })?,
             limits,
             held_until: Mutex::default(),
@@ -130,6 +121,23 @@ impl Http {
         parsed.ok_or_else(|| self.bad_answer("it was not read".into()))
     }
 
+    /// Sends a request whose answer says no more than that it was carried out. An earlier attempt
+    /// may have deleted what is then not there: that is a success, too.
+    pub(super) async fn tell(&self, request: &Request) -> Result<()> {
+        let read = |body: &[u8]| match body.trim_ascii().is_empty() {
+            true => Ok(()),
+            false => json::from_slice::<IgnoredAny>(body, &ANSWER)
+                .map(drop)
+                .map_err(|error| self.unreadable(body, &error)),
+        };
+        match self.send(request, &read).await {
+            Err(Error::NotFound { in_doubt: true, .. }) if request.method == Method::DELETE => {
+                Ok(())
+            }
+            sent => sent,
+        }
+    }
+
     /// Sends until an answer is read. Not generic, so that it is compiled once.
     async fn send(&self, request: &Request, read: Read<'_>) -> Result<()> {
         let waits = |first, longest| {
@@ -143,8 +151,10 @@ impl Http {
             .build();
         let mut holds = waits(FIRST_HOLD, LONGEST_HOLD).without_max_times().build();
         let mut waited = Duration::ZERO;
+        // An earlier attempt may have been carried out.
+        let mut in_doubt = false;
         loop {
-            waited += self.wait_for_the_limit().await;
+            waited += self.wait_for_the_limit(waited, in_doubt).await?;
             let failed = match self.attempt(request, read).await {
                 Ok(()) => return Ok(()),
                 Err(failed) => failed,
@@ -153,8 +163,7 @@ impl Http {
                 Attempt::Limited(asked) => {
                     let wait = asked.or_else(|| holds.next()).unwrap_or(LONGEST_HOLD);
                     if waited + wait > self.limits.patience {
-                        let service = self.service;
-                        return Err(Error::RateLimited { service, waited });
+                        return Err(self.limited(waited, asked, in_doubt));
                     }
                     tracing::debug!(
                         service = self.service,
@@ -163,10 +172,12 @@ impl Http {
                     );
                     self.hold(wait);
                 }
-                Attempt::Failed(error) if error.is_transient() => {
-                    let Some(wait) = retries.next() else {
-                        return Err(error);
+                Attempt::Failed(error) => {
+                    let again = error.is_transient() && !(request.once && error.is_in_doubt());
+                    let Some(wait) = again.then(|| retries.next()).flatten() else {
+                        return Err(if in_doubt { error.after_doubt() } else { error });
                     };
+                    in_doubt |= error.is_in_doubt();
                     tracing::debug!(
                         service = self.service,
                         wait_ms = millis(wait),
@@ -174,7 +185,6 @@ impl Http {
                     );
                     tokio::time::sleep(wait).await;
                 }
-                Attempt::Failed(error) => return Err(error),
             }
         }
     }
@@ -209,141 +219,6 @@ impl Http {
         Ok(read(&body)?)
     }
 
-    /// The whole body of a success.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>> {
-        let too_large = || Error::BadAnswer {
-            service: self.service,
-            message: format!("it is larger than {} MiB", MAX_ANSWER_BYTES >> 20),
-            transient: false,
-            is_too_large: true,
-        };
-        if response
-            .content_length()
-            .is_some_and(|length| length > MAX_ANSWER_BYTES as u64)
-        {
-            return Err(too_large());
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| self.broken(&error))?
-        {
-            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
-                return Err(too_large());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-
-    /// The error of a status other than success.
-    async fn refused(&self, response: Response) -> Error {
-        let status = response.status();
-        let message = self.explanation(response).await;
-        let service = self.service;
-        match status.as_u16() {
-            status @ (401 | 403) => Error::Unauthorized {
-                service,
-                status,
-                message,
-            },
-            404 => Error::NotFound { service, message },
-            status @ 300..=399 => Error::Refused {
-                service,
-                status,
-                message: format!(
-                    "it points to another address, which is not followed with a key; check the \
-                     address of {service}"
-                ),
-            },
-            status @ (408 | 500..=599) => Error::Failed {
-                service,
-                status,
-                message,
-            },
-            status => Error::Refused {
-                service,
-                status,
-                message,
-            },
-        }
-    }
-
-    /// The service's explanation, in one of the fields in which mem0 and Qdrant give them. Other bodies come from a
-    /// gateway and are not repeated.
-    async fn explanation(&self, mut response: Response) -> String {
-        let status = response.status();
-        let mut body = Vec::new();
-        // The status counts even if the explanation breaks off.
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAX_ERROR_BYTES {
-                break;
-            }
-        }
-        let said = serde_json::from_slice::<Value>(&body).ok();
-        let said = said.as_ref().and_then(|said| {
-            ["/detail", "/error", "/message", "/status/error"]
-                .iter()
-                .find_map(|field| said.pointer(field)?.as_str())
-                .map(str::trim)
-                .filter(|text| !text.is_empty())
-        });
-        match said {
-            Some(said) => shortened(&self.shown(said)),
-            None => status
-                .canonical_reason()
-                .unwrap_or("no explanation")
-                .to_lowercase(),
-        }
-    }
-
-    fn unreadable(&self, body: &[u8], error: &JsonError) -> Error {
-        let message = match error {
-            JsonError::TooMuch(exceeded) => return self.bad_answer(exceeded.to_string()),
-            _ if body.trim_ascii_start().starts_with(b"<") => {
-                format!("it is HTML; check the address of {}", self.service)
-            }
-            // The parser's own text may repeat content.
-            JsonError::Json(error) if error.is_eof() => "it is JSON that breaks off".to_owned(),
-            JsonError::Json(error) => format!(
-                "it is not the JSON that {} documents (line {}, column {})",
-                self.service,
-                error.line(),
-                error.column()
-            ),
-        };
-        Error::BadAnswer {
-            service: self.service,
-            message,
-            transient: true,
-            is_too_large: false,
-        }
-    }
-
-    /// A success that will be no better the next time.
-    fn bad_answer(&self, message: String) -> Error {
-        Error::BadAnswer {
-            service: self.service,
-            message,
-            transient: false,
-            is_too_large: false,
-        }
-    }
-
-    fn broken(&self, error: &reqwest::Error) -> Error {
-        let message = match error.is_timeout() {
-            true => format!("none within {} seconds", self.limits.timeout.as_secs_f64()),
-            false => shortened(&self.shown(&root_cause(error))),
-        };
-        Error::NoAnswer {
-            service: self.service,
-            host: self.host(),
-            message,
-        }
-    }
-
     /// A text without the key.
     fn shown(&self, text: &str) -> String {
         match &self.key {
@@ -352,7 +227,8 @@ impl Http {
         }
     }
 
-    fn host(&self) -> String {
+    /// Scheme and host.
+    pub(super) fn host(&self) -> String {
         self.url.origin().ascii_serialization()
     }
 
@@ -366,18 +242,33 @@ impl Http {
         *held = Some(held.map_or(until, |known| known.max(until)));
     }
 
-    /// Waits until requests are accepted again; answers how long that was.
-    async fn wait_for_the_limit(&self) -> Duration {
+    /// Waits until requests are accepted again; answers how long that was. A call that waited so long
+    /// already waits no longer than its patience in all.
+    async fn wait_for_the_limit(&self, waited: Duration, in_doubt: bool) -> Result<Duration> {
         let begun = Instant::now();
         loop {
             let held = *self
                 .held_until
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            match held {
-                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
-                _ => return begun.elapsed(),
+            let left = held.map_or(Duration::ZERO, |until| until.duration_since(Instant::now()));
+            let waited = waited + begun.elapsed();
+            if left.is_zero() {
+                return Ok(begun.elapsed());
             }
+            if waited + left > self.limits.patience {
+                return Err(self.limited(waited, Some(left), in_doubt));
+            }
+            tokio::time::sleep(left).await;
+        }
+    }
+
+    fn limited(&self, waited: Duration, retry_after: Option<Duration>, in_doubt: bool) -> Error {
+        Error::RateLimited {
+            service: self.service,
+            waited,
+            retry_after,
+            in_doubt,
         }
     }
 }

@@ -54,6 +54,8 @@ pub(in crate::sources) struct Request {
     pub(super) path: String,
     pub(in crate::sources) query: Vec<(String, String)>,
     pub(super) body: Option<Value>,
+    /// It must not be carried out twice.
+    pub(super) once: bool,
 }
 
 impl Request {
@@ -63,6 +65,7 @@ impl Request {
             path: path.into(),
             query: Vec::new(),
             body: None,
+            once: false,
         }
     }
 
@@ -72,6 +75,27 @@ impl Request {
             body: Some(body),
             ..Self::get(path)
         }
+    }
+
+    pub(in crate::sources) fn put(path: impl Into<String>, body: Value) -> Self {
+        Self {
+            method: Method::PUT,
+            ..Self::post(path, body)
+        }
+    }
+
+    pub(in crate::sources) fn delete(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::DELETE,
+            ..Self::get(path)
+        }
+    }
+
+    /// A write that must not be carried out twice: it is sent again only if it certainly was not
+    /// processed, which is after a 429 and where no connection could be made.
+    pub(in crate::sources) fn once(mut self) -> Self {
+        self.once = true;
+        self
     }
 
     pub(in crate::sources) fn query(mut self, name: &str, value: impl ToString) -> Self {
@@ -89,6 +113,7 @@ pub(in crate::sources) fn segment(service: &'static str, id: &str) -> Result<Str
         "" | "." | ".." => Err(Error::NotFound {
             service,
             message: "an id that is empty or only dots names nothing".into(),
+            in_doubt: false,
         }),
         id => Ok(utf8_percent_encode(id, ESCAPED).to_string()),
     }

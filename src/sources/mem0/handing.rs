@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::entity::{Entity, EntityKind};
 use super::kept::Raw;
+use crate::memory::beside::{COPY, RECORD};
 use crate::sources::{
     Defect, Entry, Gone, Position, Problem, ReadError, Severity, Sink, SourceItem, interpret_object,
 };
@@ -116,6 +117,11 @@ impl<'s> Handing<'s> {
             return Ok(None);
         };
         let id = object.get("id").and_then(Value::as_str).map(str::to_owned);
+        // Zep has what it is a copy of.
+        if is_copy(&mut object) {
+            self.handed += 1;
+            return Ok(None);
+        }
         if let Some(asked) = of {
             asked.complete(&mut object);
             if asked.kind.of(&object).as_ref() != Some(asked) {
@@ -218,6 +224,17 @@ impl<'s> Handing<'s> {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(ReadError::Stopped),
         }
+    }
+}
+
+/// Whether this program copied it from Zep to mem0. Removes its marks.
+fn is_copy(object: &mut Map<String, Value>) -> bool {
+    match object.get_mut("metadata") {
+        Some(Value::Object(metadata)) => {
+            metadata.shift_remove(RECORD);
+            metadata.contains_key(COPY)
+        }
+        _ => false,
     }
 }
 

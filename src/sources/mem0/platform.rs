@@ -347,7 +347,7 @@ fn any_of(kinds: &[EntityKind]) -> Value {
 }
 
 /// The entity that an item of mem0's list describes.
-fn described(item: &Value) -> Option<Entity> {
+pub(super) fn described(item: &Value) -> Option<Entity> {
     let text = |field: &str| match item.get(field)? {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

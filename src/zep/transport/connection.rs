@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Client, Url};
-use ring::digest;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::outgoing;
@@ -13,8 +12,6 @@ use crate::outgoing;
 /// How long connecting may take: this, or a third of the time-out if that is less, so that a second
 /// attempt fits in.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much of its digest names an account, in bytes.
-const ACCOUNT_BYTES: usize = 16;
 /// Why a [`Connection`] is invalid. Names the setting, never its value: a URL may contain a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
@@ -79,10 +76,7 @@ impl Connection {
     /// A name of the account that does not tell the key: what is noted on this machine about one
     /// account is not another's.
     pub fn account(&self) -> String {
-        let named = format!("{} {}", self.host(), self.api_key.expose_secret());
-        let digest = digest::digest(&digest::SHA256, named.as_bytes());
-        let digest = digest.as_ref().iter().take(ACCOUNT_BYTES);
-        digest.map(|byte| format!("{byte:02x}")).collect()
+        outgoing::account(&self.host(), &self.api_key)
     }
 
     /// How long connecting may take.

@@ -185,14 +185,14 @@ impl World {
         for (who, app) in [("alice", "journal"), ("bob", "ledger")] {
             seed_app(&seeding, who, app).await;
         }
-        let memories = MemoryService::new(zep.clone(), UserId::new("alice").unwrap());
+        let memories = MemoryService::new(zep, UserId::new("alice").unwrap());
         let file = directory.path().join("tokens.jsonl");
         let tokens = tokens(&file);
         let access = AccessSettings {
             tokens_file: Some(file),
             ..AccessSettings::default()
         };
-        let url = serve(zep, memories.clone(), access, stop.clone()).await;
+        let url = serve(memories.clone(), access, stop.clone()).await;
         Self {
             memories,
             ids,
@@ -418,12 +418,7 @@ fn outcome(status: u16, text: String) -> Outcome {
 }
 
 /// Serves these memories with this authentication, as the program does.
-async fn serve(
-    zep: Arc<dyn Zep>,
-    memories: MemoryService,
-    access: AccessSettings,
-    stop: CancellationToken,
-) -> String {
+async fn serve(memories: MemoryService, access: AccessSettings, stop: CancellationToken) -> String {
     let serving = Serving {
         config: HttpConfig {
             host: "127.0.0.1".to_owned(),
@@ -443,7 +438,6 @@ async fn serve(
             grace: Duration::ZERO,
         },
         server: MemoryServer::new(memories).confirming(Confirm::Never),
-        zep,
     };
     let stop = Stop {
         asked: stop.clone(),

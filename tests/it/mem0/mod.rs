@@ -1,7 +1,8 @@
-//! A living mem0 as a source: each memory arrives once, what is gone stays gone, and whatever mem0 does,
-//! nothing is lost in silence.
+//! A living mem0. As a source: each memory arrives once, what is gone stays gone, and whatever mem0 does,
+//! nothing is lost in silence. In use (`live`): each write happens once.
 
 mod faults;
+mod live;
 mod platform;
 mod qdrant;
 mod server;

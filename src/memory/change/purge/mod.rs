@@ -2,7 +2,7 @@
 //! failures and reports them.
 
 mod removal;
-mod waiting;
+pub(crate) mod waiting;
 
 use removal::{Marked, Purge};
 use waiting::Waiting;
@@ -60,6 +60,8 @@ pub struct Purged {
     pub failures: Vec<Failure>,
     /// How many more failed.
     pub failures_not_listed: u64,
+    /// Whether that was in mem0, which counts nothing and finishes in the background.
+    pub in_mem0: bool,
 }
 
 /// An item that could not be deleted.
@@ -72,6 +74,14 @@ pub struct Failure {
 }
 
 impl Purged {
+    /// Nothing of mem0's yet.
+    pub(crate) fn in_mem0() -> Self {
+        Self {
+            in_mem0: true,
+            ..Self::default()
+        }
+    }
+
     /// Whether everything in the scope is gone.
     pub fn is_complete(&self) -> bool {
         self.failures.is_empty()
@@ -99,11 +109,16 @@ impl MemoryService {
     /// [`Purged::failures`].
     pub async fn delete_all(&self, caller: &Caller, scope: &Scope) -> Result<Purged> {
         let owner = self.owner(caller, Right::Delete, scope)?;
+        if let Some(done) = self.delete_all_in_mem0(&owner, scope).await? {
+            return Ok(done);
+        }
         let (service, scope) = (self.clone(), scope.clone());
         self.complete_change(async move {
             let waiting = service.waiting_in(&owner, &scope).await?;
             let _alone = service.alone_with(&owner).await?;
-            service.purge(owner, &scope, waiting).await
+            let purged = service.purge(owner.clone(), &scope, waiting).await?;
+            service.tell_emptied(&owner, &scope).await;
+            Ok(purged)
         })
         .await
     }
@@ -168,6 +183,18 @@ impl MemoryService {
     /// # Errors
     /// [`Error::NoEntity`] if it does not exist, or as [`MemoryService::delete_all`].
     pub async fn delete_entity(&self, caller: &Caller, entity: EntityId) -> Result<Purged> {
+        let owner = entity.owner(self.default_user(caller));
+        caller.may(Right::Delete, &owner)?;
+        if let Some(done) = self.delete_entity_in_mem0(caller, &owner, &entity).await? {
+            return Ok(done);
+        }
+        let told = entity.clone();
+        let purged = self.delete_entity_in_zep(caller, entity).await?;
+        self.tell_gone(caller, &owner, &told).await;
+        Ok(purged)
+    }
+
+    async fn delete_entity_in_zep(&self, caller: &Caller, entity: EntityId) -> Result<Purged> {
         match entity {
             EntityId::User(user) => self.delete_user(caller, &user).await,
             EntityId::Agent(agent) => self.delete_agent(caller, &agent).await,

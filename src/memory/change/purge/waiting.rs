@@ -15,7 +15,7 @@ use crate::memory::{
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A job that waited when a deletion began. What is put in later stays.
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     number: i64,
     lane: Lane,
     in_doubt: bool,
@@ -25,7 +25,7 @@ pub(super) struct Waiting {
 
 impl MemoryService {
     /// What waits in this scope.
-    pub(super) async fn waiting_in(&self, owner: &Owner, scope: &Scope) -> Result<Vec<Waiting>> {
+    pub(crate) async fn waiting_in(&self, owner: &Owner, scope: &Scope) -> Result<Vec<Waiting>> {
         let mut waiting = Vec::new();
         let Some(queue) = &self.inner.queue else {
             return Ok(waiting);
@@ -48,7 +48,7 @@ impl MemoryService {
     /// Forgets these jobs, and counts what did not reach Zep. The owner is held alone, so that this
     /// process sends nothing of them; what another one is sending is waited for, so that it is deleted in
     /// Zep. Whether there was such.
-    pub(super) async fn forget_waiting(
+    pub(crate) async fn forget_waiting(
         &self,
         waiting: Vec<Waiting>,
         done: &mut Purged,

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use crate::memory::{
     Away, Error, Result,
     access::{Caller, Right},
+    beside::reading,
     model::{MemoryKind, Owner, Record, Scope, SessionId, UserId, Uuid},
     queue::queue_id,
     service::MemoryService,
@@ -79,6 +80,8 @@ pub struct SessionPage {
     pub context: Option<String>,
     /// Counts over the whole session, if asked for.
     pub summary: Option<Summary>,
+    /// Whether it is mem0's, which keeps memories and not the turns themselves.
+    pub in_mem0: bool,
 }
 
 /// Counts over a whole session.
@@ -126,7 +129,25 @@ impl MemoryService {
             end: None,
             context: None,
             summary: None,
+            in_mem0: false,
         };
+        let of_user = Owner::User(user.clone());
+        if let Some(mem0) = self.mem0_of(&of_user).await? {
+            let turns = reading::turns(mem0.as_ref(), &of_user, &session, query.kind.as_ref());
+            let mut page = nothing.of_mem0(turns.await?, &query)?;
+            if page.total_count == 0 && waiting.is_empty() {
+                return Err(Error::NoSession {
+                    user: user.to_string(),
+                    session: session.to_string(),
+                });
+            }
+            waits.apply_to_turns(&mut page.records);
+            if page.next_cursor.is_none() {
+                page.pending = waiting.len();
+                page.records.extend(waiting);
+            }
+            return Ok(page);
+        }
         let mut page = match self
             .asked(self.stored_session(&user, &session, &query))
             .await
@@ -138,11 +159,26 @@ impl MemoryService {
                 page
             }
             Ok(None) => {
-                let outdated = self.outdated().await?;
-                let mut records = self.inner.known.turns(&user, &session, outdated);
+                let from_mem0 = match self.fallback(&of_user, &waits).await {
+                    Some(mem0) => {
+                        let kind = query.kind.as_ref();
+                        let turns = reading::turns(mem0.as_ref(), &of_user, &session, kind);
+                        turns.await.ok().filter(|turns| !turns.is_empty())
+                    }
+                    None => None,
+                };
+                let in_mem0 = from_mem0.is_some();
+                let mut records = match from_mem0 {
+                    Some(turns) => turns,
+                    None => {
+                        let outdated = self.outdated().await?;
+                        self.inner.known.turns(&user, &session, outdated)
+                    }
+                };
                 let kind = query.kind.as_ref().map(MemoryKind::as_str);
                 records.retain(|turn| kind.is_none() || turn.memory_type.as_deref() == kind);
                 SessionPage {
+                    in_mem0,
                     away: Some(self.away()),
                     records,
                     ..nothing
@@ -232,11 +268,48 @@ impl MemoryService {
             end: read.end,
             context,
             summary,
+            in_mem0: false,
         })
     }
 }
 
 impl SessionPage {
+    /// The page of a session of mem0's, whose turns are all read: a page begins behind the cursor's.
+    fn of_mem0(self, turns: Vec<Record>, query: &SessionQuery) -> Result<Self> {
+        let total_count = turns.len() as u64;
+        let summary = query.include_summary.then(|| summarise(&turns));
+        let (records, next_cursor) = match &query.page {
+            PageOf::Last { count } => {
+                let surplus = turns.len().saturating_sub(*count as usize);
+                (turns.into_iter().skip(surplus).collect(), None)
+            }
+            PageOf::Forward { cursor, limit } => {
+                let behind = cursor.as_ref().and_then(|cursor| cursor.behind.clone());
+                let begin = match &behind {
+                    Some(id) => turns
+                        .iter()
+                        .position(|turn| turn.id == *id)
+                        .map_or(0, |at| at + 1),
+                    None => 0,
+                };
+                let more = turns.len() > begin + *limit as usize;
+                let page = turns.into_iter().skip(begin).take(*limit as usize);
+                let records: Vec<Record> = page.collect();
+                let last = records.last().filter(|_| more);
+                let next = last.map(|turn| Cursor::behind_waiting(turn.id.clone()));
+                (records, next)
+            }
+        };
+        Ok(Self {
+            records,
+            total_count,
+            next_cursor,
+            summary,
+            in_mem0: true,
+            ..self
+        })
+    }
+
     /// Adds what waits behind the end of the session.
     fn add(&mut self, mut waiting: Vec<Record>, query: &SessionQuery) {
         waiting.retain(|turn| {
