@@ -28,6 +28,7 @@
 //!   Cloud. `zep/transport/` sends, retries what is safe, and reports what is known of the outcome;
 //!   `zep/v3/` knows generation 3's API and settles unanswered writes by record id.
 //! - `queue`: what is done for a write after its call was answered, whichever process is alive then.
+//! - `seal`: encryption of what lies on the disk.
 //! - `outgoing`: the HTTP client of services that are called with a key.
 //! - [`local`]: the port over one SQLite file, with a search of its own.
 //! - `telemetry`: logs to stderr, without content.
@@ -58,5 +59,7 @@ pub mod http;
 pub mod mcp;
 #[doc(hidden)]
 pub mod queue;
+#[doc(hidden)]
+pub mod seal;
 #[doc(hidden)]
 pub mod telemetry;

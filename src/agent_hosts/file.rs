@@ -12,12 +12,16 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::seal::{self, SealKey};
+
 /// The largest file that is read, in bytes. Claude Code's file, which holds its project history, is
 /// known to reach several hundred kilobytes.
 pub const LARGEST: u64 = 10 * 1024 * 1024;
 const BACKUP: &str = ".zep-backup-";
 /// Content that a forced restore replaced; `--restore` does not use it.
 const REPLACED: &str = ".zep-replaced-";
+/// What backups are encrypted for.
+const PLACE: &str = "backup of a host's file 1";
 const BOM: &str = "\u{feff}";
 
 /// Why a file could not be read, written or restored.
@@ -48,6 +52,14 @@ pub enum FileError {
     /// There is no backup.
     #[error("{0} has no backup beside it")]
     NoBackup(PathBuf),
+    /// The backup is encrypted, and there is no key.
+    #[error("{0} is encrypted: set ZEP_MCP_ENCRYPTION_KEY_FILE to the file of its key")]
+    Sealed(PathBuf),
+    /// The backup is encrypted with another key.
+    #[error(
+        "{0} is encrypted with another key than that of ZEP_MCP_ENCRYPTION_KEY_FILE, or damaged"
+    )]
+    SealedOtherwise(PathBuf),
     /// It changed since `install` wrote it.
     #[error(
         "{0} was changed since `install` wrote it; --force restores the backup anyway and keeps \
@@ -127,16 +139,19 @@ impl Snapshot {
     }
 
     /// Replaces the text and keeps the permissions; only the owner can read a new file. Returns the
-    /// backup; `None` for a new file.
+    /// backup, which is encrypted if there is a key; `None` for a new file.
     ///
     /// # Errors
     /// [`FileError`]; the file is then unchanged.
-    pub fn replace(&self, text: &str) -> Result<Option<PathBuf>, FileError> {
+    pub fn replace(&self, text: &str, key: Option<&SealKey>) -> Result<Option<PathBuf>, FileError> {
         let bytes = self.bytes(text);
         let prepared = prepared(&self.real, &self.real, &bytes)?;
         self.check_unchanged()?;
         let backup = match &self.text {
-            Some(old) => Some(keep(&self.real, BACKUP, &self.bytes(old), &bytes)?),
+            Some(old) => {
+                let old = sealed(key, self.bytes(old));
+                Some(keep(&self.real, BACKUP, &old, &bytes)?)
+            }
             None => None,
         };
         let written = self
@@ -184,6 +199,8 @@ pub struct Restoration {
     backup: PathBuf,
     old: Vec<u8>,
     now: Option<Vec<u8>>,
+    /// The same as it is kept where it is replaced.
+    kept: Option<Vec<u8>>,
     is_ours: bool,
     prepared: tempfile::NamedTempFile,
 }
@@ -193,10 +210,10 @@ impl Restoration {
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn of(path: &Path, over: Overwrite) -> Result<Self, FileError> {
+    pub fn of(path: &Path, over: Overwrite, key: Option<&SealKey>) -> Result<Self, FileError> {
         let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         let backup = latest_backup(&real).ok_or_else(|| FileError::NoBackup(path.to_owned()))?;
-        let old = read_bounded(&backup)?;
+        let old = opened(key, &backup, read_bounded(&backup)?)?;
         let now = read_if_any(&real)?;
         let is_ours = now
             .as_ref()
@@ -210,6 +227,7 @@ impl Restoration {
             real,
             backup,
             old,
+            kept: now.clone().map(|now| sealed(key, now)),
             now,
             is_ours,
         })
@@ -228,7 +246,7 @@ impl Restoration {
             remove(&self.backup)?;
             return Ok(Restored::AlreadyThere);
         }
-        let kept = match &self.now {
+        let kept = match &self.kept {
             Some(now) if !self.is_ours => Some(keep(&self.real, REPLACED, now, &self.old)?),
             _ => None,
         };
@@ -236,6 +254,25 @@ impl Restoration {
         remove(&self.backup)?;
         Ok(Restored::Done { kept })
     }
+}
+
+/// A content as it is kept.
+fn sealed(key: Option<&SealKey>, content: Vec<u8>) -> Vec<u8> {
+    match key {
+        Some(key) => key.seal(PLACE, &content).into_bytes(),
+        None => content,
+    }
+}
+
+/// A content as it was.
+fn opened(key: Option<&SealKey>, backup: &Path, kept: Vec<u8>) -> Result<Vec<u8>, FileError> {
+    let text = std::str::from_utf8(&kept).ok();
+    let Some(text) = text.filter(|text| seal::is_sealed(text)) else {
+        return Ok(kept);
+    };
+    let key = key.ok_or_else(|| FileError::Sealed(backup.to_owned()))?;
+    let opened = key.open(PLACE, text);
+    opened.map_err(|_| FileError::SealedOtherwise(backup.to_owned()))
 }
 
 /// Whether the file has a backup.

@@ -4,6 +4,7 @@ mod emulate;
 mod environment;
 mod export;
 mod install;
+mod key;
 mod migrate;
 mod queue;
 mod report;
@@ -16,6 +17,7 @@ use zep_mcp_server::config::{Flags, HttpFlags};
 pub(crate) use emulate::EmulateArgs;
 pub(crate) use export::{ExportFileArgs, FormatArg};
 pub(crate) use install::{EntryArgs, InstallArgs};
+pub(crate) use key::{KeyArgs, KeyCommand};
 pub(crate) use migrate::{
     ExportArgs, HostEntry, MigrateArgs, SelectionArgs, SourceArgs, SystemArg, ValidateArgs,
     WritingArgs,
@@ -121,6 +123,9 @@ pub(crate) enum Command {
 
     /// Show where memories are kept, how many users are in Zep and in mem0, and what waits
     Status(StatusArgs),
+
+    /// Make keys, and encrypt with them what is on the disk
+    Key(KeyArgs),
 
     /// Create tokens for clients on the network
     Token(TokenArgs),

@@ -41,7 +41,8 @@ pub(super) fn copies(config: &Config) -> Option<Arc<WriteQueue>> {
     let (beside, directory) = (config.beside.as_ref()?, config.data_dir.as_ref()?);
     let wait = config.write_wait.unwrap_or_default();
     let name = format!("mem0 {}", beside.account.name());
-    Some(Arc::new(WriteQueue::new(directory, name, wait)))
+    let queue = WriteQueue::new(directory, name, wait);
+    Some(Arc::new(queue.sealing(config.encryption_key.clone())))
 }
 
 /// What stands where nothing is Zep's: whatever asks it gets an error, and nothing is kept in it.

@@ -6,6 +6,7 @@ pub(crate) mod emulate;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod install;
+pub(crate) mod key;
 mod mem0_entries;
 pub(crate) mod migrate;
 mod migration;
@@ -72,11 +73,8 @@ fn write_queue_even_if_off(config: &Config) -> Option<Arc<WriteQueue>> {
         return None;
     };
     let wait = config.write_wait.unwrap_or_default();
-    Some(Arc::new(WriteQueue::new(
-        directory,
-        connection.account(),
-        wait,
-    )))
+    let queue = WriteQueue::new(directory, connection.account(), wait);
+    Some(Arc::new(queue.sealing(config.encryption_key.clone())))
 }
 
 /// The same as [`open_backend`]; what is sent again is noted in the list.

@@ -72,7 +72,7 @@ words!(
 );
 
 words!(
-    pub(super) Switch {
+    Switch {
         On = "on",
         Off = "off",
     }
@@ -146,7 +146,7 @@ pub(super) fn read(reader: &mut Reader, sources: &SourceSettings) -> Option<Kept
         BackendName::Local | BackendName::Mem0 => Some(None),
     };
     if phased {
-        mem0::check_phased(reader, queue?, directory.as_ref()?.is_some())?;
+        mem0::check_phased(reader, queue? == Switch::On, directory.as_ref()?.is_some())?;
     }
     let backend = match named {
         BackendName::Zep | BackendName::Phased => {
@@ -158,7 +158,7 @@ pub(super) fn read(reader: &mut Reader, sources: &SourceSettings) -> Option<Kept
         BackendName::Local => Backend::Local {
             path: directory.as_ref()?.as_ref()?.join(STORE_FILE),
         },
-        BackendName::Mem0 => mem0::only(reader, &mem0, sources)?,
+        BackendName::Mem0 => Backend::Mem0(mem0::only(reader, &mem0, sources)?),
     };
     Some(Kept {
         backend,

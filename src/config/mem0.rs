@@ -2,11 +2,10 @@
 
 use secrecy::SecretString;
 
-use super::backend::Switch;
+use super::Setting;
 use super::migration_source::SourceSettings;
 use super::reader::Reader;
 use super::words::words;
-use super::{Backend, Setting};
 
 /// mem0 Platform's own address.
 const URL: &str = "https://api.mem0.ai";
@@ -71,7 +70,7 @@ pub(super) fn only(
     reader: &mut Reader,
     stated: &Stated,
     sources: &SourceSettings,
-) -> Option<Backend> {
+) -> Option<Mem0Account> {
     if !stated.is_enabled? {
         reader.missing(
             Setting::Mem0Enabled,
@@ -79,7 +78,7 @@ pub(super) fn only(
         );
         return None;
     }
-    account(reader, sources, "MEMORY_BACKEND is `mem0`").map(Backend::Mem0)
+    account(reader, sources, "MEMORY_BACKEND is `mem0`")
 }
 
 /// How mem0 is used beside Zep; the inner `None` if it is not.
@@ -107,8 +106,12 @@ pub(super) fn beside(
 }
 
 /// Reports where users cannot be moved one after the other.
-pub(super) fn check_phased(reader: &mut Reader, queue: Switch, has_directory: bool) -> Option<()> {
-    if queue == Switch::Off {
+pub(super) fn check_phased(
+    reader: &mut Reader,
+    has_queue: bool,
+    has_directory: bool,
+) -> Option<()> {
+    if !has_queue {
         reader.missing(
             Setting::Queue,
             "is off, but MEMORY_BACKEND is `phased`: what is written while a user is moved waits in the \

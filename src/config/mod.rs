@@ -7,6 +7,7 @@
 mod access;
 mod backend;
 mod dotenv;
+mod encryption;
 mod error;
 mod flags;
 mod host_names;
@@ -22,10 +23,12 @@ mod tools;
 mod words;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::seal::SealKey;
 use crate::zep::UserId;
 
 pub use access::{AccessSettings, OauthSettings};
@@ -54,6 +57,8 @@ pub struct Config {
     pub beside: Option<BesideZep>,
     /// The directory of this program's own files, absolute. It need not exist yet.
     pub data_dir: Option<PathBuf>,
+    /// Encrypts contents on the disk.
+    pub encryption_key: Option<Arc<SealKey>>,
     /// When a write that was sent again is looked at, counted from its repeat.
     pub recheck: Vec<Duration>,
     /// How long a call waits for Zep before its writes are queued. `None`: there is no queue.
@@ -130,10 +135,22 @@ impl Config {
         Self::from_sources(Sources::read(flags).with_http(http), Transport::Http)
     }
 
+    /// The key with which contents on the disk are encrypted, whatever the other settings are.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if it cannot be used.
+    pub fn sealing_key(flags: Flags) -> Result<Option<Arc<SealKey>>, ConfigError> {
+        let mut reader = Reader::new(Sources::read(flags));
+        let key = encryption::read(&mut reader);
+        reader.finish()?;
+        Ok(key.unwrap_or_else(|| unreachable!("absent values were reported as problems")))
+    }
+
     fn from_sources(sources: Sources, transport: Transport) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(sources);
         let migration_sources = migration_source::read(&mut reader);
         let kept = backend::read(&mut reader, &migration_sources);
+        let encryption_key = encryption::read(&mut reader);
         let recheck = backend::recheck(&mut reader);
         let default_user = backend::default_user(&mut reader);
         let import_dir = import_dir(&mut reader);
@@ -156,6 +173,7 @@ impl Config {
                 backend,
                 beside,
                 data_dir,
+                encryption_key: encryption_key?,
                 recheck: recheck?,
                 write_wait,
                 default_user: default_user?,

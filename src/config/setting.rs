@@ -134,6 +134,19 @@ settings! {
                  ~/Library/Application Support, Windows: %LOCALAPPDATA%)"
             ),
         }
+        EncryptionKeyFile = "ZEP_MCP_ENCRYPTION_KEY_FILE" {
+            flag: Some(("encryption-key-file", "FILE")),
+            dotenv: false,
+            help: "The file of the key with which what waits for Zep, and backups of hosts' files, are \
+                   encrypted on the disk; `zep-mcp-server key new` makes one",
+            default: Fallback::Described("none: they are not encrypted"),
+        }
+        EncryptionKey = "ZEP_MCP_ENCRYPTION_KEY" {
+            flag: None,
+            dotenv: false,
+            help: "The key itself, instead of a file",
+            default: Fallback::Described("none"),
+        }
         ImportDir = "ZEP_MCP_IMPORT_DIR" {
             flag: Some(("import-dir", "DIRECTORY")),
             dotenv: false,

@@ -22,7 +22,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, QueueError> {
     open_existing(path)
 }
 
-/// Opens a file that exists.
+/// Opens a file that exists, whatever key it is encrypted with.
 pub(super) fn open_existing(path: &Path) -> Result<Connection, QueueError> {
     let prepared = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;

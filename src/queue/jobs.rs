@@ -12,9 +12,11 @@ use rusqlite::{Connection, params};
 use super::columns::{millis, now, owner_columns};
 use super::file;
 use super::rows::{ANYBODY, Rows, time};
+use super::seal::{self, Sealed};
 use crate::memory::queue::{
     CLAIM, Cancelled, Counts, Job, LONGEST_WAIT, NewJob, Put, Queue, QueueError, Queued, Result,
 };
+use crate::seal::SealKey;
 use crate::zep::{Owner, Uuid};
 
 /// The file in the data directory.
@@ -32,8 +34,38 @@ impl WriteQueue {
             account,
             process: uuid::Uuid::now_v7().to_string(),
             patience,
+            key: None,
             db: Mutex::new(None),
         }))
+    }
+
+    /// The same, whose contents are encrypted with this key.
+    #[must_use]
+    pub fn sealing(mut self, key: Option<Arc<SealKey>>) -> Self {
+        if let Some(rows) = Arc::get_mut(&mut self.0) {
+            rows.key = key;
+        }
+        self
+    }
+
+    /// Encrypts everything in the file with another key, or with the first one: `from` is the present one.
+    /// `None` if there is no file.
+    ///
+    /// # Errors
+    /// [`QueueError::Unusable`], also if a process uses the file; nothing is changed then.
+    pub async fn seal_anew(
+        &self,
+        from: Option<Arc<SealKey>>,
+        to: Arc<SealKey>,
+    ) -> Result<Option<Sealed>> {
+        if !self.is_used() {
+            return Ok(None);
+        }
+        let path = self.0.path.clone();
+        let done =
+            tokio::task::spawn_blocking(move || seal::anew(&path, from.as_deref(), &to).map(Some));
+        done.await
+            .unwrap_or_else(|_| Err(file::unusable(&self.0.path, "the program ends")))
     }
 
     /// Lets everything be tried at once that waits for its next attempt.
@@ -67,8 +99,14 @@ impl WriteQueue {
             let mut db = queue.db.lock().unwrap_or_else(PoisonError::into_inner);
             let open = match db.take() {
                 Some(open) => db.insert(open),
-                None if make => db.insert(file::open(&queue.path)?),
-                None => db.insert(file::open_existing(&queue.path)?),
+                None => {
+                    let opened = match make {
+                        true => file::open(&queue.path)?,
+                        false => file::open_existing(&queue.path)?,
+                    };
+                    seal::check(&opened, &queue.path, queue.key.as_deref(), false)?;
+                    db.insert(opened)
+                }
             };
             work(&queue, open).map_err(|error| file::failed(&queue.path, &error))
         });

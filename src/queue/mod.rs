@@ -4,7 +4,7 @@
 //! - `jobs`: writes that are safe before Zep has them. `rows`: what each step reads and writes; `schema`,
 //!   `file`: its tables, and opening them.
 //! - `late`: records that were sent again are looked at later, since the first write may still arrive.
-//! - `sides`: on which side of a migration in phases owners are.
+//! - `seal`: contents, encrypted. `sides`: on which side of a migration in phases owners are.
 //! - `columns`: owners and times in both.
 
 mod columns;
@@ -13,7 +13,9 @@ mod jobs;
 mod late;
 mod rows;
 mod schema;
+mod seal;
 mod sides;
 
 pub use jobs::WriteQueue;
 pub use late::LateWrites;
+pub use seal::Sealed;

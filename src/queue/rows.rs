@@ -1,15 +1,17 @@
 //! The rows of the queue: what is read and written in each step, in one transaction.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 
 use super::columns::{millis, now, owner_columns, owner_of};
+use super::seal;
 use crate::memory::model::SessionId;
 use crate::memory::queue::{CLAIM, Cancelled, Job, LONGEST_WAIT, Lane, NewJob, Put, Queued};
+use crate::seal::SealKey;
 use crate::zep::{Owner, Uuid};
 
 /// Bounds of what waits (the issue's numbers): records and bytes of one owner, bytes in all.
@@ -34,6 +36,8 @@ pub(super) struct Rows {
     /// Names this process among those that claim.
     pub(super) process: String,
     pub(super) patience: Duration,
+    /// Encrypts contents.
+    pub(super) key: Option<Arc<SealKey>>,
     pub(super) db: Mutex<Option<Connection>>,
 }
 
@@ -127,7 +131,7 @@ impl Rows {
                 kind,
                 owner,
                 session,
-                job.body,
+                seal::sealed(self.key.as_deref(), &job.body),
                 records,
                 bytes,
                 now,
@@ -192,7 +196,7 @@ impl Rows {
                 now + 2 * millis(LONGEST_WAIT),
                 now + 2 * millis(CLAIM)
             ],
-            job,
+            |row| self.job(row),
         );
         let Some(mut job) = found.optional()? else {
             return Ok(None);
@@ -264,7 +268,7 @@ impl Rows {
             params![
                 job.number,
                 job.version,
-                body,
+                seal::sealed(self.key.as_deref(), body),
                 body.len() as i64,
                 now(),
                 job.in_doubt
@@ -344,7 +348,7 @@ impl Rows {
                 .query_row(
                     &format!("SELECT {COLUMNS} FROM waiting WHERE number = ?1"),
                     [number],
-                    job,
+                    |row| self.job(row),
                 )
                 .optional()?
                 .map(|job| Queued::Waiting(Box::new(job), usize::try_from(position).unwrap_or(0))),
@@ -368,7 +372,7 @@ impl Rows {
              ORDER BY number LIMIT 1"
         ))?;
         let values = params![self.account, number, kind, owner];
-        found.query_row(values, job).optional()
+        found.query_row(values, |row| self.job(row)).optional()
     }
 }
 
@@ -382,7 +386,14 @@ fn session_column(lane: &Lane) -> &str {
     lane.session.as_ref().map_or("", SessionId::as_str)
 }
 
-fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
+impl Rows {
+    fn job(&self, row: &Row<'_>) -> rusqlite::Result<Job> {
+        let body = seal::opened(self.key.as_deref(), row.get(4)?)?;
+        job(row, body)
+    }
+}
+
+fn job(row: &Row<'_>, body: String) -> rusqlite::Result<Job> {
     let session: String = row.get(3)?;
     Ok(Job {
         number: row.get(0)?,
@@ -395,7 +406,7 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
                 }
             },
         },
-        body: row.get(4)?,
+        body,
         attempts: row.get(5)?,
         in_doubt: row.get(6)?,
         queued_at: time(row.get(7)?),

@@ -79,8 +79,8 @@ CREATE TRIGGER changed AFTER UPDATE OF bytes ON waiting BEGIN
 END;
 ";
 
-/// What version 2 added: on which side of a migration in phases owners are, and what mem0 was told to
-/// process of them.
+/// What version 2 added: on which side of a migration in phases owners are, what mem0 was told to
+/// process of them, and with which key contents are sealed.
 const SIDES: &str = "
 CREATE TABLE sides (
   account TEXT NOT NULL,
@@ -102,6 +102,8 @@ CREATE TABLE sent (
 ) STRICT;
 CREATE INDEX sent_of ON sent (account, kind, owner);
 CREATE INDEX sent_at ON sent (at);
+
+CREATE TABLE sealed (proof TEXT NOT NULL) STRICT;
 ";
 
 /// Checks that the file is a queue of this version, and makes the tables of a new one.

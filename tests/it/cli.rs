@@ -122,6 +122,8 @@ fn all_wrong_settings_are_reported_at_once() {
         .env("ZEP_DEFAULT_USER_ID", "a\nb")
         .env("MEM0_DEFAULT_USER_ID", "..")
         .env("ZEP_MCP_DATA_DIR", "~/memories")
+        .env("ZEP_MCP_ENCRYPTION_KEY", "password")
+        .env("ZEP_MCP_ENCRYPTION_KEY_FILE", "~/key")
         .env("ZEP_MCP_IMPORT_DIR", "~/exports")
         .env("ZEP_MCP_TOOLS", "core,searching")
         .env("ZEP_MCP_CONFIRM", "maybe")
@@ -145,6 +147,8 @@ fn all_wrong_settings_are_reported_at_once() {
         ("ZEP_DEFAULT_USER_ID", "environment"),
         ("MEM0_DEFAULT_USER_ID", "environment"),
         ("ZEP_MCP_DATA_DIR", "environment"),
+        ("ZEP_MCP_ENCRYPTION_KEY", "environment"),
+        ("ZEP_MCP_ENCRYPTION_KEY_FILE", "environment"),
         ("ZEP_MCP_IMPORT_DIR", "environment"),
         ("ZEP_MCP_TOOLS", "environment"),
         ("ZEP_MCP_CONFIRM", "environment"),

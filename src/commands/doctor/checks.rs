@@ -111,6 +111,22 @@ pub(crate) async fn all(backend: &Backend, zep: &dyn Zep) -> Vec<Check> {
     checks
 }
 
+/// Whether contents on the disk are encrypted.
+pub(crate) fn encryption(backend: &Backend, is_on: bool) -> Check {
+    const NAME: &str = "encryption";
+    match (backend, is_on) {
+        (Backend::Local { .. }, _) => Check::not_measured(
+            NAME,
+            "the embedded store is not encrypted: keep it on an encrypted disk",
+        ),
+        (_, false) => Check::not_measured(
+            NAME,
+            "off: what waits for Zep is readable in the data directory until Zep has it",
+        ),
+        (_, true) => Check::ok(NAME, "what waits for Zep, and backups of hosts' files"),
+    }
+}
+
 /// Whether what was written is in Zep.
 pub(crate) fn queue(is_on: bool, counts: Result<Counts, QueueError>) -> Check {
     const NAME: &str = "queue";

@@ -52,6 +52,8 @@ async fn check(config: &Config) -> Vec<Check> {
         }
         Err(error) => vec![checks::unopened(&config.backend, &error)],
     };
+    let is_encrypted = config.encryption_key.is_some();
+    found.push(checks::encryption(&config.backend, is_encrypted));
     if let Some(queue) = super::write_queue_even_if_off(config) {
         found.push(checks::queue(
             config.write_wait.is_some(),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use zep_mcp_server::agent_hosts::file::FileError;
 use zep_mcp_server::agent_hosts::plan::{ApiKey, LaunchSpec, Via};
+use zep_mcp_server::config::{Config, Flags};
 
 use super::find::ConfigFile;
 use super::key::KeySource;
@@ -97,9 +98,10 @@ fn write(page: &Page, files: &[ConfigFile], launch: &LaunchSpec) -> anyhow::Resu
             texts.push((file, text));
         }
     }
+    let key = Config::sealing_key(Flags::default())?;
     let mut done = Vec::new();
     for (file, text) in texts {
-        let replaced = file.snapshot.replace(&text);
+        let replaced = file.snapshot.replace(&text, key.as_deref());
         let backup = replaced.map_err(|error| half_done(error, &done))?;
         let path = file.shown_path();
         let label = page.styled(Style::Good, "changed:");

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use zep_mcp_server::agent_hosts::file::{self, FileError, Overwrite, Restoration, Restored};
 use zep_mcp_server::agent_hosts::locations::Location;
+use zep_mcp_server::config::{Config, Flags};
 
 use super::{ask, notes};
 use crate::cli::EntryArgs;
@@ -42,10 +43,16 @@ pub(in crate::commands) fn run(
         page.line("Nothing was changed.")?;
         return Ok(ExitCode::SUCCESS);
     }
+    let key = Config::sealing_key(Flags::default())?;
     // All are prepared first: if one cannot be restored, none is.
     let prepared = with_backup
         .iter()
-        .map(|location| Ok((location, Restoration::of(&location.path, overwrite)?)))
+        .map(|location| {
+            Ok((
+                location,
+                Restoration::of(&location.path, overwrite, key.as_deref())?,
+            ))
+        })
         .collect::<Result<Vec<_>, FileError>>()?;
     for (location, restoration) in prepared {
         let path = shown_path(&location.path);

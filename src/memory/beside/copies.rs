@@ -16,7 +16,7 @@ use crate::memory::{
     change::purge::EntityId,
     delivery::fate::{Fate, pause},
     mem0::{Addition, Mem0, Named, Object},
-    model::{Change, Owner, Scope, SessionId},
+    model::{Change, Owner, Scope},
     queue::{Job, Lane, NewJob, Queue},
     service::MemoryService,
     write::request::Request,
@@ -107,17 +107,8 @@ impl MemoryService {
             return Ok(());
         }
         let new = &request.new;
-        let scope = &new.scope;
-        let of = [
-            ("user_id", scope.user.as_ref().map(ToString::to_string)),
-            ("agent_id", scope.agent.as_ref().map(ToString::to_string)),
-            ("app_id", scope.app.as_ref().map(ToString::to_string)),
-            ("run_id", scope.session.as_ref().map(SessionId::to_string)),
-        ];
-        let of: Vec<(String, String)> = of
-            .into_iter()
-            .filter_map(|(field, id)| Some((field.to_owned(), id?)))
-            .collect();
+        let of = objects::named(&new.scope).into_iter();
+        let of: Vec<(String, String)> = of.map(|(field, id)| (field.to_owned(), id)).collect();
         let mut copies = Vec::new();
         for (index, record) in request.records()?.into_iter().enumerate() {
             if !indexes.contains(&index) {

@@ -16,7 +16,7 @@ use crate::memory::{
     access::{Caller, Right},
     error::if_found,
     mem0::Mem0,
-    model::Owner,
+    model::{Owner, UserId},
     record::fit,
     service::{MEM0, MemoryService},
 };
@@ -32,10 +32,12 @@ pub(super) const ZEP: &str = "zep";
 /// How long it is waited for writes to mem0 that are under way. Ours: a write takes seconds, and the claim
 /// of a process that died a minute.
 const SETTLED_WITHIN: Duration = Duration::from_secs(150);
+/// Up to so many owners are looked up one by one. Ours: a page of Zep's list has more.
+const ASKED_SINGLY: usize = 20;
 /// How often it is looked.
 const LOOK: Duration = Duration::from_millis(100);
 /// How often mem0 is asked whether it is done.
-const ASK_EVERY: Duration = Duration::from_secs(1);
+pub(super) const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// Owners whose writes wait. Given back when it is dropped, too, unless the process ends before.
 #[derive(Debug)]
@@ -60,13 +62,27 @@ impl MemoryService {
     /// # Errors
     /// If Zep or mem0 does not tell.
     pub async fn in_mem0(&self, owners: Vec<Owner>) -> Result<Vec<Owner>> {
-        let mut left = Vec::new();
-        for owner in owners {
-            if self.side_of(&owner).await? != Side::Zep {
-                left.push(owner);
+        if owners.len() <= ASKED_SINGLY {
+            let mut left = Vec::new();
+            for owner in owners {
+                if self.side_of(&owner).await? != Side::Zep {
+                    left.push(owner);
+                }
             }
+            return Ok(left);
         }
-        Ok(left)
+        // Of many, Zep's list takes fewer requests, and what mem0 lists it has.
+        let Some(sides) = self.sides() else {
+            return Ok(Vec::new());
+        };
+        let mut decided: HashSet<Owner> = sides.in_zep().await?.into_iter().collect();
+        for user in self.users_of_zep().await?.marked {
+            decided.extend(UserId::new(&user).ok().map(Owner::User));
+        }
+        Ok(owners
+            .into_iter()
+            .filter(|owner| !decided.contains(owner))
+            .collect())
     }
 
     /// The users and agents that mem0 lists.
@@ -234,7 +250,7 @@ impl Hold {
 }
 
 /// Whether mem0 is done with what it was told to process; `None` if it does not know of it.
-async fn is_processed(mem0: &dyn Mem0, event: &str) -> Result<Option<bool>> {
+pub(super) async fn is_processed(mem0: &dyn Mem0, event: &str) -> Result<Option<bool>> {
     match mem0.event(event).await {
         Err(error) if error.is_not_found() => Ok(None),
         answer => {

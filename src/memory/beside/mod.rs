@@ -90,6 +90,11 @@ impl Beside {
         }
     }
 
+    /// Whether anything is read from mem0.
+    fn is_read(&self) -> bool {
+        !matches!(self.mode, Mode::Kept) || self.extras.fallback
+    }
+
     /// Whether mem0 has memories of this owner.
     async fn has_memories(&self, owner: &Owner) -> mem0::Result<bool> {
         let filters = objects::filters(owner, None);

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::memory::{
     mem0::Object,
-    model::{AgentId, AppId, Owner, Record, SessionId, UserId, Uuid},
+    model::{AgentId, AppId, Owner, Record, Scope, SessionId, UserId, Uuid},
     record::view::{Form, Memory},
 };
 use crate::zep::GraphId;
@@ -25,6 +25,19 @@ fn named_by(graph: &GraphId) -> (&'static str, String) {
         (None, Some(app)) => ("app_id", app),
         (None, None) => ("agent_id", graph.as_str().to_owned()),
     }
+}
+
+/// What a scope names, in mem0's fields.
+pub(super) fn named(scope: &Scope) -> Vec<(&'static str, String)> {
+    let ids = [
+        ("user_id", scope.user.as_ref().map(ToString::to_string)),
+        ("agent_id", scope.agent.as_ref().map(ToString::to_string)),
+        ("app_id", scope.app.as_ref().map(ToString::to_string)),
+        ("run_id", scope.session.as_ref().map(ToString::to_string)),
+    ];
+    ids.into_iter()
+        .filter_map(|(field, id)| Some((field, id?)))
+        .collect()
 }
 
 /// The field by which mem0 knows an owner, and its id.

@@ -1,6 +1,7 @@
 //! Deletes all memories of a scope, and entities, in mem0.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::memory::{
     Error, Result,
@@ -11,22 +12,19 @@ use crate::memory::{
     service::MemoryService,
 };
 
+use super::hold::{ASK_EVERY, is_processed};
 use super::objects;
 use super::reading::list;
 use super::sides::Side;
 
+/// How long a deletion waits for mem0's processing. Ours: an agent waits for it.
+const PROCESSED_WITHIN: Duration = Duration::from_secs(20);
+
 /// What a deletion of a scope names in mem0.
 pub(super) fn names(owner: &Owner, scope: &Scope) -> Vec<(&'static str, String)> {
     let mut names = vec![objects::field_of(owner)];
-    let more = [
-        ("agent_id", scope.agent.as_ref().map(ToString::to_string)),
-        ("app_id", scope.app.as_ref().map(ToString::to_string)),
-        ("run_id", scope.session.as_ref().map(ToString::to_string)),
-    ];
-    for (field, id) in more {
-        if let Some(id) = id
-            && names.iter().all(|(named, _)| *named != field)
-        {
+    for (field, id) in objects::named(scope) {
+        if names.iter().all(|(named, _)| *named != field) {
             names.push((field, id));
         }
     }
@@ -59,7 +57,9 @@ impl MemoryService {
         };
         let mut done = Purged::in_mem0();
         let waiting = self.waiting_in(owner, scope).await?;
+        let _alone = self.alone_with(owner).await?;
         self.forget_waiting(waiting, &mut done).await?;
+        self.await_events(mem0.as_ref(), owner).await?;
         match owner {
             Owner::User(_) => mem0.delete_all(&names(owner, scope)).await?,
             Owner::Graph(_) => delete_own(mem0.as_ref(), owner).await?,
@@ -91,7 +91,9 @@ impl MemoryService {
         };
         let mut done = Purged::in_mem0();
         let waiting = self.waiting_in(owner, &Scope::default()).await?;
+        let alone = self.alone_with(owner).await?;
         self.forget_waiting(waiting, &mut done).await?;
+        self.await_events(mem0.as_ref(), owner).await?;
         if is_only || matches!(entity, EntityId::User(_)) {
             let entity = named(entity);
             match mem0.delete_entity(&entity).await {
@@ -106,6 +108,7 @@ impl MemoryService {
             return Ok(Some(done));
         }
         delete_own(mem0.as_ref(), owner).await?;
+        drop(alone);
         let scope = match entity {
             EntityId::Agent(agent) => Scope {
                 agent: Some(agent.clone()),
@@ -126,6 +129,23 @@ impl MemoryService {
             Box::pin(self.delete_all(caller, &scope)).await?;
         }
         Ok(Some(done))
+    }
+
+    /// Waits until mem0 has processed what this program told it of an owner: what it makes of it later would
+    /// stay. Not for long: a mem0 that is stuck must not keep anybody from deleting.
+    async fn await_events(&self, mem0: &dyn Mem0, owner: &Owner) -> Result<()> {
+        let Some(sides) = self.sides() else {
+            return Ok(());
+        };
+        let begun = Instant::now();
+        for event in sides.events(owner).await? {
+            while begun.elapsed() < PROCESSED_WITHIN
+                && is_processed(mem0, &event).await? == Some(false)
+            {
+                tokio::time::sleep(ASK_EVERY).await;
+            }
+        }
+        Ok(())
     }
 
     /// The mem0 to delete in; `None` if the owner is Zep's.

@@ -152,7 +152,7 @@ impl MemoryService {
         id: &Uuid,
         scope: &Scope,
     ) -> Result<ById> {
-        let Some(beside) = &self.inner.beside else {
+        let Some(beside) = self.inner.beside.as_ref().filter(|it| it.is_read()) else {
             return Ok(ById::Zep(id.clone()));
         };
         let known = self.inner.shown.get(id);
@@ -214,7 +214,7 @@ impl MemoryService {
         id: &Uuid,
         scope: &Scope,
     ) -> Result<Option<Event>> {
-        let Some(beside) = &self.inner.beside else {
+        let Some(beside) = self.inner.beside.as_ref().filter(|it| it.is_read()) else {
             return Ok(None);
         };
         let event = match beside.mem0.event(id.as_str()).await {

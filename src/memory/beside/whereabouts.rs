@@ -9,7 +9,8 @@ use crate::memory::{
     service::MemoryService,
 };
 
-use super::{BACKEND_FIELD, Mode};
+use super::BACKEND_FIELD;
+use super::hold::ZEP;
 
 /// How many users are where.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,32 +23,48 @@ pub struct Whereabouts {
     pub moving: u64,
 }
 
+/// The users of Zep.
+#[derive(Debug, Default)]
+pub(super) struct UsersOfZep {
+    pub(super) all: HashSet<String>,
+    /// Those of whom it says itself that their memories are there.
+    pub(super) marked: HashSet<String>,
+}
+
 impl MemoryService {
+    /// Lists all users of Zep.
+    pub(super) async fn users_of_zep(&self) -> Result<UsersOfZep> {
+        let mut found = UsersOfZep::default();
+        let mut pages = self.zep().users();
+        while let Some(page) = pages.next().await? {
+            for user in page.items {
+                let Some(id) = user.user_id else { continue };
+                let fields = user.metadata.as_ref().map(fit::unpack_flat);
+                let backend = fields
+                    .as_ref()
+                    .and_then(|it| it.get(BACKEND_FIELD)?.as_str());
+                if backend == Some(ZEP) {
+                    found.marked.insert(id.clone());
+                }
+                found.all.insert(id);
+            }
+        }
+        Ok(found)
+    }
+
     /// How many users are where. Lists all users of Zep, and of mem0 where some are its.
     ///
     /// # Errors
     /// Zep's or mem0's.
     pub async fn whereabouts(&self) -> Result<Whereabouts> {
         let mut found = Whereabouts::default();
-        let mut in_zep: HashSet<String> = HashSet::new();
-        let mut decided: HashSet<String> = HashSet::new();
-        let mode = self.inner.beside.as_ref().map(|beside| &beside.mode);
-        if !matches!(mode, Some(Mode::Only)) {
-            let mut pages = self.zep().users();
-            while let Some(page) = pages.next().await? {
-                for user in page.items {
-                    let Some(id) = user.user_id else { continue };
-                    let fields = user.metadata.as_ref().map(fit::unpack_flat);
-                    let is_marked = fields.is_some_and(|fields| {
-                        fields.get(BACKEND_FIELD).and_then(|it| it.as_str()) == Some("zep")
-                    });
-                    if is_marked {
-                        decided.insert(id.clone());
-                    }
-                    in_zep.insert(id);
-                }
-            }
-        }
+        let UsersOfZep {
+            all: in_zep,
+            marked: mut decided,
+        } = match self.only_mem0() {
+            Some(_) => UsersOfZep::default(),
+            None => self.users_of_zep().await?,
+        };
         if let Some(sides) = self.sides() {
             for owner in sides.in_zep().await? {
                 if let Owner::User(user) = owner {

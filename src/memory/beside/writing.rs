@@ -11,7 +11,7 @@ use crate::memory::{
     },
     delivery::changes::Settled,
     mem0::{Accepted, Addition, Mem0, Object, PAGE_ITEMS},
-    model::{Change, Owner, Scope, SessionId, Uuid},
+    model::{Change, Owner, Scope, Uuid},
     queue::{Job, Lane},
     record::view::{Form, Memory},
     service::MemoryService,
@@ -245,13 +245,6 @@ pub(super) async fn of_record(
 /// A request in mem0's words, as mem0-mcp-server sends it, without these of its memories.
 fn addition(request: &Request, without: &[usize]) -> Result<Addition> {
     let new = &request.new;
-    let scope = &new.scope;
-    let of = [
-        ("user_id", scope.user.as_ref().map(ToString::to_string)),
-        ("agent_id", scope.agent.as_ref().map(ToString::to_string)),
-        ("app_id", scope.app.as_ref().map(ToString::to_string)),
-        ("run_id", scope.session.as_ref().map(SessionId::to_string)),
-    ];
     let mut metadata = new.metadata.clone();
     if let Some(kind) = &new.kind {
         metadata
@@ -277,10 +270,7 @@ fn addition(request: &Request, without: &[usize]) -> Result<Addition> {
         messages.push((role, record.content));
     }
     Ok(Addition {
-        of: of
-            .into_iter()
-            .filter_map(|(field, id)| Some((field, id?)))
-            .collect(),
+        of: objects::named(&new.scope),
         messages,
         metadata,
         timestamp: new.created_at.map(|time| time.as_second()),

@@ -41,6 +41,11 @@ impl MemoryService {
             Side::Zep => {}
             Side::Moving => return Err(Error::Moving),
             Side::Mem0 => {
+                // A deletion of everything holds the owner alone, and empties the queue first.
+                let _share = self.inner.share_of(&job.lane.owner).await?;
+                if !queue.holds(job.number).await? {
+                    return Ok(None);
+                }
                 let in_mem0 = Some(self.carry_out_in_mem0(job, work).await?);
                 return Ok(Some(Done {
                     in_mem0,

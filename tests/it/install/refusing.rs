@@ -190,7 +190,7 @@ fn a_concurrent_change_is_not_overwritten() {
     let home = Home::with(CURSOR, "cursor/mcp.json");
     let shown = Snapshot::read(&home.path(CURSOR)).unwrap();
     home.put(CURSOR, b"{\"somebody\": \"else\"}");
-    let error = shown.replace("{}").unwrap_err();
+    let error = shown.replace("{}", None).unwrap_err();
     assert!(matches!(error, FileError::Changed(_)), "{error}");
     assert_eq!(home.text(CURSOR), "{\"somebody\": \"else\"}");
     assert!(home.backups(CURSOR).is_empty());

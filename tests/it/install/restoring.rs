@@ -91,3 +91,33 @@ fn a_backup_of_another_file_is_not_used() {
         .ended(1);
     assert_eq!(home.text(".cursor/other.json"), "{}");
 }
+
+#[test]
+fn a_backup_is_encrypted_with_a_key_and_restored_with_it_only() {
+    let home = Home::with(CURSOR, "cursor/mcp.json");
+    let (key, other) = ("11".repeat(32), "22".repeat(32));
+    let install = |key: Option<&str>, arguments: &[&str]| {
+        let mut command = home.command(arguments);
+        command.env("ZEP_API_KEY", super::KEY);
+        if let Some(key) = key {
+            command.env("ZEP_MCP_ENCRYPTION_KEY", key);
+        }
+        super::Outcome::of(command.output().unwrap())
+    };
+    install(Some(&key), &["--yes"]).ended(0);
+    let backups = home.backups(CURSOR);
+    assert_eq!(backups.len(), 1);
+    let kept = std::fs::read_to_string(&backups[0]).unwrap();
+    assert!(kept.starts_with("zm1:") && !kept.contains("mem0"), "{kept}");
+    let restore = ["--restore", "--yes"];
+    install(None, &restore)
+        .ended(1)
+        .says("ZEP_MCP_ENCRYPTION_KEY_FILE");
+    install(Some(&other), &restore).ended(1).says("another key");
+    assert!(home.text(CURSOR).contains(program()), "nothing was changed");
+    install(Some(&key), &restore).ended(0).says("restored");
+    assert_eq!(
+        std::fs::read(home.path(CURSOR)).unwrap(),
+        bytes("cursor/mcp.json")
+    );
+}

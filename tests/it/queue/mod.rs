@@ -6,6 +6,7 @@ mod command;
 mod kills;
 mod limits;
 mod reading;
+mod sealed;
 
 use std::process::{Command, Output};
 
