@@ -80,6 +80,12 @@ pub enum Error {
          minute or so"
     )]
     Moving,
+    /// Zep does not answer, and nothing tells whether the owner is its or mem0's.
+    #[error(
+        "whether these memories are in Zep or in mem0 is not known while Zep does not answer; try again \
+         later"
+    )]
+    Undecided,
     /// mem0 failed.
     #[error(transparent)]
     Mem0(#[from] Mem0Error),
@@ -153,6 +159,7 @@ impl Error {
             Self::Queue(QueueError::Full { .. }) => "queue_full",
             Self::Queue(QueueError::Unusable { .. }) => "storage_failed",
             Self::Moving => "moving",
+            Self::Undecided => "undecided",
             Self::Mem0(_) => "mem0_failed",
             Self::Zep(error) => error.code(),
         }
@@ -173,6 +180,7 @@ impl Error {
             | Self::SharedScope { .. }
             | Self::Queue(_)
             | Self::Moving
+            | Self::Undecided
             | Self::Mem0(_) => None,
         }
     }

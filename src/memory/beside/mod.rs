@@ -16,7 +16,7 @@ mod whereabouts;
 mod writing;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -76,8 +76,8 @@ pub(crate) struct Beside {
     pub(crate) mem0: Arc<dyn Mem0>,
     pub(crate) mode: Mode,
     pub(crate) extras: Extras,
-    /// Owners who are mem0's, and owners who are known to be in Zep.
-    sides: Cache<Owner, Side>,
+    /// Owners who are mem0's, and owners who are known to be in Zep, with when that was found.
+    sides: Cache<Owner, (Side, Instant)>,
 }
 
 impl Beside {
@@ -86,7 +86,7 @@ impl Beside {
             mem0,
             mode,
             extras,
-            sides: Cache::new(KEPT_SIDES).expiring(SIDE_KEPT_FOR),
+            sides: Cache::new(KEPT_SIDES),
         }
     }
 
@@ -154,15 +154,25 @@ impl MemoryService {
         if let Some(side) = sides.of(owner).await? {
             return Ok(side);
         }
-        if let Some(side) = beside.sides.get(owner) {
+        let known = beside.sides.get(owner);
+        if let Some((side, _)) = known.filter(|(_, found)| found.elapsed() < SIDE_KEPT_FOR) {
             return Ok(side);
         }
-        if self.is_marked(owner).await? || !beside.has_memories(owner).await? {
+        match (self.asked(self.is_marked(owner)).await?, known) {
+            (Some(true), _) => Ok(sides.decide(owner).await?),
             // Whoever is new to both is Zep's from now on.
-            return Ok(sides.decide(owner).await?);
+            (Some(false), _) if !beside.has_memories(owner).await? => {
+                Ok(sides.decide(owner).await?)
+            }
+            (Some(false), _) => {
+                let found = (Side::Mem0, Instant::now());
+                beside.sides.insert(owner.clone(), found);
+                Ok(Side::Mem0)
+            }
+            // While Zep does not answer, what was known last holds.
+            (None, Some((side, _))) => Ok(side),
+            (None, None) => Err(Error::Undecided),
         }
-        beside.sides.insert(owner.clone(), Side::Mem0);
-        Ok(Side::Mem0)
     }
 
     /// Whether Zep itself says that the owner is its.
@@ -173,7 +183,7 @@ impl MemoryService {
         let user = if_found(self.zep().user(user).await)?;
         let metadata = user.and_then(|user| user.metadata).unwrap_or_default();
         let fields = fit::unpack_flat(&metadata);
-        Ok(fields.get(BACKEND_FIELD) == Some(&Value::from("zep")))
+        Ok(fields.get(BACKEND_FIELD) == Some(&Value::from(hold::ZEP)))
     }
 
     /// The mem0 that this owner's memories are read from; `None` if it is Zep.
@@ -194,7 +204,8 @@ impl MemoryService {
 
     /// Whether Zep does not have this owner at all. If it does not answer, it may.
     async fn is_not_in_zep(&self, beside: &Beside, owner: &Owner) -> Result<bool> {
-        if beside.sides.get(owner) == Some(Side::Zep) {
+        let known = beside.sides.get(owner);
+        if known.is_some_and(|(side, found)| side == Side::Zep && found.elapsed() < SIDE_KEPT_FOR) {
             return Ok(false);
         }
         let found = self.asked(async {
@@ -205,7 +216,8 @@ impl MemoryService {
         });
         match found.await? {
             Some(true) => {
-                beside.sides.insert(owner.clone(), Side::Zep);
+                let found = (Side::Zep, Instant::now());
+                beside.sides.insert(owner.clone(), found);
                 Ok(false)
             }
             Some(false) => Ok(!self.has_deletions_left(beside, owner).await?),

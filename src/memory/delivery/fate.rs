@@ -36,6 +36,7 @@ impl Fate {
             Error::Queue(_) => (false, None),
             // It waits until the owner is moved.
             Error::Moving => (false, Some(MOVING_PAUSE)),
+            Error::Undecided => (false, None),
             Error::Mem0(error) => match error.outcome {
                 Outcome::Unknown => (true, error.retry_after),
                 Outcome::NotSent => (false, error.retry_after),

@@ -70,7 +70,16 @@ impl MemoryService {
         let waiting = waits.sessions();
         let of_user = Owner::User(user.clone());
         if let Some(mem0) = self.mem0_of(&of_user).await? {
-            let sessions = reading::sessions(mem0.as_ref(), &of_user).await?;
+            let mut sessions = reading::sessions(mem0.as_ref(), &of_user).await?;
+            for (session, (count, newest)) in waiting {
+                match sessions
+                    .iter_mut()
+                    .find(|it| it.session == session.as_str())
+                {
+                    Some(there) => there.pending_count = count,
+                    None => sessions.insert(0, waiting_session(session, count, newest)),
+                }
+            }
             return Ok(SessionList {
                 total_count: sessions.len(),
                 sessions: sessions.into_iter().skip(offset).take(limit).collect(),
@@ -97,13 +106,7 @@ impl MemoryService {
         let mut listed: Vec<SessionInfo> = waiting
             .iter()
             .filter(|(session, _)| !known.contains(session.as_str()))
-            .map(|(session, (count, newest))| SessionInfo {
-                session: session.to_string(),
-                created_at: None,
-                last_used_at: *newest,
-                message_count: 0,
-                pending_count: *count,
-            })
+            .map(|(session, (count, newest))| waiting_session(session, *count, *newest))
             .collect();
         listed.sort_by(|a, b| (b.last_used_at, &b.session).cmp(&(a.last_used_at, &a.session)));
         let total_count = listed.len() + threads.len();
@@ -165,5 +168,16 @@ impl MemoryService {
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// A session of which all waits.
+fn waiting_session(session: &SessionId, count: u64, newest: Option<Timestamp>) -> SessionInfo {
+    SessionInfo {
+        session: session.to_string(),
+        created_at: None,
+        last_used_at: newest,
+        message_count: 0,
+        pending_count: count,
     }
 }

@@ -149,6 +149,31 @@ fn an_undone_migration_gives_users_back() {
 }
 
 #[test]
+fn while_zep_is_away_mem0s_users_go_on_and_nobody_is_guessed() {
+    let both = Both::new();
+    both.remembers("ann", &["ann likes tea"]);
+    both.remembers("ben", &["ben likes tea"]);
+    let mut hurried = both.command("phased");
+    hurried.env("ZEP_MCP_WRITE_WAIT_MS", "300");
+    let mut client = Client::connect(&mut hurried);
+    assert_eq!(listed(&mut client, "ann").1, [json!("mem0")]);
+    let service = Service::of(&both.world);
+    service.plan(&json!({"fail": [{"rate": 1.0, "status": 503}]}));
+    assert_eq!(add(&mut client, "ann", "ann has a cat")["backend"], "mem0");
+    assert_eq!(
+        listed(&mut client, "ann").0,
+        ["ann has a cat", "ann likes tea"]
+    );
+    // Another machine may have moved him.
+    let queued = add(&mut client, "ben", "ben has a cat");
+    assert_eq!(queued["status"], "QUEUED", "{queued}");
+    service.calm();
+    both.settle("phased");
+    assert_eq!(both.in_mem0("ben"), ["ben has a cat", "ben likes tea"]);
+    assert!(!service.users().contains(&"ben".to_owned()));
+}
+
+#[test]
 fn the_tool_moves_a_user_too() {
     let both = Both::new();
     both.remembers("ann", &["ann likes tea"]);
