@@ -11,6 +11,11 @@ use crate::memory::queue::QueueError;
 
 /// How long a step waits for another process's. Ours: each takes milliseconds.
 pub(super) const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// The log is written back when it has so many pages of 4 KiB. Ours: the call that does so waits for the
+/// disk, and should be one in hundreds.
+const LOG_PAGES: i64 = 4_000;
+/// How many statements are kept prepared: those of a write and its delivery, which each call makes.
+const STATEMENTS: usize = 48;
 /// How much of the file is kept in memory, in KiB.
 const CACHE_KIB: i64 = 512;
 /// The log is cut to this size after a checkpoint, in bytes.
@@ -28,11 +33,13 @@ pub(super) fn open_existing(path: &Path) -> Result<Connection, QueueError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut db = Connection::open_with_flags(path, flags)?;
         db.busy_timeout(BUSY_WAIT)?;
+        db.set_prepared_statement_cache_capacity(STATEMENTS);
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let refused = schema::prepare(&mut db)?;
         let _: String =
             db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
         db.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
+        db.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
         Ok((db, refused))
     };
     match prepared() {

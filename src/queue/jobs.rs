@@ -260,11 +260,10 @@ impl Queue for WriteQueue {
 
     async fn holds(&self, number: i64) -> Result<bool> {
         self.step(false, move |queue, db| {
-            db.query_row(
+            db.prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM waiting WHERE number = ?1 AND claimed_by = ?2)",
-                params![number, queue.process],
-                |row| row.get(0),
-            )
+            )?
+            .query_row(params![number, queue.process], |row| row.get(0))
         })
         .await
     }

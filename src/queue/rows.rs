@@ -57,12 +57,15 @@ impl Rows {
             return Ok(Err(bound));
         }
         let (kind, owner) = owner_columns(&job.lane.owner);
-        let behind: bool = change.query_row(
-            "SELECT EXISTS (SELECT 1 FROM waiting WHERE account = ?1 AND kind = ?2 AND owner = ?3
-               AND session = ?4 AND parked IS NULL)",
-            params![self.account, kind, owner, session_column(&job.lane)],
-            |row| row.get(0),
-        )?;
+        let behind: bool = change
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM waiting WHERE account = ?1 AND kind = ?2 AND owner = ?3
+                   AND session = ?4 AND parked IS NULL)",
+            )?
+            .query_row(
+                params![self.account, kind, owner, session_column(&job.lane)],
+                |row| row.get(0),
+            )?;
         let now = now();
         let number = self.insert(&change, job, now)?;
         let claim = claim && !behind;
@@ -100,7 +103,8 @@ impl Rows {
         let sums =
             "SELECT records, bytes FROM sums WHERE account = ?1 AND kind = ?2 AND owner = ?3";
         let of = |account: &str, kind, owner: &str| {
-            let found = db.query_row(sums, params![account, kind, owner], |row| {
+            let mut sums = db.prepare_cached(sums)?;
+            let found = sums.query_row(params![account, kind, owner], |row| {
                 Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
             });
             Ok::<_, rusqlite::Error>(found.optional()?.unwrap_or_default())
@@ -122,10 +126,12 @@ impl Rows {
         let (kind, owner) = owner_columns(&job.lane.owner);
         let (records, bytes) = (job.ids.len() as i64, job.body.len() as i64);
         let session = session_column(&job.lane);
-        db.execute(
+        db.prepare_cached(
             "INSERT INTO waiting (account, kind, owner, session, body, records, bytes, queued_at, due,
                in_doubt)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)",
+        )?
+        .execute(
             params![
                 self.account,
                 kind,
@@ -139,10 +145,10 @@ impl Rows {
             ],
         )?;
         let number = db.last_insert_rowid();
-        db.execute(
+        db.prepare_cached(
             "REPLACE INTO written (account, kind, owner, at) VALUES (?1, ?2, ?3, ?4)",
-            params![self.account, kind, owner, now],
-        )?;
+        )?
+        .execute(params![self.account, kind, owner, now])?;
         let mut keep = db.prepare_cached(
             "INSERT INTO ids (account, id, number, position, kind, owner)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -164,11 +170,11 @@ impl Rows {
 
     /// Claims a job. If this process ends before it is done, the job may have been sent.
     fn mark_claimed(&self, db: &Connection, number: i64, now: i64) -> rusqlite::Result<()> {
-        db.execute(
+        db.prepare_cached(
             "UPDATE waiting SET claimed_by = ?2, claimed_until = ?3, attempts = attempts + 1,
                in_doubt = 1 WHERE number = ?1",
-            params![number, self.process, now + millis(CLAIM)],
-        )
+        )?
+        .execute(params![number, self.process, now + millis(CLAIM)])
         .map(drop)
     }
 
@@ -227,10 +233,11 @@ impl Rows {
         follow: &[NewJob],
     ) -> rusqlite::Result<bool> {
         let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let gone = change.execute(
-            "DELETE FROM waiting WHERE number = ?1 AND version = ?2 AND claimed_by = ?3",
-            params![job.number, job.version, self.process],
-        )?;
+        let gone = change
+            .prepare_cached(
+                "DELETE FROM waiting WHERE number = ?1 AND version = ?2 AND claimed_by = ?3",
+            )?
+            .execute(params![job.number, job.version, self.process])?;
         if gone == 0 {
             return Ok(false);
         }
@@ -241,10 +248,9 @@ impl Rows {
             )?;
         }
         // Those of a text that was replaced lead to the new one.
-        change.execute(
-            "DELETE FROM ids WHERE number = ?1 AND zep IS NULL",
-            [job.number],
-        )?;
+        change
+            .prepare_cached("DELETE FROM ids WHERE number = ?1 AND zep IS NULL")?
+            .execute([job.number])?;
         for job in follow {
             self.insert(&change, job, now())?;
         }
