@@ -16,16 +16,10 @@ pub(super) fn read(reader: &mut Reader) -> Option<Option<Arc<SealKey>>> {
         |raw| SealKey::parse(&SecretString::from(raw)),
         set,
     );
-    let mut named = None;
     let of_file = reader.optional(
         Setting::EncryptionKeyFile,
-        |raw| {
-            let path = parse::file(raw)?;
-            let key = SealKey::of_file(&path)?;
-            named = Some(path);
-            Ok(key)
-        },
-        |_| "set".to_owned(),
+        |raw| SealKey::of_file(&parse::file(raw)?),
+        set,
     );
     match (key?, of_file?) {
         (Some(_), Some(_)) => {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::memory::beside::{COPY, RECORD};
+
 /// The fields of a payload that `get_all` shows beside the memory (mem0ai 2.2.1, `promoted_payload_keys`
 /// and `MemoryItem`).
 const SHOWN: [&str; 10] = [
@@ -47,4 +49,16 @@ pub(super) fn memory(id: Value, payload: Map<String, Value>) -> Map<String, Valu
         memory.insert("metadata".to_owned(), Value::Object(metadata));
     }
     memory
+}
+
+/// Whether a memory is one that this program copied to mem0: Zep has what it is a copy of. Removes the mark
+/// of those that it only wrote there.
+pub(super) fn is_copy(memory: &mut Map<String, Value>) -> bool {
+    match memory.get_mut("metadata") {
+        Some(Value::Object(metadata)) => {
+            metadata.shift_remove(RECORD);
+            metadata.contains_key(COPY)
+        }
+        _ => false,
+    }
 }

@@ -14,7 +14,10 @@ use crate::memory::{
     Error, Result,
     access::{Caller, Right},
     change::purge::EntityId,
-    delivery::fate::{Fate, pause},
+    delivery::{
+        fate::{Fate, pause},
+        keeping_claim,
+    },
     mem0::{Addition, Mem0, Named, Object},
     model::{Change, Owner, Scope},
     queue::{Job, Lane, NewJob, Queue},
@@ -78,6 +81,11 @@ impl CopyWork {
 impl MemoryService {
     /// Notes what mem0 is to be told of an owner's memories, if it is told anything.
     pub(crate) async fn tell_mem0(&self, owner: &Owner, work: impl IntoIterator<Item = CopyWork>) {
+        self.tell(owner, work, false).await;
+    }
+
+    /// The same; `in_doubt`: whether mem0 may have been told before.
+    async fn tell(&self, owner: &Owner, work: impl IntoIterator<Item = CopyWork>, in_doubt: bool) {
         let Some(copies) = self.copies() else { return };
         for work in work {
             let job = NewJob {
@@ -87,7 +95,7 @@ impl MemoryService {
                 },
                 body: work.encode(),
                 ids: Vec::new(),
-                in_doubt: false,
+                in_doubt,
             };
             if let Err(error) = copies.put(job, false).await {
                 tracing::warn!("mem0 is not told of a change: {error}");
@@ -96,8 +104,14 @@ impl MemoryService {
         self.inner.delivery.copied.notify_one();
     }
 
-    /// Notes that mem0 is to have the records of a request, too, where it is a mirror.
-    pub(crate) async fn mirror(&self, request: &Request, indexes: &[usize]) -> Result<()> {
+    /// Notes that mem0 is to have the records of a request, too, where it is a mirror. `in_doubt`: whether
+    /// that may have been noted before.
+    pub(crate) async fn mirror(
+        &self,
+        request: &Request,
+        indexes: &[usize],
+        in_doubt: bool,
+    ) -> Result<()> {
         let is_mirror = self
             .inner
             .beside
@@ -130,7 +144,8 @@ impl MemoryService {
                 metadata,
             });
         }
-        self.tell_mem0(&request.place().owner(), copies).await;
+        let in_doubt = in_doubt || request.is_keyed;
+        self.tell(&request.place().owner(), copies, in_doubt).await;
         Ok(())
     }
 
@@ -186,7 +201,9 @@ impl MemoryService {
                 None
             });
             if let Some(job) = claimed {
-                carry_out(copies, beside.mem0.as_ref(), &job).await;
+                let told = carry_out(copies, beside.mem0.as_ref(), &job);
+                // Otherwise another process has it now.
+                let _ = keeping_claim(copies, job.number, told).await;
                 continue;
             }
             let wait = match copies.until_next().await {
@@ -208,7 +225,7 @@ async fn carry_out(copies: &dyn Queue, mem0: &dyn Mem0, job: &Job) {
             let unreadable = "another version of this program queued it";
             copies.park(job.number, unreadable).await
         }
-        Ok(work) => match tell(mem0, job, work).await {
+        Ok(work) => match told(mem0, job, work).await {
             Ok(()) => copies
                 .delivered(job, Vec::new(), Vec::new())
                 .await
@@ -231,7 +248,8 @@ async fn carry_out(copies: &dyn Queue, mem0: &dyn Mem0, job: &Job) {
     }
 }
 
-async fn tell(mem0: &dyn Mem0, job: &Job, work: CopyWork) -> Result<()> {
+/// Tells mem0 what a job says.
+async fn told(mem0: &dyn Mem0, job: &Job, work: CopyWork) -> Result<()> {
     let owner = &job.lane.owner;
     match work {
         CopyWork::Added {

@@ -57,7 +57,8 @@ impl MemoryService {
         self.sides().is_some()
     }
 
-    /// Those of these owners that are mem0's: whoever is Zep's by now was moved, or never was mem0's.
+    /// Those of these owners that are mem0's. The others were moved, or never were mem0's; a mark of them that
+    /// an earlier move could not leave is made up for.
     ///
     /// # Errors
     /// If Zep or mem0 does not tell.
@@ -65,8 +66,9 @@ impl MemoryService {
         if owners.len() <= ASKED_SINGLY {
             let mut left = Vec::new();
             for owner in owners {
-                if self.side_of(&owner).await? != Side::Zep {
-                    left.push(owner);
+                match self.side_of(&owner).await? {
+                    Side::Zep => self.mark(&owner, ZEP).await?,
+                    Side::Mem0 | Side::Moving => left.push(owner),
                 }
             }
             return Ok(left);
@@ -76,9 +78,16 @@ impl MemoryService {
             return Ok(Vec::new());
         };
         let mut decided: HashSet<Owner> = sides.in_zep().await?.into_iter().collect();
-        for user in self.users_of_zep().await?.marked {
-            decided.extend(UserId::new(&user).ok().map(Owner::User));
+        let marked = self.users_of_zep().await?.marked.into_iter();
+        let marked: HashSet<Owner> = marked
+            .filter_map(|user| UserId::new(&user).ok().map(Owner::User))
+            .collect();
+        for owner in owners.iter().filter(|owner| decided.contains(owner)) {
+            if !marked.contains(owner) {
+                self.mark(owner, ZEP).await?;
+            }
         }
+        decided.extend(marked);
         Ok(owners
             .into_iter()
             .filter(|owner| !decided.contains(owner))

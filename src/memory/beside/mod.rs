@@ -44,8 +44,7 @@ const SIDE_KEPT_FOR: Duration = Duration::from_secs(60);
 /// How many pages of an agent's memories are looked through for its own. Ours.
 const AGENT_PAGES: u32 = 5;
 
-/// In the fields of a user of Zep: where the memories are. Users who are moved, and users who are new, get
-/// it.
+/// In the fields of a user of Zep: where the memories are. Users who are moved get it.
 pub(crate) const BACKEND_FIELD: &str = "memory_backend";
 
 /// How mem0 is used.
@@ -137,7 +136,18 @@ impl MemoryService {
         matches!(beside.mode, Mode::Only).then_some(&beside.mem0)
     }
 
-    /// On which side this owner's memories are written.
+    /// On which side this owner is written. An owner who is new to both is Zep's from now on.
+    ///
+    /// # Errors
+    /// As [`MemoryService::side_of`].
+    pub(crate) async fn side_to_write_on(&self, owner: &Owner) -> Result<Side> {
+        match (self.side_of(owner).await?, self.sides()) {
+            (Side::Zep, Some(sides)) => Ok(sides.decide(owner).await?),
+            (side, _) => Ok(side),
+        }
+    }
+
+    /// On which side this owner is. Decides nothing.
     ///
     /// # Errors
     /// If that is not known and Zep or mem0 does not tell.
@@ -158,21 +168,18 @@ impl MemoryService {
         if let Some((side, _)) = known.filter(|(_, found)| found.elapsed() < SIDE_KEPT_FOR) {
             return Ok(side);
         }
-        match (self.asked(self.is_marked(owner)).await?, known) {
-            (Some(true), _) => Ok(sides.decide(owner).await?),
-            // Whoever is new to both is Zep's from now on.
-            (Some(false), _) if !beside.has_memories(owner).await? => {
-                Ok(sides.decide(owner).await?)
-            }
-            (Some(false), _) => {
-                let found = (Side::Mem0, Instant::now());
-                beside.sides.insert(owner.clone(), found);
-                Ok(Side::Mem0)
-            }
+        let side = match (self.asked(self.is_marked(owner)).await?, known) {
+            (Some(true), _) => Side::Zep,
+            (Some(false), _) => match beside.has_memories(owner).await? {
+                true => Side::Mem0,
+                false => Side::Zep,
+            },
             // While Zep does not answer, what was known last holds.
-            (None, Some((side, _))) => Ok(side),
-            (None, None) => Err(Error::Undecided),
-        }
+            (None, Some((side, _))) => return Ok(side),
+            (None, None) => return Err(Error::Undecided),
+        };
+        beside.sides.insert(owner.clone(), (side, Instant::now()));
+        Ok(side)
     }
 
     /// Whether Zep itself says that the owner is its.

@@ -171,8 +171,13 @@ impl MemoryService {
                 };
             }
             Err(error) if is_only => return Err(error.into()),
-            // mem0's failure fails no call of what is Zep's.
-            Err(_) => return Ok(ById::Zep(id.clone())),
+            // mem0's failure fails no call of what is Zep's, and what is not there may be mem0's.
+            Err(error) => {
+                return match self.find(caller, right, id, scope).await {
+                    Err(Error::NoMemory { .. }) => Err(error.into()),
+                    _ => Ok(ById::Zep(id.clone())),
+                };
+            }
         };
         let memory = objects::memory(object).ok_or_else(|| Error::no_memory(id))?;
         let named = scope.user.is_some() || scope.agent.is_some();

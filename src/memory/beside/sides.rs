@@ -31,8 +31,7 @@ pub trait Sides: Send + Sync + Debug {
     async fn of(&self, owner: &Owner) -> Result<Option<Side>>;
     /// Decides that an owner of whom nothing is decided is Zep's. What holds now.
     async fn decide(&self, owner: &Owner) -> Result<Side>;
-    /// Holds these owners for whoever has this token, those that nobody else holds and that are not Zep's.
-    /// How many it holds.
+    /// Holds these owners with this token, except those that are Zep's or held already. How many it holds.
     async fn hold(&self, owners: &[Owner], token: &str) -> Result<u64>;
     /// Renews everything that is held with this token and was held without a gap. How many that is.
     async fn renew(&self, token: &str) -> Result<u64>;

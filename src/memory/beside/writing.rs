@@ -53,20 +53,24 @@ impl MemoryService {
         })
     }
 
-    /// Adds the memories of a request to mem0, where it has everything.
+    /// Adds the memories of a request to mem0, where it has everything: as mem0-mcp-server did, unless the
+    /// caller's key makes it repeatable.
     pub(crate) async fn add_to_only(&self, mem0: &dyn Mem0, request: &Request) -> Result<Accepted> {
-        let addition = addition(request, &[])?;
-        Ok(mem0.add(&addition).await?)
+        match request.is_keyed {
+            true => self.add_once_to_mem0(mem0, request, true).await,
+            false => Ok(mem0.add(&addition(request, &[])?).await?),
+        }
     }
 
-    /// Adds what waits to mem0; looks first whether an earlier attempt did.
-    pub(crate) async fn add_queued_to_mem0(
+    /// Adds the memories of a request to mem0, marked with its record; if it is in doubt, it is looked first
+    /// whether an earlier attempt did.
+    async fn add_once_to_mem0(
         &self,
         mem0: &dyn Mem0,
-        job: &Job,
         request: &Request,
+        in_doubt: bool,
     ) -> Result<Accepted> {
-        let owner = &job.lane.owner;
+        let owner = &request.place().owner();
         let count = request.records()?.len();
         let deleted: Vec<usize> = (0..count)
             .filter(|index| request.deletion(*index).is_some())
@@ -75,7 +79,7 @@ impl MemoryService {
             return Ok(Accepted::default());
         }
         let key = request.key.to_string();
-        if job.in_doubt || request.is_keyed {
+        if in_doubt || request.is_keyed {
             let there = of_record(mem0, owner, objects::RECORD, &key, LOOKED_THROUGH).await?;
             let is_edited = !request.edits.is_empty();
             for (id, _) in there.iter().filter(|_| is_edited) {
@@ -94,6 +98,9 @@ impl MemoryService {
             }
         }
         let mut addition = addition(request, &deleted)?;
+        // It may have waited.
+        let made_at = request.made_at.as_second();
+        addition.timestamp.get_or_insert(made_at);
         addition
             .metadata
             .insert(objects::RECORD.to_owned(), key.into());
@@ -111,7 +118,9 @@ impl MemoryService {
         };
         let mem0 = beside.mem0.as_ref();
         match work {
-            Work::Add(request) => return self.add_queued_to_mem0(mem0, job, &request).await,
+            Work::Add(request) => {
+                return self.add_once_to_mem0(mem0, &request, job.in_doubt).await;
+            }
             Work::Change(id, change) => {
                 let changed = mem0.update(
                     id.as_str(),
@@ -269,11 +278,14 @@ fn addition(request: &Request, without: &[usize]) -> Result<Addition> {
         }
         messages.push((role, record.content));
     }
+    // mem0 has one time for a call.
+    let last = new.messages.iter().rev().find_map(|turn| turn.created_at);
+    let said_at = new.created_at.or(last);
     Ok(Addition {
         of: objects::named(&new.scope),
         messages,
         metadata,
-        timestamp: new.created_at.map(|time| time.as_second()),
+        timestamp: said_at.map(|time| time.as_second()),
         infer: true,
     })
 }

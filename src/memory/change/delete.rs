@@ -1,5 +1,7 @@
 //! Deletes a memory by its id and reports what was removed: Zep cannot delete a single message.
 
+use std::collections::BTreeSet;
+
 use serde_json::Map;
 
 use crate::memory::{
@@ -75,11 +77,13 @@ impl MemoryService {
             share: _share,
             _lock,
         } = turn;
-        let mut gone = Vec::new();
         let (form, removed) = match what {
             Item::Fact(fact) => (Form::Fact, self.delete_fact(*fact).await?),
             Item::Record(parts) => {
-                gone = records_of(&parts).collect();
+                // Before, so that it is told even if this process is killed.
+                let gone = known_records(&parts).into_iter();
+                let gone = gone.map(|record| CopyWork::Deleted { record });
+                self.tell_mem0(&owner, gone).await;
                 let first = parts.first().ok_or_else(|| Error::no_memory(&id))?;
                 let form = Form::of_episode(first);
                 let removed = match (form, first.thread_id.clone()) {
@@ -92,8 +96,6 @@ impl MemoryService {
                 (form, removed)
             }
         };
-        let gone = gone.into_iter().map(|record| CopyWork::Deleted { record });
-        self.tell_mem0(&owner, gone).await;
         self.inner.shown.remove(&id);
         Ok(Deleted {
             id,
@@ -187,6 +189,13 @@ pub(super) fn records_of(parts: &[Episode]) -> impl Iterator<Item = String> {
     parts
         .iter()
         .filter_map(|part| part.mark().map(|mark| mark.record))
+}
+
+/// The records of these parts, and those that they replaced, by which mem0 may know them.
+fn known_records(parts: &[Episode]) -> BTreeSet<String> {
+    let ours = |part: &Episode| fit::unpack(part.metadata.as_ref()?).ours;
+    let replaced = parts.iter().filter_map(|part| ours(part)?.marks.instead_of);
+    records_of(parts).chain(replaced).collect()
 }
 
 fn half_way(cause: zep::Error, done: usize, count: usize) -> Error {

@@ -140,29 +140,29 @@ impl MemoryService {
         }
         match text {
             Some(text) => {
+                let metadata = change.metadata.clone();
                 let told = Change {
                     text: Some(text.clone()),
-                    metadata: change.metadata.clone(),
+                    metadata: metadata.clone(),
                 };
-                let record = found.record.record_id.clone();
-                let metadata = change.metadata.unwrap_or(found.record.metadata);
-                let changed =
-                    self.replace(owner.clone(), &first, found.ours, text, metadata, share);
-                let (changed, now) = changed.await?;
-                let work = record.map(|record| CopyWork::changed(&record, &now, &told));
-                self.tell_mem0(&owner, work).await;
-                Ok(changed)
+                let metadata = metadata.unwrap_or(found.record.metadata);
+                let record = replacement_of(&first, &text, &metadata);
+                self.tell_changed(&owner, found.record.record_id, &record, &told)
+                    .await;
+                let new = (text, metadata, record);
+                self.replace(owner, &first, found.ours, new, share).await
             }
             None => {
                 let told = Change {
                     text: None,
                     metadata: change.metadata.clone(),
                 };
-                let record = found.record.record_id.clone();
+                if let Some(record) = found.record.record_id.clone() {
+                    self.tell_changed(&owner, found.record.record_id, &record, &told)
+                        .await;
+                }
                 let metadata = change.metadata.unwrap_or(found.record.metadata);
                 self.set_fields(&parts, found.ours, &metadata).await?;
-                let work = record.map(|record| CopyWork::changed(&record, &record, &told));
-                self.tell_mem0(&owner, work).await;
                 let found = self.find_again(&owner, id).await?;
                 Ok(Changed {
                     memory: found,
@@ -172,19 +172,28 @@ impl MemoryService {
         }
     }
 
-    /// Stores a replacement of a text, whose record has the returned id.
+    /// Notes that mem0 is to be told of a change: before it is made, so that it is told even if this
+    /// process is killed.
+    async fn tell_changed(
+        &self,
+        owner: &Owner,
+        record: Option<String>,
+        now: &str,
+        change: &Change,
+    ) {
+        let work = record.map(|record| CopyWork::changed(&record, now, change));
+        self.tell_mem0(owner, work).await;
+    }
+
+    /// Stores a replacement of a text: its new text, fields and record.
     async fn replace(
         &self,
         owner: Owner,
         old: &Episode,
         ours: Option<Ours>,
-        text: String,
-        metadata: Map<String, Value>,
+        (text, metadata, record): (String, Map<String, Value>, String),
         share: Share,
-    ) -> Result<(Changed, String)> {
-        // A repeated call finds what this one stored.
-        let name = format!("{}\n{text}\n{}", old.uuid, Value::Object(metadata.clone()));
-        let record = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string();
+    ) -> Result<Changed> {
         let mut ours = ours.unwrap_or_else(|| Ours::new(RecordId::fresh()));
         if ours.migration_source.is_some() && ours.marks.instead_of.is_none() {
             ours.marks.instead_of = Some(ours.record.to_string());
@@ -238,7 +247,7 @@ impl MemoryService {
         let stored = Assembled {
             record: Record {
                 id: new_id,
-                record_id: Some(record.clone()),
+                record_id: Some(record),
                 role: String::new(),
                 name: None,
                 content: text,
@@ -257,11 +266,10 @@ impl MemoryService {
             last: 0,
             parts: Vec::new(),
         };
-        let changed = Changed {
+        Ok(Changed {
             memory: view::record(stored, None, Form::Episode, &owner),
             previous_id: Some(old.uuid.clone()),
-        };
-        Ok((changed, record))
+        })
     }
 
     /// Sets new fields on all parts of a record.
@@ -351,4 +359,10 @@ impl MemoryService {
         let is_text = |part: &Episode| Form::of_episode(part) == Form::Episode;
         Ok(parts.filter(|parts| parts.iter().all(is_text)))
     }
+}
+
+/// The record of what replaces a text: a repeated call finds what the first one stored.
+fn replacement_of(old: &Episode, text: &str, metadata: &Map<String, Value>) -> String {
+    let name = format!("{}\n{text}\n{}", old.uuid, Value::Object(metadata.clone()));
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
 }

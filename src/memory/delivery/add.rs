@@ -41,8 +41,8 @@ impl MemoryService {
             };
             let count = records.len();
             let memories = self.write(&request, records, known, false, None).await?;
-            self.mirror(&request, &(0..count).collect::<Vec<_>>())
-                .await?;
+            let all: Vec<usize> = (0..count).collect();
+            self.mirror(&request, &all, false).await?;
             return Ok(request.added(memories, None));
         };
         let place = request.place();

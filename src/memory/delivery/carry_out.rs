@@ -37,7 +37,7 @@ impl MemoryService {
         job: &Job,
         work: Work,
     ) -> Result<Option<Done>> {
-        match self.side_of(&job.lane.owner).await? {
+        match self.side_to_write_on(&job.lane.owner).await? {
             Side::Zep => {}
             Side::Moving => return Err(Error::Moving),
             Side::Mem0 => {
@@ -113,7 +113,7 @@ impl MemoryService {
                     .await?
             }
         };
-        self.mirror(request, &indexes).await?;
+        self.mirror(request, &indexes, job.in_doubt).await?;
         // Deletions take their own share of the owner.
         for record in &deleted {
             self.delete_record(&job.lane, record).await?;

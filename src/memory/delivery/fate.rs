@@ -10,6 +10,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause. Ours: when Zep is back, what waits should be sent within two minutes.
 const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 
+/// After so long mem0 shows what it was told: it processes in the background, so that what may have arrived
+/// cannot be looked for before. Ours.
+const MEM0_SHOWS: Duration = Duration::from_secs(30);
 /// The pause while an owner is moved. Ours.
 const MOVING_PAUSE: Duration = Duration::from_millis(500);
 
@@ -38,7 +41,7 @@ impl Fate {
             Error::Moving => (false, Some(MOVING_PAUSE)),
             Error::Undecided => (false, None),
             Error::Mem0(error) => match error.outcome {
-                Outcome::Unknown => (true, error.retry_after),
+                Outcome::Unknown => (true, Some(error.retry_after.unwrap_or(MEM0_SHOWS))),
                 Outcome::NotSent => (false, error.retry_after),
                 Outcome::Refused if promised && matches!(error.status, Some(401 | 403)) => {
                     (false, None)

@@ -227,7 +227,7 @@ impl MemoryService {
 }
 
 /// Waits for a write, and keeps its claim meanwhile; `None` if another process took it.
-async fn keeping_claim<T>(
+pub(crate) async fn keeping_claim<T>(
     queue: &dyn Queue,
     number: i64,
     write: impl Future<Output = T>,

@@ -4,6 +4,7 @@ pub(crate) mod by_id;
 pub(crate) mod events;
 pub(crate) mod known;
 pub(crate) mod list_cache;
+pub(crate) mod listing;
 pub(crate) mod memories;
 pub(crate) mod session;
 pub(crate) mod sessions;

@@ -171,7 +171,7 @@ impl MemoryService {
     }
 }
 
-/// A session of which all waits.
+/// A session that Zep does not have yet.
 fn waiting_session(session: &SessionId, count: u64, newest: Option<Timestamp>) -> SessionInfo {
     SessionInfo {
         session: session.to_string(),

@@ -164,15 +164,11 @@ impl MemoryService {
         waits: &Waits,
     ) -> Result<(FoundThere, Option<String>)> {
         let nothing = (FoundThere::default(), None);
-        let Some((mut condition, session)) = restriction(&owner, &query.whose) else {
+        let Some(condition) = restriction_in_mem0(&owner, &query.whose) else {
             return Ok(nothing);
         };
         if query.among == SearchTarget::Entities {
             return Ok(nothing);
-        }
-        if let (Some(session), Owner::User(user)) = (session, &owner) {
-            let thread = session.qualified_thread(user);
-            condition.session = Some((session, thread));
         }
         let asked = (text, query.limit, query.min_score);
         let memories = reading::search(mem0, &owner, &condition, asked).await?;
@@ -226,12 +222,19 @@ impl MemoryService {
     }
 }
 
+/// The restriction on an owner's memories in mem0, which has no threads.
+pub(crate) fn restriction_in_mem0(owner: &Owner, whose: &Selector) -> Option<Restriction> {
+    let (mut restriction, session) = restriction(owner, whose)?;
+    if let (Some(session), Owner::User(user)) = (session, owner) {
+        let thread = session.qualified_thread(user);
+        restriction.session = Some((session, thread));
+    }
+    Some(restriction)
+}
+
 /// The restriction on an owner's memories, and the only session that they can be of; `None` if none of
 /// them can match.
-pub(crate) fn restriction(
-    owner: &Owner,
-    whose: &Selector,
-) -> Option<(Restriction, Option<SessionId>)> {
+fn restriction(owner: &Owner, whose: &Selector) -> Option<(Restriction, Option<SessionId>)> {
     let mut condition = Restriction::default();
     let session = match whose {
         Selector::Scope(scope) => {

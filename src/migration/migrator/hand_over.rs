@@ -1,5 +1,5 @@
 //! Moving users from mem0 to Zep, where that is done one after the other: what is written meanwhile waits,
-//! and whoever arrived whole is Zep's from then on.
+//! and the users of whom everything arrived are Zep's from then on.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use super::fields::{Fields, is_empty};
 use super::gone::{Event, event, gone};
 use super::history::{history, logged};
 use super::turn::spoken;
+use crate::sources::payload;
 use crate::sources::{
     Change, Defect, Entry, Gone, Names, Origin, RecordKind, SourceRecord, SourceUser,
 };
@@ -54,6 +55,9 @@ const UNCHANGED: &str = "an entry of an answer to `add` that changed nothing (`e
 /// What a turn is in which nothing is said.
 const SILENT: &str = "a turn of an assistant, a tool or the system in which nothing is said";
 
+/// Why a memory is left out.
+const COPIED: &str = "a copy that this program made of a memory of Zep";
+
 /// The roles of those who are no persons.
 const PROGRAMS: [&str; 6] = ["assistant", "ai", "model", "tool", "function", "system"];
 
@@ -75,8 +79,9 @@ pub(super) fn interpret(
     let Value::Object(fields) = value else {
         return Err(Defect::whole("is not an object"));
     };
-    let fields = Fields(fields);
+    let mut fields = Fields(fields);
     match kind {
+        ItemKind::Memory if payload::is_copy(&mut fields.0) => Ok(Meaning::LeftOut(COPIED)),
         ItemKind::Memory => remembered(fields, origin, warnings),
         ItemKind::Turn if is_silent(&fields) => Ok(Meaning::LeftOut(SILENT)),
         ItemKind::Turn => turn(fields, origin, warnings).map(record),

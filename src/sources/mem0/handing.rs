@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::entity::{Entity, EntityKind};
 use super::kept::Raw;
-use crate::memory::beside::{COPY, RECORD};
+use crate::sources::payload;
 use crate::sources::{
     Defect, Entry, Gone, Position, Problem, ReadError, Severity, Sink, SourceItem, interpret_object,
 };
@@ -118,7 +118,7 @@ impl<'s> Handing<'s> {
         };
         let id = object.get("id").and_then(Value::as_str).map(str::to_owned);
         // Zep has what it is a copy of.
-        if is_copy(&mut object) {
+        if payload::is_copy(&mut object) {
             self.handed += 1;
             return Ok(None);
         }
@@ -224,17 +224,6 @@ impl<'s> Handing<'s> {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(ReadError::Stopped),
         }
-    }
-}
-
-/// Whether this program copied it from Zep to mem0. Removes its marks.
-fn is_copy(object: &mut Map<String, Value>) -> bool {
-    match object.get_mut("metadata") {
-        Some(Value::Object(metadata)) => {
-            metadata.shift_remove(RECORD);
-            metadata.contains_key(COPY)
-        }
-        _ => false,
     }
 }
 

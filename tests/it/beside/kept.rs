@@ -129,11 +129,19 @@ fn a_mirror_has_what_zep_has_and_is_not_migrated_back() {
         "add_memory",
         json!({"user_id": "ann", "session_id": "tuesday", "messages": turns}),
     );
+    // A call that is repeated with its key is not doubled there.
+    for _ in 0..2 {
+        client.call(
+            "add_memory",
+            json!({"user_id": "bea", "text": "bea is shy", "idempotency_key": "1"}),
+        );
+    }
     settle();
     assert_eq!(
         both.in_mem0("ann"),
         ["ann has a cat", "ann likes tea", "hello", "hi"]
     );
+    assert_eq!(both.in_mem0("bea"), ["bea is shy"]);
     let id = cat["results"][0]["id"].clone();
     let changed = client.call(
         "update_memory",
@@ -162,6 +170,17 @@ fn a_mirror_has_what_zep_has_and_is_not_migrated_back() {
     let output = both.run(
         "zep",
         &["migrate", "--from", "mem0", "--user", "ann", "--json"],
+    );
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["memories_migrated"], 0, "{report:#}");
+    // Nor by one of a file that somebody made of what mem0 has.
+    let copy = json!({"results": [{"id": "5", "user_id": "ann", "memory": "hello",
+                                   "metadata": {"zm_copy": "some record"}}]});
+    let file = both.world.directory().join("copies.json");
+    std::fs::write(&file, copy.to_string()).unwrap();
+    let output = both.run(
+        "zep",
+        &["migrate", "--file", file.to_str().unwrap(), "--json"],
     );
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["memories_migrated"], 0, "{report:#}");

@@ -167,6 +167,37 @@ fn a_failing_mem0_is_an_error_that_says_so_and_nothing_is_sent_twice() {
 }
 
 #[test]
+fn a_call_with_a_key_is_stored_once_and_the_time_of_a_turn_is_kept() {
+    let both = Both::new();
+    let mut client = both.connect("mem0");
+    let call = json!({"user_id": "ann", "text": "ann likes tea", "idempotency_key": "note 1"});
+    both.mem0.fault("/v3/memories/add/", 1, What::Lost);
+    client.refused("add_memory", call.clone());
+    client.call("add_memory", call.clone());
+    client.call("add_memory", call);
+    assert_eq!(both.in_mem0("ann"), ["ann likes tea"]);
+    let shown = client.call("get_memories", json!({"user_id": "ann"}));
+    assert_eq!(
+        shown["results"][0]["metadata"],
+        json!({}),
+        "our mark is not shown"
+    );
+    let turns = json!([{"role": "user", "content": "hello", "created_at": "2024-05-01T00:00:00Z"}]);
+    client.call(
+        "add_memory",
+        json!({"user_id": "ben", "run_id": "monday", "messages": turns}),
+    );
+    let shown = client.call(
+        "get_session",
+        json!({"user_id": "ben", "session_id": "monday"}),
+    );
+    assert_eq!(
+        shown["messages"][0]["created_at"], "2024-05-01T00:00:00Z",
+        "{shown}"
+    );
+}
+
+#[test]
 fn the_settings_are_checked_before_anything_is_served() {
     let both = Both::new();
     let refused = |settings: &[(&str, &str)], named: &str| {

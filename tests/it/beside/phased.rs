@@ -58,6 +58,17 @@ fn whoever_is_new_is_zeps_and_others_are_mem0s_until_they_are_moved() {
 }
 
 #[test]
+fn reading_decides_nothing() {
+    let both = Both::new();
+    let mut client = both.connect("phased");
+    assert!(listed(&mut client, "ann").0.is_empty());
+    both.remembers("ann", &["ann likes tea"]);
+    let mut later = both.connect("phased");
+    assert_eq!(listed(&mut later, "ann").1, [json!("mem0")]);
+    assert_eq!(add(&mut later, "ann", "ann has a cat")["backend"], "mem0");
+}
+
+#[test]
 fn another_machine_learns_from_zep_who_was_moved() {
     let both = Both::new();
     both.remembers("ann", &["ann likes tea"]);
@@ -198,7 +209,7 @@ fn the_tool_moves_a_user_too() {
 #[test]
 fn a_mem0_that_is_away_fails_no_call_of_zeps_users_and_loses_no_write_of_its_own() {
     let both = Both::new();
-    both.remembers("ann", &["ann likes tea"]);
+    let ids = both.remembers("ann", &["ann likes tea"]);
     let mut client = both.connect("phased");
     add(&mut client, "zoe", "zoe is Zep's");
     assert_eq!(listed(&mut client, "ann").1, [json!("mem0")]);
@@ -210,6 +221,11 @@ fn a_mem0_that_is_away_fails_no_call_of_zeps_users_and_loses_no_write_of_its_own
     );
     let error = client.refused("get_memories", json!({"user_id": "ann"}));
     assert_eq!(error["error"], "mem0_failed", "{error}");
+    // It is not known to be gone.
+    for tool in ["get_memory", "delete_memory"] {
+        let error = client.refused(tool, json!({"memory_id": ids[0]}));
+        assert_eq!(error["error"], "mem0_failed", "{tool}: {error}");
+    }
     let mut hurried = both.command("phased");
     hurried.env("ZEP_MCP_WRITE_WAIT_MS", "200");
     let mut client = Client::connect(&mut hurried);
