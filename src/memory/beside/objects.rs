@@ -11,8 +11,8 @@ use crate::memory::{
 use crate::zep::GraphId;
 
 /// In the fields of a memory of mem0: the record that this program made it from, so that a lost answer
-/// does not double it.
-pub(crate) const RECORD: &str = "zm_id";
+/// does not double it. Not `zm_id`: a caller's own field of that name must stay.
+pub(crate) const RECORD: &str = "zm_written";
 /// In the fields of a memory of mem0: the record of Zep that it is a copy of.
 pub(crate) const COPY: &str = "zm_copy";
 /// The field in which a memory's kind is kept, as the guide has it.
