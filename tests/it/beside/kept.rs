@@ -100,7 +100,9 @@ fn while_zep_is_away_mem0_answers_but_not_with_what_was_deleted() {
     );
     service.calm();
     let mut flush = both.command("zep");
-    flush.env("MEM0_FALLBACK", "true").args(["queue", "flush"]);
+    flush
+        .env("MEM0_FALLBACK", "true")
+        .args(["queue", "flush", "--wait", "120"]);
     assert!(flush.output().unwrap().status.success());
     assert_eq!(both.in_mem0("ann"), ["ann likes coffee"], "{ids:?}");
 }
@@ -115,7 +117,9 @@ fn a_mirror_has_what_zep_has_and_is_not_migrated_back() {
     let mut client = connect(&both, &mirror);
     let settle = || {
         let mut flush = both.command("zep");
-        flush.env("MEM0_MIRROR", "true").args(["queue", "flush"]);
+        flush
+            .env("MEM0_MIRROR", "true")
+            .args(["queue", "flush", "--wait", "120"]);
         let flushed = flush.output().unwrap();
         assert!(flushed.status.success(), "{flushed:?}");
     };
@@ -214,7 +218,9 @@ fn a_failing_mirror_fails_no_call() {
         crate::common::mem0_stand_in::What::Lost,
     );
     let mut flush = both.command("zep");
-    flush.env("MEM0_MIRROR", "true").args(["queue", "flush"]);
+    flush
+        .env("MEM0_MIRROR", "true")
+        .args(["queue", "flush", "--wait", "120"]);
     assert!(flush.output().unwrap().status.success());
     assert_eq!(
         both.in_mem0("ann"),
