@@ -66,6 +66,8 @@ pub struct Job {
     pub version: i64,
     /// How often it was begun, this time included.
     pub attempts: u32,
+    /// Whether it was put in just now, and claimed in the same step: nothing was promised yet.
+    pub is_new: bool,
     /// Whether an earlier attempt may have reached Zep.
     pub in_doubt: bool,
     /// When it was put in.

@@ -248,6 +248,12 @@ impl Inner {
         self.in_time(share).await.map(Arc::new)
     }
 
+    /// A share of the owner, if nobody has the owner alone or waits for that.
+    pub(crate) fn share_at_once(&self, owner: &Owner) -> Option<Share> {
+        let share = self.owners.of(owner).try_read_owned();
+        share.ok().map(Arc::new)
+    }
+
     /// Waits for a turn, at most as long as a call to Zep may take.
     pub(crate) async fn in_time<T>(&self, turn: impl Future<Output = T>) -> zep::Result<T> {
         match self.zep.call_limit() {

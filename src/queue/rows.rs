@@ -67,11 +67,8 @@ impl Rows {
                 |row| row.get(0),
             )?;
         let now = now();
-        let number = self.insert(&change, job, now)?;
         let claim = claim && !behind;
-        if claim {
-            self.mark_claimed(&change, number, now)?;
-        }
+        let number = self.insert(&change, job, now, claim)?;
         change.commit()?;
         if !claim {
             return Ok(Ok(Put::Waits(number)));
@@ -82,6 +79,7 @@ impl Rows {
             body: job.body.clone(),
             version: 0,
             attempts: 1,
+            is_new: true,
             in_doubt: job.in_doubt,
             queued_at: time(now),
             parked: None,
@@ -122,14 +120,21 @@ impl Rows {
         })
     }
 
-    fn insert(&self, db: &Connection, job: &NewJob, now: i64) -> rusqlite::Result<i64> {
+    /// Keeps a job, claimed if that is wanted: if this process ends before it is done, it may have been sent.
+    fn insert(
+        &self,
+        db: &Connection,
+        job: &NewJob,
+        now: i64,
+        claim: bool,
+    ) -> rusqlite::Result<i64> {
         let (kind, owner) = owner_columns(&job.lane.owner);
         let (records, bytes) = (job.ids.len() as i64, job.body.len() as i64);
         let session = session_column(&job.lane);
         db.prepare_cached(
             "INSERT INTO waiting (account, kind, owner, session, body, records, bytes, queued_at, due,
-               in_doubt)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)",
+               in_doubt, attempts, claimed_by, claimed_until)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(
             params![
@@ -141,7 +146,10 @@ impl Rows {
                 records,
                 bytes,
                 now,
-                job.in_doubt
+                job.in_doubt || claim,
+                i64::from(claim),
+                claim.then_some(self.process.as_str()),
+                if claim { now + millis(CLAIM) } else { 0 },
             ],
         )?;
         let number = db.last_insert_rowid();
@@ -252,7 +260,7 @@ impl Rows {
             .prepare_cached("DELETE FROM ids WHERE number = ?1 AND zep IS NULL")?
             .execute([job.number])?;
         for job in follow {
-            self.insert(&change, job, now())?;
+            self.insert(&change, job, now(), false)?;
         }
         change.commit()?;
         Ok(true)
@@ -414,6 +422,7 @@ fn job(row: &Row<'_>, body: String) -> rusqlite::Result<Job> {
         },
         body,
         attempts: row.get(5)?,
+        is_new: false,
         in_doubt: row.get(6)?,
         queued_at: time(row.get(7)?),
         parked: row.get(8)?,

@@ -86,11 +86,19 @@ impl MemoryService {
         job: &Job,
         request: &Request,
     ) -> Result<Option<Done>> {
-        // A deletion of everything holds the owner alone, and empties the queue first.
-        let share = self.inner.share_of(&job.lane.owner).await?;
-        if !queue.holds(job.number).await? {
-            return Ok(None);
-        }
+        // A deletion of everything holds the owner alone, and empties the queue first. If another process
+        // did so in this moment, a call that was told nothing yet came after it.
+        let at_once = self.inner.share_at_once(&job.lane.owner);
+        let share = match at_once.filter(|_| job.is_new) {
+            Some(share) => share,
+            None => {
+                let share = self.inner.share_of(&job.lane.owner).await?;
+                if !queue.holds(job.number).await? {
+                    return Ok(None);
+                }
+                share
+            }
+        };
         let (mut kept, mut indexes, mut deleted) = (Vec::new(), Vec::new(), Vec::new());
         for (index, record) in request.records()?.into_iter().enumerate() {
             match request.deletion(index) {
