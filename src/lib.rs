@@ -50,6 +50,8 @@ pub mod zep;
 #[doc(hidden)]
 pub mod agent_hosts;
 #[doc(hidden)]
+pub mod api;
+#[doc(hidden)]
 pub mod config;
 #[doc(hidden)]
 pub mod emulator;

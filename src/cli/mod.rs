@@ -11,7 +11,7 @@ mod report;
 mod switch;
 mod token;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use zep_mcp_server::config::{Flags, HttpFlags};
 
 pub(crate) use emulate::EmulateArgs;
@@ -52,8 +52,8 @@ pub(crate) enum Command {
     /// Serve MCP over stdin and stdout (as without a command), or on a network with --http
     ///
     /// Logs go to stderr. Over stdin and stdout the server ends when its stdin ends. On a network
-    /// it serves Streamable HTTP at /mcp, the older HTTP with SSE at /sse, /health and /ready. On
-    /// SIGTERM or Ctrl-C it finishes calls in flight and ends; a second signal ends it at once.
+    /// it serves Streamable HTTP at /mcp, the older HTTP with SSE at /sse, /health and /ready; with
+    /// --api the Memory API on port 5003, described at /docs. On SIGTERM or Ctrl-C it finishes calls in flight and ends; a second signal ends it at once.
     #[command(after_long_help = environment::network_environment())]
     Serve(Box<ServeArgs>),
 
@@ -145,10 +145,15 @@ impl Default for Command {
 
 /// The transport of `serve`.
 #[derive(Debug, Default, Args)]
+#[command(group = ArgGroup::new("network").args(["http", "api"]).multiple(true))]
 pub(crate) struct ServeArgs {
-    /// Serve on a network instead of stdin and stdout
+    /// Serve MCP on a network instead of stdin and stdout
     #[arg(long)]
     pub http: bool,
+
+    /// Serve the Memory API (REST), alone or on one port with --http; see /docs there
+    #[arg(long)]
+    pub api: bool,
 
     /// The settings of the listener.
     #[command(flatten)]

@@ -1,9 +1,10 @@
-//! `serve`: MCP over stdin and stdout, or on a network.
+//! `serve`: MCP over stdin and stdout or on a network, and the Memory API.
 
 use std::process::ExitCode;
 
+use zep_mcp_server::api::{self, Api};
 use zep_mcp_server::config::{Config, Flags};
-use zep_mcp_server::http::{self, Serving, Stop};
+use zep_mcp_server::http::{self, RestRoutes, Serving, Stop};
 use zep_mcp_server::local::likeness;
 use zep_mcp_server::mcp::{self, MemoryServer};
 use zep_mcp_server::memory::MemoryService;
@@ -19,17 +20,16 @@ use crate::output::Misuse;
 /// # Errors
 /// If a setting is wrong, the backend cannot be opened or the address cannot be used.
 pub(crate) fn run(settings: Flags, args: ServeArgs) -> anyhow::Result<ExitCode> {
-    let config = if args.http {
-        Config::load_for_http(settings, args.flags)?
-    } else {
-        Config::load(settings)?
+    let config = match (args.api, args.http) {
+        (true, _) => Config::load_for_api(settings, args.flags)?,
+        (false, true) => Config::load_for_http(settings, args.flags)?,
+        (false, false) => Config::load(settings)?,
     };
     telemetry::start(config.logging);
     super::log_start(&config);
-    if args.http {
-        on_a_network(config)
-    } else {
-        over_stdio(config)
+    match args.http || args.api {
+        true => on_a_network(config, args.http, args.api),
+        false => over_stdio(config),
     }
 }
 
@@ -39,12 +39,13 @@ fn over_stdio(config: Config) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        mcp::serve_stdio(server(&config, open(&config)?)).await?;
+        let memories = open(&config, |memories| memories)?;
+        mcp::serve_stdio(server(&config, memories)).await?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-fn on_a_network(mut config: Config) -> anyhow::Result<ExitCode> {
+fn on_a_network(mut config: Config, serves_mcp: bool, api: bool) -> anyhow::Result<ExitCode> {
     let Some(http) = config.http.take() else {
         unreachable!("set by load_for_http");
     };
@@ -58,14 +59,29 @@ fn on_a_network(mut config: Config) -> anyhow::Result<ExitCode> {
             asked: signals.first,
             hurry: signals.second,
         };
-        let server = server(&config, open(&config)?);
+        let memories = match api {
+            true => open(&config, MemoryService::minding_status)?,
+            false => open(&config, |memories| memories)?,
+        };
+        let rest = match api {
+            true => rest(memories.clone(), http.api_compat),
+            false => RestRoutes::default(),
+        };
+        let server = server(&config, memories);
         let serving = Serving {
             config: http,
             server: server.clone(),
+            serves_mcp,
+            rest,
         };
         let served = http::serve(serving, stop, |addresses| {
+            let paths = match (serves_mcp, api) {
+                (true, true) => "/mcp, /sse, /api, /docs",
+                (true, false) => "/mcp, /sse",
+                (false, _) => "/api, /docs",
+            };
             for address in addresses {
-                tracing::info!("listening on {scheme}://{address} (/mcp, /sse)");
+                tracing::info!("listening on {scheme}://{address} ({paths})");
             }
         });
         let served = served.await;
@@ -82,7 +98,10 @@ fn on_a_network(mut config: Config) -> anyhow::Result<ExitCode> {
 
 /// The service. In the background, records that were sent again are looked at
 /// later; nothing waits for that, and what the end of the process interrupts is done by the next one.
-fn open(config: &Config) -> anyhow::Result<MemoryService> {
+fn open(
+    config: &Config,
+    more: fn(MemoryService) -> MemoryService,
+) -> anyhow::Result<MemoryService> {
     let late = super::late_writes(config);
     let zep = super::open_backend_telling(config, late.clone())?;
     let memories = super::beside::service(config, zep)?;
@@ -90,6 +109,7 @@ fn open(config: &Config) -> anyhow::Result<MemoryService> {
         Some(queue) => memories.queueing(queue, likeness),
         None => memories,
     };
+    let memories = more(memories);
     tokio::spawn(memories.clone().deliver_queued());
     tokio::spawn(memories.clone().deliver_copies());
     if let Some(late) = late {
@@ -97,6 +117,16 @@ fn open(config: &Config) -> anyhow::Result<MemoryService> {
         tokio::spawn(late.watch(move |sent| look_again(memories.clone(), sent)));
     }
     Ok(memories)
+}
+
+/// The routes of the Memory API.
+fn rest(memories: MemoryService, compat: bool) -> RestRoutes {
+    let api::Routes { guarded, open } = api::routes(Api { memories, compat });
+    RestRoutes {
+        guarded,
+        open,
+        is_served: true,
+    }
 }
 
 /// Whether it could be looked.

@@ -81,10 +81,10 @@ flags!(
     requires None::<&str>
 );
 flags!(
-    /// The flags of `serve --http`, as they were typed.
+    /// The flags of `serve --http` and `serve --api`, as they were typed.
     HttpFlags: Setting::HTTP,
     "On a network (each flag wins over its environment variable, and .env sets none)",
-    requires Some("http")
+    requires Some("network")
 );
 
 fn argument(setting: Setting) -> Option<Arg> {

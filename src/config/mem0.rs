@@ -5,7 +5,6 @@ use secrecy::SecretString;
 use super::Setting;
 use super::migration_source::SourceSettings;
 use super::reader::Reader;
-use super::words::words;
 
 /// mem0 Platform's own address.
 const URL: &str = "https://api.mem0.ai";
@@ -32,13 +31,6 @@ pub struct BesideZep {
     pub mirror: bool,
 }
 
-words!(
-    Truth {
-        True = "true",
-        False = "false",
-    }
-);
-
 /// What the settings say of mem0.
 pub(super) struct Stated {
     is_enabled: Option<bool>,
@@ -49,20 +41,10 @@ pub(super) struct Stated {
 /// Reads what the settings say of mem0.
 pub(super) fn read(reader: &mut Reader) -> Stated {
     Stated {
-        is_enabled: truth(reader, Setting::Mem0Enabled),
-        fallback: truth(reader, Setting::Mem0Fallback),
-        mirror: truth(reader, Setting::Mem0Mirror),
+        is_enabled: reader.truth(Setting::Mem0Enabled),
+        fallback: reader.truth(Setting::Mem0Fallback),
+        mirror: reader.truth(Setting::Mem0Mirror),
     }
-}
-
-fn truth(reader: &mut Reader, setting: Setting) -> Option<bool> {
-    let parse = |raw: &str| match raw.to_ascii_lowercase().as_str() {
-        "1" | "on" | "yes" => Ok(Truth::True),
-        "0" | "off" | "no" => Ok(Truth::False),
-        word => Truth::parse(word),
-    };
-    let value = reader.value(setting, parse, ToString::to_string)?;
-    Some(value == Truth::True)
 }
 
 /// The account of a backend that is mem0 alone.

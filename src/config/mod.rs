@@ -101,7 +101,7 @@ pub struct InForce {
 #[derive(Debug, Clone, Copy)]
 enum Transport {
     Stdio,
-    Http,
+    Http { with_api: bool },
 }
 
 impl Config {
@@ -132,7 +132,17 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with every value that is wrong.
     pub fn load_for_http(flags: Flags, http: HttpFlags) -> Result<Self, ConfigError> {
-        Self::from_sources(Sources::read(flags).with_http(http), Transport::Http)
+        let sources = Sources::read(flags).with_http(http);
+        Self::from_sources(sources, Transport::Http { with_api: false })
+    }
+
+    /// The same with the Memory API, which has a port of its own.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every value that is wrong.
+    pub fn load_for_api(flags: Flags, http: HttpFlags) -> Result<Self, ConfigError> {
+        let sources = Sources::read(flags).with_http(http);
+        Self::from_sources(sources, Transport::Http { with_api: true })
     }
 
     /// The key with which contents on the disk are encrypted, whatever the other settings are.
@@ -159,7 +169,7 @@ impl Config {
         let logging = logging::read(&mut reader);
         let http = match transport {
             Transport::Stdio => Some(None),
-            Transport::Http => network::read(&mut reader).map(Some),
+            Transport::Http { with_api } => network::read(&mut reader, with_api).map(Some),
         };
         let findings = reader.finish()?;
         let complete = || {

@@ -48,6 +48,8 @@ pub struct HttpConfig {
     pub bounds: Bounds,
     /// How long calls in flight may continue after the server was told to stop.
     pub grace: Duration,
+    /// Whether the Memory API answers like the original server.
+    pub api_compat: bool,
 }
 
 /// How much all clients together may take, and which share of it one token.
@@ -84,16 +86,29 @@ pub struct Tls {
     pub key: PathBuf,
 }
 
-pub(super) fn read(reader: &mut Reader) -> Option<HttpConfig> {
-    let host = reader.value(Setting::Host, |raw| Ok(raw.to_owned()), Clone::clone);
-    let port = reader.value(
-        Setting::Port,
-        |raw| {
-            raw.parse()
-                .map_err(|_| format!("{} is not a port from 0 to 65535", quoted(raw)))
-        },
-        u16::to_string,
-    );
+/// The port of the Memory API (its original server).
+const API_PORT: u16 = 5003;
+
+/// Reads the settings of a server, with the Memory API or without.
+pub(super) fn read(reader: &mut Reader, with_api: bool) -> Option<HttpConfig> {
+    let text = |raw: &str| Ok(raw.to_owned());
+    let number = |raw: &str| {
+        raw.parse()
+            .map_err(|_| format!("{} is not a port from 0 to 65535", quoted(raw)))
+    };
+    let api_host = reader.optional(Setting::ApiHost, text, Clone::clone)?;
+    let api_host = api_host.filter(|_| with_api);
+    let api_port = reader.optional(Setting::ApiPort, number, u16::to_string)?;
+    let api_port = with_api.then(|| api_port.unwrap_or(API_PORT));
+    let api_compat = reader.truth(Setting::ApiCompat);
+    let host = match api_host {
+        Some(host) => reader.value_or(Setting::Host, text, || Ok(host), Clone::clone),
+        None => reader.value(Setting::Host, text, Clone::clone),
+    };
+    let port = match api_port {
+        Some(port) => reader.value_or(Setting::Port, number, || Ok(port), u16::to_string),
+        None => reader.value(Setting::Port, number, u16::to_string),
+    };
     let access = access::read(reader);
     let allowed_hosts = reader.optional(Setting::AllowedHosts, parse::list, joined);
     let allowed_origins = reader.optional(Setting::AllowedOrigins, parse::list, joined);
@@ -116,6 +131,7 @@ pub(super) fn read(reader: &mut Reader) -> Option<HttpConfig> {
         tls: tls?,
         bounds: bounds?,
         grace: Duration::from_secs(grace?),
+        api_compat: api_compat?,
     })
 }
 

@@ -6,7 +6,15 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::setting::Fallback;
 use super::sources::{Sources, Stated};
+use super::words::words;
 use super::{ConfigError, InForce, Origin, Problem, Setting};
+
+words!(
+    Truth {
+        True = "true",
+        False = "false",
+    }
+);
 
 /// Reads settings, and remembers what it found.
 pub(super) struct Reader {
@@ -72,6 +80,17 @@ impl Reader {
             || Ok(None),
             |value| value.as_ref().map_or_else(|| "not set".to_owned(), show),
         )
+    }
+
+    /// A setting that is true or false.
+    pub(super) fn truth(&mut self, setting: Setting) -> Option<bool> {
+        let parse = |raw: &str| match raw.to_ascii_lowercase().as_str() {
+            "1" | "on" | "yes" => Ok(Truth::True),
+            "0" | "off" | "no" => Ok(Truth::False),
+            word => Truth::parse(word),
+        };
+        let value = self.value(setting, parse, ToString::to_string)?;
+        Some(value == Truth::True)
     }
 
     /// A setting that other programs read too: what cannot be used does not count, with a warning.

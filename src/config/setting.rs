@@ -241,6 +241,25 @@ settings! {
         }
     }
     network {
+        ApiHost = "MEMORY_SERVER_HOST" {
+            flag: None,
+            dotenv: false,
+            help: "Where `serve --api` listens; HOST wins",
+            default: Fallback::Described("127.0.0.1"),
+        }
+        ApiPort = "MEMORY_SERVER_PORT" {
+            flag: None,
+            dotenv: false,
+            help: "The port of `serve --api`; PORT wins",
+            default: Fallback::Described("5003"),
+        }
+        ApiCompat = "MEMORY_API_COMPAT" {
+            flag: None,
+            dotenv: false,
+            help: "Whether the Memory API answers like the original server: 200 for every success, \
+                   400 for every failure",
+            default: Fallback::Value("false"),
+        }
         Host = "HOST" {
             flag: Some(("host", "HOST")),
             dotenv: false,

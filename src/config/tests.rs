@@ -405,7 +405,12 @@ fn the_key_is_in_no_debug_print() {
 }
 
 fn for_http(environment: &[(Setting, &str)]) -> Result<HttpConfig, ConfigError> {
-    let config = load_for(Transport::Http, Flags::default(), environment, "")?;
+    let config = load_for(
+        Transport::Http { with_api: false },
+        Flags::default(),
+        environment,
+        "",
+    )?;
     assert_eq!(config.in_force.len(), Setting::ALL.len());
     Ok(config.http.unwrap())
 }
@@ -416,7 +421,13 @@ fn nothing_about_a_network_comes_from_a_foreign_file() {
         .iter()
         .map(|setting| format!("{setting}=https://login.example.com/long-enough"))
         .collect();
-    let config = load_for(Transport::Http, Flags::default(), &[], &lines.join("\n")).unwrap();
+    let config = load_for(
+        Transport::Http { with_api: false },
+        Flags::default(),
+        &[],
+        &lines.join("\n"),
+    )
+    .unwrap();
     let http = config.http.unwrap();
     let access = http.access;
     assert!(access.token.is_none() && access.tokens_file.is_none() && access.oauth.is_none());

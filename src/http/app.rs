@@ -25,6 +25,7 @@ use super::host_check::{self, Allowlist};
 use super::limits::MAX_BODY_BYTES;
 use super::mcp_sessions::McpSessions;
 use super::replay::ReplayBuffer;
+use super::rest::{self, RestRoutes};
 use super::shares::{Shares, admit};
 use super::sse::{self, MESSAGES, SSE, SseTransport};
 use super::streamable::{self, MCP};
@@ -32,6 +33,9 @@ use crate::mcp::MemoryServer;
 
 /// The state of all routes.
 pub(super) struct App {
+    /// What is served beside MCP.
+    pub(super) rest: RestRoutes,
+    pub(super) serves_mcp: bool,
     pub(super) transports: Transports,
     pub(super) access: Arc<Access>,
     pub(super) allowlist: Arc<Allowlist>,
@@ -55,6 +59,8 @@ pub(super) struct Transports {
 impl App {
     pub(super) fn router(self) -> Router {
         let Self {
+            rest,
+            serves_mcp,
             transports,
             access,
             allowlist,
@@ -62,13 +68,18 @@ impl App {
         } = self;
         let metadata = access.protected_resource();
         // The layer that is added last runs first.
-        let app = transports
-            .routes()
+        let guarded = rest::bounded(rest.guarded, Arc::clone(&transports.shares));
+        let guarded = match serves_mcp {
+            true => transports.routes().merge(guarded),
+            false => guarded,
+        };
+        let app = guarded
             .layer(from_fn_with_state(access, authenticate))
             .route("/health", get(health::alive))
             .route("/ready", get(health::ready))
             .fallback(no_route)
             .with_state(health)
+            .merge(rest.open)
             .merge(metadata);
         let app = match allowlist.cors() {
             Some(cors) => app.layer(cors),

@@ -10,6 +10,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{Extension, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body::{Frame, SizeHint};
@@ -21,6 +22,8 @@ use super::limits::{
     BODY_WITHIN, MAX_BODIES_BYTES, MAX_BODIES_SHARE, MAX_BODY_BYTES, MAX_DISCARDED_BYTES,
     QUICK_BODY_BYTES, VALUE_BYTES,
 };
+use super::rest;
+use crate::json::{Bounds, Scanner};
 use crate::mcp::Incoming;
 
 /// The memory that the requests of all clients share, and what each takes of it.
@@ -91,25 +94,40 @@ enum BodyError {
     Broken,
 }
 
+impl BodyError {
+    fn why(self) -> &'static str {
+        match self {
+            Self::TooLarge => "a request may have at most 16 MB",
+            Self::TooSlow => "the request took too long",
+            Self::NoShare => {
+                "too many large requests of this client at once; wait for some of them"
+            }
+            Self::NoMemory => "too many large requests at once; try again",
+            Self::Broken => "the request body is incomplete",
+        }
+    }
+
+    /// Our name for it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::TooSlow => "too_slow",
+            Self::NoShare | Self::NoMemory => "too_many_large_requests",
+            Self::Broken => "invalid_request",
+        }
+    }
+}
+
 impl IntoResponse for BodyError {
     fn into_response(self) -> Response {
-        let (status, why) = match self {
-            Self::TooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "a request may have at most 16 MB\n",
-            ),
-            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
-            Self::NoShare => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "too many large requests of this client at once; wait for some of them\n",
-            ),
-            Self::NoMemory => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "too many large requests at once; try again\n",
-            ),
-            Self::Broken => (StatusCode::BAD_REQUEST, "the request body is incomplete\n"),
+        let status = match self {
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::NoShare => StatusCode::TOO_MANY_REQUESTS,
+            Self::NoMemory => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Broken => StatusCode::BAD_REQUEST,
         };
-        let mut response = (status, why).into_response();
+        let mut response = (status, format!("{}\n", self.why())).into_response();
         if matches!(self, Self::NoShare | Self::NoMemory) {
             response.headers_mut().insert(RETRY_AFTER, 1.into());
         }
@@ -118,23 +136,42 @@ impl IntoResponse for BodyError {
 }
 
 impl BodyMemory {
+    /// Reads the body of a request, in the time that one may take.
+    async fn read_in_time<C: Counting>(
+        self: &Arc<Self>,
+        parts: &Parts,
+        body: Body,
+        holder: Subject,
+    ) -> Result<Read<C>, BodyError> {
+        let announced = parts
+            .headers
+            .get(CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > MAX_DISCARDED_BYTES) {
+            return Err(BodyError::TooLarge);
+        }
+        let read = self.read(body, holder, announced);
+        let read = tokio::time::timeout(BODY_WITHIN, read).await;
+        read.unwrap_or(Err(BodyError::TooSlow))
+    }
+
     fn used(&self) -> std::sync::MutexGuard<'_, Used> {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads a body of at most [`MAX_BODY_BYTES`]. What follows a refusal is discarded.
-    async fn read(
+    async fn read<C: Counting>(
         self: &Arc<Self>,
         mut body: Body,
         holder: Subject,
         announced: Option<usize>,
-    ) -> Result<Read, BodyError> {
+    ) -> Result<Read<C>, BodyError> {
         let mut held = Held {
             memory: Arc::clone(self),
             holder,
             bytes: 0,
         };
-        let mut incoming = Incoming::default();
+        let mut incoming = C::default();
         // Room for all of it, so that it does not move. Untouched room is no memory yet.
         let mut read = Vec::with_capacity(announced.unwrap_or(0).min(MAX_BODY_BYTES));
         let mut length = 0;
@@ -173,10 +210,28 @@ impl BodyMemory {
 
 /// A body that was read.
 #[derive(Debug)]
-struct Read {
-    incoming: Incoming,
+struct Read<C> {
+    incoming: C,
     body: Bytes,
     held: Held,
+}
+
+/// Counts what a body has while it arrives.
+trait Counting: Default {
+    /// Counts the next piece. False if the body is refused and need not be kept any more.
+    fn feed(&mut self, piece: &[u8]) -> bool;
+    /// How many values a parser would make of it.
+    fn values(&self) -> usize;
+}
+
+impl Counting for Incoming {
+    fn feed(&mut self, piece: &[u8]) -> bool {
+        Self::feed(self, piece)
+    }
+
+    fn values(&self) -> usize {
+        Self::values(self)
+    }
 }
 
 /// Reads the whole body before the request is handled, so that its limits are in one place.
@@ -187,19 +242,11 @@ pub(super) async fn read_body(
     next: Next,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
-    let announced = parts
-        .headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > MAX_DISCARDED_BYTES) {
-        return BodyError::TooLarge.into_response();
-    }
-    let read = tokio::time::timeout(BODY_WITHIN, memory.read(body, holder, announced)).await;
     let Read {
         incoming,
         body,
         held,
-    } = match read.unwrap_or(Err(BodyError::TooSlow)) {
+    } = match memory.read_in_time::<Incoming>(&parts, body, holder).await {
         Ok(read) => read,
         Err(error) => return error.into_response(),
     };
@@ -223,6 +270,63 @@ pub(super) async fn read_body(
         answer.await
     } else {
         letting_others_run(answer).await
+    }
+}
+
+/// What the body of a REST call may have: as a message of MCP.
+static REST: Bounds = Bounds {
+    depth: 120,
+    values: 64 * 1024,
+    parts: &[],
+};
+
+/// Counts the body of a REST call.
+#[derive(Debug)]
+struct RestBody(Scanner);
+
+impl Default for RestBody {
+    fn default() -> Self {
+        Self(Scanner::new(&REST))
+    }
+}
+
+impl Counting for RestBody {
+    fn feed(&mut self, piece: &[u8]) -> bool {
+        self.0.feed(piece);
+        self.0.exceeded().is_none()
+    }
+
+    fn values(&self) -> usize {
+        self.0.values_outside(usize::MAX)
+    }
+}
+
+/// The same for a REST call, whose refusals are JSON.
+pub(super) async fn read_rest_body(
+    State(memory): State<Arc<BodyMemory>>,
+    Extension(holder): Extension<Subject>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let read = memory.read_in_time::<RestBody>(&parts, body, holder).await;
+    let Read {
+        incoming,
+        body,
+        held,
+    } = match read {
+        Ok(read) => read,
+        Err(error) => return rest::refusal(error.into_response(), error.name(), error.why()),
+    };
+    if let Some(exceeded) = incoming.0.exceeded() {
+        return rest::invalid_body(&format!("the body is refused: {exceeded}"));
+    }
+    let is_quick = body.len() <= QUICK_BODY_BYTES;
+    parts.extensions.insert(Arc::new(held));
+    let answer = next.run(Request::from_parts(parts, Body::from(body)));
+    match is_quick {
+        true => answer.await,
+        false => letting_others_run(answer).await,
     }
 }
 
@@ -282,7 +386,11 @@ mod tests {
         Body::from_stream(futures::stream::iter(chunks))
     }
 
-    async fn read(memory: &Arc<BodyMemory>, who: &str, sizes: &[usize]) -> Result<Read, BodyError> {
+    async fn read(
+        memory: &Arc<BodyMemory>,
+        who: &str,
+        sizes: &[usize],
+    ) -> Result<Read<Incoming>, BodyError> {
         memory.read(chunks(sizes), Subject::named(who), None).await
     }
 

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
@@ -30,6 +31,7 @@ pub(super) struct Health {
     access: Arc<Access>,
     shares: Arc<Shares>,
     sessions: Arc<McpSessions>,
+    serves_rest: bool,
 }
 
 impl Health {
@@ -38,6 +40,7 @@ impl Health {
         access: Arc<Access>,
         shares: Arc<Shares>,
         sessions: Arc<McpSessions>,
+        serves_rest: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             memories,
@@ -45,6 +48,7 @@ impl Health {
             access,
             shares,
             sessions,
+            serves_rest,
         })
     }
 
@@ -80,6 +84,17 @@ pub(super) struct HealthStatus {
     shares: Option<Levels>,
     #[serde(skip_serializing_if = "Option::is_none")]
     queue: Option<QueueLevels>,
+    #[serde(flatten)]
+    identity: Option<Identity>,
+}
+
+/// What callers of the Memory API expect beside the status.
+#[derive(Debug, Serialize)]
+struct Identity {
+    service: &'static str,
+    provider: &'static str,
+    version: &'static str,
+    timestamp: String,
 }
 
 /// How many writes wait until Zep has them.
@@ -113,12 +128,21 @@ pub(super) async fn alive(State(health): State<Arc<Health>>, request: Parts) -> 
         ),
         false => (None, None),
     };
+    let backend = health.memories.backend();
+    let identity = health.serves_rest.then(|| Identity {
+        service: env!("CARGO_PKG_NAME"),
+        provider: backend,
+        version: env!("CARGO_PKG_VERSION"),
+        timestamp: Timestamp::now().to_string(),
+    });
     Json(HealthStatus {
-        status: "ok",
-        backend: health.memories.backend(),
+        // The word of MCP's health checks, and that of the Memory API.
+        status: if health.serves_rest { "healthy" } else { "ok" },
+        backend,
         reason: None,
         shares,
         queue: queue.map(QueueLevels::from),
+        identity,
     })
 }
 
@@ -135,6 +159,7 @@ pub(super) async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, Jso
         reason: result.err(),
         shares: None,
         queue: None,
+        identity: None,
     };
     (code, Json(body))
 }

@@ -87,7 +87,13 @@ impl Allowlist {
         let origin = AllowOrigin::predicate(move |origin, _| allowlist.admits_origin(origin));
         let layer = CorsLayer::new()
             .allow_origin(origin)
-            .allow_methods([Method::GET, Method::POST, Method::DELETE])
+            .allow_methods([
+                Method::GET,
+                Method::POST,
+                Method::PUT,
+                Method::PATCH,
+                Method::DELETE,
+            ])
             // Every version of MCP adds headers; all of them are harmless here.
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers([HeaderName::from_static(SESSION_ID), WWW_AUTHENTICATE])

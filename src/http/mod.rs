@@ -19,6 +19,7 @@ mod limits;
 mod listen;
 mod mcp_sessions;
 mod replay;
+mod rest;
 mod shares;
 mod sse;
 mod streamable;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+pub use rest::RestRoutes;
 pub use tls::TlsError;
 
 use self::access::{Access, AccessError, OpenToAll};
@@ -93,6 +95,10 @@ pub struct Serving {
     pub config: HttpConfig,
     /// The MCP server.
     pub server: MemoryServer,
+    /// Whether MCP is served.
+    pub serves_mcp: bool,
+    /// What else is served.
+    pub rest: RestRoutes,
 }
 
 /// When to stop.
@@ -114,7 +120,12 @@ pub async fn serve(
     stop: Stop,
     ready: impl FnOnce(&[SocketAddr]),
 ) -> Result<(), HttpError> {
-    let Serving { config, server } = serving;
+    let Serving {
+        config,
+        server,
+        serves_mcp,
+        rest,
+    } = serving;
     let addresses = listen::resolve(&config.host, config.port)
         .await
         .map_err(|cause| HttpError::Host {
@@ -155,7 +166,10 @@ pub async fn serve(
     let shares = Shares::new(bounds, Arc::clone(&places));
     let replay = ReplayBuffer::new();
     let end = CancellationToken::new();
+    let is_served = rest.is_served;
     let app = App {
+        rest,
+        serves_mcp,
         transports: Transports {
             server: server.on_a_network(),
             sessions: Arc::clone(&sessions),
@@ -170,6 +184,7 @@ pub async fn serve(
             Arc::clone(&access),
             Arc::clone(&shares),
             Arc::clone(&sessions),
+            is_served,
         ),
     };
     let connections = Connections::new(app.router(), tls, bounds.connections, places);

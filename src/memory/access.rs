@@ -187,9 +187,7 @@ impl Caller {
                     (None, None) => format!("graph `{graph}`"),
                 },
             };
-            return Err(Error::Forbidden {
-                reason: format!("this token does not reach {whose}"),
-            });
+            return Err(Error::OutOfReach { whose });
         }
         self.may_at_all(right)
     }

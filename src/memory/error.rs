@@ -29,6 +29,26 @@ pub enum Error {
         /// What the caller lacks.
         reason: String,
     },
+    /// The caller reaches others, and not this owner.
+    #[error(
+        "not allowed: this token does not reach {whose}; the operator of this server gives out tokens"
+    )]
+    OutOfReach {
+        /// The owner.
+        whose: String,
+    },
+    /// The user's memories may not be used.
+    #[error("user `{user}` is suspended or deleted: their memories are neither read nor written")]
+    Suspended {
+        /// The user.
+        user: String,
+    },
+    /// The session was closed, or its time is over.
+    #[error("session `{session}` is closed or expired; open another one")]
+    SessionOver {
+        /// The session.
+        session: String,
+    },
     /// The user has no such session.
     #[error(
         "user `{user}` has no session `{session}`; list_sessions names the sessions that exist"
@@ -149,7 +169,9 @@ impl Error {
         match self {
             Self::Invalid { .. } => "invalid_argument",
             Self::NotYours { .. } => "not_yours",
-            Self::Forbidden { .. } => "forbidden",
+            Self::Forbidden { .. } | Self::OutOfReach { .. } => "forbidden",
+            Self::Suspended { .. } => "suspended",
+            Self::SessionOver { .. } => "session_over",
             Self::NoSession { .. } => "no_such_session",
             Self::NoMemory { .. } => "not_found",
             Self::NoEntity { .. } => "not_found",
@@ -174,6 +196,9 @@ impl Error {
             Self::Invalid { .. }
             | Self::NotYours { .. }
             | Self::Forbidden { .. }
+            | Self::OutOfReach { .. }
+            | Self::Suspended { .. }
+            | Self::SessionOver { .. }
             | Self::NoSession { .. }
             | Self::NoMemory { .. }
             | Self::NoEntity { .. }

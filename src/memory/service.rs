@@ -11,7 +11,9 @@ use crate::memory::{
     access::{Caller, Right},
     beside::Beside,
     delivery::state::Delivery,
-    model::{GraphId, Owner, Scope, UserId, Uuid},
+    model::{GraphId, Owner, Scope, SessionId, UserId, Uuid},
+    opened::Seen,
+    people::standing::Standing,
     queue::Queue,
     read::known::Known,
     read::list_cache::{ListKey, Listed},
@@ -94,6 +96,16 @@ pub(crate) struct Inner {
     pub(crate) processed: Cache<Owner, Timestamp>,
     /// A mem0 beside the backend, or in its place.
     pub(crate) beside: Option<Beside>,
+    /// Whether users who are suspended are looked up.
+    pub(crate) minds_status: bool,
+    /// The status of users, as it was found.
+    pub(crate) standing: Cache<UserId, Arc<Standing>>,
+    /// One change of a user's fields at a time.
+    pub(crate) people: Locks<UserId>,
+    /// How sessions were opened, as it was found.
+    pub(crate) opened: Cache<(UserId, SessionId), Seen>,
+    /// Whose sessions are that were written to, for callers who do not say so.
+    pub(crate) session_users: Cache<SessionId, UserId>,
     default_user: UserId,
 }
 
@@ -122,6 +134,11 @@ impl MemoryService {
                 known: Known::new(),
                 processed: Cache::new(KEPT_OWNERS),
                 beside: None,
+                minds_status: false,
+                standing: Cache::new(KEPT_OWNERS),
+                people: Locks::default(),
+                opened: Cache::new(KEPT_OWNERS),
+                session_users: Cache::new(KEPT_OWNERS),
                 default_user,
             }),
         }

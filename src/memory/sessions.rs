@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use crate::cache::Cache;
 use crate::memory::{
     Error, Result,
+    error::if_found,
     model::{SessionId, UserId},
     people::creation::create_user,
     write::locks::Locks,
@@ -116,6 +117,24 @@ impl Sessions {
             }
         }
         Ok(None)
+    }
+
+    /// The user who has the thread with a session's plain id, if anybody has.
+    pub(crate) async fn plain_owner(
+        &self,
+        threads: &dyn ZepThreads,
+        session: &SessionId,
+    ) -> Result<Option<UserId>> {
+        let thread = session.plain_thread();
+        if let Some(owner) = self.owners.get(&thread) {
+            return Ok(Some(owner));
+        }
+        let page = if_found(threads.messages(&thread, &Window::Last { limit: 1 }).await)?;
+        let owner = page.and_then(|page| UserId::new(&page.user_id?).ok());
+        if let Some(owner) = &owner {
+            self.owners.insert(thread, owner.clone());
+        }
+        Ok(owner)
     }
 
     /// The user's thread of this session; created, with the user, if it does not exist.

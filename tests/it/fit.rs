@@ -132,6 +132,7 @@ prop_compose! {
         updated in prop::option::of(0_i64..4_000_000_000_000_000),
         speaker in prop::option::of((any::<String>(), prop::option::of(any::<String>()))),
         name in prop::option::of(any::<String>()),
+        session in prop::option::of(caller()),
         other in prop::collection::vec(("later_[a-z]{3}", json_value()), 0..3),
     ) -> Marks {
         Marks {
@@ -144,6 +145,7 @@ prop_compose! {
             updated: updated.map(|micros| Timestamp::from_microsecond(micros).unwrap()),
             speaker: speaker.map(|(role, name)| Speaker { role, name }),
             name,
+            session,
             other: other.into_iter().collect(),
         }
     }

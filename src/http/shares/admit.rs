@@ -46,6 +46,29 @@ pub(in crate::http) async fn admit(
         let turn = CallTurn(Arc::new(account.clone()));
         request.extensions_mut().insert(turn);
     }
+    counted(account, request, next).await
+}
+
+/// The same for a REST call, which is refused as JSON whatever its method.
+pub(in crate::http) async fn admit_call(
+    State(shares): State<Arc<Shares>>,
+    Extension(subject): Extension<Subject>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let place = request.extensions().get::<Arc<Place>>().cloned();
+    let mut account = shares.account(subject, place);
+    match account.take(&Method::POST) {
+        Ok(()) => counted(account, request, next).await,
+        Err(exceeded) => {
+            account.shares.refused.fetch_add(1, Ordering::Relaxed);
+            exceeded.answer_call()
+        }
+    }
+}
+
+/// Runs a request, and counts its answer until it is written.
+async fn counted(account: Account, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(account.clone());
     let response = next.run(request).await;
     if response.body().is_end_stream() || response.extensions().get::<Counted>().is_some() {

@@ -19,7 +19,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
 
-pub(super) use admit::admit;
+pub(super) use admit::{admit, admit_call};
 pub(super) use answers::{Counted, Held, relieve};
 pub(super) use places::{Place, Places};
 pub(super) use refusal::Exceeded;

@@ -88,6 +88,16 @@ impl Exceeded {
                 "data": {"error": self.name(), "retry_after": self.retry_after()},
             },
         });
+        self.answered(&body)
+    }
+
+    /// The answer to a call that is no message.
+    pub(super) fn answer_call(self) -> Response {
+        tracing::debug!(reason = self.name(), "refused a request");
+        self.answered(&json!({"error": self.name(), "detail": self.detail()}))
+    }
+
+    fn answered(self, body: &Value) -> Response {
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         let mut response = (self.status(), headers, body.to_string()).into_response();
         let headers = response.headers_mut();

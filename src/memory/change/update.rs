@@ -62,6 +62,7 @@ impl MemoryService {
     ) -> Result<Changed> {
         // Two replacements of one text would both stay, and one beside a deletion would restore it.
         let turn = self.turn(caller, Right::Write, id, scope).await?;
+        self.admits(&turn.found.owner).await?;
         let service = self.clone();
         self.complete_change(async move {
             let Turn {

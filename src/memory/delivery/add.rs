@@ -28,6 +28,7 @@ impl MemoryService {
     /// is a queue, which continues by itself. [`crate::memory::Error::Queue`]: nothing is kept or sent.
     pub async fn add(&self, caller: &Caller, new: NewMemories) -> Result<Added> {
         let owner = self.owner(caller, Right::Write, &new.scope)?;
+        self.admits(&owner).await?;
         let request = Request::new(new, &owner);
         let records = request.records()?;
         if let Some(mem0) = self.only_mem0() {

@@ -70,6 +70,7 @@ impl MemoryService {
         loop {
             match self.named(caller, Right::Write, &id, scope).await? {
                 Named::Waiting(waiting) => {
+                    self.admits(&waiting.job.lane.owner).await?;
                     // It may have been delivered or changed at this moment.
                     if let Some(changed) = waiting.update(self, change.clone()).await? {
                         return Ok(Settled::Done(changed));

@@ -3,4 +3,6 @@
 pub(crate) mod creation;
 pub(crate) mod entities;
 pub(crate) mod owners;
+pub mod person;
 pub mod profile;
+pub(crate) mod standing;

@@ -1,7 +1,7 @@
 //! The owners that a filter can reach, and all owners within a caller's reach.
 
 use crate::memory::{
-    Result,
+    Error, Result,
     access::{Caller, Right},
     filter::Filter,
     model::{AgentId, Owner, UserId},
@@ -50,6 +50,7 @@ impl MemoryService {
         let mut found = Owners::default();
         for owner in reach.owners {
             caller.may(Right::Read, &owner)?;
+            self.admits(&owner).await?;
             found.push(owner);
         }
         if reach.all_users {
@@ -61,8 +62,23 @@ impl MemoryService {
         if reach.all_users || reach.all_agents {
             let (users, agents) = (reach.all_users, reach.all_agents);
             self.each_in_mem0(caller, users, agents, &mut found).await?;
+            self.leave_out_suspended(&mut found).await?;
         }
         Ok(found)
+    }
+
+    /// Leaves out those whose memories may not be used.
+    async fn leave_out_suspended(&self, found: &mut Owners) -> Result<()> {
+        let mut admitted = Vec::with_capacity(found.owners.len());
+        for owner in std::mem::take(&mut found.owners) {
+            match self.admits(&owner).await {
+                Ok(()) => admitted.push(owner),
+                Err(Error::Suspended { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        found.owners = admitted;
+        Ok(())
     }
 
     /// All users and agents within the caller's reach, at most 100.

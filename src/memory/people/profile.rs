@@ -45,7 +45,7 @@ pub struct ProfileDiff {
 
 impl Profile {
     /// The profile in Zep's fields.
-    fn fields(&self) -> UserFields {
+    pub(crate) fn fields(&self) -> UserFields {
         let (first_name, last_name) = split_name(self.name.as_deref());
         let metadata = pack_flat(self.marks.clone(), &self.metadata);
         UserFields {

@@ -92,6 +92,7 @@ impl MemoryService {
     /// The backend's error.
     pub async fn events(&self, caller: &Caller, scope: &Scope, limit: usize) -> Result<Vec<Event>> {
         let owner = self.owner(caller, Right::Read, scope)?;
+        self.admits(&owner).await?;
         let waiting = self.waits(&owner).await?.memories(&owner, &HashSet::new());
         let mut events: Vec<Event> = waiting.into_iter().rev().map(Event::waiting).collect();
         match self.mem0_of(&owner).await? {
@@ -167,6 +168,7 @@ impl MemoryService {
                 (thing, Delivery::Done)
             }
         };
+        self.admits(&thing.owner).await?;
         match thing.what {
             Item::Fact(fact) => Ok(Event {
                 id,
@@ -197,5 +199,5 @@ impl MemoryService {
 fn is_hidden(episode: &Episode) -> bool {
     let ours = episode.metadata.as_ref().map(fit::unpack);
     ours.and_then(|unpacked| unpacked.ours)
-        .is_some_and(|ours| ours.marks.deleted || ours.marks.double)
+        .is_some_and(|ours| ours.marks.is_hidden())
 }

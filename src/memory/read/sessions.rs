@@ -66,9 +66,10 @@ impl MemoryService {
                 "is needed: an agent's own memories have no sessions",
             ));
         };
-        let waits = self.waits(&Owner::User(user.clone())).await?;
-        let waiting = waits.sessions();
         let of_user = Owner::User(user.clone());
+        self.admits(&of_user).await?;
+        let waits = self.waits(&of_user).await?;
+        let waiting = waits.sessions();
         if let Some(mem0) = self.mem0_of(&of_user).await? {
             let mut sessions = reading::sessions(mem0.as_ref(), &of_user).await?;
             for (session, (count, newest)) in waiting {

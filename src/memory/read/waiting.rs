@@ -44,6 +44,7 @@ impl MemoryService {
         let id = memory_id(id)?;
         let (id, scope) = match self.named(caller, Right::Read, &id, scope).await? {
             Named::Waiting(waiting) => {
+                self.admits(&waiting.job.lane.owner).await?;
                 let memory = self.shown(waiting.located()?).await?;
                 let mut memory = memory.ok_or_else(|| Error::no_memory(&id))?;
                 memory.pending = true;
@@ -52,10 +53,14 @@ impl MemoryService {
             Named::Stored(id, scope) => (id, scope),
         };
         let id = match self.by_id(caller, Right::Read, &id, &scope).await? {
-            ById::Mem0(memory) => return self.as_it_will_be(*memory).await,
+            ById::Mem0(memory) => {
+                self.admits(&memory.owner).await?;
+                return self.as_it_will_be(*memory).await;
+            }
             ById::Zep(id) => id,
         };
         let thing = self.find(caller, Right::Read, &id, &scope).await?;
+        self.admits(&thing.owner).await?;
         let memory = self.shown(thing).await?;
         let memory = memory.ok_or_else(|| Error::no_memory(&id))?;
         self.remember(&memory);

@@ -133,7 +133,7 @@ pub(crate) fn assemble_without(
                 .collect::<Vec<_>>(),
         );
         let begins = !joined.missing.contains(&FIRST);
-        if group.iter().any(|(_, unpacked)| is_deleted(unpacked)) {
+        if group.iter().any(|(_, unpacked)| is_no_memory(unpacked)) {
             assembly.hidden += usize::from(begins);
         } else if begins {
             let assembled = put_together(&group, &places, joined);
@@ -176,8 +176,8 @@ fn by_record(
     groups
 }
 
-fn is_deleted(unpacked: &Unpacked) -> bool {
-    marks(unpacked).is_some_and(|marks| marks.deleted)
+fn is_no_memory(unpacked: &Unpacked) -> bool {
+    marks(unpacked).is_some_and(|marks| marks.deleted || marks.session.is_some())
 }
 
 fn marks(unpacked: &Unpacked) -> Option<&Marks> {
@@ -223,7 +223,7 @@ fn put_together(group: &[&(StoredPart, Unpacked)], places: &[usize], joined: Joi
 /// Whether a stored part is not shown: it is deleted as far as Zep allows, or a double of another.
 pub(crate) fn is_hidden(part: &StoredPart) -> bool {
     let unpacked = unpack(&part.metadata);
-    marks(&unpacked).is_some_and(|marks| marks.deleted || marks.double)
+    marks(&unpacked).is_some_and(Marks::is_hidden)
 }
 
 /// The role and the name of the speaker, where our marks tell them and not Zep's own fields.

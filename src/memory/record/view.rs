@@ -150,7 +150,7 @@ pub(crate) struct SourceView {
     pub(crate) updated_at: Option<Timestamp>,
     /// When it happened, as Zep has it, inferred times included.
     pub(crate) placed_at: Option<Timestamp>,
-    /// Whether it is hidden: deleted as far as Zep allows, or a double of another episode.
+    /// Whether it is hidden: deleted as far as Zep allows, a double of another episode, or no memory.
     pub(crate) deleted: bool,
     /// The id of the episode it replaced.
     pub(crate) replaces: Option<String>,
@@ -200,9 +200,7 @@ impl SourceView {
             created_at: episode.created_at.filter(|_| !undated),
             placed_at: episode.created_at,
             updated_at: ours.as_ref().and_then(|ours| ours.marks.updated),
-            deleted: ours
-                .as_ref()
-                .is_some_and(|ours| ours.marks.deleted || ours.marks.double),
+            deleted: ours.as_ref().is_some_and(|ours| ours.marks.is_hidden()),
             replaces: ours.as_ref().and_then(|ours| ours.marks.replaces.clone()),
             record: ours.map(|ours| ours.record.to_string()),
             id: episode.uuid,

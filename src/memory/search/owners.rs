@@ -32,7 +32,11 @@ impl MemoryService {
     pub async fn search(&self, caller: &Caller, query: SearchQuery) -> Result<Answer> {
         let (text, query_shortened) = shorten(&query.query)?;
         let Owners { owners, truncated } = match &query.whose {
-            Selector::Scope(scope) => Owners::one(self.owner(caller, Right::Read, scope)?),
+            Selector::Scope(scope) => {
+                let owner = self.owner(caller, Right::Read, scope)?;
+                self.admits(&owner).await?;
+                Owners::one(owner)
+            }
             Selector::Filter(filter) => self.owners_in_reach(caller, filter).await?,
         };
         let mut answer = Answer {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use zep_mcp_server::config::{AccessSettings, Bounds, Confirm, HttpConfig};
 use zep_mcp_server::emulator;
 use zep_mcp_server::http::access::{Entry, Name, Reach, TokenHash, append, fresh};
-use zep_mcp_server::http::{self, Serving, Stop};
+use zep_mcp_server::http::{self, RestRoutes, Serving, Stop};
 use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::mcp::MemoryServer;
 use zep_mcp_server::memory::access::Role;
@@ -436,8 +436,11 @@ async fn serve(memories: MemoryService, access: AccessSettings, stop: Cancellati
                 share: 50,
             },
             grace: Duration::ZERO,
+            api_compat: false,
         },
         server: MemoryServer::new(memories).confirming(Confirm::Never),
+        serves_mcp: true,
+        rest: RestRoutes::default(),
     };
     let stop = Stop {
         asked: stop.clone(),

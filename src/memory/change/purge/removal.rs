@@ -175,8 +175,7 @@ impl<'a> Purge<'a> {
         let messages = self.zep().all_messages(thread).await?.messages;
         let all = messages.iter().all(|message| {
             let metadata = message.metadata.as_ref();
-            marks.has(metadata)
-                || ours(metadata).is_some_and(|ours| ours.marks.deleted || ours.marks.double)
+            marks.has(metadata) || ours(metadata).is_some_and(|ours| ours.marks.is_hidden())
         });
         Ok(all.then_some(messages.len() as u64))
     }

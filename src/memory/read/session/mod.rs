@@ -115,8 +115,10 @@ impl MemoryService {
             .session
             .clone()
             .unwrap_or_else(SessionId::default_session);
+        let of_user = Owner::User(user.clone());
+        self.admits(&of_user).await?;
         // Before Zep is asked: what is delivered meanwhile is shown once, since its record is known.
-        let waits = self.waits(&Owner::User(user.clone())).await?;
+        let waits = self.waits(&of_user).await?;
         let waiting = waits.turns(&session);
         let nothing = SessionPage {
             user: user.clone(),
@@ -131,7 +133,6 @@ impl MemoryService {
             summary: None,
             in_mem0: false,
         };
-        let of_user = Owner::User(user.clone());
         if let Some(mem0) = self.mem0_of(&of_user).await? {
             let turns = reading::turns(mem0.as_ref(), &of_user, &session, query.kind.as_ref());
             let mut page = nothing.of_mem0(turns.await?, &query)?;

@@ -46,6 +46,7 @@ const UPDATED: &str = "updated";
 const SPEAKER: &str = "speaker";
 const ROLE: &str = "role";
 const NAME: &str = "name";
+const SESSION: &str = "session";
 
 /// The largest integer that every reader of JSON keeps exactly (RFC 8259, section 6).
 const MAX_EXACT_INTEGER: u64 = (1 << 53) - 1;
@@ -106,6 +107,8 @@ pub struct Marks {
     pub speaker: Option<Speaker>,
     /// The speaker's full name, where Zep has a shortened one.
     pub name: Option<String>,
+    /// That it says how its session was opened, and nothing that anybody said: it is hidden.
+    pub session: Option<Map<String, Value>>,
     /// Marks of other versions of this program; kept when the rest changes.
     pub other: Map<String, Value>,
 }
@@ -120,6 +123,11 @@ pub struct Speaker {
 }
 
 impl Marks {
+    /// Whether it is not shown.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.deleted || self.double || self.session.is_some()
+    }
+
     fn to_map(&self) -> Map<String, Value> {
         let mut map = self.other.clone();
         // These two are not marks and are not read as such.
@@ -156,6 +164,9 @@ impl Marks {
         if let Some(name) = &self.name {
             map.insert(NAME.into(), name.as_str().into());
         }
+        if let Some(session) = &self.session {
+            map.insert(SESSION.into(), session.clone().into());
+        }
         map
     }
 
@@ -172,6 +183,7 @@ impl Marks {
             updated: take(&mut map, UPDATED, |v| exact_time(v.as_str()?)),
             speaker: take(&mut map, SPEAKER, Speaker::from_json),
             name: take(&mut map, NAME, text),
+            session: take(&mut map, SESSION, |v| v.as_object().cloned()),
             other: map,
         }
     }

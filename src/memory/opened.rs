@@ -1,0 +1,470 @@
+//! Sessions that an application opens: with a time-out, an end, and an owner who need not be named.
+//!
+//! How a session was opened is kept in its thread, as the first message, which is hidden: so every
+//! process and every machine knows it, and it goes with the thread. A session that was not opened, but
+//! written to, has no time-out.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value};
+
+use crate::memory::{
+    Error, Purged, Result,
+    access::{Caller, Right},
+    beside::sides::Side,
+    model::{Owner, RecordId, Scope, SessionId, UserId, Uuid},
+    people::owners::SIDE_BY_SIDE,
+    record::{
+        draft::{Draft, now},
+        fit::{self, Carrier, Level, Ours},
+    },
+    service::MemoryService,
+};
+use crate::zep::{self, Message, NewMessage, ThreadId, Window};
+
+/// The longest time-out, in minutes: a day. Ours.
+pub const MAX_TIMEOUT_MINUTES: u32 = 24 * 60;
+/// How long it counts what was seen of a session: another process may close it. Ours.
+const SEEN_FOR: Duration = Duration::from_secs(10);
+/// What the message says that keeps how a session was opened. Zep refuses an empty one.
+const CONTENT: &str = "Session opened";
+/// The longest note on a caller's address or program, in characters. Ours.
+const MAX_NOTE_CHARS: usize = 500;
+
+const TIMEOUT: &str = "timeout_minutes";
+const CLOSED: &str = "closed_at";
+const ADDRESS: &str = "ip_address";
+const PROGRAM: &str = "user_agent";
+
+/// How to open a session.
+#[derive(Debug, Clone, Default)]
+pub struct Opening {
+    /// After so many minutes without a message it is over: 0 to [`MAX_TIMEOUT_MINUTES`].
+    pub timeout_minutes: u32,
+    /// The address of whoever uses it.
+    pub ip_address: Option<String>,
+    /// The program that they use.
+    pub user_agent: Option<String>,
+}
+
+/// A session, as an application sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenSession {
+    /// The user.
+    pub user: UserId,
+    /// The session.
+    pub session: SessionId,
+    /// When it was opened.
+    pub created_at: Option<Timestamp>,
+    /// When it is over unless something is said: its time-out after the newest message. None for a
+    /// session that was written to without being opened.
+    pub expires_at: Option<Timestamp>,
+    /// When it was written to last, or read by this process.
+    pub last_activity: Option<Timestamp>,
+    /// When it was closed.
+    closed_at: Option<Timestamp>,
+}
+
+impl OpenSession {
+    /// Whether it was closed, or its time is over.
+    pub fn is_over(&self) -> bool {
+        let is_past = |time: Timestamp| time <= Timestamp::now();
+        self.closed_at.is_some() || self.expires_at.is_some_and(is_past)
+    }
+}
+
+/// What was seen of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    state: Option<State>,
+    created_at: Option<Timestamp>,
+    newest: Option<Timestamp>,
+    read_at: Option<Timestamp>,
+    at: Instant,
+}
+
+/// How a session was opened.
+#[derive(Debug, Clone)]
+struct State {
+    message: Uuid,
+    ours: Ours,
+    opened_at: Option<Timestamp>,
+    timeout: Option<SignedDuration>,
+    closed_at: Option<Timestamp>,
+}
+
+impl State {
+    /// The state that a thread's first message keeps, if it does.
+    fn of(message: &Message) -> Option<Self> {
+        let ours = fit::unpack(message.metadata.as_ref()?).ours?;
+        let fields = ours.marks.session.as_ref()?;
+        let minutes = fields.get(TIMEOUT).and_then(Value::as_i64);
+        let closed = fields.get(CLOSED).and_then(Value::as_str);
+        Some(Self {
+            message: message.uuid.clone()?,
+            opened_at: message.created_at,
+            timeout: minutes.map(SignedDuration::from_mins),
+            closed_at: closed.and_then(|time| time.parse().ok()),
+            ours,
+        })
+    }
+}
+
+impl Seen {
+    fn as_session(&self, user: &UserId, session: &SessionId) -> OpenSession {
+        let state = self.state.as_ref();
+        let created_at = state.and_then(|it| it.opened_at).or(self.created_at);
+        let used_at = self.newest.max(created_at);
+        let expires_at = state
+            .and_then(|it| it.timeout)
+            .and_then(|timeout| used_at?.checked_add(timeout).ok());
+        OpenSession {
+            user: user.clone(),
+            session: session.clone(),
+            created_at,
+            expires_at,
+            last_activity: used_at.max(self.read_at),
+            closed_at: state.and_then(|it| it.closed_at),
+        }
+    }
+}
+
+fn no_session(session: &SessionId) -> Error {
+    Error::NoEntity {
+        what: format!("session `{session}`"),
+    }
+}
+
+impl MemoryService {
+    /// Opens a session of a user who exists, under a new id.
+    ///
+    /// # Errors
+    /// [`Error::NoEntity`] if there is no such user; [`Error::Suspended`]; [`Error::Invalid`].
+    pub async fn open_session(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        opening: Opening,
+    ) -> Result<OpenSession> {
+        let owner = Owner::User(user.clone());
+        caller.may(Right::Write, &owner)?;
+        let person = self.person(caller, user).await?;
+        if !person.status.admits() {
+            return Err(Error::Suspended {
+                user: user.to_string(),
+            });
+        }
+        if self.side_of(&owner).await? != Side::Zep {
+            return Err(Error::Moving);
+        }
+        let marks = fields(&opening)?;
+        let session = SessionId::new(&uuid::Uuid::new_v4().to_string())?;
+        let made = self.inner.sessions.make(self.zep(), user, &session).await?;
+        let mut ours = Ours::new(RecordId::new(&format!("session:{session}"))?);
+        ours.marks.session = Some(marks);
+        let record = Draft {
+            ours: ours.clone(),
+            role: zep::Role::System,
+            name: None,
+            content: CONTENT.to_owned(),
+            created_at: now(),
+            metadata: Map::new(),
+            carrier: Carrier::Message,
+        };
+        let parts = record.fit(Level::Normal);
+        let parts = parts.map_err(|error| Error::invalid("user_agent", error.problem()))?;
+        let messages: Vec<_> = parts
+            .into_iter()
+            .map(|part| NewMessage {
+                role: record.role,
+                content: part.content,
+                name: None,
+                created_at: Some(record.created_at),
+                mark: Some(part.mark),
+                metadata: part.metadata,
+            })
+            .collect();
+        let added = self.zep().add_messages(&made.0, &messages).await?;
+        let message = added.message_uuids.into_iter().next();
+        let seen = Seen {
+            state: message.map(|message| State {
+                message,
+                ours,
+                opened_at: Some(record.created_at),
+                timeout: Some(SignedDuration::from_mins(opening.timeout_minutes.into())),
+                closed_at: None,
+            }),
+            created_at: Some(record.created_at),
+            newest: Some(record.created_at),
+            read_at: None,
+            at: Instant::now(),
+        };
+        let opened = seen.as_session(user, &session);
+        self.remember_session(user, &session);
+        if seen.state.is_some() {
+            self.inner.opened.insert((user.clone(), session), seen);
+        }
+        Ok(opened)
+    }
+
+    /// A session that is neither closed nor over. Reading it counts as activity, and does not prolong it.
+    ///
+    /// # Errors
+    /// [`Error::NoEntity`] if there is none within reach, or it is over.
+    pub async fn open_session_of(
+        &self,
+        caller: &Caller,
+        user: Option<&UserId>,
+        session: &SessionId,
+    ) -> Result<OpenSession> {
+        let user = self.whose(caller, Right::Read, user, session).await?;
+        let seen = self.seen(&user, session).await?;
+        let open = seen.as_session(&user, session);
+        if open.is_over() {
+            return Err(no_session(session));
+        }
+        let read_at = Some(Timestamp::now());
+        self.inner
+            .opened
+            .insert((user, session.clone()), Seen { read_at, ..seen });
+        Ok(open)
+    }
+
+    /// Closes a session: nothing more is said in it. What was said stays.
+    ///
+    /// # Errors
+    /// [`Error::NoEntity`] if it is not open, or was never opened.
+    pub async fn close_session(
+        &self,
+        caller: &Caller,
+        user: Option<&UserId>,
+        session: &SessionId,
+    ) -> Result<UserId> {
+        let user = self.whose(caller, Right::Write, user, session).await?;
+        let key = (user.clone(), session.clone());
+        self.inner.opened.remove(&key);
+        let seen = self.seen(&user, session).await?;
+        if seen.as_session(&user, session).is_over() {
+            return Err(no_session(session));
+        }
+        let Some(mut state) = seen.state else {
+            return Err(no_session(session));
+        };
+        if let Some(fields) = &mut state.ours.marks.session {
+            fields.insert(CLOSED.into(), now().to_string().into());
+        }
+        let unpacked = fit::Unpacked {
+            ours: None,
+            part: zep::PartNo::WHOLE,
+            gaps: Vec::new(),
+            caller: Map::new(),
+        };
+        let packed = fit::repack(&unpacked, &state.ours, &Map::new());
+        let (mark, metadata) =
+            packed.map_err(|error| Error::invalid("session_id", error.problem()))?;
+        self.zep()
+            .set_message_metadata(&state.message, Some(&mark), &metadata)
+            .await?;
+        self.inner.opened.remove(&key);
+        Ok(user)
+    }
+
+    /// A user's sessions that are neither closed nor over, newest first: those of so many of their
+    /// sessions, from this one on. How many sessions there are in all is told beside them.
+    ///
+    /// # Errors
+    /// [`Error::NoEntity`] if there is no such user within reach.
+    pub async fn open_sessions(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        offset: usize,
+        limit: usize,
+    ) -> Result<(Vec<OpenSession>, usize)> {
+        self.person(caller, user).await?;
+        self.admits(&Owner::User(user.clone())).await?;
+        let mut threads = self.zep().user_threads(user).await?;
+        threads.sort_by(|a, b| (b.created_at, &b.thread_id).cmp(&(a.created_at, &a.thread_id)));
+        let total = threads.len();
+        let named = threads.into_iter().skip(offset).take(limit);
+        let sessions = named.filter_map(|thread| {
+            let session = SessionId::of_thread(&thread.thread_id?, user);
+            SessionId::new(&session).ok()
+        });
+        let seen = stream::iter(sessions.collect::<Vec<_>>())
+            .map(async |session| match self.seen(user, &session).await {
+                Ok(seen) => Ok(Some(seen.as_session(user, &session))),
+                // It was deleted meanwhile.
+                Err(Error::NoEntity { .. }) => Ok(None),
+                Err(error) => Err(error),
+            })
+            .buffered(SIDE_BY_SIDE)
+            .try_collect::<Vec<_>>();
+        let open = seen.await?.into_iter().flatten();
+        Ok((open.filter(|session| !session.is_over()).collect(), total))
+    }
+
+    /// Deletes a user's session with everything in it, as [`MemoryService::delete_all`] does.
+    ///
+    /// # Errors
+    /// As [`MemoryService::delete_all`].
+    pub async fn clear_session(
+        &self,
+        caller: &Caller,
+        user: &UserId,
+        session: &SessionId,
+    ) -> Result<Purged> {
+        let scope = Scope {
+            user: Some(user.clone()),
+            session: Some(session.clone()),
+            ..Scope::default()
+        };
+        let purged = self.delete_all(caller, &scope).await;
+        self.inner.opened.remove(&(user.clone(), session.clone()));
+        self.inner.session_users.remove(session);
+        purged
+    }
+
+    /// Refuses to write to a session that is closed or over. One that does not exist may be written to.
+    ///
+    /// # Errors
+    /// [`Error::SessionOver`].
+    pub async fn check_open(&self, user: &UserId, session: &SessionId) -> Result<()> {
+        let seen = match self.asked(self.seen(user, session)).await {
+            Ok(Some(seen)) => seen,
+            // What is said is kept although Zep does not answer.
+            Ok(None) | Err(Error::NoEntity { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if seen.as_session(user, session).is_over() {
+            return Err(Error::SessionOver {
+                session: session.to_string(),
+            });
+        }
+        self.remember_session(user, session);
+        if seen.state.is_some() {
+            let newest = Some(now()).max(seen.newest);
+            let key = (user.clone(), session.clone());
+            self.inner.opened.insert(key, Seen { newest, ..seen });
+        }
+        Ok(())
+    }
+
+    /// The user whose session this is, if the caller has this right on them: the one who is named, else
+    /// the one who has the thread of this id, else the caller's only user.
+    ///
+    /// # Errors
+    /// [`Error::NoEntity`] if nobody within reach is known to have it.
+    pub async fn whose(
+        &self,
+        caller: &Caller,
+        right: Right,
+        named: Option<&UserId>,
+        session: &SessionId,
+    ) -> Result<UserId> {
+        if let Some(user) = named {
+            caller.may(right, &Owner::User(user.clone()))?;
+            return Ok(user.clone());
+        }
+        let remembered = self.inner.session_users.get(session);
+        let asked = async {
+            let sessions = &self.inner.sessions;
+            sessions.plain_owner(self.zep(), session).await
+        };
+        let found = match session.is_default() {
+            true => None,
+            false => self.asked(asked).await?.flatten(),
+        };
+        let reached = |user: &UserId| caller.reaches(&Owner::User(user.clone()));
+        let only = caller.listed_users().filter(|users| users.len() == 1);
+        let user = [found, remembered]
+            .into_iter()
+            .flatten()
+            .find(reached)
+            .or_else(|| only.and_then(|users| users.first()).cloned())
+            .ok_or_else(|| no_session(session))?;
+        caller.may(right, &Owner::User(user.clone()))?;
+        Ok(user)
+    }
+
+    /// Remembers whose a session is, for callers who do not say so.
+    fn remember_session(&self, user: &UserId, session: &SessionId) {
+        self.inner
+            .session_users
+            .insert(session.clone(), user.clone());
+    }
+
+    /// What is known of a session that exists.
+    async fn seen(&self, user: &UserId, session: &SessionId) -> Result<Seen> {
+        let key = (user.clone(), session.clone());
+        let known = self.inner.opened.get(&key);
+        if let Some(known) = known.as_ref().filter(|it| it.at.elapsed() < SEEN_FOR) {
+            return Ok(known.clone());
+        }
+        let thread = self.inner.sessions.find(self.zep(), user, session).await?;
+        let thread = thread.ok_or_else(|| no_session(session))?;
+        let (first, last) = futures::try_join!(
+            self.message_at(&thread, user, session, Window::First { limit: 1 }),
+            self.message_at(&thread, user, session, Window::Last { limit: 1 }),
+        )?;
+        let seen = Seen {
+            state: first.0.as_ref().and_then(State::of),
+            created_at: first.1,
+            newest: last.0.and_then(|message| message.created_at),
+            read_at: known.and_then(|known| known.read_at),
+            at: Instant::now(),
+        };
+        self.inner.opened.insert(key, seen.clone());
+        Ok(seen)
+    }
+
+    /// The message of a window, and when the thread was created.
+    async fn message_at(
+        &self,
+        thread: &ThreadId,
+        user: &UserId,
+        session: &SessionId,
+        window: Window,
+    ) -> Result<(Option<Message>, Option<Timestamp>)> {
+        let page = match self.zep().messages(thread, &window).await {
+            Err(error) if error.is_not_found() => {
+                self.inner.sessions.forget(user, session);
+                return Err(no_session(session));
+            }
+            page => page?,
+        };
+        if !page.is_of(&Owner::User(user.clone())) {
+            self.inner.sessions.forget(user, session);
+            return Err(no_session(session));
+        }
+        let created_at = page.thread_created_at;
+        Ok((page.messages.into_iter().next(), created_at))
+    }
+}
+
+/// What is kept of how a session was opened.
+fn fields(opening: &Opening) -> Result<Map<String, Value>> {
+    if opening.timeout_minutes > MAX_TIMEOUT_MINUTES {
+        let problem = format!(
+            "is {}; it may be 0 to {MAX_TIMEOUT_MINUTES}",
+            opening.timeout_minutes
+        );
+        return Err(Error::invalid(TIMEOUT, problem));
+    }
+    let mut fields = Map::new();
+    fields.insert(TIMEOUT.into(), opening.timeout_minutes.into());
+    for (field, note) in [
+        (ADDRESS, &opening.ip_address),
+        (PROGRAM, &opening.user_agent),
+    ] {
+        let Some(note) = note else { continue };
+        if note.chars().count() > MAX_NOTE_CHARS {
+            let problem = format!("has more than {MAX_NOTE_CHARS} characters");
+            return Err(Error::invalid(field, problem));
+        }
+        fields.insert(field.into(), note.as_str().into());
+    }
+    Ok(fields)
+}
