@@ -17,6 +17,8 @@
 //!   authenticates.
 //! - `mcp`: MCP for agents: the server, and in `mcp/tools/` one file per tool, all of one shape: typed
 //!   arguments, one call to the service, a typed answer. A tool decides nothing.
+//! - `api`: the Memory API: REST for applications, each capability one handler for all its dialects.
+//! - `moves`: migrations that callers begin, by a tool or over REST.
 //! - `emulator`: the embedded store behind Zep's own HTTP API, for tests and rehearsals.
 //! - [`migration`]: plan, write, validate, report. Knows sources by their trait only.
 //! - [`sources`]: where memories come from: the trait, export files, and this program's own memories.
@@ -59,6 +61,8 @@ pub mod emulator;
 pub mod http;
 #[doc(hidden)]
 pub mod mcp;
+#[doc(hidden)]
+pub mod moves;
 #[doc(hidden)]
 pub mod queue;
 #[doc(hidden)]

@@ -40,7 +40,7 @@ impl FromRequestParts<Arc<Api>> for Call {
 impl Call {
     /// The memories.
     pub(super) fn memories(&self) -> &MemoryService {
-        &self.api.memories
+        self.api.moves.memories()
     }
 
     /// A session, and whose it is: the user who is named, or the one who has it.

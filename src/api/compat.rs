@@ -8,10 +8,10 @@ use axum::response::Response;
 use super::error::ApiError;
 
 /// Changes what the handlers answer. What authentication and bounds answer stays.
-pub(super) async fn as_the_original(request: Request, next: Next) -> Response {
+pub(super) async fn like_the_original(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        return error.as_the_original();
+        return error.like_the_original();
     }
     if response.status() == StatusCode::CREATED {
         *response.status_mut() = StatusCode::OK;

@@ -207,7 +207,7 @@ impl ApiError {
     }
 
     /// The same as the original server answered it: 400 for everything, with the status in the text.
-    pub(super) fn as_the_original(self) -> Response {
+    pub(super) fn like_the_original(self) -> Response {
         let detail = match self.detail {
             Detail::Fields(problems) => match problems.first() {
                 // `ValueError` of a Python enum.

@@ -33,7 +33,7 @@ impl HealthBody {
         Self {
             status: "healthy",
             service: env!("CARGO_PKG_NAME"),
-            provider: api.memories.backend(),
+            provider: api.moves.memories().backend(),
             version: env!("CARGO_PKG_VERSION"),
             timestamp: Timestamp::now().to_string(),
         }

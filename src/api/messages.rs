@@ -310,7 +310,7 @@ pub(super) async fn add(
         ..NewMemories::default()
     };
     let added = call.memories().add(&call.caller, new).await;
-    let added = added.map_err(|error| ApiError::of_message(error))?;
+    let added = added.map_err(ApiError::of_message)?;
     let first = added.memories.into_iter().next();
     Ok(AddedBody {
         success: true,

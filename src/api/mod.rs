@@ -3,7 +3,7 @@
 //! Five dialects of it are spoken (`docs/memory-api.md`): each capability is one handler, each dialect a
 //! path to it in `routes`, and `given` reads what any of them sends.
 //!
-//! - `users`, `sessions`, `messages`, `snapshots`, `memories`: the capabilities.
+//! - `users`, `sessions`, `messages`, `snapshots`, `memories`, `migrations`: the capabilities.
 //! - `given`: arguments, from query and body. `words`: its lists of words. `call`: who calls, and answers.
 //! - `error`: failures, in FastAPI's shapes; `compat`: as the original server gave them.
 //! - `docs`: the OpenAPI document, and the pages that show it. `health`: whether it is alive.
@@ -16,6 +16,7 @@ mod given;
 mod health;
 mod memories;
 mod messages;
+mod migrations;
 mod routes;
 mod sessions;
 mod snapshots;

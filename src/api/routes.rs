@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::error::ApiError;
 use super::state::Api;
-use super::{compat, docs, health, memories, messages, sessions, snapshots, users};
+use super::{compat, docs, health, memories, messages, migrations, sessions, snapshots, users};
 
 /// The routes of the Memory API.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub fn routes(api: Api) -> Routes {
     let (guarded, document) = described().split_for_parts();
     let guarded = guarded.method_not_allowed_fallback(no_method);
     let guarded = match is_compat {
-        true => guarded.layer(from_fn(compat::as_the_original)),
+        true => guarded.layer(from_fn(compat::like_the_original)),
         false => guarded,
     };
     let open = OpenApiRouter::new().routes(routes!(health::health));
@@ -78,7 +78,7 @@ fn also(
 /// All of them, with their descriptions. Those of each path have other methods.
 fn described() -> OpenApiRouter<Arc<Api>> {
     let mut router = OpenApiRouter::with_openapi(OpenApi::default());
-    let all: [(UtoipaMethodRouter<Arc<Api>>, &[&str]); 31] = [
+    let all: [(UtoipaMethodRouter<Arc<Api>>, &[&str]); 36] = [
         // Users.
         (routes!(users::create), &["/api/memory/users"]),
         (routes!(users::read), &["/api/memory/users/{user_id}"]),
@@ -160,6 +160,12 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         (routes!(memories::change), &[]),
         (routes!(memories::delete), &[]),
         (routes!(memories::delete_all), &[]),
+        // Migrations.
+        (routes!(migrations::start), &[]),
+        (routes!(migrations::status), &[]),
+        (routes!(migrations::report), &[]),
+        (routes!(migrations::cancel), &[]),
+        (routes!(migrations::validate), &[]),
     ];
     for (capability, others) in all {
         router = also(router, capability, others);

@@ -1,12 +1,12 @@
 //! What is served.
 
-use crate::memory::MemoryService;
+use crate::moves::Moves;
 
 /// The Memory API over a service.
 #[derive(Debug)]
 pub struct Api {
-    /// The memories.
-    pub memories: MemoryService,
+    /// The memories, and migrations into them.
+    pub moves: Moves,
     /// Whether failures are answered as the original server did: with 400 for everything.
     pub compat: bool,
 }

@@ -8,6 +8,7 @@ use zep_mcp_server::http::{self, RestRoutes, Serving, Stop};
 use zep_mcp_server::local::likeness;
 use zep_mcp_server::mcp::{self, MemoryServer};
 use zep_mcp_server::memory::MemoryService;
+use zep_mcp_server::moves::Moves;
 use zep_mcp_server::telemetry;
 use zep_mcp_server::zep::SentAgain;
 
@@ -40,7 +41,7 @@ fn over_stdio(config: Config) -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let memories = open(&config, |memories| memories)?;
-        mcp::serve_stdio(server(&config, memories)).await?;
+        mcp::serve_stdio(server(&config, moves(&config, memories))).await?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -63,14 +64,15 @@ fn on_a_network(mut config: Config, serves_mcp: bool, api: bool) -> anyhow::Resu
             true => open(&config, MemoryService::minding_status)?,
             false => open(&config, |memories| memories)?,
         };
+        let moves = moves(&config, memories);
         let rest = match api {
-            true => rest(memories.clone(), http.api_compat),
+            true => rest(moves.clone(), http.api_compat),
             false => RestRoutes::default(),
         };
-        let server = server(&config, memories);
+        let server = server(&config, moves.clone());
         let serving = Serving {
             config: http,
-            server: server.clone(),
+            server,
             serves_mcp,
             rest,
         };
@@ -85,7 +87,7 @@ fn on_a_network(mut config: Config, serves_mcp: bool, api: bool) -> anyhow::Resu
             }
         });
         let served = served.await;
-        server.stop_migrations().await;
+        moves.stop().await;
         served.map_err(|error| match error.is_misuse() {
             true => Misuse(error.to_string()).into(),
             false => anyhow::Error::from(error),
@@ -120,8 +122,8 @@ fn open(
 }
 
 /// The routes of the Memory API.
-fn rest(memories: MemoryService, compat: bool) -> RestRoutes {
-    let api::Routes { guarded, open } = api::routes(Api { memories, compat });
+fn rest(moves: Moves, compat: bool) -> RestRoutes {
+    let api::Routes { guarded, open } = api::routes(Api { moves, compat });
     RestRoutes {
         guarded,
         open,
@@ -147,10 +149,16 @@ async fn look_again(memories: MemoryService, sent: SentAgain) -> bool {
     }
 }
 
-fn server(config: &Config, memories: MemoryService) -> MemoryServer {
-    MemoryServer::new(memories)
+fn server(config: &Config, moves: Moves) -> MemoryServer {
+    MemoryServer::new(moves.memories().clone())
         .offering(&config.tools)
         .confirming(config.confirm)
+        .migrating(moves)
+}
+
+/// Where migrations are begun.
+fn moves(config: &Config, memories: MemoryService) -> Moves {
+    Moves::new(memories)
         .reading_exports_in(config.import_dir.as_deref())
         .noting_migrations_in(config.data_dir.as_deref())
         .migrating_from(&config.sources)

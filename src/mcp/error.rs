@@ -7,6 +7,7 @@ use rmcp::{
 };
 
 use crate::memory::{self, answers::ErrorAnswer, filter::InvalidFilter};
+use crate::moves::MoveError;
 
 /// A tool's error, as text.
 ///
@@ -45,6 +46,16 @@ impl ToolError {
 impl From<memory::Error> for ToolError {
     fn from(error: memory::Error) -> Self {
         Self(error.into())
+    }
+}
+
+impl From<MoveError> for ToolError {
+    fn from(error: MoveError) -> Self {
+        match error {
+            MoveError::Argument(detail) => Self::argument(detail),
+            MoveError::Failed(name, detail) => Self::failed(name, detail),
+            MoveError::Memory(error) => error.into(),
+        }
     }
 }
 

@@ -21,13 +21,14 @@ use super::{
     confirm::Answers,
     error::ToolError,
     prompts,
-    runs::Run,
     server::MemoryServer,
+    task::as_task,
     tools,
     turn::{CallTurn, TooBusy},
 };
 use crate::config::{Tool, Tools};
 use crate::memory::{MemoryService, access::Right};
+use crate::moves::Run;
 
 /// When to use which tools, for the agent. A line appears only if all its tools are offered.
 const ADVICE: &[(&[Tool], &str)] = &[
@@ -108,7 +109,7 @@ impl MemoryServer {
     /// A migration of the caller, by the id of its task.
     fn task(&self, id: &str, context: &RequestContext<RoleServer>) -> Result<Arc<Run>, ErrorData> {
         let caller = self.for_request(context)?.caller();
-        let run = self.runs().find(id, &caller);
+        let run = self.moves().runs().find(id, &caller);
         run.ok_or_else(|| ErrorData::invalid_params("there is no such task", None))
     }
 
@@ -207,7 +208,7 @@ impl ServerHandler for MemoryServer {
         context: RequestContext<RoleServer>,
     ) -> Result<GetTaskResult, ErrorData> {
         let run = self.task(&request.task_id, &context)?;
-        Ok(GetTaskResult::new(run.as_task()))
+        Ok(GetTaskResult::new(as_task(&run)))
     }
 
     /// Migrations ask for nothing.

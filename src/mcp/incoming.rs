@@ -10,6 +10,7 @@ use tokio_util::bytes::Bytes;
 use super::jsonrpc::{MAX_ID_BYTES, Refusal, Refused, read_id};
 use crate::json::{Bounds, Part, Scanner, TooMuch};
 use crate::memory::filter::{MAX_CONDITIONS, MAX_ITEMS};
+use crate::moves::Inline;
 
 /// The bounds of a message. Values take about 600 bytes each while rmcp parses them (measured).
 pub(crate) static MESSAGE: Bounds = Bounds {
@@ -123,11 +124,17 @@ impl Incoming {
 pub(crate) struct InlineData(Bytes);
 
 impl InlineData {
-    /// That of a request, if this value replaces it.
-    pub(super) fn of(
+    /// The export of a request: this value, or what it replaces.
+    pub(super) fn export(
         context: &RequestContext<RoleServer>,
-        data: Option<&serde_json::Value>,
-    ) -> Option<Bytes> {
+        data: Option<serde_json::Value>,
+    ) -> Option<Inline> {
+        let left_out = Self::of(context, data.as_ref());
+        left_out.map(Inline::Text).or(data.map(Inline::Value))
+    }
+
+    /// That of a request, if this value replaces it.
+    fn of(context: &RequestContext<RoleServer>, data: Option<&serde_json::Value>) -> Option<Bytes> {
         let parts = context.extensions.get::<http::request::Parts>();
         let inline = context
             .extensions

@@ -8,13 +8,12 @@ mod handshake;
 mod incoming;
 mod jsonrpc;
 mod lines;
-mod migration;
 mod progress;
 mod prompts;
-mod runs;
 mod schema;
 mod server;
 mod stdio;
+mod task;
 mod tools;
 mod turn;
 

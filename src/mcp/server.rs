@@ -1,6 +1,6 @@
 //! The state that tools and prompts work on.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use rmcp::{
     ErrorData, RoleServer,
@@ -8,18 +8,15 @@ use rmcp::{
     service::RequestContext,
 };
 
-use super::runs::Runs;
-use crate::config::{Confirm, SourceSettings};
+use crate::config::Confirm;
 use crate::memory::{MemoryService, access::Caller};
+use crate::moves::Moves;
 
 /// The MCP server. Cheap to clone: clones share the service and the tools.
 #[derive(Debug, Clone)]
 pub struct MemoryServer {
     memories: MemoryService,
-    import_dir: Option<Arc<Path>>,
-    data_dir: Option<Arc<Path>>,
-    sources: Option<Arc<SourceSettings>>,
-    runs: Arc<Runs>,
+    moves: Moves,
     confirm: Confirm,
     /// Over stdio, the operator who started this process. On a network, known of each request only.
     caller: Option<Caller>,
@@ -35,11 +32,8 @@ impl MemoryServer {
         prompts: PromptRouter<Self>,
     ) -> Self {
         Self {
+            moves: Moves::new(memories.clone()),
             memories,
-            import_dir: None,
-            data_dir: None,
-            sources: None,
-            runs: Arc::default(),
             confirm: Confirm::Elicit,
             caller: Some(Caller::Operator),
             tools: Arc::new(tools),
@@ -59,50 +53,16 @@ impl MemoryServer {
         self.confirm
     }
 
-    /// The same, with a directory from which agents may have export files read.
+    /// The same, whose migrations are begun there.
     #[must_use]
-    pub fn reading_exports_in(mut self, directory: Option<&Path>) -> Self {
-        self.import_dir = directory.map(Arc::from);
+    pub fn migrating(mut self, moves: Moves) -> Self {
+        self.moves = moves;
         self
     }
 
-    /// The directory from which agents may have export files read.
-    pub(super) fn import_dir(&self) -> Option<&Path> {
-        self.import_dir.as_deref()
-    }
-
-    /// The same, with a directory where it is noted which migrations did not end.
-    #[must_use]
-    pub fn noting_migrations_in(mut self, directory: Option<&Path>) -> Self {
-        self.data_dir = directory.map(Arc::from);
-        self
-    }
-
-    /// Where it is noted which migrations did not end.
-    pub(super) fn data_dir(&self) -> Option<&Path> {
-        self.data_dir.as_deref()
-    }
-
-    /// The same, with systems that migrations may read from.
-    #[must_use]
-    pub fn migrating_from(mut self, sources: &SourceSettings) -> Self {
-        self.sources = Some(Arc::new(sources.clone()));
-        self
-    }
-
-    /// The systems that migrations may read from.
-    pub(super) fn sources(&self) -> Option<&SourceSettings> {
-        self.sources.as_deref()
-    }
-
-    /// The migrations that continue in the background.
-    pub(super) fn runs(&self) -> &Arc<Runs> {
-        &self.runs
-    }
-
-    /// Stops the migrations that continue in the background, and waits for their requests in flight.
-    pub async fn stop_migrations(&self) {
-        self.runs.stop().await;
+    /// Where migrations are begun.
+    pub(super) fn moves(&self) -> &Moves {
+        &self.moves
     }
 
     /// The memories it serves.

@@ -10,7 +10,7 @@ use super::{handshake::InitializeFirst, lines::Lines, server::MemoryServer};
 /// If the handshake fails or a task of the server dies.
 pub async fn serve_stdio(server: MemoryServer) -> Result<(), StdioError> {
     let memories = server.memories().clone();
-    let runs = server.runs().clone();
+    let runs = server.moves().runs().clone();
     let (input, output) = rmcp::transport::stdio_pipes();
     let transport = InitializeFirst::new(Lines::new(input, output));
     let outcome = match server.serve(transport).await {

@@ -13,16 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     mcp::{
-        arguments,
-        error::ToolError,
-        migration::{UserArg, shortened},
-        progress::ProgressReporter,
-        schema,
-        server::MemoryServer,
+        arguments, error::ToolError, incoming::InlineData, progress::ProgressReporter, schema,
+        server::MemoryServer, task::as_task,
     },
-    memory::model::Owner,
-    migration::Request,
-    sources::Nothing,
+    moves::{MoveArgs, MoveError, UserArg, shortened},
 };
 
 /// Whose memories to move, and from where.
@@ -76,46 +70,25 @@ impl MemoryServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ToolError> {
         let args: MigrateUserArgs = arguments::parse(arguments)?;
-        let user = self.may_migrate(&args.user)?;
-        let source = self.source(&args.user, args.data, args.file.as_deref(), &context)?;
-        let request = Request {
+        let background = args.background;
+        let args = MoveArgs {
+            user: args.user,
+            data: InlineData::export(&context, args.data),
+            file: args.file,
+            sessions: args.session_ids.unwrap_or_default(),
             dry_run: args.dry_run.unwrap_or_default(),
             include_expired: args.include_expired.unwrap_or_default(),
             append: args.append.unwrap_or_default(),
-            ..args.user.request(&args.session_ids.unwrap_or_default())?
         };
-        self.memories().needs_zep()?;
-        let migrator = self.migrator();
-        let mut moved = Vec::new();
-        let source = match source {
-            Some(export) => export,
-            None => match self.configured_source(&request)? {
-                Some(mem0) => {
-                    let is_moved = self.memories().moves_in_phases() && request.is_whole();
-                    moved.extend(is_moved.then(|| Owner::User(user.clone())));
-                    mem0
-                }
-                None => Box::new(Nothing),
-            },
-        };
+        let moving = self.moves().prepare(&self.caller(), args)?;
         // A client that follows tasks need not keep the call open.
         let follows_tasks = context
             .client_capabilities()
             .is_some_and(|client| client.supports_tasks());
-        if args.background.unwrap_or(follows_tasks) {
-            let run = self.runs().begin(user, move |run| async move {
-                let stop = run.stop.clone();
-                match moved.is_empty() {
-                    true => migrator.run(source, &request, false, run, &stop).await,
-                    false => {
-                        migrator
-                            .move_over(source, &request, moved, run, &stop)
-                            .await
-                    }
-                }
-            })?;
+        if background.unwrap_or(follows_tasks) {
+            let run = self.moves().begin(moving)?;
             return Ok(match follows_tasks {
-                true => CreateTaskResult::new(run.as_task().task).into(),
+                true => CreateTaskResult::new(as_task(&run).task).into(),
                 false => arguments::answer(run.status())?.into(),
             });
         }
@@ -124,22 +97,8 @@ impl MemoryServer {
         let cancelled = CancellationToken::new();
         let _cancel_on_drop = cancelled.clone().drop_guard();
         let progress = ProgressReporter::new(&context);
-        let watch = progress.watch();
-        let run = async {
-            match moved.is_empty() {
-                true => {
-                    migrator
-                        .run(source, &request, false, watch, &cancelled)
-                        .await
-                }
-                false => {
-                    migrator
-                        .move_over(source, &request, moved, watch, &cancelled)
-                        .await
-                }
-            }
-        };
-        let outcome = progress.during(run).await?;
+        let run = moving.run(progress.watch(), &cancelled);
+        let outcome = progress.during(run).await.map_err(MoveError::from)?;
         Ok(arguments::answer(shortened(outcome.report))?.into())
     }
 }

@@ -41,7 +41,7 @@ impl MemoryServer {
         let args: MigrationStatusArgs = arguments::parse(arguments)?;
         let caller = self.caller();
         caller.may_at_all(Right::Migrate)?;
-        let Some(run) = self.runs().find(args.run.trim(), &caller) else {
+        let Some(run) = self.moves().runs().find(args.run.trim(), &caller) else {
             return Err(ToolError::failed(
                 "not_found",
                 "this server runs no such migration; if it was restarted, call migrate_user again: it \

@@ -13,14 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     mcp::{
-        arguments,
-        error::ToolError,
-        migration::{UserArg, shorten},
-        progress::ProgressReporter,
-        schema,
+        arguments, error::ToolError, incoming::InlineData, progress::ProgressReporter, schema,
         server::MemoryServer,
     },
-    migration::Request,
+    moves::{MoveArgs, UserArg},
 };
 
 /// Whose memories to compare, and with what.
@@ -61,39 +57,21 @@ impl MemoryServer {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ToolError> {
         let args: ValidateMigrationArgs = arguments::parse(arguments)?;
-        self.may_migrate(&args.user)?;
-        let export = self.source(&args.user, args.data, args.file.as_deref(), &context)?;
-        let sessions: Vec<String> = args.session_id.into_iter().collect();
-        let request = Request {
+        let args = MoveArgs {
+            user: args.user,
+            data: InlineData::export(&context, args.data),
+            file: args.file,
+            sessions: args.session_id.into_iter().collect(),
+            dry_run: false,
             include_expired: args.include_expired.unwrap_or_default(),
-            ..args.user.request(&sessions)?
-        };
-        let source = match export {
-            Some(export) => Some(export),
-            None => self.configured_source(&request)?,
-        };
-        let Some(source) = source else {
-            return Err(ToolError::argument(
-                "give the source to compare with, the same as to migrate_user: `data` or `file`"
-                    .into(),
-            ));
+            append: false,
         };
         let cancelled = CancellationToken::new();
         let _cancel_on_drop = cancelled.clone().drop_guard();
-        let migrator = self.migrator();
         let progress = ProgressReporter::new(&context);
         let watch = progress.watch();
-        let comparison = migrator.validate(source, &request, watch, &cancelled);
-        let mut validation = progress.during(comparison).await?;
-        validation.issues_not_listed += shorten(&mut validation.issues);
-        validation.users.retain(|user| !user.ok);
-        for user in &mut validation.users {
-            // The checks are those of the whole validation: it is of one user.
-            user.checks.clear();
-            user.sessions.retain(|session| !session.ok);
-            user.sessions_not_listed += shorten(&mut user.sessions);
-        }
-        validation.source_problems_not_listed += shorten(&mut validation.source_problems);
-        arguments::answer(validation)
+        let caller = self.caller();
+        let comparison = self.moves().validate(&caller, args, watch, &cancelled);
+        arguments::answer(progress.during(comparison).await?)
     }
 }

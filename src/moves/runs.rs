@@ -5,16 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rmcp::model::{CallToolResult, DetailedTask, JsonObject, Task, TaskPayload, TaskStatus};
 use serde::Serialize;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::arguments;
-use super::error::ToolError;
-use super::migration::shortened;
+use super::{MoveError, shortened};
 use crate::memory::access::{Caller, Right};
 use crate::memory::model::{Owner, UserId};
 use crate::migration::{Error, Outcome, Progress, Report, Watch};
@@ -26,12 +23,10 @@ const MAX_ENDED: usize = 100;
 /// How long the end of the server waits for the requests in flight of those under way. Ours: hosts kill
 /// a server that takes longer.
 const STOPPING: Duration = Duration::from_secs(5);
-/// How often clients that follow a task should ask, in milliseconds. Ours.
-const POLL_MS: u64 = 1_000;
 
 /// The migrations of a server. Clones of the server share them.
 #[derive(Debug, Default)]
-pub(super) struct Runs {
+pub(crate) struct Runs {
     known: Mutex<VecDeque<Arc<Run>>>,
     tasks: TaskTracker,
     /// Cancelled when the server ends.
@@ -40,12 +35,12 @@ pub(super) struct Runs {
 
 /// A migration.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(crate) struct Run {
     id: String,
     user: UserId,
     begun_at: Timestamp,
     /// Cancelled when the server ends, or when it is asked to stop.
-    pub(super) stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
     progress: Mutex<Option<Progress>>,
     /// How it ended; `None` while it is under way.
     ended: Mutex<Option<Result<Report, String>>>,
@@ -53,19 +48,41 @@ pub(super) struct Run {
 
 /// How far a migration is.
 #[derive(Debug, Serialize)]
-pub(super) struct Status {
-    run: String,
-    state: &'static str,
+pub(crate) struct Status {
+    /// Its id.
+    pub(crate) run: String,
+    /// Whether it is under way, or how it ended.
+    pub(crate) state: State,
+    /// What it does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    phase: Option<&'static str>,
+    pub(crate) phase: Option<&'static str>,
+    /// How many records of that are done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    done: Option<u64>,
+    pub(crate) done: Option<u64>,
+    /// Of how many.
     #[serde(skip_serializing_if = "Option::is_none")]
-    total: Option<u64>,
+    pub(crate) total: Option<u64>,
+    /// What it did, at its end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    report: Option<Report>,
+    pub(crate) report: Option<Report>,
+    /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub(crate) error: Option<String>,
+}
+
+/// Whether a migration is under way, or how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = MigrationState)]
+pub(crate) enum State {
+    /// It is under way.
+    Running,
+    /// It was stopped; the same call continues it.
+    Stopped,
+    /// Everything is moved.
+    Done,
+    /// Not everything is.
+    Failed,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -78,18 +95,18 @@ impl Runs {
     ///
     /// # Errors
     /// If too many are under way, or the server ends.
-    pub(super) fn begin<W>(
+    pub(crate) fn begin<W>(
         &self,
         user: UserId,
         work: impl FnOnce(Arc<Run>) -> W,
-    ) -> Result<Arc<Run>, ToolError>
+    ) -> Result<Arc<Run>, MoveError>
     where
         W: Future<Output = Result<Outcome, Error>> + Send + 'static,
     {
         let mut known = lock(&self.known);
         let under_way = known.iter().filter(|run| !run.has_ended()).count();
         if under_way >= MAX_AT_ONCE || self.ending.is_cancelled() {
-            return Err(ToolError::failed(
+            return Err(MoveError::Failed(
                 "too_many_migrations",
                 format!(
                     "{under_way} migrations are under way; call again when one of them has ended, or \
@@ -124,7 +141,7 @@ impl Runs {
     }
 
     /// A migration that this caller may know of.
-    pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Run>> {
+    pub(crate) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Run>> {
         let known = lock(&self.known);
         let run = known.iter().find(|run| run.id == id)?;
         let owner = Owner::User(run.user.clone());
@@ -135,7 +152,7 @@ impl Runs {
     }
 
     /// Stops those under way, and waits for their requests in flight. The same call continues each.
-    pub(super) async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         self.ending.cancel();
         self.tasks.close();
         if tokio::time::timeout(STOPPING, self.tasks.wait())
@@ -148,6 +165,11 @@ impl Runs {
 }
 
 impl Run {
+    /// When it began.
+    pub(crate) fn begun_at(&self) -> Timestamp {
+        self.begun_at
+    }
+
     fn has_ended(&self) -> bool {
         lock(&self.ended).is_some()
     }
@@ -160,14 +182,14 @@ impl Run {
     }
 
     /// How far it is.
-    pub(super) fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let ended = lock(&self.ended).clone();
         let progress = lock(&self.progress).filter(|_| ended.is_none());
         let state = match &ended {
-            None => "running",
-            Some(Ok(report)) if report.cancelled => "stopped",
-            Some(Ok(report)) if report.success => "done",
-            Some(_) => "failed",
+            None => State::Running,
+            Some(Ok(report)) if report.cancelled => State::Stopped,
+            Some(Ok(report)) if report.success => State::Done,
+            Some(_) => State::Failed,
         };
         let (report, error) = match ended {
             Some(Ok(report)) => (Some(report), None),
@@ -184,43 +206,6 @@ impl Run {
             error,
         }
     }
-}
-
-impl Run {
-    /// The same as a task of MCP, for clients that declare the extension (SEP-2663). A call that failed
-    /// is a completed task whose result is an error.
-    pub(super) fn as_task(&self) -> DetailedTask {
-        let status = self.status();
-        let now = Timestamp::now().to_string();
-        let begun = self.begun_at.to_string();
-        let mut task = Task::new(self.id.clone(), TaskStatus::Working, begun, now)
-            .with_poll_interval_ms(POLL_MS);
-        if let (Some(phase), Some(done)) = (status.phase, status.done) {
-            task = task.with_status_message(match status.total {
-                Some(total) => format!("{phase}: {done} of {total}"),
-                None => format!("{phase}: {done}"),
-            });
-        }
-        let payload = match (status.state, status.report, status.error) {
-            ("running", ..) => TaskPayload::Working,
-            ("stopped", ..) => TaskPayload::Cancelled,
-            (_, Some(report), _) => completed(arguments::answer(report)),
-            (_, None, error) => completed(Err(ToolError::failed(
-                "migration_failed",
-                error.unwrap_or_default(),
-            ))),
-        };
-        DetailedTask::new(task, payload)
-    }
-}
-
-fn completed(result: Result<CallToolResult, ToolError>) -> TaskPayload {
-    let result = result.unwrap_or_else(ToolError::into_result);
-    let result = match serde_json::to_value(result) {
-        Ok(Value::Object(result)) => result,
-        Ok(_) | Err(_) => JsonObject::new(),
-    };
-    TaskPayload::Completed { result }
 }
 
 impl Watch for Run {

@@ -1,0 +1,48 @@
+//! While Zep is away.
+
+use serde_json::json;
+
+use super::Api;
+use crate::common::program::World;
+use crate::common::service::Service;
+use crate::common::wait_until;
+
+#[test]
+fn what_is_said_while_zep_is_away_is_kept_shown_and_delivered() {
+    let world = World::emulated();
+    let service = Service::of(&world);
+    let api = Api::run(super::command(&world, &[]).env("ZEP_MCP_WRITE_WAIT_MS", "200"));
+    let user = api.user();
+    let session = api.session(&user);
+    api.say(&user, &session, "before");
+    service.plan(&json!({"fail": [{"rate": 1.0, "status": 503}]}));
+    let added = api.say(&user, &session, "during");
+    assert_eq!(added["status"], "queued");
+    let added = api.say(&user, &session, "and after that");
+    assert_eq!(added["status"], "queued");
+    let history = api.get(&format!("/api/v1/memory/{session}/history"));
+    assert_eq!(history["stale"], true);
+    let messages = history["messages"].as_array().unwrap();
+    let last = messages.last().unwrap();
+    assert_eq!(
+        (&last["content"], &last["pending"]),
+        (&json!("and after that"), &json!(true))
+    );
+    api.refused(
+        "POST",
+        "/api/v1/sessions",
+        Some(&json!({"user_id": user})),
+        503,
+    );
+    service.plan(&json!({}));
+    wait_until("it is delivered", || {
+        let history = api.get(&format!("/api/v1/memory/{session}/history"));
+        history["stale"] == false
+            && history["messages"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|it| it["pending"] == false)
+    });
+    assert_eq!(api.said(&session), ["before", "during", "and after that"]);
+}
