@@ -77,7 +77,7 @@ impl App {
             .layer(from_fn_with_state(access, authenticate))
             .route("/health", get(health::alive))
             .route("/ready", get(health::ready))
-            .fallback(no_route)
+            .fallback(async move || no_route(rest.is_served))
             .with_state(health)
             .merge(rest.open)
             .merge(metadata);
@@ -141,9 +141,14 @@ impl Transports {
     }
 }
 
-async fn no_route() -> Response {
+/// The answer to a path that leads nowhere, as JSON where callers of the Memory API may ask.
+fn no_route(serves_rest: bool) -> Response {
     let text = format!("there is nothing here; MCP is at {MCP} and {SSE}\n");
-    (StatusCode::NOT_FOUND, text).into_response()
+    let answer = (StatusCode::NOT_FOUND, text).into_response();
+    match serves_rest {
+        true => rest::refusal(answer, "not_found", "there is nothing here; see /docs"),
+        false => answer,
+    }
 }
 
 #[cfg(test)]

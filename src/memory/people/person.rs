@@ -130,6 +130,7 @@ impl Person {
         let [role, status, created_at, last_login] = OWN_FIELDS.map(&mut own);
         let time = |text: Option<String>| text.as_deref().and_then(crate::time::parse);
         let names = [user.first_name, user.last_name].into_iter().flatten();
+        let names = names.filter(|name| !name.is_empty());
         let name = names.collect::<Vec<_>>().join(" ");
         Self {
             id: id.clone(),
