@@ -27,6 +27,8 @@
 //! - [`zep`]: the port in four parts (accounts, threads, graphs, batches) and its adapter to Zep
 //!   Cloud. `zep/transport/` sends, retries what is safe, and reports what is known of the outcome;
 //!   `zep/v3/` knows generation 3's API and settles unanswered writes by record id.
+//! - `audit`: the trail of who did what to whose memories, and what a call touches. Knows nothing of
+//!   memories.
 //! - `queue`: what is done for a write after its call was answered, whichever process is alive then.
 //! - `seal`: encryption of what lies on the disk.
 //! - `outgoing`: the HTTP client of services that are called with a key.
@@ -51,6 +53,8 @@ pub mod zep;
 pub mod agent_hosts;
 #[doc(hidden)]
 pub mod api;
+#[doc(hidden)]
+pub mod audit;
 #[doc(hidden)]
 pub mod config;
 #[doc(hidden)]

@@ -1,7 +1,7 @@
 //! The routes and their layers.
 //!
-//! From the outside in, a request passes the layers that catch panics, log the request, check `Host`
-//! and `Origin`, and handle CORS; then, except at the health checks and the OAuth metadata, the layers
+//! From the outside in, a request passes the layers that catch panics, log the request, note it in the
+//! audit trail if it is refused, check `Host` and `Origin`, and handle CORS; then, except at the health checks and the OAuth metadata, the layers
 //! that authenticate it, check its token's share, read its body, and check that it may use its session.
 
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use tower_http::trace::TraceLayer;
 use tracing::Span;
 
 use super::access::{Access, authenticate};
+use super::audit::{self, HttpAudit};
 use super::body::{BodyMemory, read_body};
 use super::health::{self, Health};
 use super::host_check::{self, Allowlist};
@@ -38,6 +39,7 @@ pub(super) struct App {
     pub(super) serves_mcp: bool,
     pub(super) transports: Transports,
     pub(super) access: Arc<Access>,
+    pub(super) audit: Arc<HttpAudit>,
     pub(super) allowlist: Arc<Allowlist>,
     pub(super) health: Arc<Health>,
 }
@@ -63,6 +65,7 @@ impl App {
             serves_mcp,
             transports,
             access,
+            audit,
             allowlist,
             health,
         } = self;
@@ -99,6 +102,7 @@ impl App {
             })
             .on_failure(());
         app.layer(from_fn_with_state(allowlist, host_check::check))
+            .layer(from_fn_with_state(audit, audit::refusals))
             .layer(log)
             // The panic hook logs the panic; tower-http's own handler would log its text.
             .layer(CatchPanicLayer::custom(|_| {

@@ -7,6 +7,7 @@
 
 pub mod access;
 mod app;
+pub(crate) mod audit;
 mod body;
 mod bounded_sessions;
 mod calls;
@@ -37,6 +38,7 @@ pub use tls::TlsError;
 
 use self::access::{Access, AccessError, OpenToAll};
 use self::app::{App, Transports};
+use self::audit::HttpAudit;
 use self::connections::{Connections, max_connections};
 use self::drain::Drain;
 use self::health::Health;
@@ -167,6 +169,8 @@ pub async fn serve(
     let replay = ReplayBuffer::new();
     let end = CancellationToken::new();
     let is_served = rest.is_served;
+    let audit = HttpAudit::new(server.trail().clone());
+    let trail = server.trail().clone();
     let app = App {
         rest,
         serves_mcp,
@@ -178,6 +182,7 @@ pub async fn serve(
             end: end.clone(),
         },
         access: Arc::clone(&access),
+        audit: Arc::clone(&audit),
         allowlist: Arc::new(Allowlist::new(names, is_remote, config.allowed_origins)),
         health: Health::new(
             memories.clone(),
@@ -185,6 +190,7 @@ pub async fn serve(
             Arc::clone(&shares),
             Arc::clone(&sessions),
             is_served,
+            trail,
         ),
     };
     let connections = Connections::new(app.router(), tls, bounds.connections, places);
@@ -192,7 +198,7 @@ pub async fn serve(
     ready(&bound);
     tokio::select! {
         () = stop.asked.cancelled() => {}
-        () = sweep(&sessions, &access, &shares, &replay) => {}
+        () = sweep(&sessions, &access, &shares, &replay, &audit) => {}
         () = relieve(&shares, &replay) => {}
     }
     let drain = Drain {
@@ -203,17 +209,25 @@ pub async fn serve(
     };
     drain.run(stop.hurry).await;
     memories.settle().await;
+    audit.finish();
     Ok(())
 }
 
 /// Regularly forgets what is over: sessions, responses that nobody came back for, and the counts of
 /// tokens that take nothing. Never returns.
-async fn sweep(sessions: &McpSessions, access: &Access, shares: &Shares, replay: &ReplayBuffer) {
+async fn sweep(
+    sessions: &McpSessions,
+    access: &Access,
+    shares: &Shares,
+    replay: &ReplayBuffer,
+    audit: &HttpAudit,
+) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;
         sessions.sweep(access).await;
         replay.sweep();
         shares.sweep();
+        audit.sweep();
     }
 }

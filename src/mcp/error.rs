@@ -6,6 +6,7 @@ use rmcp::{
     model::{CallToolResponse, CallToolResult, ContentBlock},
 };
 
+use crate::audit::Unwritable;
 use crate::memory::{self, answers::ErrorAnswer, filter::InvalidFilter};
 
 /// A tool's error, as text.
@@ -45,6 +46,12 @@ impl ToolError {
 impl From<memory::Error> for ToolError {
     fn from(error: memory::Error) -> Self {
         Self(error.into())
+    }
+}
+
+impl From<Unwritable> for ToolError {
+    fn from(error: Unwritable) -> Self {
+        Self::failed("audit_unavailable", error.to_string())
     }
 }
 

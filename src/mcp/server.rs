@@ -9,6 +9,7 @@ use rmcp::{
 };
 
 use super::runs::Runs;
+use crate::audit::Trail;
 use crate::config::{Confirm, SourceSettings};
 use crate::memory::{MemoryService, access::Caller};
 
@@ -21,6 +22,7 @@ pub struct MemoryServer {
     sources: Option<Arc<SourceSettings>>,
     runs: Arc<Runs>,
     confirm: Confirm,
+    trail: Trail,
     /// Over stdio, the operator who started this process. On a network, known of each request only.
     caller: Option<Caller>,
     pub(super) tools: Arc<ToolRouter<Self>>,
@@ -41,6 +43,7 @@ impl MemoryServer {
             sources: None,
             runs: Arc::default(),
             confirm: Confirm::Elicit,
+            trail: Trail::off(),
             caller: Some(Caller::Operator),
             tools: Arc::new(tools),
             prompts: Arc::new(prompts),
@@ -57,6 +60,18 @@ impl MemoryServer {
     /// Whether the person is asked before memories are deleted in bulk.
     pub(super) fn confirm_policy(&self) -> Confirm {
         self.confirm
+    }
+
+    /// The same, with an audit trail of its calls.
+    #[must_use]
+    pub fn auditing(mut self, trail: Trail) -> Self {
+        self.trail = trail;
+        self
+    }
+
+    /// The audit trail of its calls.
+    pub fn trail(&self) -> &Trail {
+        &self.trail
     }
 
     /// The same, with a directory from which agents may have export files read.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::touched;
 use crate::cache::Cache;
 use crate::memory::{
     Result,
@@ -245,7 +246,7 @@ impl MemoryService {
         &self,
         change: impl Future<Output = T> + Send + 'static,
     ) -> T {
-        match self.inner.writes.spawn(change).await {
+        match self.inner.writes.spawn(touched::carried(change)).await {
             Ok(outcome) => outcome,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }

@@ -2,7 +2,7 @@
 
 use crate::memory::{
     Error, Result,
-    access::{Caller, Right},
+    access::{self, Caller, Right},
     error::if_found,
     model::{Owner, Scope, UserId, Uuid},
     people::owners::SIDE_BY_SIDE,
@@ -56,6 +56,18 @@ impl MemoryService {
     /// Finds what an id names, if the caller has this right on it. Memories out of reach count as
     /// absent.
     pub(crate) async fn find(
+        &self,
+        caller: &Caller,
+        right: Right,
+        id: &Uuid,
+        scope: &Scope,
+    ) -> Result<Located> {
+        let found = self.look_for(caller, right, id, scope).await?;
+        access::note(right, &found.owner);
+        Ok(found)
+    }
+
+    async fn look_for(
         &self,
         caller: &Caller,
         right: Right,
