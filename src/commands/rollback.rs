@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use console::Term;
 use indicatif::HumanCount;
+use zep_mcp_server::audit::Action;
 use zep_mcp_server::config::{Config, Flags};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::beside::sides::Sides;
@@ -14,6 +15,7 @@ use zep_mcp_server::migration::history::{self, RunHistory};
 use zep_mcp_server::migration::ledger::RunState;
 use zep_mcp_server::migration::{Migrator, Receipt, Rollback};
 
+use super::audited::Audited;
 use super::install::ask;
 use super::migration;
 use crate::cli::RollbackArgs;
@@ -47,7 +49,8 @@ pub(crate) fn run(settings: Flags, args: &RollbackArgs) -> anyhow::Result<ExitCo
         include_changed: args.include_changed,
     };
     let mut given_back = 0;
-    let receipt = migration::at_work(&config, false, async |meter, stop| {
+    let audited = Audited::new(&config, "rollback", Action::Delete);
+    let receipt = migration::at_work(&config, &audited, false, async |meter, stop| {
         let zep = super::open_backend(&config)?;
         let service = MemoryService::new(zep, config.default_user.clone());
         let migrator = Migrator::new(service.clone()).noting_runs_in(Some(data_dir));

@@ -40,7 +40,11 @@ fn over_stdio(config: Config) -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let memories = open(&config, |memories| memories)?;
-        mcp::serve_stdio(server(&config, memories)).await?;
+        let server = server(&config, memories);
+        let trail = server.trail().clone();
+        let served = mcp::serve_stdio(server).await;
+        trail.close();
+        served?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -86,6 +90,7 @@ fn on_a_network(mut config: Config, serves_mcp: bool, api: bool) -> anyhow::Resu
         });
         let served = served.await;
         server.stop_migrations().await;
+        server.trail().close();
         served.map_err(|error| match error.is_misuse() {
             true => Misuse(error.to_string()).into(),
             false => anyhow::Error::from(error),
@@ -151,6 +156,7 @@ fn server(config: &Config, memories: MemoryService) -> MemoryServer {
     MemoryServer::new(memories)
         .offering(&config.tools)
         .confirming(config.confirm)
+        .auditing(super::audited::trail(config))
         .reading_exports_in(config.import_dir.as_deref())
         .noting_migrations_in(config.data_dir.as_deref())
         .migrating_from(&config.sources)

@@ -24,12 +24,12 @@ const MAX_KINDS: usize = 1_000;
 
 /// In a response's extensions: the code of the reason for which the request was refused.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RefusedAs(pub(crate) &'static str);
+pub(super) struct RefusedAs(pub(super) &'static str);
 
 /// In a response's extensions: how a request ended, `ok` or the code of an error. Without it the status
 /// tells.
 #[derive(Debug, Clone)]
-pub(crate) struct OutcomeCode(pub(crate) Cow<'static, str>);
+pub struct OutcomeCode(pub Cow<'static, str>);
 
 /// In a response's extensions: the request has its entry.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ struct HasEntry;
 
 /// The audit trail as the routes need it.
 #[derive(Debug)]
-pub(crate) struct HttpAudit {
+pub struct HttpAudit {
     trail: Trail,
     refusals: Mutex<Refusals>,
 }
@@ -59,7 +59,8 @@ struct Kind {
 }
 
 impl HttpAudit {
-    pub(super) fn new(trail: Trail) -> Arc<Self> {
+    /// For this trail.
+    pub fn new(trail: Trail) -> Arc<Self> {
         Arc::new(Self {
             trail,
             refusals: Mutex::new(Refusals {
@@ -195,11 +196,7 @@ pub(super) async fn refusals(
 ///
 /// Whose memories they are is noted where access is decided. A handler adds the ids of memories and
 /// sessions with [`crate::audit::touched`], and an error's code with [`OutcomeCode`].
-pub(crate) async fn routes(
-    State(audit): State<Arc<HttpAudit>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub async fn routes(State(audit): State<Arc<HttpAudit>>, request: Request, next: Next) -> Response {
     let who = request.extensions().get::<Who>().cloned();
     let who = who.unwrap_or_else(Who::operator);
     let action = match *request.method() {

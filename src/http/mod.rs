@@ -7,7 +7,7 @@
 
 pub mod access;
 mod app;
-pub(crate) mod audit;
+pub mod audit;
 mod body;
 mod bounded_sessions;
 mod calls;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use zep_mcp_server::audit::Action;
 use zep_mcp_server::config::{Backend, Config, Flags};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::access::Caller;
@@ -21,6 +22,7 @@ use zep_mcp_server::sources::Source;
 use zep_mcp_server::telemetry;
 
 use crate::cli::{ExportArgs, WritingArgs};
+use crate::commands::audited::Audited;
 use crate::commands::{mem0_entries, signals};
 use crate::output::{INTERRUPTED, Interrupted, Misuse, shown_path};
 pub(super) use input::Input;
@@ -34,6 +36,8 @@ pub(super) struct Job {
     pub(super) roles: RoleMap,
     /// The directory of a store that is removed with it.
     pub(super) throw_away: Option<TempDir>,
+    /// Also of a rehearsal: it reads what is somebody's.
+    pub(super) audited: Audited,
 }
 
 impl Job {
@@ -56,6 +60,7 @@ impl Job {
         let config = Config::load(settings)?;
         let input = Input::of(&args.source, key, &config)?;
         Ok(Self {
+            audited: Audited::new(&config, "migrate", Action::Migrate),
             config,
             input,
             request,
@@ -127,6 +132,7 @@ pub(super) fn run<T>(
         request,
         roles,
         throw_away,
+        audited,
     } = job;
     if input.is_target(&config.backend) {
         return Err(Misuse(format!(
@@ -135,7 +141,7 @@ pub(super) fn run<T>(
         ))
         .into());
     }
-    let done = at_work(&config, request.dry_run, async |meter, stop| {
+    let done = at_work(&config, &audited, request.dry_run, async |meter, stop| {
         let source = input.open(&request, &stop)?;
         let zep = super::open_backend(&config)?;
         let service = super::beside::service(&config, zep)?;
@@ -164,6 +170,7 @@ pub(super) fn run<T>(
 /// If `work` fails, or was stopped without a result.
 pub(super) fn at_work<T>(
     config: &Config,
+    audited: &Audited,
     dry_run: bool,
     work: impl AsyncFnOnce(Arc<Meter>, CancellationToken) -> anyhow::Result<Result<T, Error>>,
 ) -> anyhow::Result<T> {
@@ -178,7 +185,8 @@ pub(super) fn at_work<T>(
         .build()?;
     let done = runtime.block_on(async {
         let stop = stop_at_a_signal(&meter)?;
-        let done = work(meter.clone(), stop.clone()).await?;
+        let work = work(meter.clone(), stop.clone());
+        let done = audited.during(work, Result::is_ok).await?;
         anyhow::Ok((done, stop))
     });
     meter.end();

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    config::Tool,
     mcp::{
         arguments,
         error::ToolError,
@@ -103,16 +104,26 @@ impl MemoryServer {
             .client_capabilities()
             .is_some_and(|client| client.supports_tasks());
         if args.background.unwrap_or(follows_tasks) {
+            // The call ends before the run does, which has an entry of its own.
+            let audited = self
+                .audited(Some(Tool::MigrateUser), None, &context)
+                .await?;
             let run = self.runs().begin(user, move |run| async move {
                 let stop = run.stop.clone();
-                match moved.is_empty() {
-                    true => migrator.run(source, &request, false, run, &stop).await,
-                    false => {
-                        migrator
-                            .move_over(source, &request, moved, run, &stop)
-                            .await
+                let moving = async {
+                    match moved.is_empty() {
+                        true => migrator.run(source, &request, false, run, &stop).await,
+                        false => {
+                            migrator
+                                .move_over(source, &request, moved, run, &stop)
+                                .await
+                        }
                     }
-                }
+                };
+                let done = audited.during(moving).await;
+                let is_well = done.as_ref().is_ok_and(|done| done.report.success);
+                audited.end(if is_well { "ok" } else { "failed" }).await;
+                done
             })?;
             return Ok(match follows_tasks {
                 true => CreateTaskResult::new(run.as_task().task).into(),
