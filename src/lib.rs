@@ -29,6 +29,7 @@
 //!   `zep/v3/` knows generation 3's API and settles unanswered writes by record id.
 //! - `audit`: the trail of who did what to whose memories, and what a call touches. Knows nothing of
 //!   memories.
+//! - `metrics`: counts, durations and levels in Prometheus' text format.
 //! - `queue`: what is done for a write after its call was answered, whichever process is alive then.
 //! - `seal`: encryption of what lies on the disk.
 //! - `outgoing`: the HTTP client of services that are called with a key.
@@ -63,6 +64,8 @@ pub mod emulator;
 pub mod http;
 #[doc(hidden)]
 pub mod mcp;
+#[doc(hidden)]
+pub mod metrics;
 #[doc(hidden)]
 pub mod queue;
 #[doc(hidden)]

@@ -25,6 +25,7 @@ use super::health::{self, Health};
 use super::host_check::{self, Allowlist};
 use super::limits::MAX_BODY_BYTES;
 use super::mcp_sessions::McpSessions;
+use super::metrics::{self, METRICS, Measured};
 use super::replay::ReplayBuffer;
 use super::rest::{self, RestRoutes};
 use super::shares::{Shares, admit};
@@ -40,6 +41,7 @@ pub(super) struct App {
     pub(super) transports: Transports,
     pub(super) access: Arc<Access>,
     pub(super) audit: Arc<HttpAudit>,
+    pub(super) measured: Arc<Measured>,
     pub(super) allowlist: Arc<Allowlist>,
     pub(super) health: Arc<Health>,
 }
@@ -66,17 +68,20 @@ impl App {
             transports,
             access,
             audit,
+            measured,
             allowlist,
             health,
         } = self;
         let metadata = access.protected_resource();
         // The layer that is added last runs first.
+        let show = get(metrics::show).with_state(Arc::clone(&measured));
         let guarded = rest::bounded(rest.guarded, Arc::clone(&transports.shares));
         let guarded = match serves_mcp {
             true => transports.routes().merge(guarded),
             false => guarded,
         };
         let app = guarded
+            .route(METRICS, show)
             .layer(from_fn_with_state(access, authenticate))
             .route("/health", get(health::alive))
             .route("/ready", get(health::ready))
@@ -103,6 +108,7 @@ impl App {
             .on_failure(());
         app.layer(from_fn_with_state(allowlist, host_check::check))
             .layer(from_fn_with_state(audit, audit::refusals))
+            .layer(from_fn_with_state(measured, metrics::measure))
             .layer(log)
             // The panic hook logs the panic; tower-http's own handler would log its text.
             .layer(CatchPanicLayer::custom(|_| {

@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::metrics::method_of;
 use crate::audit::{Action, Door, Entry, Trail, Unwritable, Who};
 
 /// Refusals with an entry each, in a minute. Beyond that they are counted: anybody who can connect can
@@ -150,17 +151,7 @@ fn micros_since(begun: Instant) -> u64 {
 /// The method and the route. A path may hold ids, so that one without a route is not told.
 fn call_of(request: &Request) -> String {
     let route = request.extensions().get::<MatchedPath>();
-    let method = match *request.method() {
-        Method::GET => "GET",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::HEAD => "HEAD",
-        Method::OPTIONS => "OPTIONS",
-        // A method of its own may be any text.
-        _ => "OTHER",
-    };
+    let method = method_of(request.method());
     format!("{method} {}", route.map_or("none", MatchedPath::as_str))
 }
 

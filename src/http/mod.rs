@@ -19,6 +19,7 @@ mod host_check;
 mod limits;
 mod listen;
 mod mcp_sessions;
+mod metrics;
 mod replay;
 mod rest;
 mod shares;
@@ -44,10 +45,12 @@ use self::drain::Drain;
 use self::health::Health;
 use self::host_check::Allowlist;
 use self::mcp_sessions::McpSessions;
+use self::metrics::Measured;
 use self::replay::ReplayBuffer;
 use self::shares::{Places, Shares, relieve};
 use crate::config::{HostName, HttpConfig};
 use crate::mcp::MemoryServer;
+use crate::metrics::Metrics;
 
 /// How often what is over is forgotten. Until a session with a revoked token is ended, an open stream
 /// only delivers responses to calls that were accepted before. Ours.
@@ -171,11 +174,20 @@ pub async fn serve(
     let is_served = rest.is_served;
     let audit = HttpAudit::new(server.trail().clone());
     let trail = server.trail().clone();
+    let metrics = Arc::new(Metrics::new(memories.backend()));
+    let server = server.on_a_network().measuring(Arc::clone(&metrics));
+    let measured = Arc::new(Measured {
+        metrics,
+        server: server.clone(),
+        access: Arc::clone(&access),
+        shares: Arc::clone(&shares),
+        sessions: Arc::clone(&sessions),
+    });
     let app = App {
         rest,
         serves_mcp,
         transports: Transports {
-            server: server.on_a_network(),
+            server,
             sessions: Arc::clone(&sessions),
             replay: Arc::clone(&replay),
             shares: Arc::clone(&shares),
@@ -183,6 +195,7 @@ pub async fn serve(
         },
         access: Arc::clone(&access),
         audit: Arc::clone(&audit),
+        measured,
         allowlist: Arc::new(Allowlist::new(names, is_remote, config.allowed_origins)),
         health: Health::new(
             memories.clone(),

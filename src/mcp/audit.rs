@@ -156,9 +156,9 @@ fn note_answer(answer: &Value) {
     }
 }
 
-/// Ends the entry on a call with its answer.
-pub(super) async fn end(call: Call, answer: &Result<CallToolResponse, ErrorData>) {
-    let outcome = match answer {
+/// How a call ended: `ok`, or the code of its error. Notes the ids that its answer tells.
+pub(super) fn outcome(call: &Call, answer: &Result<CallToolResponse, ErrorData>) -> String {
+    match answer {
         Ok(CallToolResponse::Complete(result)) if result.is_error == Some(true) => code_of(result),
         Ok(CallToolResponse::Complete(result)) => {
             if let Some(answer) = &result.structured_content {
@@ -174,8 +174,7 @@ pub(super) async fn end(call: Call, answer: &Result<CallToolResponse, ErrorData>
                 .and_then(Value::as_str);
             code.unwrap_or("invalid_request").to_owned()
         }
-    };
-    call.end(outcome).await;
+    }
 }
 
 /// The code of a tool's error.

@@ -113,6 +113,12 @@ impl MemoryServer {
         run.ok_or_else(|| ErrorData::invalid_params("there is no such task", None))
     }
 
+    fn measure(&self, tool: &'static str, outcome: &str, begun: Instant) {
+        if let Some(metrics) = self.metrics() {
+            metrics.tool_called(tool, outcome, begun.elapsed());
+        }
+    }
+
     fn instructions(&self) -> String {
         let place = match self.memories().backend() {
             "mem0" => {
@@ -257,9 +263,14 @@ impl ServerHandler for MemoryServer {
         let arguments = request.arguments.as_ref();
         let audited = match self.audited(tool, arguments, &context).await {
             Ok(audited) => audited,
-            Err(unwritable) => return Ok(ToolError::from(unwritable).into_result().into()),
+            Err(unwritable) => {
+                let name = tool.map_or("unknown", Tool::as_str);
+                self.measure(name, "audit_unavailable", Instant::now());
+                return Ok(ToolError::from(unwritable).into_result().into());
+            }
         };
         if tool.is_none() {
+            self.measure("unknown", "unknown_tool", Instant::now());
             audited.end("unknown_tool").await;
             return Err(no_tool(&request.name));
         }
@@ -283,6 +294,7 @@ impl ServerHandler for MemoryServer {
             outcome = AssertUnwindSafe(audited.during(call)).catch_unwind() => outcome,
             () = cancelled.cancelled() => {
                 tracing::info!(tool = name, ms = begun.elapsed().as_millis(), "cancelled");
+                self.measure(name, "cancelled", begun);
                 audited.end("cancelled").await;
                 return Err(ErrorData::internal_error("the call was cancelled", None));
             }
@@ -303,7 +315,9 @@ impl ServerHandler for MemoryServer {
                 Ok(ToolError::internal().into_result().into())
             }
         };
-        audit::end(audited, &answer).await;
+        let outcome = audit::outcome(&audited, &answer);
+        self.measure(name, &outcome, begun);
+        audited.end(outcome).await;
         answer
     }
 }

@@ -8,10 +8,11 @@ use rmcp::{
     service::RequestContext,
 };
 
-use super::runs::Runs;
+use super::runs::{MigrationCounts, Runs};
 use crate::audit::Trail;
 use crate::config::{Confirm, SourceSettings};
 use crate::memory::{MemoryService, access::Caller};
+use crate::metrics::Metrics;
 
 /// The MCP server. Cheap to clone: clones share the service and the tools.
 #[derive(Debug, Clone)]
@@ -23,6 +24,7 @@ pub struct MemoryServer {
     runs: Arc<Runs>,
     confirm: Confirm,
     trail: Trail,
+    metrics: Option<Arc<Metrics>>,
     /// Over stdio, the operator who started this process. On a network, known of each request only.
     caller: Option<Caller>,
     pub(super) tools: Arc<ToolRouter<Self>>,
@@ -44,6 +46,7 @@ impl MemoryServer {
             runs: Arc::default(),
             confirm: Confirm::Elicit,
             trail: Trail::off(),
+            metrics: None,
             caller: Some(Caller::Operator),
             tools: Arc::new(tools),
             prompts: Arc::new(prompts),
@@ -67,6 +70,23 @@ impl MemoryServer {
     pub fn auditing(mut self, trail: Trail) -> Self {
         self.trail = trail;
         self
+    }
+
+    /// The same, counting its calls.
+    #[must_use]
+    pub(crate) fn measuring(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Where its calls are counted.
+    pub(super) fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_deref()
+    }
+
+    /// The migrations by its tools, since it was started.
+    pub(crate) fn migrations(&self) -> MigrationCounts {
+        self.runs.counts()
     }
 
     /// The audit trail of its calls.

@@ -25,6 +25,7 @@ mod install;
 mod local;
 mod mem0;
 mod mem0_dir;
+mod metrics;
 mod migration;
 mod queue;
 mod stdio;

@@ -244,13 +244,7 @@ impl Access {
             return false;
         }
         let known = self.authenticate(headers, peer(&request.extensions)).await;
-        match known.map(|known| known.caller) {
-            Ok(Caller::Operator) => true,
-            Ok(Caller::Granted(grant)) => {
-                grant.role == Role::Operator && grant.users == Allowed::All
-            }
-            Err(_) => false,
-        }
+        known.is_ok_and(|known| is_operator(&known.caller))
     }
 
     fn refuse(&self, refusal: Refusal) -> Response {
@@ -296,6 +290,14 @@ pub async fn authenticate(
             response.extensions_mut().insert(RefusedAs(refusal.name()));
             response
         }
+    }
+}
+
+/// Whether a caller may know how the server as a whole fares.
+pub(super) fn is_operator(caller: &Caller) -> bool {
+    match caller {
+        Caller::Operator => true,
+        Caller::Granted(grant) => grant.role == Role::Operator && grant.users == Allowed::All,
     }
 }
 

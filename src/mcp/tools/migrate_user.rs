@@ -108,6 +108,7 @@ impl MemoryServer {
             let audited = self
                 .audited(Some(Tool::MigrateUser), None, &context)
                 .await?;
+            let runs = self.runs().clone();
             let run = self.runs().begin(user, move |run| async move {
                 let stop = run.stop.clone();
                 let moving = async {
@@ -121,6 +122,7 @@ impl MemoryServer {
                     }
                 };
                 let done = audited.during(moving).await;
+                runs.count(&done);
                 let is_well = done.as_ref().is_ok_and(|done| done.report.success);
                 audited.end(if is_well { "ok" } else { "failed" }).await;
                 done
@@ -150,7 +152,9 @@ impl MemoryServer {
                 }
             }
         };
-        let outcome = progress.during(run).await?;
+        let outcome = progress.during(run).await;
+        self.runs().count(&outcome);
+        let outcome = outcome?;
         Ok(arguments::answer(shortened(outcome.report))?.into())
     }
 }

@@ -29,7 +29,14 @@ fn what_was_answered_is_in_the_trail_whenever_a_server_is_killed() {
                 (0..200).map(ask).collect()
             })
             .collect();
-        thread::sleep(Duration::from_millis(rng.u64(5..300)));
+        // After some answers, at any instant.
+        for (client, ids) in clients.iter_mut().zip(&ids) {
+            for id in &ids[..rng.usize(1..20)] {
+                client.answer_to(*id);
+                answered += 1;
+            }
+        }
+        thread::sleep(Duration::from_millis(rng.u64(..50)));
         for (client, ids) in clients.iter_mut().zip(&ids) {
             client.kill();
             answered += ids
