@@ -50,23 +50,24 @@ pub(crate) fn run(settings: Flags, args: &RollbackArgs) -> anyhow::Result<ExitCo
     };
     let mut given_back = 0;
     let audited = Audited::new(&config, "rollback", Action::Delete);
-    let receipt = migration::at_work(&config, &audited, false, async |meter, stop| {
+    let receipt = migration::at_work(&config, false, async |meter, stop| {
         let zep = super::open_backend(&config)?;
         let service = MemoryService::new(zep, config.default_user.clone());
         let migrator = Migrator::new(service.clone()).noting_runs_in(Some(data_dir));
         meter.show();
-        let undone = migrator
-            .rollback(&found.line.run, &options, meter, &stop)
-            .await;
-        Ok(match undone {
-            Ok(receipt) => {
-                if receipt.complete && !args.dry_run {
-                    given_back = give_back(&config, &service, &found.owners).await?;
-                }
-                Ok(receipt)
+        let undo = async {
+            let undone = migrator
+                .rollback(&found.line.run, &options, meter, &stop)
+                .await;
+            if let Ok(receipt) = &undone
+                && receipt.complete
+                && !args.dry_run
+            {
+                given_back = give_back(&config, &service, &found.owners).await?;
             }
-            Err(error) => Err(error),
-        })
+            Ok(undone)
+        };
+        audited.during(undo, Result::is_ok).await
     })?;
     let page = Page::stdout();
     if args.json {

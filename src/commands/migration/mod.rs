@@ -141,7 +141,7 @@ pub(super) fn run<T>(
         ))
         .into());
     }
-    let done = at_work(&config, &audited, request.dry_run, async |meter, stop| {
+    let done = at_work(&config, request.dry_run, async |meter, stop| {
         let source = input.open(&request, &stop)?;
         let zep = super::open_backend(&config)?;
         let service = super::beside::service(&config, zep)?;
@@ -149,7 +149,7 @@ pub(super) fn run<T>(
             .needs_zep()
             .map_err(|error| Misuse(error.to_string()))?;
         meter.begin();
-        Ok(work(Run {
+        let run = Run {
             migrator: Migrator::with_roles(service.clone(), Caller::Operator, roles)
                 .noting_runs_in(config.data_dir.as_deref()),
             source,
@@ -157,8 +157,9 @@ pub(super) fn run<T>(
             watch: meter,
             stop,
             service,
-        })
-        .await)
+        };
+        let work = async { Ok(work(run).await) };
+        audited.during(work, Result::is_ok).await
     });
     drop(throw_away);
     done
@@ -170,7 +171,6 @@ pub(super) fn run<T>(
 /// If `work` fails, or was stopped without a result.
 pub(super) fn at_work<T>(
     config: &Config,
-    audited: &Audited,
     dry_run: bool,
     work: impl AsyncFnOnce(Arc<Meter>, CancellationToken) -> anyhow::Result<Result<T, Error>>,
 ) -> anyhow::Result<T> {
@@ -185,8 +185,7 @@ pub(super) fn at_work<T>(
         .build()?;
     let done = runtime.block_on(async {
         let stop = stop_at_a_signal(&meter)?;
-        let work = work(meter.clone(), stop.clone());
-        let done = audited.during(work, Result::is_ok).await?;
+        let done = work(meter.clone(), stop.clone()).await?;
         anyhow::Ok((done, stop))
     });
     meter.end();

@@ -138,10 +138,10 @@ async fn what_is_there_is_described_and_the_other_way_round() {
     let world = World::emulated_with(&["--rate-limit", "1000"]);
     let server = Server::start(&world);
     let client = Mcp::new(&server.url, STATELESS);
-    let text = json!({"user_id": "ann", "text": "likes turquoise"});
+    let text = json!({"user_id": "zoe-7", "text": "likes turquoise"});
     client.tool("add_memory", text).await;
     client
-        .tool("list_sessions", json!({"user_id": "ann"}))
+        .tool("list_sessions", json!({"user_id": "zoe-7"}))
         .await;
     let scrape = Scrape::of(&server.url, None).await.unwrap();
     let mut described = described();
@@ -150,7 +150,7 @@ async fn what_is_there_is_described_and_the_other_way_round() {
     }
     assert_eq!(scrape.types, described, "{}", scrape.text);
     assert!(
-        !scrape.text.contains("ann") && !scrape.text.contains("turquoise"),
+        !scrape.text.contains("zoe-7") && !scrape.text.contains("turquoise"),
         "{}",
         scrape.text
     );
@@ -171,20 +171,27 @@ async fn the_numbers_add_up() {
     let server = Server::start(&world);
     let client = Mcp::connect(&server.url, "2025-06-18").await;
     for number in 0..5 {
-        let text = json!({"user_id": "ann", "text": format!("fact {number}")});
+        let text = json!({"user_id": "zoe-7", "text": format!("fact {number}")});
         client.tool("add_memory", text).await;
     }
     let refuse = async |tool: &str, arguments: Value| {
         let response = client.post(&call(9, tool, arguments)).await;
         Events::of(response).answer(9).await;
     };
-    refuse("search_memory", json!({"user_id": "ann"})).await;
-    refuse("search_memory", json!({"user_id": "ann", "query": "fact"})).await;
+    refuse("search_memory", json!({"user_id": "zoe-7"})).await;
+    refuse(
+        "search_memory",
+        json!({"user_id": "zoe-7", "query": "fact"}),
+    )
+    .await;
     refuse("no_such_tool_crimson", json!({})).await;
-    let nowhere = http().get(format!("{}/users/ann", server.url)).send().await;
+    let nowhere = http()
+        .get(format!("{}/users/zoe-7", server.url))
+        .send()
+        .await;
     assert_eq!(nowhere.unwrap().status(), 404);
-    let migrate = json!({"user": {"id": "ben"}, "data": {"results": [
-        {"id": "1", "memory": "likes crimson", "user_id": "ben"},
+    let migrate = json!({"user": {"id": "kim-8"}, "data": {"results": [
+        {"id": "1", "memory": "likes crimson", "user_id": "kim-8"},
     ]}});
     client.tool("migrate_user", migrate).await;
     let scrape = Scrape::of(&server.url, None).await.unwrap();
@@ -221,7 +228,7 @@ async fn the_numbers_add_up() {
         "{}",
         scrape.text
     );
-    for secret in ["ann", "ben", "crimson"] {
+    for secret in ["zoe-7", "kim-8", "crimson"] {
         assert!(!scrape.text.contains(secret), "{secret}: {}", scrape.text);
     }
 }
