@@ -296,6 +296,11 @@ impl Entry {
     }
 }
 
+/// In an HTTP response's extensions: how the request ended, `ok` or the code of an error. Without it the
+/// status tells.
+#[derive(Debug, Clone)]
+pub struct OutcomeCode(pub Cow<'static, str>);
+
 /// A line of the trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {

@@ -31,7 +31,7 @@ mod writer;
 pub use call::Call;
 pub use chain::label;
 pub use csv::{HEADER, csv_line};
-pub use entry::{Action, Door, Entry, Line, Owner, Proof, TrailNote, Who};
+pub use entry::{Action, Door, Entry, Line, OutcomeCode, Owner, Proof, TrailNote, Who};
 pub use error::{ReadError, Unwritable};
 pub use search::{Filter, Found, search};
 pub use trail::{Options, State, Trail};

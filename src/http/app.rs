@@ -75,7 +75,8 @@ impl App {
         let metadata = access.protected_resource();
         // The layer that is added last runs first.
         let show = get(metrics::show).with_state(Arc::clone(&measured));
-        let guarded = rest::bounded(rest.guarded, Arc::clone(&transports.shares));
+        let audited = from_fn_with_state(Arc::clone(&audit), audit::routes);
+        let guarded = rest::bounded(rest.guarded, Arc::clone(&transports.shares)).layer(audited);
         let guarded = match serves_mcp {
             true => transports.routes().merge(guarded),
             false => guarded,

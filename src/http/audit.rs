@@ -6,15 +6,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use axum::Json;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{Json, RequestExt};
 use serde_json::json;
 
 use super::metrics::method_of;
-use crate::audit::{Action, Door, Entry, Trail, Unwritable, Who};
+use crate::audit::{Action, Door, Entry, OutcomeCode, Trail, Unwritable, Who, touched};
 
 /// Refusals with an entry each, in a minute. Beyond that they are counted: anybody who can connect can
 /// send requests that are refused, and must not fill the disk. Ours.
@@ -26,11 +26,6 @@ const MAX_KINDS: usize = 1_000;
 /// In a response's extensions: the code of the reason for which the request was refused.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RefusedAs(pub(super) &'static str);
-
-/// In a response's extensions: how a request ended, `ok` or the code of an error. Without it the status
-/// tells.
-#[derive(Debug, Clone)]
-pub struct OutcomeCode(pub Cow<'static, str>);
 
 /// In a response's extensions: the request has its entry.
 #[derive(Debug, Clone, Copy)]
@@ -185,9 +180,13 @@ pub(super) async fn refusals(
 /// the caller, whose memories were touched, the outcome and the duration. Refuses the request with 503
 /// while the trail cannot be written and is required. Each request must carry a [`Who`] in its extensions.
 ///
-/// Whose memories they are is noted where access is decided. A handler adds the ids of memories and
-/// sessions with [`crate::audit::touched`], and an error's code with [`OutcomeCode`].
-pub async fn routes(State(audit): State<Arc<HttpAudit>>, request: Request, next: Next) -> Response {
+/// Whose memories they are is noted where access is decided, and ids where they are found. A handler tells
+/// an error's code with [`OutcomeCode`].
+pub async fn routes(
+    State(audit): State<Arc<HttpAudit>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let who = request.extensions().get::<Who>().cloned();
     let who = who.unwrap_or_else(Who::operator);
     let action = match *request.method() {
@@ -203,11 +202,26 @@ pub async fn routes(State(audit): State<Arc<HttpAudit>>, request: Request, next:
         Ok(call) => call,
         Err(unwritable) => return refuse(&unwritable),
     };
+    let params = request.extract_parts::<RawPathParams>().await;
+    if let Ok(params) = &params {
+        call.noting(|| note_path(params));
+    }
     let mut response = call.during(next.run(request)).await;
     let outcome = outcome_of(&response);
     call.acting_as_noted().end(outcome).await;
     response.extensions_mut().insert(HasEntry);
     response
+}
+
+/// Notes the ids in a path. Users and agents are noted where access is decided.
+fn note_path(params: &RawPathParams) {
+    for (name, value) in params {
+        match name {
+            "session_id" | "session" => touched::session(value),
+            "memory_id" | "message_id" | "id" => touched::id(value),
+            _ => {}
+        }
+    }
 }
 
 fn outcome_of(response: &Response) -> Cow<'static, str> {

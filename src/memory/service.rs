@@ -205,6 +205,9 @@ impl MemoryService {
     /// The owner that the scope names, if the caller has this right on it.
     pub(crate) fn owner(&self, caller: &Caller, right: Right, scope: &Scope) -> Result<Owner> {
         let owner = scope.owner(caller.default_user(&self.inner.default_user));
+        if let Some(session) = &scope.session {
+            touched::session(session.as_str());
+        }
         caller.may(right, &owner)?;
         Ok(owner)
     }

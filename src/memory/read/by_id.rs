@@ -1,5 +1,6 @@
 //! Finds a memory and its owner by id. Owners are looked up, not believed.
 
+use crate::audit::touched;
 use crate::memory::{
     Error, Result,
     access::{self, Caller, Right},
@@ -240,6 +241,7 @@ impl MemoryService {
 
     /// Remembers the owner of a shown memory, so that its id alone finds it again.
     pub(crate) fn remember(&self, memory: &Memory) {
+        touched::id(memory.id.as_str());
         if self.inner.queue.is_some() && !memory.in_mem0 {
             self.inner.known.note(memory);
         }

@@ -286,3 +286,99 @@ async fn health_and_readiness_tell_whether_the_trail_can_be_written() {
         "{body}"
     );
 }
+
+#[tokio::test]
+async fn requests_of_the_memory_api_have_entries_too() {
+    let world = World::embedded();
+    let (file, tokens) = tokens(&world);
+    let mut command = world.command();
+    command
+        .args(["serve", "--api"])
+        .env("LOG_LEVEL", "info")
+        .env("PORT", "0");
+    let server = Server::run(command.env("MCP_AUTH_TOKENS_FILE", file));
+    let ask = async |method: reqwest::Method, path: &str, token: &str, body: Option<Value>| {
+        let url = format!("{}{path}", server.url);
+        let mut ask = crate::http::client::http()
+            .request(method, url)
+            .bearer_auth(token);
+        if let Some(body) = body {
+            ask = ask
+                .header("content-type", "application/json")
+                .body(body.to_string());
+        }
+        let answer = ask.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (
+            status,
+            serde_json::from_str(&answer.text().await.unwrap()).unwrap_or(Value::Null),
+        )
+    };
+    let (post, get) = (reqwest::Method::POST, reqwest::Method::GET);
+    let memory =
+        |user: &str| Some(json!({"content": SAID, "user_id": user, "session_id": "monday"}));
+    let (status, _) = ask(post.clone(), "/api/memory/add", &tokens[1], memory("alice")).await;
+    assert_eq!(status, 201);
+    let question = Some(json!({"query": SAID, "user_id": "alice"}));
+    let (status, _) = ask(post.clone(), "/api/memory/search", &tokens[0], question).await;
+    assert_eq!(status, 200);
+    let (status, _) = ask(post.clone(), "/api/memory/add", &tokens[0], memory("alice")).await;
+    assert_eq!(status, 403);
+    let (status, _) = ask(get.clone(), "/api/memory/all/bob", &tokens[0], None).await;
+    assert!(status == 403 || status == 404, "{status}");
+    let (status, _) = ask(
+        get.clone(),
+        "/api/v1/users/alice",
+        "unknown-token-of-nobody",
+        None,
+    )
+    .await;
+    assert_eq!(status, 401);
+    server.stop().await;
+    let trail = directory(&world);
+    is_intact(&trail);
+    let entries = entries(&trail);
+    let told: Vec<_> = entries
+        .iter()
+        .map(|entry| {
+            let text = |name: &str| entry[name].as_str().unwrap_or("-");
+            (text("who"), text("call"), text("action"), text("outcome"))
+        })
+        .collect();
+    assert_eq!(
+        told[..3],
+        [
+            ("alices-writer", "POST /api/memory/add", "write", "ok"),
+            ("alices-reader", "POST /api/memory/search", "read", "ok"),
+            (
+                "alices-reader",
+                "POST /api/memory/add",
+                "write",
+                "forbidden"
+            ),
+        ]
+    );
+    assert_eq!(told[3].1, "GET /api/memory/all/{user_id}");
+    assert_ne!(told[3].3, "ok");
+    assert_eq!(
+        told[4],
+        (
+            "-",
+            "GET /api/v1/users/{user_id}",
+            "refusal",
+            "invalid_token"
+        )
+    );
+    assert_eq!(
+        entries[0]["owners"],
+        json!([{"user": "alice", "right": "write"}])
+    );
+    assert_eq!(entries[0]["sessions"], json!(["monday"]));
+    assert_eq!(entries[0]["ids"].as_array().unwrap().len(), 1);
+    assert_eq!(entries[3]["owners"][0]["user"], "bob");
+    let all = format!("{entries:?}");
+    assert!(
+        !all.contains("turquoise") && !all.contains("unknown-token"),
+        "{all}"
+    );
+}
