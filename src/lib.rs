@@ -29,6 +29,9 @@
 //! - [`zep`]: the port in four parts (accounts, threads, graphs, batches) and its adapter to Zep
 //!   Cloud. `zep/transport/` sends, retries what is safe, and reports what is known of the outcome;
 //!   `zep/v3/` knows generation 3's API and settles unanswered writes by record id.
+//! - `audit`: the trail of who did what to whose memories, and what a call touches. Knows nothing of
+//!   memories.
+//! - `metrics`: counts, durations and levels in Prometheus' text format.
 //! - `queue`: what is done for a write after its call was answered, whichever process is alive then.
 //! - `seal`: encryption of what lies on the disk.
 //! - `outgoing`: the HTTP client of services that are called with a key.
@@ -54,6 +57,8 @@ pub mod agent_hosts;
 #[doc(hidden)]
 pub mod api;
 #[doc(hidden)]
+pub mod audit;
+#[doc(hidden)]
 pub mod config;
 #[doc(hidden)]
 pub mod emulator;
@@ -61,6 +66,8 @@ pub mod emulator;
 pub mod http;
 #[doc(hidden)]
 pub mod mcp;
+#[doc(hidden)]
+pub mod metrics;
 #[doc(hidden)]
 pub mod moves;
 #[doc(hidden)]

@@ -43,6 +43,7 @@ fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Queue(args) => commands::queue::run(&configured(settings)?, args),
         Command::Status(args) => commands::status::run(&configured(settings)?, &args),
         Command::Health(args) => commands::health::run(settings, &args),
+        Command::Audit(args) => commands::audit::run(settings, args),
         Command::Key(args) => commands::key::run(settings, args),
         Command::Token(args) => commands::token::run(args),
     }

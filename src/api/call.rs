@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::error::{About, ApiError, internal};
 use super::state::Api;
+use crate::audit::Who;
 use crate::memory::MemoryService;
 use crate::memory::access::{Caller, Right};
 use crate::memory::model::{Scope, SessionId, UserId};
@@ -18,8 +19,10 @@ use crate::memory::model::{Scope, SessionId, UserId};
 /// A call: by whom, and of what.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
-    /// Who calls.
+    /// Who calls: what they may do.
     pub(super) caller: Caller,
+    /// The same, as the audit trail names them.
+    pub(super) who: Who,
     /// What is served.
     pub(super) api: Arc<Api>,
 }
@@ -30,7 +33,9 @@ impl FromRequestParts<Arc<Api>> for Call {
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
         // Put there by authentication.
         let caller = parts.extensions.get::<Caller>().cloned();
+        let who = parts.extensions.get::<Who>().cloned();
         Ok(Self {
+            who: who.ok_or_else(internal)?,
             caller: caller.ok_or_else(internal)?,
             api: Arc::clone(api),
         })

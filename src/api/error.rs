@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::audit::OutcomeCode;
 use crate::memory::answers::ErrorAnswer;
 use crate::memory::{self, queue::QueueError};
 use crate::zep;
@@ -255,6 +256,8 @@ impl IntoResponse for ApiError {
             let wait = HeaderValue::from(RETRY_AFTER_SECS);
             response.headers_mut().insert(header::RETRY_AFTER, wait);
         }
+        let code = OutcomeCode(self.code.into());
+        response.extensions_mut().insert(code);
         response.extensions_mut().insert(self);
         response
     }

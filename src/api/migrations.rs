@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::call::{Answer, Call, ok};
 use super::error::{About, ApiError, Failing, internal};
 use super::given::{Arguments, Field, Given, Kind, Nothing, PathId, needed, optional};
+use crate::audit::{Action, Door};
 use crate::memory::access::Right;
 use crate::migration::Unwatched;
 use crate::moves::{Inline, MoveArgs, MoveError, Run, State, Status, UserArg};
@@ -179,7 +180,20 @@ pub(super) async fn start(call: Call, given: Given<NewMigration>) -> Answer<Migr
     let moving = moves
         .prepare(&call.caller, given.0.into())
         .map_err(failed)?;
-    let run = moves.begin(moving).map_err(failed)?;
+    // The call ends before the run does, which has an entry of its own.
+    let name = "POST /api/v1/migrations";
+    let entry = call.api.trail.begin(
+        &call.who,
+        Door::Http,
+        name,
+        Action::Migrate,
+        Some(uuid::Uuid::now_v7().to_string()),
+    );
+    let entry = entry.await.map_err(|unwritable| {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        ApiError::new(status, "audit_unavailable", unwritable.to_string())
+    })?;
+    let run = moves.begin(moving, entry).map_err(failed)?;
     Ok((StatusCode::ACCEPTED, axum::Json(MigrationBody::from(&*run))))
 }
 

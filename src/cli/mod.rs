@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod emulate;
 mod environment;
 mod export;
@@ -14,6 +15,7 @@ mod token;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use zep_mcp_server::config::{Flags, HttpFlags};
 
+pub(crate) use audit::{AuditArgs, AuditCommand, AuditFormat, WhichArgs};
 pub(crate) use emulate::EmulateArgs;
 pub(crate) use export::{ExportFileArgs, FormatArg};
 pub(crate) use install::{EntryArgs, InstallArgs};
@@ -123,6 +125,9 @@ pub(crate) enum Command {
 
     /// Show where memories are kept, how many users are in Zep and in mem0, and what waits
     Status(StatusArgs),
+
+    /// Check and search the audit trail: who did what to whose memories
+    Audit(AuditArgs),
 
     /// Make keys, and encrypt with them what is on the disk
     Key(KeyArgs),

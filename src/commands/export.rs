@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
+use zep_mcp_server::audit::{Action, touched};
 use zep_mcp_server::config::{Backend, Config, Flags};
 use zep_mcp_server::memory::model::UserId;
 use zep_mcp_server::sources::{Format, ReadError, Source, Stored, ToFile, Written};
 use zep_mcp_server::telemetry;
 use zep_mcp_server::zep::Zep;
 
+use super::audited::Audited;
 use super::signals;
 use crate::cli::{ExportFileArgs, FormatArg};
 use crate::output::{Misuse, on_one_line, shown_path};
@@ -62,13 +64,18 @@ pub(crate) fn run(settings: Flags, args: &ExportFileArgs) -> anyhow::Result<Exit
             stop,
         };
         let (file, force) = (file.cloned(), args.force);
-        let work = tokio::task::spawn_blocking(move || match file {
-            Some(file) => export.write_file(&file, force),
-            None => export
-                .write(io::stdout().lock())
-                .map(|(written, _)| written),
-        });
-        work.await?
+        let work = async {
+            let touched = touched::current();
+            let write = move || match file {
+                Some(file) => export.write_file(&file, force),
+                None => export
+                    .write(io::stdout().lock())
+                    .map(|(written, _)| written),
+            };
+            tokio::task::spawn_blocking(move || touched.sync_scope(write)).await?
+        };
+        let audited = Audited::new(&config, "export", Action::Read);
+        audited.during(work, |written| !written.is_incomplete).await
     })?;
     report(&written, file)?;
     Ok(match written.is_incomplete {

@@ -1,5 +1,7 @@
 //! One file or folder for each subcommand.
 
+pub(crate) mod audit;
+mod audited;
 mod beside;
 pub(crate) mod doctor;
 pub(crate) mod emulate;

@@ -9,13 +9,16 @@ use anyhow::bail;
 use console::Term;
 use jiff::Timestamp;
 use serde::Serialize;
+use zep_mcp_server::audit::Action;
 use zep_mcp_server::config::{Backend, Config};
 use zep_mcp_server::local::likeness;
+use zep_mcp_server::memory::access::{Caller, Right};
 use zep_mcp_server::memory::model::Owner;
 use zep_mcp_server::memory::queue::{Cancelled, Counts, Job, Queue};
 use zep_mcp_server::queue::WriteQueue;
 
 use crate::cli::{QueueArgs, QueueCommand};
+use crate::commands::audited::Audited;
 use crate::commands::install::ask;
 use crate::output::{Misuse, Page, on_one_line};
 
@@ -35,8 +38,18 @@ pub(crate) fn run(config: &Config, args: QueueArgs) -> anyhow::Result<ExitCode> 
         match args.command {
             QueueCommand::List { json } => list(&queues, json).await,
             QueueCommand::Flush { wait } => flush(config, queues, Duration::from_secs(wait)).await,
-            QueueCommand::Show { number } => show(&queues, number).await,
-            QueueCommand::Drop { number, yes } => forget(&queues, number, yes).await,
+            QueueCommand::Show { number } => {
+                let audited = Audited::new(config, "queue show", Action::Read);
+                let shown = audited.during(show(&queues, number), |_| true);
+                shown.await
+            }
+            QueueCommand::Drop { number, yes } => {
+                let audited = Audited::new(config, "queue drop", Action::Delete);
+                let is_dropped = |code: &ExitCode| *code == ExitCode::SUCCESS;
+                audited
+                    .during(forget(&queues, number, yes), is_dropped)
+                    .await
+            }
         }
     })
 }
@@ -231,6 +244,7 @@ async fn find(queues: &Queues, number: i64) -> anyhow::Result<(&'static str, &Wr
 
 async fn show(queues: &Queues, number: i64) -> anyhow::Result<ExitCode> {
     let (to, _, job) = find(queues, number).await?;
+    Caller::Operator.may(Right::Read, &job.lane.owner)?;
     let body: serde_json::Value = serde_json::from_str(&job.body)?;
     let mut shown = serde_json::to_value(Line::of(to, job))?;
     shown["content"] = body;
@@ -240,6 +254,7 @@ async fn show(queues: &Queues, number: i64) -> anyhow::Result<ExitCode> {
 
 async fn forget(queues: &Queues, number: i64, yes: bool) -> anyhow::Result<ExitCode> {
     let (to, queue, job) = find(queues, number).await?;
+    Caller::Operator.may(Right::Delete, &job.lane.owner)?;
     if !yes {
         if !ask::is_possible() {
             bail!(Misuse("there is no terminal to ask on: use --yes".into()));

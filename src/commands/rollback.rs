@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use console::Term;
 use indicatif::HumanCount;
+use zep_mcp_server::audit::Action;
 use zep_mcp_server::config::{Config, Flags};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::beside::sides::Sides;
@@ -14,6 +15,7 @@ use zep_mcp_server::migration::history::{self, RunHistory};
 use zep_mcp_server::migration::ledger::RunState;
 use zep_mcp_server::migration::{Migrator, Receipt, Rollback};
 
+use super::audited::Audited;
 use super::install::ask;
 use super::migration;
 use crate::cli::RollbackArgs;
@@ -47,23 +49,25 @@ pub(crate) fn run(settings: Flags, args: &RollbackArgs) -> anyhow::Result<ExitCo
         include_changed: args.include_changed,
     };
     let mut given_back = 0;
+    let audited = Audited::new(&config, "rollback", Action::Delete);
     let receipt = migration::at_work(&config, false, async |meter, stop| {
         let zep = super::open_backend(&config)?;
         let service = MemoryService::new(zep, config.default_user.clone());
         let migrator = Migrator::new(service.clone()).noting_runs_in(Some(data_dir));
         meter.show();
-        let undone = migrator
-            .rollback(&found.line.run, &options, meter, &stop)
-            .await;
-        Ok(match undone {
-            Ok(receipt) => {
-                if receipt.complete && !args.dry_run {
-                    given_back = give_back(&config, &service, &found.owners).await?;
-                }
-                Ok(receipt)
+        let undo = async {
+            let undone = migrator
+                .rollback(&found.line.run, &options, meter, &stop)
+                .await;
+            if let Ok(receipt) = &undone
+                && receipt.complete
+                && !args.dry_run
+            {
+                given_back = give_back(&config, &service, &found.owners).await?;
             }
-            Err(error) => Err(error),
-        })
+            Ok(undone)
+        };
+        audited.during(undo, Result::is_ok).await
     })?;
     let page = Page::stdout();
     if args.json {

@@ -41,7 +41,11 @@ fn over_stdio(config: Config) -> anyhow::Result<ExitCode> {
         .build()?;
     runtime.block_on(async {
         let memories = open(&config, |memories| memories)?;
-        mcp::serve_stdio(server(&config, moves(&config, memories))).await?;
+        let server = server(&config, moves(&config, memories));
+        let trail = server.trail().clone();
+        let served = mcp::serve_stdio(server).await;
+        trail.close();
+        served?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -65,11 +69,16 @@ fn on_a_network(mut config: Config, serves_mcp: bool, api: bool) -> anyhow::Resu
             false => open(&config, |memories| memories)?,
         };
         let moves = moves(&config, memories);
+        let server = server(&config, moves.clone());
+        let trail = server.trail().clone();
         let rest = match api {
-            true => rest(moves.clone(), http.api_compat),
+            true => rest(Api {
+                moves: moves.clone(),
+                trail: trail.clone(),
+                compat: http.api_compat,
+            }),
             false => RestRoutes::default(),
         };
-        let server = server(&config, moves.clone());
         let serving = Serving {
             config: http,
             server,
@@ -88,6 +97,7 @@ fn on_a_network(mut config: Config, serves_mcp: bool, api: bool) -> anyhow::Resu
         });
         let served = served.await;
         moves.stop().await;
+        trail.close();
         served.map_err(|error| match error.is_misuse() {
             true => Misuse(error.to_string()).into(),
             false => anyhow::Error::from(error),
@@ -122,8 +132,8 @@ fn open(
 }
 
 /// The routes of the Memory API.
-fn rest(moves: Moves, compat: bool) -> RestRoutes {
-    let api::Routes { guarded, open } = api::routes(Api { moves, compat });
+fn rest(api: Api) -> RestRoutes {
+    let api::Routes { guarded, open } = api::routes(api);
     RestRoutes {
         guarded,
         open,
@@ -153,6 +163,7 @@ fn server(config: &Config, moves: Moves) -> MemoryServer {
     MemoryServer::new(moves.memories().clone())
         .offering(&config.tools)
         .confirming(config.confirm)
+        .auditing(super::audited::trail(config))
         .migrating(moves)
 }
 

@@ -20,6 +20,7 @@ pub(crate) fn run(settings: Flags, args: &ValidateArgs) -> anyhow::Result<ExitCo
         ..WritingArgs::default()
     };
     let mut job = Job::of(settings, &args.export, &writing)?;
+    job.audited.command = "validate";
     job.request.sample = args.sample.map(|records| Sample {
         records: records as usize,
         seed: args.seed,

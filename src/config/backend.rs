@@ -235,6 +235,11 @@ fn data_directory(reader: &mut Reader, backend: Option<BackendName>) -> Option<O
     )
 }
 
+/// The data directory, for whatever backend.
+pub(super) fn any_data_directory(reader: &mut Reader) -> Option<Option<PathBuf>> {
+    data_directory(reader, None)
+}
+
 /// When a write that was sent again is looked at.
 pub(super) fn recheck(reader: &mut Reader) -> Option<Vec<Duration>> {
     let parse = |raw: &str| {

@@ -5,6 +5,7 @@
 //! read it in the file of its topic.
 
 mod access;
+mod audit;
 mod backend;
 mod dotenv;
 mod encryption;
@@ -32,6 +33,7 @@ use crate::seal::SealKey;
 use crate::zep::UserId;
 
 pub use access::{AccessSettings, OauthSettings};
+pub use audit::{AuditMode, AuditSettings};
 pub use backend::Backend;
 pub use error::{ConfigError, Problem};
 pub use flags::{Flags, HttpFlags, without_flags};
@@ -59,6 +61,8 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// Encrypts contents on the disk.
     pub encryption_key: Option<Arc<SealKey>>,
+    /// How the audit trail is written.
+    pub audit: AuditSettings,
     /// When a write that was sent again is looked at, counted from its repeat.
     pub recheck: Vec<Duration>,
     /// How long a call waits for Zep before its writes are queued. `None`: there is no queue.
@@ -156,11 +160,25 @@ impl Config {
         Ok(key.unwrap_or_else(|| unreachable!("absent values were reported as problems")))
     }
 
+    /// The directory of the audit trail, whatever the other settings are; `None` without a data directory.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the data directory cannot be used.
+    pub fn audit_directory(flags: Flags) -> Result<Option<PathBuf>, ConfigError> {
+        let mut reader = Reader::new(Sources::read(flags));
+        let directory = backend::any_data_directory(&mut reader);
+        reader.finish()?;
+        let directory =
+            directory.unwrap_or_else(|| unreachable!("absent values were reported as problems"));
+        Ok(directory.as_deref().map(AuditSettings::directory))
+    }
+
     fn from_sources(sources: Sources, transport: Transport) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(sources);
         let migration_sources = migration_source::read(&mut reader);
         let kept = backend::read(&mut reader, &migration_sources);
         let encryption_key = encryption::read(&mut reader);
+        let audit = audit::read(&mut reader);
         let recheck = backend::recheck(&mut reader);
         let default_user = backend::default_user(&mut reader);
         let import_dir = import_dir(&mut reader);
@@ -184,6 +202,7 @@ impl Config {
                 beside,
                 data_dir,
                 encryption_key: encryption_key?,
+                audit: audit?,
                 recheck: recheck?,
                 write_wait,
                 default_user: default_user?,

@@ -147,6 +147,19 @@ settings! {
             help: "The key itself, instead of a file",
             default: Fallback::Described("none"),
         }
+        Audit = "ZEP_MCP_AUDIT" {
+            flag: Some(("audit", "on|warn|off")),
+            dotenv: false,
+            help: "Whether it is noted who did what to whose memories: `on` (a call is refused while \
+                   that cannot be written), `warn` (it goes on) or `off`",
+            default: Fallback::Value("on"),
+        }
+        AuditDays = "ZEP_MCP_AUDIT_DAYS" {
+            flag: Some(("audit-days", "DAYS")),
+            dotenv: false,
+            help: "How many days that is kept, from 1 to 36500",
+            default: Fallback::Value("2190"),
+        }
         ImportDir = "ZEP_MCP_IMPORT_DIR" {
             flag: Some(("import-dir", "DIRECTORY")),
             dotenv: false,

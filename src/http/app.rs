@@ -1,7 +1,7 @@
 //! The routes and their layers.
 //!
-//! From the outside in, a request passes the layers that catch panics, log the request, check `Host`
-//! and `Origin`, and handle CORS; then, except at the health checks and the OAuth metadata, the layers
+//! From the outside in, a request passes the layers that catch panics, log the request, note it in the
+//! audit trail if it is refused, check `Host` and `Origin`, and handle CORS; then, except at the health checks and the OAuth metadata, the layers
 //! that authenticate it, check its token's share, read its body, and check that it may use its session.
 
 use std::sync::Arc;
@@ -19,11 +19,13 @@ use tower_http::trace::TraceLayer;
 use tracing::Span;
 
 use super::access::{Access, authenticate};
+use super::audit::{self, HttpAudit};
 use super::body::{BodyMemory, read_body};
 use super::health::{self, Health};
 use super::host_check::{self, Allowlist};
 use super::limits::MAX_BODY_BYTES;
 use super::mcp_sessions::McpSessions;
+use super::metrics::{self, METRICS, Measured};
 use super::replay::ReplayBuffer;
 use super::rest::{self, RestRoutes};
 use super::shares::{Shares, admit};
@@ -38,6 +40,8 @@ pub(super) struct App {
     pub(super) serves_mcp: bool,
     pub(super) transports: Transports,
     pub(super) access: Arc<Access>,
+    pub(super) audit: Arc<HttpAudit>,
+    pub(super) measured: Arc<Measured>,
     pub(super) allowlist: Arc<Allowlist>,
     pub(super) health: Arc<Health>,
 }
@@ -63,17 +67,22 @@ impl App {
             serves_mcp,
             transports,
             access,
+            audit,
+            measured,
             allowlist,
             health,
         } = self;
         let metadata = access.protected_resource();
         // The layer that is added last runs first.
-        let guarded = rest::bounded(rest.guarded, Arc::clone(&transports.shares));
+        let show = get(metrics::show).with_state(Arc::clone(&measured));
+        let audited = from_fn_with_state(Arc::clone(&audit), audit::routes);
+        let guarded = rest::bounded(rest.guarded, Arc::clone(&transports.shares)).layer(audited);
         let guarded = match serves_mcp {
             true => transports.routes().merge(guarded),
             false => guarded,
         };
         let app = guarded
+            .route(METRICS, show)
             .layer(from_fn_with_state(access, authenticate))
             .route("/health", get(health::alive))
             .route("/ready", get(health::ready))
@@ -99,6 +108,8 @@ impl App {
             })
             .on_failure(());
         app.layer(from_fn_with_state(allowlist, host_check::check))
+            .layer(from_fn_with_state(audit, audit::refusals))
+            .layer(from_fn_with_state(measured, metrics::measure))
             .layer(log)
             // The panic hook logs the panic; tower-http's own handler would log its text.
             .layer(CatchPanicLayer::custom(|_| {

@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 use super::access::Access;
 use super::mcp_sessions::McpSessions;
 use super::shares::{Levels, Shares};
+use crate::audit::{State as TrailState, Trail};
 use crate::memory::{MemoryService, queue::Counts};
 
 /// How long the backend may take to answer.
@@ -32,6 +33,7 @@ pub(super) struct Health {
     shares: Arc<Shares>,
     sessions: Arc<McpSessions>,
     serves_rest: bool,
+    trail: Trail,
 }
 
 impl Health {
@@ -41,6 +43,7 @@ impl Health {
         shares: Arc<Shares>,
         sessions: Arc<McpSessions>,
         serves_rest: bool,
+        trail: Trail,
     ) -> Arc<Self> {
         Arc::new(Self {
             memories,
@@ -49,7 +52,16 @@ impl Health {
             shares,
             sessions,
             serves_rest,
+            trail,
         })
+    }
+
+    fn audit(&self) -> Option<&'static str> {
+        match self.trail.state() {
+            TrailState::Off => None,
+            TrailState::Well => Some("ok"),
+            TrailState::Failing { .. } => Some("failing"),
+        }
     }
 
     async fn check(&self) -> Result<(), &'static str> {
@@ -78,6 +90,9 @@ impl Health {
 pub(super) struct HealthStatus {
     status: &'static str,
     backend: &'static str,
+    /// Whether the audit trail can be written: ok or failing. Absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +154,7 @@ pub(super) async fn alive(State(health): State<Arc<Health>>, request: Parts) -> 
         // The word of MCP's health checks, and that of the Memory API.
         status: if health.serves_rest { "healthy" } else { "ok" },
         backend,
+        audit: health.audit(),
         reason: None,
         shares,
         queue: queue.map(QueueLevels::from),
@@ -148,7 +164,11 @@ pub(super) async fn alive(State(health): State<Arc<Health>>, request: Parts) -> 
 
 /// `/ready`: 200 if the backend answers too, else 503 with the reason as a short, stable name.
 pub(super) async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, Json<HealthStatus>) {
-    let result = health.check().await;
+    // Is tried again, and where it is required, no call is begun.
+    let result = match health.trail.ready().await {
+        Ok(()) => health.check().await,
+        Err(_) => Err("audit_unavailable"),
+    };
     let (code, status) = match result {
         Ok(()) => (StatusCode::OK, "ready"),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -156,6 +176,7 @@ pub(super) async fn ready(State(health): State<Arc<Health>>) -> (StatusCode, Jso
     let body = HealthStatus {
         status,
         backend: health.memories.backend(),
+        audit: health.audit(),
         reason: result.err(),
         shares: None,
         queue: None,

@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use super::audit::RefusedAs;
 use super::mcp_sessions::SESSION_ID;
 use crate::config::{HostName, WebOrigin};
 
@@ -124,6 +125,17 @@ enum Rejection {
     Origin,
 }
 
+impl Rejection {
+    /// Our name for it, in the audit trail.
+    fn name(self) -> &'static str {
+        match self {
+            Self::BadHost => "bad_host",
+            Self::Host => "foreign_host",
+            Self::Origin => "foreign_origin",
+        }
+    }
+}
+
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         match self {
@@ -156,7 +168,11 @@ pub(super) async fn check(
         Ok(()) => next.run(request).await,
         Err(rejection) => {
             tracing::debug!(?rejection, "rejected a request");
-            rejection.into_response()
+            let mut response = rejection.into_response();
+            response
+                .extensions_mut()
+                .insert(RefusedAs(rejection.name()));
+            response
         }
     }
 }

@@ -7,6 +7,7 @@
 
 pub mod access;
 mod app;
+pub mod audit;
 mod body;
 mod bounded_sessions;
 mod calls;
@@ -18,6 +19,7 @@ mod host_check;
 mod limits;
 mod listen;
 mod mcp_sessions;
+mod metrics;
 mod replay;
 mod rest;
 mod shares;
@@ -37,15 +39,18 @@ pub use tls::TlsError;
 
 use self::access::{Access, AccessError, OpenToAll};
 use self::app::{App, Transports};
+use self::audit::HttpAudit;
 use self::connections::{Connections, max_connections};
 use self::drain::Drain;
 use self::health::Health;
 use self::host_check::Allowlist;
 use self::mcp_sessions::McpSessions;
+use self::metrics::Measured;
 use self::replay::ReplayBuffer;
 use self::shares::{Places, Shares, relieve};
 use crate::config::{HostName, HttpConfig};
 use crate::mcp::MemoryServer;
+use crate::metrics::Metrics;
 
 /// How often what is over is forgotten. Until a session with a revoked token is ended, an open stream
 /// only delivers responses to calls that were accepted before. Ours.
@@ -167,17 +172,30 @@ pub async fn serve(
     let replay = ReplayBuffer::new();
     let end = CancellationToken::new();
     let is_served = rest.is_served;
+    let audit = HttpAudit::new(server.trail().clone());
+    let trail = server.trail().clone();
+    let metrics = Arc::new(Metrics::new(memories.backend()));
+    let server = server.on_a_network().measuring(Arc::clone(&metrics));
+    let measured = Arc::new(Measured {
+        metrics,
+        server: server.clone(),
+        access: Arc::clone(&access),
+        shares: Arc::clone(&shares),
+        sessions: Arc::clone(&sessions),
+    });
     let app = App {
         rest,
         serves_mcp,
         transports: Transports {
-            server: server.on_a_network(),
+            server,
             sessions: Arc::clone(&sessions),
             replay: Arc::clone(&replay),
             shares: Arc::clone(&shares),
             end: end.clone(),
         },
         access: Arc::clone(&access),
+        audit: Arc::clone(&audit),
+        measured,
         allowlist: Arc::new(Allowlist::new(names, is_remote, config.allowed_origins)),
         health: Health::new(
             memories.clone(),
@@ -185,6 +203,7 @@ pub async fn serve(
             Arc::clone(&shares),
             Arc::clone(&sessions),
             is_served,
+            trail,
         ),
     };
     let connections = Connections::new(app.router(), tls, bounds.connections, places);
@@ -192,7 +211,7 @@ pub async fn serve(
     ready(&bound);
     tokio::select! {
         () = stop.asked.cancelled() => {}
-        () = sweep(&sessions, &access, &shares, &replay) => {}
+        () = sweep(&sessions, &access, &shares, &replay, &audit) => {}
         () = relieve(&shares, &replay) => {}
     }
     let drain = Drain {
@@ -203,17 +222,25 @@ pub async fn serve(
     };
     drain.run(stop.hurry).await;
     memories.settle().await;
+    audit.finish();
     Ok(())
 }
 
 /// Regularly forgets what is over: sessions, responses that nobody came back for, and the counts of
 /// tokens that take nothing. Never returns.
-async fn sweep(sessions: &McpSessions, access: &Access, shares: &Shares, replay: &ReplayBuffer) {
+async fn sweep(
+    sessions: &McpSessions,
+    access: &Access,
+    shares: &Shares,
+    replay: &ReplayBuffer,
+    audit: &HttpAudit,
+) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;
         sessions.sweep(access).await;
         replay.sweep();
         shares.sweep();
+        audit.sweep();
     }
 }

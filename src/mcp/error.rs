@@ -6,6 +6,7 @@ use rmcp::{
     model::{CallToolResponse, CallToolResult, ContentBlock},
 };
 
+use crate::audit::Unwritable;
 use crate::memory::{self, answers::ErrorAnswer, filter::InvalidFilter};
 use crate::moves::MoveError;
 
@@ -56,6 +57,12 @@ impl From<MoveError> for ToolError {
             MoveError::Failed(name, detail) => Self::failed(name, detail),
             MoveError::Memory(error) => error.into(),
         }
+    }
+}
+
+impl From<Unwritable> for ToolError {
+    fn from(error: Unwritable) -> Self {
+        Self::failed("audit_unavailable", error.to_string())
     }
 }
 

@@ -8,8 +8,9 @@ use rmcp::{
     handler::server::tool::ToolCallContext,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, ErrorCode,
-        GetTaskParams, GetTaskResult, Implementation, ListToolsResult, PaginatedRequestParams,
-        ProtocolVersion, ResultType, ServerCapabilities, ServerConfig, UpdateTaskParams,
+        GetTaskParams, GetTaskResult, Implementation, InitializeRequestParams, InitializeResult,
+        ListToolsResult, PaginatedRequestParams, ProtocolVersion, ResultType, ServerCapabilities,
+        ServerConfig, UpdateTaskParams,
     },
     prompt_handler,
     service::RequestContext,
@@ -17,7 +18,7 @@ use rmcp::{
 };
 
 use super::{
-    arguments,
+    arguments, audit,
     confirm::Answers,
     error::ToolError,
     prompts,
@@ -113,6 +114,12 @@ impl MemoryServer {
         run.ok_or_else(|| ErrorData::invalid_params("there is no such task", None))
     }
 
+    fn measure(&self, tool: &'static str, outcome: &str, begun: Instant) {
+        if let Some(metrics) = self.metrics() {
+            metrics.tool_called(tool, outcome, begun.elapsed());
+        }
+    }
+
     fn instructions(&self) -> String {
         let place = match self.memories().backend() {
             "mem0" => {
@@ -180,6 +187,17 @@ impl ServerHandler for MemoryServer {
         config
     }
 
+    /// Opens a session.
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        self.audit_login(&context).await;
+        context.peer.set_peer_info(request.clone());
+        self.negotiate_initialize(&request)
+    }
+
     /// Lists the tools. What only operators may use costs others no tokens.
     async fn list_tools(
         &self,
@@ -242,10 +260,21 @@ impl ServerHandler for MemoryServer {
             context.extensions.insert(Answers { responses, state });
         }
         let server = self.for_request(&context)?;
-        if !self.tools.has_route(&request.name) {
+        let tool = self.tool(&request.name);
+        let arguments = request.arguments.as_ref();
+        let audited = match self.audited(tool, arguments, &context).await {
+            Ok(audited) => audited,
+            Err(unwritable) => {
+                let name = tool.map_or("unknown", Tool::as_str);
+                self.measure(name, "audit_unavailable", Instant::now());
+                return Ok(ToolError::from(unwritable).into_result().into());
+            }
+        };
+        if tool.is_none() {
+            self.measure("unknown", "unknown_tool", Instant::now());
+            audited.end("unknown_tool").await;
             return Err(no_tool(&request.name));
         }
-        let tool = self.tool(&request.name);
         // An unknown name may hold anything, and is not logged.
         let name = tool.map_or("unknown", Tool::as_str);
         let begun = Instant::now();
@@ -263,14 +292,16 @@ impl ServerHandler for MemoryServer {
             server.read_and_call(tool, request, context).await
         };
         let outcome = tokio::select! {
-            outcome = AssertUnwindSafe(call).catch_unwind() => outcome,
+            outcome = AssertUnwindSafe(audited.during(call)).catch_unwind() => outcome,
             () = cancelled.cancelled() => {
                 tracing::info!(tool = name, ms = begun.elapsed().as_millis(), "cancelled");
+                self.measure(name, "cancelled", begun);
+                audited.end("cancelled").await;
                 return Err(ErrorData::internal_error("the call was cancelled", None));
             }
         };
         let ms = begun.elapsed().as_millis();
-        match outcome {
+        let answer = match outcome {
             Ok(answer) => {
                 let failed = match &answer {
                     Ok(CallToolResponse::Complete(result)) => result.is_error == Some(true),
@@ -284,6 +315,10 @@ impl ServerHandler for MemoryServer {
                 tracing::error!(tool = name, ms, "panicked");
                 Ok(ToolError::internal().into_result().into())
             }
-        }
+        };
+        let outcome = audit::outcome(&audited, &answer);
+        self.measure(name, &outcome, begun);
+        audited.end(outcome).await;
+        answer
     }
 }

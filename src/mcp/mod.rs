@@ -1,6 +1,7 @@
 //! MCP: the server, its tools, and the stdio transport.
 
 mod arguments;
+mod audit;
 mod confirm;
 mod error;
 mod handler;

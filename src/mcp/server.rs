@@ -8,8 +8,10 @@ use rmcp::{
     service::RequestContext,
 };
 
+use crate::audit::Trail;
 use crate::config::Confirm;
 use crate::memory::{MemoryService, access::Caller};
+use crate::metrics::Metrics;
 use crate::moves::Moves;
 
 /// The MCP server. Cheap to clone: clones share the service and the tools.
@@ -18,6 +20,8 @@ pub struct MemoryServer {
     memories: MemoryService,
     moves: Moves,
     confirm: Confirm,
+    trail: Trail,
+    metrics: Option<Arc<Metrics>>,
     /// Over stdio, the operator who started this process. On a network, known of each request only.
     caller: Option<Caller>,
     pub(super) tools: Arc<ToolRouter<Self>>,
@@ -35,6 +39,8 @@ impl MemoryServer {
             moves: Moves::new(memories.clone()),
             memories,
             confirm: Confirm::Elicit,
+            trail: Trail::off(),
+            metrics: None,
             caller: Some(Caller::Operator),
             tools: Arc::new(tools),
             prompts: Arc::new(prompts),
@@ -53,6 +59,30 @@ impl MemoryServer {
         self.confirm
     }
 
+    /// The same, with an audit trail of its calls.
+    #[must_use]
+    pub fn auditing(mut self, trail: Trail) -> Self {
+        self.trail = trail;
+        self
+    }
+
+    /// The same, counting its calls.
+    #[must_use]
+    pub(crate) fn measuring(mut self, metrics: Arc<Metrics>) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Where its calls are counted.
+    pub(super) fn metrics(&self) -> Option<&Metrics> {
+        self.metrics.as_deref()
+    }
+
+    /// The audit trail of its calls.
+    pub fn trail(&self) -> &Trail {
+        &self.trail
+    }
+
     /// The same, whose migrations are begun there.
     #[must_use]
     pub fn migrating(mut self, moves: Moves) -> Self {
@@ -61,7 +91,7 @@ impl MemoryServer {
     }
 
     /// Where migrations are begun.
-    pub(super) fn moves(&self) -> &Moves {
+    pub(crate) fn moves(&self) -> &Moves {
         &self.moves
     }
 

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
+use crate::audit::{self, Action, touched};
 use crate::memory::{
     Error, Result,
     model::{AgentId, AppId, GraphId, Owner, UserId},
@@ -170,11 +171,16 @@ impl Caller {
         }))
     }
 
-    /// Checks a right on an owner's memories.
+    /// Checks a right on an owner's memories, to use it. Noted for the audit trail, also if it is refused.
     ///
     /// # Errors
     /// [`Error::Forbidden`] that says what is missing.
     pub fn may(&self, right: Right, owner: &Owner) -> Result<()> {
+        note(right, owner);
+        self.check(right, owner)
+    }
+
+    fn check(&self, right: Right, owner: &Owner) -> Result<()> {
         let Self::Granted(grant) = self else {
             return Ok(());
         };
@@ -210,9 +216,10 @@ impl Caller {
         }
     }
 
-    /// Whether this caller may read this owner's memories.
+    /// Whether this caller may read this owner's memories. Of those that are read then, the reader makes
+    /// a note.
     pub fn reaches(&self, owner: &Owner) -> bool {
-        self.may(Right::Read, owner).is_ok()
+        self.check(Right::Read, owner).is_ok()
     }
 
     /// Whether this caller reaches all users.
@@ -275,4 +282,22 @@ impl Caller {
             _ => servers,
         }
     }
+}
+
+/// Notes for the audit trail that a right on an owner's memories is used, or asked for.
+pub(crate) fn note(right: Right, owner: &Owner) {
+    let action = match right {
+        Right::Read => Action::Read,
+        Right::Write => Action::Write,
+        Right::Delete => Action::Delete,
+        Right::Migrate => Action::Migrate,
+    };
+    touched::owner(action, || match owner {
+        Owner::User(user) => audit::Owner::User(user.to_string()),
+        Owner::Graph(graph) => match (AgentId::of_graph(graph), AppId::of_graph(graph)) {
+            (Some(agent), _) => audit::Owner::Agent(agent),
+            (None, Some(app)) => audit::Owner::App(app),
+            (None, None) => audit::Owner::Graph(graph.to_string()),
+        },
+    });
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio_util::task::TaskTracker;
 
+use crate::audit::touched;
 use crate::cache::Cache;
 use crate::memory::{
     Result,
@@ -204,6 +205,9 @@ impl MemoryService {
     /// The owner that the scope names, if the caller has this right on it.
     pub(crate) fn owner(&self, caller: &Caller, right: Right, scope: &Scope) -> Result<Owner> {
         let owner = scope.owner(caller.default_user(&self.inner.default_user));
+        if let Some(session) = &scope.session {
+            touched::session(session.as_str());
+        }
         caller.may(right, &owner)?;
         Ok(owner)
     }
@@ -245,7 +249,7 @@ impl MemoryService {
         &self,
         change: impl Future<Output = T> + Send + 'static,
     ) -> T {
-        match self.inner.writes.spawn(change).await {
+        match self.inner.writes.spawn(touched::carried(change)).await {
             Ok(outcome) => outcome,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }

@@ -16,6 +16,7 @@ pub(crate) use runs::{Run, Runs, State, Status};
 pub(crate) use source::Inline;
 pub(crate) use user::UserArg;
 
+use crate::audit::Call;
 use crate::config::SourceSettings;
 use crate::memory::access::{Caller, Right};
 use crate::memory::model::{Owner, UserId};
@@ -201,12 +202,16 @@ impl Moves {
         })
     }
 
-    /// Begins a migration that continues after its call.
-    pub(crate) fn begin(&self, moving: Move) -> Result<Arc<Run>, MoveError> {
-        let user = moving.user.clone();
+    /// Begins a migration that continues after its call, with an entry of its own in the audit trail.
+    pub(crate) fn begin(&self, moving: Move, audited: Call) -> Result<Arc<Run>, MoveError> {
+        let (user, runs) = (moving.user.clone(), self.runs.clone());
         self.runs.begin(user, move |run| async move {
             let stop = run.stop.clone();
-            moving.run(run, &stop).await
+            let done = audited.during(moving.run(run, &stop)).await;
+            runs.count(&done);
+            let is_well = done.as_ref().is_ok_and(|done| done.report.success);
+            audited.end(if is_well { "ok" } else { "failed" }).await;
+            done
         })
     }
 

@@ -31,6 +31,20 @@ pub(crate) struct Runs {
     tasks: TaskTracker,
     /// Cancelled when the server ends.
     ending: CancellationToken,
+    counts: Mutex<MigrationCounts>,
+}
+
+/// How many migrations there were by tools, in the background or within their calls.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MigrationCounts {
+    /// Under way in the background.
+    pub(crate) running: u64,
+    /// Everything is moved.
+    pub(crate) done: u64,
+    /// It failed, or something is not moved.
+    pub(crate) failed: u64,
+    /// It was stopped.
+    pub(crate) stopped: u64,
 }
 
 /// A migration.
@@ -138,6 +152,27 @@ impl Runs {
             drop(ended);
         });
         Ok(begun)
+    }
+
+    /// Counts a migration that has ended.
+    pub(crate) fn count(&self, outcome: &Result<Outcome, Error>) {
+        let mut counts = lock(&self.counts);
+        match outcome {
+            Ok(outcome) if outcome.report.cancelled => counts.stopped += 1,
+            Ok(outcome) if outcome.report.success => counts.done += 1,
+            _ => counts.failed += 1,
+        }
+    }
+
+    /// How many migrations there were.
+    pub(crate) fn counts(&self) -> MigrationCounts {
+        let known = lock(&self.known);
+        let running = known.iter().filter(|run| !run.has_ended()).count() as u64;
+        drop(known);
+        MigrationCounts {
+            running,
+            ..*lock(&self.counts)
+        }
     }
 
     /// A migration that this caller may know of.

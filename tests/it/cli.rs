@@ -124,6 +124,8 @@ fn all_wrong_settings_are_reported_at_once() {
         .env("ZEP_MCP_DATA_DIR", "~/memories")
         .env("ZEP_MCP_ENCRYPTION_KEY", "password")
         .env("ZEP_MCP_ENCRYPTION_KEY_FILE", "~/key")
+        .env("ZEP_MCP_AUDIT", "sometimes")
+        .env("ZEP_MCP_AUDIT_DAYS", "0")
         .env("ZEP_MCP_IMPORT_DIR", "~/exports")
         .env("ZEP_MCP_TOOLS", "core,searching")
         .env("ZEP_MCP_CONFIRM", "maybe")
@@ -149,6 +151,8 @@ fn all_wrong_settings_are_reported_at_once() {
         ("ZEP_MCP_DATA_DIR", "environment"),
         ("ZEP_MCP_ENCRYPTION_KEY", "environment"),
         ("ZEP_MCP_ENCRYPTION_KEY_FILE", "environment"),
+        ("ZEP_MCP_AUDIT", "environment"),
+        ("ZEP_MCP_AUDIT_DAYS", "environment"),
         ("ZEP_MCP_IMPORT_DIR", "environment"),
         ("ZEP_MCP_TOOLS", "environment"),
         ("ZEP_MCP_CONFIRM", "environment"),

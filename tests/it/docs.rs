@@ -13,7 +13,7 @@ use crate::common::program::World;
 
 const README: &str = "README.md";
 /// Each command, and the page that describes its flags.
-const COMMANDS: [(&str, &str); 19] = [
+const COMMANDS: [(&str, &str); 22] = [
     ("serve", "docs/configuration.md"),
     ("doctor", "docs/configuration.md"),
     ("install", "docs/install.md"),
@@ -30,6 +30,9 @@ const COMMANDS: [(&str, &str); 19] = [
     ("queue list", "docs/queue.md"),
     ("queue flush", "docs/queue.md"),
     ("queue drop", "docs/queue.md"),
+    ("audit verify", "docs/audit.md"),
+    ("audit search", "docs/audit.md"),
+    ("audit export", "docs/audit.md"),
     ("key new", "docs/queue.md"),
     ("key convert", "docs/queue.md"),
     ("key rotate", "docs/queue.md"),

@@ -5,6 +5,7 @@ mod common;
 
 mod access;
 mod api;
+mod audit;
 mod beside;
 mod changing;
 mod cli;
@@ -25,6 +26,7 @@ mod install;
 mod local;
 mod mem0;
 mod mem0_dir;
+mod metrics;
 mod migration;
 mod queue;
 mod stdio;

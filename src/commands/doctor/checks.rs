@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
+use zep_mcp_server::audit::{self, Trail};
 use zep_mcp_server::config::Backend;
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::beside::Whereabouts;
@@ -124,6 +125,45 @@ pub(crate) fn encryption(backend: &Backend, is_on: bool) -> Check {
             "off: what waits for Zep is readable in the data directory until Zep has it",
         ),
         (_, true) => Check::ok(NAME, "what waits for Zep, and backups of hosts' files"),
+    }
+}
+
+/// Whether the audit trail is whole, and can be written.
+pub(crate) async fn audit(trail: &Trail) -> Check {
+    const NAME: &str = "audit trail";
+    let Some(directory) = trail.directory() else {
+        return Check::not_measured(NAME, "off: nobody can tell later who read or changed what");
+    };
+    // Also tells how a trail fails that is not required.
+    let _ = trail.ready().await;
+    if let audit::State::Failing { problem, .. } = trail.state() {
+        let advice = format!("make {} writable for this user", directory.display());
+        return Check::failed(NAME, problem, advice);
+    }
+    let place = directory.to_owned();
+    let verdict = tokio::task::spawn_blocking(move || audit::verify(&place, None));
+    match verdict.await {
+        Ok(Ok(verdict)) if verdict.intact => {
+            let since = verdict.first_at.map(|at| format!(" since {at:.0}"));
+            let entries = verdict.entries;
+            Check::ok(
+                NAME,
+                format!(
+                    "{entries} entries{}, whole and unchanged",
+                    since.unwrap_or_default()
+                ),
+            )
+        }
+        Ok(Ok(verdict)) => {
+            let problems = verdict.problems.len() as u64 + verdict.problems_more;
+            Check::failed(
+                NAME,
+                format!("{problems} lines were changed, removed or added"),
+                "`zep-mcp-server audit verify` tells which",
+            )
+        }
+        Ok(Err(error)) => Check::failed(NAME, error.to_string(), "check the directory"),
+        Err(_) => Check::failed(NAME, "the check was interrupted", "run doctor again"),
     }
 }
 

@@ -54,6 +54,7 @@ async fn check(config: &Config) -> Vec<Check> {
     };
     let is_encrypted = config.encryption_key.is_some();
     found.push(checks::encryption(&config.backend, is_encrypted));
+    found.push(checks::audit(&super::audited::trail(config)).await);
     if let Some(queue) = super::write_queue_even_if_off(config) {
         found.push(checks::queue(
             config.write_wait.is_some(),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use zep_mcp_server::audit::Action;
 use zep_mcp_server::config::{Backend, Config, Flags};
 use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::access::Caller;
@@ -21,6 +22,7 @@ use zep_mcp_server::sources::Source;
 use zep_mcp_server::telemetry;
 
 use crate::cli::{ExportArgs, WritingArgs};
+use crate::commands::audited::Audited;
 use crate::commands::{mem0_entries, signals};
 use crate::output::{INTERRUPTED, Interrupted, Misuse, shown_path};
 pub(super) use input::Input;
@@ -34,6 +36,8 @@ pub(super) struct Job {
     pub(super) roles: RoleMap,
     /// The directory of a store that is removed with it.
     pub(super) throw_away: Option<TempDir>,
+    /// Also of a rehearsal: it reads what is somebody's.
+    pub(super) audited: Audited,
 }
 
 impl Job {
@@ -56,6 +60,7 @@ impl Job {
         let config = Config::load(settings)?;
         let input = Input::of(&args.source, key, &config)?;
         Ok(Self {
+            audited: Audited::new(&config, "migrate", Action::Migrate),
             config,
             input,
             request,
@@ -127,6 +132,7 @@ pub(super) fn run<T>(
         request,
         roles,
         throw_away,
+        audited,
     } = job;
     if input.is_target(&config.backend) {
         return Err(Misuse(format!(
@@ -143,7 +149,7 @@ pub(super) fn run<T>(
             .needs_zep()
             .map_err(|error| Misuse(error.to_string()))?;
         meter.begin();
-        Ok(work(Run {
+        let run = Run {
             migrator: Migrator::with_roles(service.clone(), Caller::Operator, roles)
                 .noting_runs_in(config.data_dir.as_deref()),
             source,
@@ -151,8 +157,9 @@ pub(super) fn run<T>(
             watch: meter,
             stop,
             service,
-        })
-        .await)
+        };
+        let work = async { Ok(work(run).await) };
+        audited.during(work, Result::is_ok).await
     });
     drop(throw_away);
     done

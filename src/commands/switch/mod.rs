@@ -9,8 +9,10 @@ use secrecy::SecretString;
 use serde::Serialize;
 use zep_mcp_server::agent_hosts::file::Overwrite;
 use zep_mcp_server::agent_hosts::plan::{ApiKey, LaunchSpec};
+use zep_mcp_server::audit::Action;
 use zep_mcp_server::config::{Config, Flags, Origin, Setting};
 
+use super::audited::Audited;
 use super::install::{ask, change, key, restore};
 use super::mem0_entries::{self, Found};
 use super::migrate::{self, REHEARSED};
@@ -198,6 +200,7 @@ fn job(
     let mut request = selection::request(&args.selection, &args.writing)?;
     request.dry_run = dry_run;
     let job = Job {
+        audited: Audited::new(&config, "switch", Action::Migrate),
         input: Input::of(&source, key, &config)?,
         roles: selection::roles(&args.selection)?,
         config,

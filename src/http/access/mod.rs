@@ -35,6 +35,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use crate::{
+    audit::{Proof as Recognised, Who},
     config::{AccessSettings, OauthSettings, Setting},
     memory::access::{Allowed, Caller, Role},
 };
@@ -45,6 +46,7 @@ pub use throttle::Failures;
 pub(super) use throttle::network_of;
 pub use tokens::{Entry, Expiry, Name, NoRandomness, Reach, TokenHash, fresh};
 
+use super::audit::RefusedAs;
 use file::TokensFile;
 use oauth::Issuer;
 use refusal::Refusal;
@@ -76,6 +78,14 @@ pub enum AccessError {
     token = Setting::AuthToken, file = Setting::AuthTokensFile, issuer = Setting::OauthIssuer
 )]
 pub struct OpenToAll(pub SocketAddr);
+
+/// Who sends a request.
+#[derive(Debug)]
+struct Known {
+    caller: Caller,
+    subject: Subject,
+    who: Who,
+}
 
 /// Authenticates requests.
 #[derive(Debug)]
@@ -145,8 +155,13 @@ impl Access {
         self.issuer.as_ref().map(|issuer| &issuer.settings)
     }
 
-    /// The caller of this token, if it is a valid one of this server.
-    async fn known(&self, hash: &TokenHash) -> Result<Option<Caller>, Refusal> {
+    /// The holder of this token, if it is a valid one of this server.
+    async fn known(&self, hash: &TokenHash) -> Result<Option<Known>, Refusal> {
+        let known = |token: &KnownToken| Known {
+            caller: token.caller.clone(),
+            subject: Subject::of_token(*hash),
+            who: token.who.clone(),
+        };
         let table = match &self.file {
             Some(file) => file.table().await.ok_or(Refusal::Unavailable),
             None => Ok(Arc::default()),
@@ -154,24 +169,32 @@ impl Access {
         if let Some(token) = &self.token
             && token.has(hash)
         {
-            return Ok(Some(token.caller.clone()));
+            return Ok(Some(known(token)));
         }
         let table = table?;
         let found = table.find(hash).filter(|token| token.is_valid());
-        Ok(found.map(|token| token.caller.clone()))
+        Ok(found.map(known))
     }
 
-    /// The caller and the subject of a request.
+    /// The sender of a request.
     async fn authenticate(
         &self,
         headers: &HeaderMap,
         peer: Option<IpAddr>,
-    ) -> Result<(Caller, Subject), Refusal> {
+    ) -> Result<Known, Refusal> {
         if !self.needs_token() {
             // In case a server did not call `check_binding`.
             return match peer {
                 Some(peer) if !peer.to_canonical().is_loopback() => Err(Refusal::RemoteWithoutAuth),
-                _ => Ok((Caller::Operator, Subject::local())),
+                _ => Ok(Known {
+                    caller: Caller::Operator,
+                    subject: Subject::local(),
+                    who: Who {
+                        name: "local".into(),
+                        role: Role::Operator.as_str(),
+                        proof: Recognised::None,
+                    },
+                }),
             };
         }
         let token = bearer(headers)?;
@@ -203,18 +226,11 @@ impl Access {
         }
     }
 
-    async fn look_up(
-        &self,
-        token: &str,
-        issuer: Option<&Issuer>,
-    ) -> Result<(Caller, Subject), Refusal> {
+    async fn look_up(&self, token: &str, issuer: Option<&Issuer>) -> Result<Known, Refusal> {
         let hash = TokenHash::of(token);
         match (self.known(&hash).await, issuer) {
-            (Ok(Some(caller)), _) => Ok((caller, Subject::of_token(hash))),
-            (_, Some(issuer)) => {
-                let (grant, subject) = issuer.verify(token).await?;
-                Ok((Caller::Granted(Arc::new(grant)), subject))
-            }
+            (Ok(Some(known)), _) => Ok(known),
+            (_, Some(issuer)) => issuer.verify(token).await,
             (Ok(None), None) => Err(Refusal::InvalidToken),
             (Err(refusal), None) => Err(refusal),
         }
@@ -227,14 +243,8 @@ impl Access {
         if self.needs_token() && !headers.contains_key(header::AUTHORIZATION) {
             return false;
         }
-        let caller = self.authenticate(headers, peer(&request.extensions)).await;
-        match caller {
-            Ok((Caller::Operator, _)) => true,
-            Ok((Caller::Granted(grant), _)) => {
-                grant.role == Role::Operator && grant.users == Allowed::All
-            }
-            Err(_) => false,
-        }
+        let known = self.authenticate(headers, peer(&request.extensions)).await;
+        known.is_ok_and(|known| is_operator(&known.caller))
     }
 
     fn refuse(&self, refusal: Refusal) -> Response {
@@ -245,8 +255,8 @@ impl Access {
     }
 }
 
-/// Middleware that passes on a request with its [`Caller`] and its [`Subject`] in its extensions and
-/// without its token, or refuses it: 401 with a challenge (RFC 6750, RFC 9728), 400, 403, 429, or 503
+/// Middleware that passes on a request with its [`Caller`], its [`Subject`] and its [`Who`] in its
+/// extensions and without its token, or refuses it: 401 with a challenge (RFC 6750, RFC 9728), 400, 403, 429, or 503
 /// if its token cannot be verified.
 ///
 /// Its address is that of its [`ConnectInfo`]; behind a proxy that is the proxy's.
@@ -259,17 +269,35 @@ pub async fn authenticate(
         .authenticate(request.headers(), peer(request.extensions()))
         .await
     {
-        Ok((caller, subject)) => {
+        Ok(Known {
+            caller,
+            subject,
+            who,
+        }) => {
             // Nothing after this needs the token, or could leak it.
             request.headers_mut().remove(header::AUTHORIZATION);
             request.extensions_mut().insert(caller);
             request.extensions_mut().insert(subject);
-            next.run(request).await
+            request.extensions_mut().insert(who.clone());
+            let mut response = next.run(request).await;
+            // For the audit trail, if what follows refuses the request.
+            response.extensions_mut().insert(who);
+            response
         }
         Err(refusal) => {
             tracing::debug!(reason = refusal.name(), "refused a request");
-            access.refuse(refusal)
+            let mut response = access.refuse(refusal);
+            response.extensions_mut().insert(RefusedAs(refusal.name()));
+            response
         }
+    }
+}
+
+/// Whether a caller may know how the server as a whole fares.
+pub(super) fn is_operator(caller: &Caller) -> bool {
+    match caller {
+        Caller::Operator => true,
+        Caller::Granted(grant) => grant.role == Role::Operator && grant.users == Allowed::All,
     }
 }
 

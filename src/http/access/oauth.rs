@@ -7,19 +7,25 @@ use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 
 use super::{
-    claims,
+    Known, claims,
     jwks::KeyFetcher,
     keys::{KeyCache, KeyError, Pace},
     refusal::Refusal,
     signatures,
     subject::Subject,
 };
-use crate::{config::OauthSettings, memory::access::Grant};
+use crate::{
+    audit::{Proof, Who},
+    config::OauthSettings,
+    memory::access::Caller,
+};
 
 /// How far the issuer's clock and ours may differ, in seconds.
 const LEEWAY: u64 = 60;
 /// The longest signed token that is verified, in bytes. Ours: more than headers commonly hold.
 const MAX_BYTES: usize = 16 * 1024;
+/// The longest name of a subject in the audit trail, in characters. Ours.
+const MAX_NAME_CHARS: usize = 200;
 /// The accepted algorithms: signatures by a private key, never `none` or a shared secret.
 const ALGORITHMS: [Algorithm; 9] = [
     Algorithm::RS256,
@@ -56,8 +62,8 @@ impl Issuer {
         token.len() <= MAX_BYTES && token.split('.').count() == 3
     }
 
-    /// Verifies a token: what it allows, and its subject.
-    pub(super) async fn verify(&self, token: &str) -> Result<(Grant, Subject), Refusal> {
+    /// Verifies a token.
+    pub(super) async fn verify(&self, token: &str) -> Result<Known, Refusal> {
         let header = decode_header(token).map_err(|_| Refusal::InvalidToken)?;
         // Critical extensions must be understood (RFC 7515, 4.1.11), and none is.
         if header.crit.is_some() || !ALGORITHMS.contains(&header.alg) {
@@ -91,9 +97,18 @@ impl Issuer {
         let (Some(subject), Some(until)) = (subject, until) else {
             return Err(Refusal::InvalidToken);
         };
-        Ok((
-            grant,
-            Subject::signed(&self.settings.issuer, subject, until),
-        ))
+        Ok(Known {
+            who: Who {
+                name: subject
+                    .chars()
+                    .take(MAX_NAME_CHARS)
+                    .collect::<String>()
+                    .into(),
+                role: grant.role.as_str(),
+                proof: Proof::Oauth,
+            },
+            subject: Subject::signed(&self.settings.issuer, subject, until),
+            caller: Caller::Granted(Arc::new(grant)),
+        })
     }
 }

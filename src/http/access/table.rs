@@ -3,6 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use super::tokens::{Entry, Expiry, TokenHash};
+use crate::audit::{Proof, Who};
+use crate::config::Setting;
 use crate::memory::{
     access::Caller,
     access::{Allowed, Grant, Role},
@@ -16,6 +18,8 @@ const MAX_ENTRIES: usize = 10_000;
 pub(super) struct KnownToken {
     hash: TokenHash,
     pub(super) caller: Caller,
+    /// Its holder, in the audit trail.
+    pub(super) who: Who,
     expires: Option<Expiry>,
 }
 
@@ -30,6 +34,11 @@ impl KnownToken {
                 agents: Allowed::All,
                 apps: Allowed::All,
             })),
+            who: Who {
+                name: Setting::AuthToken.name().into(),
+                role: Role::Operator.as_str(),
+                proof: Proof::Token,
+            },
             expires: None,
         }
     }
@@ -73,6 +82,11 @@ impl TokenTable {
             let invalid = |problem| InvalidLine { line, problem };
             let entry = parse_entry(text).map_err(invalid)?;
             let grant = entry.grant().map_err(invalid)?;
+            let who = Who {
+                name: entry.name.as_str().into(),
+                role: entry.role.as_str(),
+                proof: Proof::Token,
+            };
             if !names.insert(entry.name) {
                 return Err(invalid("`name` is that of an earlier entry".into()));
             }
@@ -87,6 +101,7 @@ impl TokenTable {
             tokens.push(KnownToken {
                 hash: entry.hash,
                 caller: Caller::Granted(Arc::new(grant)),
+                who,
                 expires: entry.expires,
             });
         }

@@ -180,6 +180,13 @@ impl Entry {
 #[serde(try_from = "String")]
 pub struct Name(String);
 
+impl Name {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl TryFrom<String> for Name {
     type Error = String;
 

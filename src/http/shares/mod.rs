@@ -51,14 +51,14 @@ pub(super) struct Level {
 pub(super) struct Levels {
     pub(super) connections: Level,
     pub(super) sessions: Level,
-    calls: Level,
+    pub(super) calls: Level,
     #[serde(skip_serializing_if = "Option::is_none")]
     calls_this_minute: Option<Level>,
-    unread_bytes: Level,
+    pub(super) unread_bytes: Level,
     /// Requests that were refused since the start, since their token had taken its share.
-    refused: u64,
+    pub(super) refused: u64,
     /// Connections that were cut since the start, since their answers were not read.
-    cut: u64,
+    pub(super) cut: u64,
 }
 
 /// What all tokens take.

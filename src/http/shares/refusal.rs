@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
+use crate::http::audit::RefusedAs;
 use crate::http::limits::{MAX_REFUSED_BYTES, REFUSED_WITHIN};
 
 /// JSON-RPC's code of errors that a server defines itself.
@@ -100,6 +101,7 @@ impl Exceeded {
     fn answered(self, body: &Value) -> Response {
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         let mut response = (self.status(), headers, body.to_string()).into_response();
+        response.extensions_mut().insert(RefusedAs(self.name()));
         let headers = response.headers_mut();
         headers.insert(RETRY_AFTER, self.retry_after().into());
         if self == Self::Connections {

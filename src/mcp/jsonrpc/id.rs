@@ -3,6 +3,7 @@
 //! Any other id, and one that is in use by another request in flight, is replaced by a text that
 //! contains it, and restored when its answer is written.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rmcp::model::RequestId;
@@ -61,6 +62,17 @@ fn replace(json: &str) -> RequestId {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let number = LAST.fetch_add(1, Ordering::Relaxed);
     RequestId::String(format!("{OURS}{number}:{json}").into())
+}
+
+/// The client's own id, as JSON.
+pub(crate) fn as_sent(id: &RequestId) -> Cow<'_, str> {
+    match id {
+        RequestId::Number(number) => number.to_string().into(),
+        RequestId::String(text) => match original(text) {
+            Some(json) => json.into(),
+            None => Cow::Borrowed(text),
+        },
+    }
 }
 
 fn original(text: &str) -> Option<&str> {

@@ -20,7 +20,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 pub(crate) use connection::{Connection, InFlight};
-pub(crate) use id::{MAX_ID_BYTES, is_ours, read as read_id, restore};
+pub(crate) use id::{MAX_ID_BYTES, as_sent, is_ours, read as read_id, restore};
 pub(crate) use refused::{Refusal, Refused, encode};
 
 /// The most messages in a batch. Ours: a client that has more to say sends a second one.

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    config::Tool,
     mcp::{
         arguments, error::ToolError, incoming::InlineData, progress::ProgressReporter, schema,
         server::MemoryServer, task::as_task,
@@ -86,7 +87,10 @@ impl MemoryServer {
             .client_capabilities()
             .is_some_and(|client| client.supports_tasks());
         if background.unwrap_or(follows_tasks) {
-            let run = self.moves().begin(moving)?;
+            // The call ends before the run does, which has an entry of its own.
+            let tool = Some(Tool::MigrateUser);
+            let audited = self.audited(tool, None, &context).await?;
+            let run = self.moves().begin(moving, audited)?;
             return Ok(match follows_tasks {
                 true => CreateTaskResult::new(as_task(&run).task).into(),
                 false => arguments::answer(run.status())?.into(),
@@ -98,7 +102,9 @@ impl MemoryServer {
         let _cancel_on_drop = cancelled.clone().drop_guard();
         let progress = ProgressReporter::new(&context);
         let run = moving.run(progress.watch(), &cancelled);
-        let outcome = progress.during(run).await.map_err(MoveError::from)?;
+        let outcome = progress.during(run).await;
+        self.moves().runs().count(&outcome);
+        let outcome = outcome.map_err(MoveError::from)?;
         Ok(arguments::answer(shortened(outcome.report))?.into())
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::waiters::Told;
+use crate::audit::touched;
 use crate::memory::{
     Result,
     access::{Caller, Right},
@@ -27,6 +28,14 @@ impl MemoryService {
     /// [`crate::memory::Error::PartlyStored`] says what is stored and how to continue; not where there
     /// is a queue, which continues by itself. [`crate::memory::Error::Queue`]: nothing is kept or sent.
     pub async fn add(&self, caller: &Caller, new: NewMemories) -> Result<Added> {
+        let added = self.add_or_queue(caller, new).await?;
+        for memory in &added.memories {
+            touched::id(memory.id.as_str());
+        }
+        Ok(added)
+    }
+
+    async fn add_or_queue(&self, caller: &Caller, new: NewMemories) -> Result<Added> {
         let owner = self.owner(caller, Right::Write, &new.scope)?;
         self.admits(&owner).await?;
         let request = Request::new(new, &owner);

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::memory::{
     Result,
-    access::{Caller, Right},
+    access::{self, Caller, Right},
     error::if_found,
     mem0::Named,
     model::{AgentId, AppId, GraphId, Owner, SessionId, UserId},
@@ -72,6 +72,23 @@ pub struct Entity {
     pub updated_at: Option<Timestamp>,
 }
 
+impl Entity {
+    /// Notes for the audit trail that somebody learns of it.
+    fn note_read(&self) {
+        let id = self.user.as_ref().unwrap_or(&self.id);
+        let owner = match self.kind {
+            EntityKind::User => UserId::new(id).ok().map(Owner::User),
+            EntityKind::Run if self.user.is_none() => None,
+            EntityKind::Run => UserId::new(id).ok().map(Owner::User),
+            EntityKind::Agent => AgentId::new(id).ok().map(|it| Owner::Graph(it.graph())),
+            EntityKind::App => AppId::new(id).ok().map(|it| Owner::Graph(it.graph())),
+        };
+        if let Some(owner) = owner {
+            access::note(Right::Read, &owner);
+        }
+    }
+}
+
 /// The entities that have memories.
 #[derive(Debug, Clone, Default)]
 pub struct Entities {
@@ -98,6 +115,12 @@ impl MemoryService {
     /// # Errors
     /// The backend's error.
     pub async fn entities(&self, caller: &Caller) -> Result<Entities> {
+        let all = self.reached_entities(caller).await?;
+        all.entities.iter().for_each(Entity::note_read);
+        Ok(all)
+    }
+
+    async fn reached_entities(&self, caller: &Caller) -> Result<Entities> {
         let mut all = Entities::default();
         if self.only_mem0().is_some() {
             self.entities_of_mem0(caller, &mut all).await?;

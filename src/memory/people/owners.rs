@@ -2,7 +2,7 @@
 
 use crate::memory::{
     Error, Result,
-    access::{Caller, Right},
+    access::{self, Caller, Right},
     filter::Filter,
     model::{AgentId, Owner, UserId},
     service::MemoryService,
@@ -63,6 +63,10 @@ impl MemoryService {
             let (users, agents) = (reach.all_users, reach.all_agents);
             self.each_in_mem0(caller, users, agents, &mut found).await?;
             self.leave_out_suspended(&mut found).await?;
+        }
+        // All of them are queried.
+        for owner in &found.owners {
+            access::note(Right::Read, owner);
         }
         Ok(found)
     }

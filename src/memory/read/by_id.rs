@@ -1,8 +1,9 @@
 //! Finds a memory and its owner by id. Owners are looked up, not believed.
 
+use crate::audit::touched;
 use crate::memory::{
     Error, Result,
-    access::{Caller, Right},
+    access::{self, Caller, Right},
     error::if_found,
     model::{Owner, Scope, UserId, Uuid},
     people::owners::SIDE_BY_SIDE,
@@ -56,6 +57,18 @@ impl MemoryService {
     /// Finds what an id names, if the caller has this right on it. Memories out of reach count as
     /// absent.
     pub(crate) async fn find(
+        &self,
+        caller: &Caller,
+        right: Right,
+        id: &Uuid,
+        scope: &Scope,
+    ) -> Result<Located> {
+        let found = self.look_for(caller, right, id, scope).await?;
+        access::note(right, &found.owner);
+        Ok(found)
+    }
+
+    async fn look_for(
         &self,
         caller: &Caller,
         right: Right,
@@ -228,6 +241,7 @@ impl MemoryService {
 
     /// Remembers the owner of a shown memory, so that its id alone finds it again.
     pub(crate) fn remember(&self, memory: &Memory) {
+        touched::id(memory.id.as_str());
         if self.inner.queue.is_some() && !memory.in_mem0 {
             self.inner.known.note(memory);
         }

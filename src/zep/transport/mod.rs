@@ -62,6 +62,8 @@ pub struct TransportStats {
     pub waited: Duration,
     /// The requests that the account may make in a minute, where an answer said so.
     pub per_minute: Option<u64>,
+    /// How many of them are left in this minute, where an answer said so.
+    pub left_this_minute: Option<u64>,
     /// How long calls still wait for the rate limit, the longest of them; none if none does.
     pub rate_limited: Option<Duration>,
     /// How long calls still wait before a retry, the longest of them; none if none does.
@@ -163,6 +165,7 @@ impl Transport {
             resent: self.counters.resent.load(Ordering::Relaxed),
             waited: Duration::from_micros(self.counters.waited_micros.load(Ordering::Relaxed)),
             per_minute: self.pace.per_minute(),
+            left_this_minute: self.pace.left(),
             rate_limited: wait_left(&self.counters.rate_limited_until),
             backing_off: wait_left(&self.counters.backing_off_until),
         }

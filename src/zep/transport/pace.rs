@@ -99,6 +99,13 @@ impl Pace {
         self.state().window.as_ref().map(|window| window.limit)
     }
 
+    /// The requests that are left in the present window, where an answer said it.
+    pub(super) fn left(&self) -> Option<u64> {
+        let state = self.state();
+        let window = state.window.as_ref()?;
+        (window.ends > Instant::now()).then_some(window.left)
+    }
+
     /// Records what an answer says about the limit.
     pub(super) fn learn(&self, headers: &HeaderMap) {
         let number =

@@ -8,6 +8,7 @@ mod pages;
 
 use jiff::Timestamp;
 
+use crate::audit::touched;
 use crate::memory::{
     Away, Error, Result,
     access::{Caller, Right},
@@ -103,6 +104,14 @@ impl MemoryService {
     /// # Errors
     /// [`Error::NoSession`] if the user has none of this name, even if another user has.
     pub async fn session(&self, caller: &Caller, query: SessionQuery) -> Result<SessionPage> {
+        let page = self.page_of_session(caller, query).await?;
+        for record in &page.records {
+            touched::id(record.id.as_str());
+        }
+        Ok(page)
+    }
+
+    async fn page_of_session(&self, caller: &Caller, query: SessionQuery) -> Result<SessionPage> {
         let owner = self.owner(caller, Right::Read, &query.scope)?;
         let Owner::User(user) = owner else {
             return Err(Error::invalid(

@@ -246,6 +246,21 @@ impl Client {
         answer["results"].as_array().unwrap().clone()
     }
 
+    /// Kills the server, and keeps the answers that it had written.
+    pub fn kill(&mut self) {
+        // Fails only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        while let Ok(line) = self.stdout.recv_timeout(PATIENCE) {
+            if line.ends_with(b"\n") {
+                let answer = message(&line);
+                if let Some(id) = answer["id"].as_u64() {
+                    self.early.insert(id, answer);
+                }
+            }
+        }
+    }
+
     /// Ends the server's stdin and waits for its end.
     pub fn close(mut self) -> Ended {
         drop(self.stdin.take());
