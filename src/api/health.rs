@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -74,10 +74,14 @@ pub(super) struct ToolsBody {
     get, path = "/api/memory/tools", tag = "health", operation_id = "list_tools",
     responses((status = 200, body = ToolsBody, description = "Every call"))
 )]
-pub(super) async fn tools() -> Json<ToolsBody> {
-    let all = super::routes::calls().into_iter();
+pub(super) async fn tools(Extension(calls): Extension<Calls>) -> Json<ToolsBody> {
+    let all = calls.0.iter().cloned();
     let tools = all.map(|(name, method, path)| ToolBody { name, method, path });
     Json(ToolsBody {
         tools: tools.collect(),
     })
 }
+
+/// Every call: its name, method and path.
+#[derive(Debug, Clone)]
+pub(super) struct Calls(pub(super) Arc<[(String, String, String)]>);

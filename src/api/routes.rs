@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use utoipa::openapi::OpenApi;
@@ -10,6 +11,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 use utoipa_axum::routes;
 
 use super::error::ApiError;
+use super::health::Calls;
 use super::state::Api;
 use super::{compat, docs, health, memories, messages, migrations, sessions, snapshots, users};
 
@@ -28,7 +30,9 @@ pub fn routes(api: Api) -> Routes {
     let is_compat = api.compat;
     let api = Arc::new(api);
     let (guarded, document) = described().split_for_parts();
+    let calls = Calls(docs::calls(&document).into());
     let guarded = guarded.method_not_allowed_fallback(no_method);
+    let guarded = guarded.layer(Extension(calls));
     let guarded = match is_compat {
         true => guarded.layer(from_fn(compat::like_the_original)),
         false => guarded,
@@ -48,12 +52,6 @@ async fn no_method() -> ApiError {
         "method_not_allowed",
         "this path is called in another way; see /docs",
     )
-}
-
-/// Every call: its name, method and path.
-pub(super) fn calls() -> Vec<(String, String, String)> {
-    let (_, document) = described().split_for_parts();
-    docs::calls(&document)
 }
 
 /// A capability at its own path and at those of the other dialects.

@@ -23,6 +23,7 @@ use super::audit::{self, HttpAudit};
 use super::body::{BodyMemory, read_body};
 use super::health::{self, Health};
 use super::host_check::{self, Allowlist};
+use super::json_refusal;
 use super::limits::MAX_BODY_BYTES;
 use super::mcp_sessions::McpSessions;
 use super::metrics::{self, METRICS, Measured};
@@ -157,7 +158,7 @@ fn no_route(serves_rest: bool) -> Response {
     let text = format!("there is nothing here; MCP is at {MCP} and {SSE}\n");
     let answer = (StatusCode::NOT_FOUND, text).into_response();
     match serves_rest {
-        true => rest::refusal(answer, "not_found", "there is nothing here; see /docs"),
+        true => json_refusal::refusal(answer, "not_found", "there is nothing here; see /docs"),
         false => answer,
     }
 }

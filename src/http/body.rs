@@ -18,11 +18,11 @@ use http_body_util::BodyExt;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::access::Subject;
+use super::json_refusal;
 use super::limits::{
     BODY_WITHIN, MAX_BODIES_BYTES, MAX_BODIES_SHARE, MAX_BODY_BYTES, MAX_DISCARDED_BYTES,
     QUICK_BODY_BYTES, VALUE_BYTES,
 };
-use super::rest;
 use crate::json::{Bounds, Scanner};
 use crate::mcp::Incoming;
 
@@ -316,10 +316,12 @@ pub(super) async fn read_rest_body(
         held,
     } = match read {
         Ok(read) => read,
-        Err(error) => return rest::refusal(error.into_response(), error.name(), error.why()),
+        Err(error) => {
+            return json_refusal::refusal(error.into_response(), error.name(), error.why());
+        }
     };
     if let Some(exceeded) = incoming.0.exceeded() {
-        return rest::invalid_body(&format!("the body is refused: {exceeded}"));
+        return json_refusal::invalid_body(&format!("the body is refused: {exceeded}"));
     }
     let is_quick = body.len() <= QUICK_BODY_BYTES;
     parts.extensions.insert(Arc::new(held));

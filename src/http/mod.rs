@@ -16,6 +16,7 @@ mod drain;
 mod early;
 mod health;
 mod host_check;
+mod json_refusal;
 mod limits;
 mod listen;
 mod mcp_sessions;
