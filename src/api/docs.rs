@@ -4,6 +4,7 @@ use axum::Router;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::Response;
+use serde_json::Value;
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{Operation, PathItem, Paths};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
@@ -143,9 +144,82 @@ fn failure(about: &str, schema: &str) -> RefOr<DocumentedResponse> {
     RefOr::T(response.content("application/json", content).build())
 }
 
+/// What an id is like: not blank, and without control characters (the service's rule for ids).
+const ID: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
+/// What a text is like: not blank.
+const TEXT: &str = r"[^\s\x1c-\x1f\x85]";
+/// What a cursor of a history is like.
+const CURSOR: &str = concat!(
+    r"^(back:[0-9]{1,5}:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|",
+    r"[0-9]{1,9}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.[0-9]{19})?",
+    r"(~[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?)$"
+);
+
+/// The rule that a field of this name keeps, if it is a text.
+fn rule(name: &str) -> Option<&'static str> {
+    match name {
+        "user_id" | "session_id" | "agent_id" | "name" | "email" | "run_id" => Some(ID),
+        "cursor" => Some(CURSOR),
+        "content" | "summary" | "context" | "query" | "text" => Some(TEXT),
+        _ => None,
+    }
+}
+
+/// Adds to every field of a request and to every parameter what it may be.
+fn add_rules(document: &mut Value) {
+    let schemas = document.pointer_mut("/components/schemas");
+    let schemas = schemas.and_then(Value::as_object_mut).into_iter().flatten();
+    for (_, schema) in schemas.filter(|(name, _)| is_request(name)) {
+        let fields = schema
+            .pointer_mut("/properties")
+            .and_then(Value::as_object_mut);
+        for (name, field) in fields.into_iter().flatten() {
+            add_rule(name, field);
+        }
+    }
+    let paths = document
+        .pointer_mut("/paths")
+        .and_then(Value::as_object_mut);
+    let items = paths
+        .into_iter()
+        .flatten()
+        .filter_map(|(_, item)| item.as_object_mut());
+    for (_, operation) in items.flatten() {
+        let parameters = operation
+            .pointer_mut("/parameters")
+            .and_then(Value::as_array_mut);
+        for parameter in parameters.into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap_or_default().to_owned();
+            add_rule(&name, &mut parameter["schema"]);
+        }
+    }
+}
+
+/// Whether a schema is of what callers send.
+fn is_request(name: &str) -> bool {
+    name.starts_with("New") || ["UserChange", "Question", "MigratedUser"].contains(&name)
+}
+
+fn add_rule(name: &str, field: &mut Value) {
+    let is_text = match &field["type"] {
+        Value::String(one) => one == "string",
+        Value::Array(several) => several.iter().any(|one| one == "string"),
+        _ => false,
+    };
+    if let (true, Some(fields), Some(rule)) = (is_text, field.as_object_mut(), rule(name))
+        && !fields.contains_key("format")
+    {
+        fields.insert("pattern".to_owned(), rule.into());
+    }
+}
+
 /// The document, and the pages that show it.
-pub(super) fn pages(document: OpenApi) -> Router {
-    let pages: Router = SwaggerUi::new(PAGES).url(DOCUMENT, document).into();
+pub(super) fn pages(document: &OpenApi) -> Router {
+    // None of its parts has a key that is no text.
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    add_rules(&mut document);
+    let pages = SwaggerUi::new(PAGES).external_url_unchecked(DOCUMENT, document);
+    let pages: Router = pages.into();
     pages.layer(axum::middleware::map_response(guarded))
 }
 

@@ -112,7 +112,12 @@ fn read<T: Arguments>(query: &str, has_body: bool, body: &[u8]) -> Result<T, Api
     }
     for (name, value) in body {
         let place = "body";
-        if !T::FIELDS.iter().any(|field| field.name == name) {
+        let field = T::FIELDS.iter().find(|field| field.name == name);
+        let value = match field {
+            Some(field) if field.kind == Kind::Integer => whole_number(value),
+            _ => value,
+        };
+        if field.is_none() {
             let known: Vec<&str> = T::FIELDS.iter().map(|field| field.name).collect();
             let msg = format!("is no field of this call; those are {}", known.join(", "));
             problems.push(FieldProblem::new(place, &name, "extra_forbidden", msg));
@@ -165,6 +170,16 @@ fn read<T: Arguments>(query: &str, has_body: bool, body: &[u8]) -> Result<T, Api
             r#type: "value_error",
         }])
     })
+}
+
+/// 3 for 3.0: they are the same number in JSON.
+fn whole_number(value: Value) -> Value {
+    let float = value.as_f64().filter(|_| value.as_i64().is_none());
+    // Below 2^53 every whole float is exactly that number.
+    match float.filter(|float| float.fract() == 0.0 && float.abs() < 9e15) {
+        Some(float) => (float as i64).into(),
+        None => value,
+    }
 }
 
 /// The fields that a query gives.
@@ -248,11 +263,6 @@ fn parse_body(body: &[u8]) -> Result<Map<String, Value>, ApiError> {
             Err(problem("json_invalid", msg))
         }
     }
-}
-
-/// A field of the query that cannot be accepted.
-pub(super) fn in_query(field: &str, msg: &str) -> ApiError {
-    ApiError::fields(vec![FieldProblem::new("query", field, "value_error", msg)])
 }
 
 /// The id in a path.

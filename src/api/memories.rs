@@ -8,6 +8,7 @@ use super::call::{Answer, Call, created, ok};
 use super::error::{About, ApiError, Failing};
 use super::given::{Arguments, Field, Given, Kind, Nothing, PathId, needed, optional};
 use super::messages::Stored;
+use super::sessions::Whose;
 use crate::memory::input::{self, EntityIds};
 use crate::memory::model::{Scope, UserId};
 use crate::memory::{
@@ -103,6 +104,9 @@ pub(super) struct NewText {
     text: String,
     /// Fields that replace all earlier ones; kept if left out.
     metadata: Option<Map<String, Value>>,
+    /// Whose it is: saves looking for its owner.
+    #[schema(min_length = 1, max_length = 500)]
+    user_id: Option<String>,
 }
 
 impl Arguments for NewText {
@@ -210,6 +214,15 @@ pub(super) struct ClearedBody {
 
 fn status(is_queued: bool) -> &'static str {
     if is_queued { "queued" } else { "stored" }
+}
+
+/// The scope of a memory whose owner may be named.
+fn scope(whose: Whose) -> Result<Scope, ApiError> {
+    let named = whose.user_id.as_deref();
+    Ok(Scope {
+        user: named.map(|raw| user(raw, "query")).transpose()?,
+        ..Scope::default()
+    })
 }
 
 fn user(raw: &str, place: &str) -> Result<UserId, ApiError> {
@@ -337,13 +350,17 @@ pub(super) async fn all(call: Call, id: PathId, given: Given<Listing>) -> Answer
 /// Read a memory
 #[utoipa::path(
     get, path = "/api/memory/{memory_id}", tag = "memories", operation_id = "get_memory",
-    params(("memory_id" = uuid::Uuid, Path)),
+    params(
+        ("memory_id" = uuid::Uuid, Path),
+        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose it is: saves looking for its owner"),
+    ),
     responses((status = 200, body = OneBody, description = "The memory"))
 )]
-pub(super) async fn read(call: Call, id: PathId, _: Given<Nothing>) -> Answer<OneBody> {
+pub(super) async fn read(call: Call, id: PathId, given: Given<Whose>) -> Answer<OneBody> {
+    let scope = scope(given.0)?;
     let found = call
         .memories()
-        .get(&call.caller, &id.0, &Scope::default())
+        .get(&call.caller, &id.0, &scope)
         .await;
     let memory = found.map_err(|error| ApiError::of(error, About::Memory, "path"))?;
     ok(OneBody {
@@ -357,7 +374,10 @@ pub(super) async fn read(call: Call, id: PathId, _: Given<Nothing>) -> Answer<On
 /// A changed text gets a new id. What was said in a conversation stays as it was said.
 #[utoipa::path(
     patch, path = "/api/memory/{memory_id}", tag = "memories", operation_id = "update_memory",
-    params(("memory_id" = uuid::Uuid, Path)),
+    params(
+        ("memory_id" = uuid::Uuid, Path),
+        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose it is: saves looking for its owner"),
+    ),
     request_body = NewText,
     responses((status = 200, body = ChangedBody, description = "Changed"))
 )]
@@ -367,7 +387,9 @@ pub(super) async fn change(call: Call, id: PathId, given: Given<NewText>) -> Ans
         text: Some(new.text),
         metadata: new.metadata,
     };
-    let scope = Scope::default();
+    let scope = scope(Whose {
+        user_id: new.user_id,
+    })?;
     let changed = call
         .memories()
         .update(&call.caller, &id.0, &scope, change)
@@ -387,11 +409,14 @@ pub(super) async fn change(call: Call, id: PathId, given: Given<NewText>) -> Ans
 /// Delete a memory
 #[utoipa::path(
     delete, path = "/api/memory/{memory_id}", tag = "memories", operation_id = "delete_memory",
-    params(("memory_id" = uuid::Uuid, Path)),
+    params(
+        ("memory_id" = uuid::Uuid, Path),
+        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose it is: saves looking for its owner"),
+    ),
     responses((status = 200, body = ChangedBody, description = "Deleted"))
 )]
-pub(super) async fn delete(call: Call, id: PathId, _: Given<Nothing>) -> Answer<ChangedBody> {
-    let scope = Scope::default();
+pub(super) async fn delete(call: Call, id: PathId, given: Given<Whose>) -> Answer<ChangedBody> {
+    let scope = scope(given.0)?;
     let deleted = call.memories().delete(&call.caller, &id.0, &scope).await;
     let deleted = deleted.map_err(|error| ApiError::of(error, About::Memory, "path"))?;
     ok(ChangedBody {

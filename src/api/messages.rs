@@ -1,5 +1,6 @@
 //! What is said in a session: adding it, its history, its counts, and clearing it.
 
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -12,7 +13,7 @@ use super::words::{MemoryType, MessageRole, Order};
 use crate::memory::access::Right;
 use crate::memory::model::{Record, SessionId, UserId};
 use crate::memory::{
-    MAX_RECORDS, NewMemories, NewTurn, PageOf, SessionPage, SessionQuery, Summary, input,
+    Cursor, MAX_RECORDS, NewMemories, NewTurn, PageOf, SessionPage, SessionQuery, Summary, input,
 };
 
 /// Messages of a page where none are named (Memory API).
@@ -394,11 +395,20 @@ pub(super) async fn history(
         Err(error) if call.api.compat && error.is_missing() => return ok(HistoryBody::empty(id.0)),
         Err(error) => return Err(error),
     };
-    let back = match (order, page.cursor.as_deref()) {
-        (Some(Order::Descending), None) => Some((0, None)),
-        (None | Some(Order::Descending), Some(cursor)) => shown_of(cursor),
+    let leads_back = page.cursor.as_deref().and_then(shown_of);
+    let back = match (order, &page.cursor, leads_back) {
+        (Some(Order::Desc), None, _) => Some((0, None)),
+        (None | Some(Order::Desc), Some(_), Some(back)) => Some(back),
+        (Some(Order::Asc), Some(_), Some(_)) => return Err(astray()),
         _ => None,
     };
+    let place: Option<Cursor> = match (&back, &page.cursor) {
+        (None, Some(cursor)) => Some(cursor.parse().asked_about(About::Session)?),
+        _ => None,
+    };
+    if place.is_some() && order == Some(Order::Desc) {
+        return Err(astray());
+    }
     let query = SessionQuery {
         scope: scope_of(user.clone(), session.clone()),
         page: match (&back, order, &page.cursor) {
@@ -406,12 +416,8 @@ pub(super) async fn history(
                 count: (shown + limit + ADDED_SINCE).min(MAX_BACK),
             },
             (None, None, None) => PageOf::Last { count: limit },
-            (None, _, cursor) => PageOf::Forward {
-                cursor: cursor
-                    .as_deref()
-                    .map(str::parse)
-                    .transpose()
-                    .asked_about(About::Session)?,
+            (None, ..) => PageOf::Forward {
+                cursor: place,
                 limit,
             },
         },
@@ -420,6 +426,9 @@ pub(super) async fn history(
         include_summary: false,
     };
     let read = match call.memories().session(&call.caller, query).await {
+        Err(crate::memory::Error::Invalid { field, .. }) if field == "cursor" => {
+            return Err(astray());
+        }
         Err(error) => {
             let error = ApiError::of(error, About::Session, "query");
             match call.api.compat && error.is_missing() {
@@ -468,10 +477,7 @@ impl HistoryBody {
         let mut records = std::mem::take(&mut page.records);
         if let Some(last) = last {
             let at = records.iter().position(|record| record.id.as_str() == last);
-            let at = at.ok_or_else(|| {
-                let msg = "does not lead into this session any more; start again without it";
-                super::given::in_query("cursor", msg)
-            })?;
+            let at = at.ok_or_else(astray)?;
             records.truncate(at);
         }
         records.reverse();
@@ -492,7 +498,15 @@ impl HistoryBody {
 /// How many messages were shown on the way back, and the last of them.
 fn shown_of(cursor: &str) -> Option<(u32, Option<String>)> {
     let (shown, last) = cursor.strip_prefix(BACK)?.split_once(':')?;
+    uuid::Uuid::parse_str(last).ok()?;
     Some((shown.parse().ok()?, Some(last.to_owned())))
+}
+
+/// A cursor that does not lead to where it did, or was made for the other order.
+fn astray() -> ApiError {
+    let detail =
+        "`cursor` does not lead into this session, or not in this order; start again without it";
+    ApiError::new(StatusCode::CONFLICT, "stale_cursor", detail)
 }
 
 /// The counts over a session.

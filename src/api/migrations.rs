@@ -142,6 +142,7 @@ fn failed(error: MoveError) -> ApiError {
             let error = crate::memory::Error::invalid("body", detail);
             ApiError::of(error, About::User, "body")
         }
+        MoveError::Source(detail) => ApiError::new(StatusCode::CONFLICT, "source_unusable", detail),
         MoveError::Failed(name @ "too_many_migrations", detail) => {
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, name, detail)
         }

@@ -42,7 +42,7 @@ pub fn routes(api: Api) -> Routes {
     let document = docs::completed(document.merge_from(of_open));
     Routes {
         guarded: guarded.with_state(Arc::clone(&api)),
-        open: open.with_state(api).merge(docs::pages(document)),
+        open: open.with_state(api).merge(docs::pages(&document)),
     }
 }
 

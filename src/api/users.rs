@@ -181,7 +181,7 @@ pub(super) async fn read(call: Call, id: PathId, _: Given<Nothing>) -> Answer<Us
 #[utoipa::path(
     put, path = "/api/v1/users/{user_id}", tag = "users", operation_id = "update_user",
     params(("user_id" = String, Path, min_length = 1, max_length = 500)),
-    request_body = UserChange,
+    request_body = Option<UserChange>,
     responses((status = 200, body = Done, description = "Changed"))
 )]
 pub(super) async fn change(call: Call, id: PathId, given: Given<UserChange>) -> Answer<Done> {

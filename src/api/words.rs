@@ -11,8 +11,9 @@ macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $python:literal { $($(#[$about:meta])* $variant:ident = $word:literal,)* }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
         pub(super) enum $name {
-            $($(#[$about])* #[serde(rename = $word)] $variant,)*
+            $($(#[$about])* $variant,)*
         }
 
         impl $name {
@@ -111,9 +112,9 @@ words!(
     /// In which order.
     Order, "Order" {
         /// Oldest first.
-        Ascending = "asc",
+        Asc = "asc",
         /// Newest first.
-        Descending = "desc",
+        Desc = "desc",
     }
 );
 

@@ -53,7 +53,7 @@ impl From<memory::Error> for ToolError {
 impl From<MoveError> for ToolError {
     fn from(error: MoveError) -> Self {
         match error {
-            MoveError::Argument(detail) => Self::argument(detail),
+            MoveError::Argument(detail) | MoveError::Source(detail) => Self::argument(detail),
             MoveError::Failed(name, detail) => Self::failed(name, detail),
             MoveError::Memory(error) => error.into(),
         }

@@ -61,6 +61,8 @@ fn shortened_validation(mut validation: Validation) -> Validation {
 pub(crate) enum MoveError {
     /// An argument cannot be accepted.
     Argument(String),
+    /// The source that was named cannot be read.
+    Source(String),
     /// It failed; a stable name, and why.
     Failed(&'static str, String),
     /// The service refused it.
@@ -237,7 +239,7 @@ impl Moves {
         let Some(source) = source else {
             let missing =
                 "give the source to compare with, the same as to migrate_user: `data` or `file`";
-            return Err(MoveError::Argument(missing.into()));
+            return Err(MoveError::Source(missing.into()));
         };
         let migrator = self.migrator(caller);
         let validation = migrator

@@ -94,7 +94,7 @@ fn large_export(user: &UserArg, mut text: Bytes) -> Result<Export, MoveError> {
 }
 
 fn no_export() -> MoveError {
-    MoveError::Argument("`data` must be an object or an array".into())
+    MoveError::Source("`data` must be an object or an array".into())
 }
 
 impl Moves {
@@ -138,7 +138,7 @@ impl Moves {
         data: Option<Inline>,
         file: Option<&str>,
     ) -> Result<Option<Export>, MoveError> {
-        let refuse = |detail: &str| Err(MoveError::Argument(detail.to_owned()));
+        let refuse = |detail: &str| Err(MoveError::Source(detail.to_owned()));
         match (data, file) {
             (Some(_), Some(_)) => refuse("give `data` or `file`, not both"),
             (Some(Inline::Text(text)), None) => large_export(user, text).map(Some),
@@ -165,7 +165,7 @@ impl Moves {
                 let opened = ImportDir::open(directory).and_then(|exports| exports.file(file));
                 opened
                     .map(Some)
-                    .map_err(|error| MoveError::Argument(format!("`file` {error} ({variable})")))
+                    .map_err(|error| MoveError::Source(format!("`file` {error} ({variable})")))
             }
         }
     }

@@ -31,6 +31,9 @@ impl MemoryService {
         let added = self.add_or_queue(caller, new).await?;
         for memory in &added.memories {
             touched::id(memory.id.as_str());
+            // Callers who name no owner mostly ask for what they just added.
+            let owner = added.owner.clone();
+            self.inner.shown.insert(memory.id.clone(), owner);
         }
         Ok(added)
     }

@@ -72,6 +72,11 @@ fn a_history_is_read_forwards_and_backwards_page_by_page_and_by_kind() {
             None,
             422,
         );
+        let elsewhere = "back:3:0198c0de-0000-7000-8000-000000000000";
+        for order in ["asc", "desc"] {
+            let path = format!("{history}?order={order}&cursor={elsewhere}");
+            api.refused("GET", &path, None, 409);
+        }
     }
 }
 

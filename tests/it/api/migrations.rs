@@ -47,6 +47,8 @@ fn a_migration_is_begun_followed_reported_validated_and_known_to_the_tools() {
             422,
         );
         let twice = json!({"user": {"id": "ann"}, "data": [], "file": "x.json"});
-        api.refused("POST", "/api/v1/migrations", Some(&twice), 422);
+        api.refused("POST", "/api/v1/migrations", Some(&twice), 409);
+        let no_file = json!({"user": {"id": "ann"}, "file": "x.json"});
+        api.refused("POST", "/api/v1/migrations", Some(&no_file), 409);
     }
 }
