@@ -58,8 +58,7 @@ impl Health {
 
     fn audit(&self) -> Option<&'static str> {
         match self.trail.state() {
-            TrailState::Off => None,
-            TrailState::Well => Some("ok"),
+            TrailState::Off | TrailState::Well => None,
             TrailState::Failing { .. } => Some("failing"),
         }
     }
@@ -90,7 +89,7 @@ impl Health {
 pub(super) struct HealthStatus {
     status: &'static str,
     backend: &'static str,
-    /// Whether the audit trail can be written: ok or failing. Absent without one.
+    /// `failing` while the audit trail cannot be written, else absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     audit: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
