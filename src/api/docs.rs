@@ -158,7 +158,7 @@ const CURSOR: &str = concat!(
 /// The rule that a field of this name keeps, if it is a text.
 fn rule(name: &str) -> Option<&'static str> {
     match name {
-        "user_id" | "session_id" | "agent_id" | "name" | "email" | "run_id" => Some(ID),
+        "id" | "user_id" | "session_id" | "agent_id" | "name" | "email" | "run_id" => Some(ID),
         "cursor" => Some(CURSOR),
         "content" | "summary" | "context" | "query" | "text" => Some(TEXT),
         _ => None,
@@ -175,6 +175,9 @@ fn add_rules(document: &mut Value) {
             .and_then(Value::as_object_mut);
         for (name, field) in fields.into_iter().flatten() {
             add_rule(name, field);
+            if name == "session_ids" {
+                add_rule("session_id", &mut field["items"]);
+            }
         }
     }
     let paths = document

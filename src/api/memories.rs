@@ -358,10 +358,7 @@ pub(super) async fn all(call: Call, id: PathId, given: Given<Listing>) -> Answer
 )]
 pub(super) async fn read(call: Call, id: PathId, given: Given<Whose>) -> Answer<OneBody> {
     let scope = scope(given.0)?;
-    let found = call
-        .memories()
-        .get(&call.caller, &id.0, &scope)
-        .await;
+    let found = call.memories().get(&call.caller, &id.0, &scope).await;
     let memory = found.map_err(|error| ApiError::of(error, About::Memory, "path"))?;
     ok(OneBody {
         success: true,
@@ -374,10 +371,7 @@ pub(super) async fn read(call: Call, id: PathId, given: Given<Whose>) -> Answer<
 /// A changed text gets a new id. What was said in a conversation stays as it was said.
 #[utoipa::path(
     patch, path = "/api/memory/{memory_id}", tag = "memories", operation_id = "update_memory",
-    params(
-        ("memory_id" = uuid::Uuid, Path),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose it is: saves looking for its owner"),
-    ),
+    params(("memory_id" = uuid::Uuid, Path)),
     request_body = NewText,
     responses((status = 200, body = ChangedBody, description = "Changed"))
 )]

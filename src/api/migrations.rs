@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::call::{Answer, Call, ok};
-use super::error::{About, ApiError, Failing, internal};
+use super::error::{About, ApiError, Failing, FieldProblem, internal};
 use super::given::{Arguments, Field, Given, Kind, Nothing, PathId, needed, optional};
 use crate::audit::{Action, Door};
 use crate::memory::access::Right;
@@ -138,9 +138,10 @@ impl From<&Run> for MigrationBody {
 fn failed(error: MoveError) -> ApiError {
     match error {
         MoveError::Memory(error) => ApiError::of(error, About::User, "body"),
+        // Of the user: what else there is was checked before.
         MoveError::Argument(detail) => {
-            let error = crate::memory::Error::invalid("body", detail);
-            ApiError::of(error, About::User, "body")
+            let problem = FieldProblem::new("body", "user", "value_error", detail);
+            ApiError::fields(vec![problem])
         }
         MoveError::Source(detail) => ApiError::new(StatusCode::CONFLICT, "source_unusable", detail),
         MoveError::Failed(name @ "too_many_migrations", detail) => {

@@ -15,6 +15,7 @@ use super::messages;
 use super::sessions::Whose;
 use super::words::MemoryType;
 use crate::memory::access::Right;
+use crate::memory::fit::is_blank;
 use crate::memory::model::Record;
 use crate::memory::{NewTurn, PageOf, SessionQuery, input};
 
@@ -277,6 +278,17 @@ fn as_stored(record: Record, kind: MemoryType) -> Map<String, Value> {
     fields
 }
 
+fn not_blank(field: &str, text: &str) -> Result<(), ApiError> {
+    match is_blank(text) {
+        true => Err(crate::memory::Error::invalid(
+            field,
+            "is blank; give it some text",
+        ))
+        .about(About::Session),
+        false => Ok(()),
+    }
+}
+
 fn limit_of(earlier: &Earlier) -> Result<u32, ApiError> {
     input::in_range("limit", earlier.limit, 1..=200, 50).asked_about(About::Session)
 }
@@ -294,6 +306,7 @@ pub(super) async fn store_summary(
     given: Given<NewSummary>,
 ) -> Answer<Done> {
     let Given(new) = given;
+    not_blank("summary", &new.summary)?;
     let content = json_text(&Summary {
         summary: new.summary,
         key_points: new.key_points.unwrap_or_default(),
@@ -361,6 +374,7 @@ pub(super) async fn store_emotional_state(
     given: Given<NewEmotionalState>,
 ) -> Answer<Done> {
     let Given(new) = given;
+    not_blank("context", &new.context)?;
     let in_crisis = new.emotions.values().any(|score| *score > CRISIS);
     let content = json_text(&EmotionalState {
         emotions: new.emotions,

@@ -16,6 +16,7 @@ use crate::sources::SourceUser;
 #[schema(as = MigratedUser, example = json!({"id": "ann", "name": "Ann Example", "role": "user"}))]
 pub(crate) struct UserArg {
     /// Their id in the old system; kept.
+    #[schema(min_length = 1, max_length = 500)]
     pub(super) id: String,
     // Their whole name.
     name: Option<String>,

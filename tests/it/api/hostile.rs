@@ -119,6 +119,42 @@ fn each_field_that_cannot_be_accepted_is_named() {
         let detail = api.refused("POST", &format!("/api/memory/{path}"), Some(&body), 422);
         assert_eq!(fields(&detail), [wrong], "{body}: {detail}");
     }
+    for (kind, body, wrong) in [
+        (
+            "summary",
+            json!({"user_id": user, "summary": " "}),
+            "summary",
+        ),
+        (
+            "summary",
+            json!({"user_id": user, "summary": "s", "key_points": "k"}),
+            "key_points",
+        ),
+        (
+            "emotional-state",
+            json!({"user_id": user, "context": "c"}),
+            "emotions",
+        ),
+        (
+            "emotional-state",
+            json!({"user_id": user, "context": "", "emotions": {}}),
+            "context",
+        ),
+        (
+            "treatment-plan",
+            json!({"user_id": user, "goals": [1], "interventions": [], "duration_weeks": 1}),
+            "goals[0]",
+        ),
+        (
+            "treatment-plan",
+            json!({"user_id": user, "goals": [], "interventions": [], "duration_weeks": -1}),
+            "duration_weeks",
+        ),
+    ] {
+        let path = format!("/api/v1/memory/{session}/{kind}");
+        let detail = api.refused("POST", &path, Some(&body), 422);
+        assert_eq!(fields(&detail), [wrong], "{body}: {detail}");
+    }
     assert_eq!(api.said(&session), [""; 0], "nothing was written");
     for (method, path, status) in [
         ("GET", "/api/memory/nothing-like-an-id", 422),
