@@ -217,7 +217,7 @@ fn of_each_kind_of_snapshot_the_newest_counts_and_all_are_kept() {
                 json!({"user_id": user, "emotions": {"fear": fear, "hope": 0}, "context": "exam"});
             api.post(&path("emotional-state"), &state);
             let plan = json!({"user_id": user, "goals": ["a", "b"], "interventions": ["c"],
-                "duration_weeks": fear * 10.0});
+                "duration_weeks": fear * 10.5});
             api.refused("POST", &path("treatment-plan"), Some(&plan), 422);
             let plan = json!({"user_id": user, "goals": ["a", "b"], "interventions": ["c"],
                 "progress_metrics": {"nights": fear}, "duration_weeks": 8});
