@@ -15,6 +15,7 @@ use utoipa::openapi::{
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::error::{ErrorBody, FieldProblem, ValidationBody};
+use crate::memory::model::MAX_ID_CHARS;
 
 /// Where the document is.
 const DOCUMENT: &str = "/openapi.json";
@@ -213,6 +214,10 @@ fn add_rule(name: &str, field: &mut Value) {
         && !fields.contains_key("format")
     {
         fields.insert("pattern".to_owned(), rule.into());
+        if rule == ID {
+            fields.entry("minLength").or_insert(1.into());
+            fields.entry("maxLength").or_insert(MAX_ID_CHARS.into());
+        }
     }
 }
 

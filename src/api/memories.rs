@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::call::{Answer, Call, created, ok};
 use super::error::{About, ApiError, Failing};
 use super::given::{Arguments, Field, Given, Kind, Nothing, PathId, needed, optional};
 use super::messages::Stored;
+use super::paths::{OfMemory, OfUser};
 use super::sessions::Whose;
 use crate::memory::input::{self, EntityIds};
 use crate::memory::model::{Scope, UserId};
@@ -33,13 +34,10 @@ pub(super) struct NewMemory {
     #[schema(min_length = 1, max_length = 1_000_000)]
     content: String,
     /// Whose.
-    #[schema(min_length = 1, max_length = 500)]
     user_id: String,
     /// From which conversation.
-    #[schema(min_length = 1, max_length = 500)]
     session_id: Option<String>,
     /// Which agent adds it.
-    #[schema(min_length = 1, max_length = 500)]
     agent_id: Option<String>,
     /// Kept in `metadata`.
     #[schema(max_length = 500)]
@@ -68,7 +66,6 @@ pub(super) struct Question {
     #[schema(min_length = 1, max_length = 100_000)]
     query: String,
     /// Whose memories are searched.
-    #[schema(min_length = 1, max_length = 500)]
     user_id: String,
     /// How many; 10 if left out.
     #[schema(minimum = 1, maximum = 50)]
@@ -84,9 +81,12 @@ impl Arguments for Question {
 }
 
 /// How many of a list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Listing {
+    /// The newest so many; 100 if left out.
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<i64>,
 }
 
@@ -105,7 +105,6 @@ pub(super) struct NewText {
     /// Fields that replace all earlier ones; kept if left out.
     metadata: Option<Map<String, Value>>,
     /// Whose it is: saves looking for its owner.
-    #[schema(min_length = 1, max_length = 500)]
     user_id: Option<String>,
 }
 
@@ -303,10 +302,7 @@ pub(super) async fn search(call: Call, given: Given<Question>) -> Answer<FoundBo
 /// List a user's memories
 #[utoipa::path(
     get, path = "/api/memory/all/{user_id}", tag = "memories", operation_id = "list_memories",
-    params(
-        ("user_id" = String, Path, min_length = 1, max_length = 500),
-        ("limit" = Option<i64>, Query, minimum = 1, maximum = 500, description = "The newest so many; 100 if left out"),
-    ),
+    params(OfUser, Listing),
     responses((status = 200, body = ListBody, description = "Newest first"))
 )]
 pub(super) async fn all(call: Call, id: PathId, given: Given<Listing>) -> Answer<ListBody> {
@@ -350,10 +346,7 @@ pub(super) async fn all(call: Call, id: PathId, given: Given<Listing>) -> Answer
 /// Read a memory
 #[utoipa::path(
     get, path = "/api/memory/{memory_id}", tag = "memories", operation_id = "get_memory",
-    params(
-        ("memory_id" = uuid::Uuid, Path),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose it is: saves looking for its owner"),
-    ),
+    params(OfMemory, Whose),
     responses((status = 200, body = OneBody, description = "The memory"))
 )]
 pub(super) async fn read(call: Call, id: PathId, given: Given<Whose>) -> Answer<OneBody> {
@@ -371,7 +364,7 @@ pub(super) async fn read(call: Call, id: PathId, given: Given<Whose>) -> Answer<
 /// A changed text gets a new id. What was said in a conversation stays as it was said.
 #[utoipa::path(
     patch, path = "/api/memory/{memory_id}", tag = "memories", operation_id = "update_memory",
-    params(("memory_id" = uuid::Uuid, Path)),
+    params(OfMemory),
     request_body = NewText,
     responses((status = 200, body = ChangedBody, description = "Changed"))
 )]
@@ -403,10 +396,7 @@ pub(super) async fn change(call: Call, id: PathId, given: Given<NewText>) -> Ans
 /// Delete a memory
 #[utoipa::path(
     delete, path = "/api/memory/{memory_id}", tag = "memories", operation_id = "delete_memory",
-    params(
-        ("memory_id" = uuid::Uuid, Path),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose it is: saves looking for its owner"),
-    ),
+    params(OfMemory, Whose),
     responses((status = 200, body = ChangedBody, description = "Deleted"))
 )]
 pub(super) async fn delete(call: Call, id: PathId, given: Given<Whose>) -> Answer<ChangedBody> {
@@ -426,7 +416,7 @@ pub(super) async fn delete(call: Call, id: PathId, given: Given<Whose>) -> Answe
 /// Wholly, with their sessions; the user stays. Operators only.
 #[utoipa::path(
     delete, path = "/api/memory/user/{user_id}", tag = "memories", operation_id = "delete_user_memories",
-    params(("user_id" = String, Path, min_length = 1, max_length = 500)),
+    params(OfUser),
     responses((status = 200, body = ClearedBody, description = "Deleted"))
 )]
 pub(super) async fn delete_all(call: Call, id: PathId, _: Given<Nothing>) -> Answer<ClearedBody> {

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::call::{Answer, Call, ok};
 use super::error::{About, ApiError, Failing, FieldProblem, internal};
 use super::given::{Arguments, Field, Given, Kind, Nothing, PathId, needed, optional};
+use super::paths::OfRun;
 use crate::audit::{Action, Door};
 use crate::memory::access::Right;
 use crate::migration::Unwatched;
@@ -202,7 +203,7 @@ pub(super) async fn start(call: Call, given: Given<NewMigration>) -> Answer<Migr
 /// How far a migration is
 #[utoipa::path(
     get, path = "/api/v1/migrations/{run_id}", tag = "migrations", operation_id = "get_migration",
-    params(("run_id" = String, Path, min_length = 1, max_length = 100)),
+    params(OfRun),
     responses((status = 200, body = MigrationBody, description = "How far it is"))
 )]
 pub(super) async fn status(call: Call, id: PathId, _: Given<Nothing>) -> Answer<MigrationBody> {
@@ -213,7 +214,7 @@ pub(super) async fn status(call: Call, id: PathId, _: Given<Nothing>) -> Answer<
 #[utoipa::path(
     get, path = "/api/v1/migrations/{run_id}/report", tag = "migrations",
     operation_id = "get_migration_report",
-    params(("run_id" = String, Path, min_length = 1, max_length = 100)),
+    params(OfRun),
     responses((status = 200, body = ReportBody, description = "The report; 409 while it is under way"))
 )]
 pub(super) async fn report(call: Call, id: PathId, _: Given<Nothing>) -> Answer<ReportBody> {
@@ -241,7 +242,7 @@ pub(super) async fn report(call: Call, id: PathId, _: Given<Nothing>) -> Answer<
 #[utoipa::path(
     post, path = "/api/v1/migrations/{run_id}/cancel", tag = "migrations",
     operation_id = "cancel_migration",
-    params(("run_id" = String, Path, min_length = 1, max_length = 100)),
+    params(OfRun),
     responses((status = 200, body = MigrationBody, description = "It stops"))
 )]
 pub(super) async fn cancel(call: Call, id: PathId, _: Given<Nothing>) -> Answer<MigrationBody> {

@@ -13,7 +13,9 @@ use utoipa_axum::routes;
 use super::error::ApiError;
 use super::health::Calls;
 use super::state::Api;
-use super::{compat, docs, health, memories, messages, migrations, sessions, snapshots, users};
+use super::{
+    compat, docs, health, history, memories, messages, migrations, sessions, snapshots, users,
+};
 
 /// The routes of the Memory API.
 #[derive(Debug)]
@@ -100,12 +102,12 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         (routes!(messages::add_to_any), &[]),
         (routes!(messages::add_to_this), &[]),
         (
-            routes!(messages::history),
+            routes!(history::history),
             &["/api/memory/conversations/{session_id}"],
         ),
-        (routes!(messages::count), &[]),
+        (routes!(history::count), &[]),
         (
-            routes!(messages::stats),
+            routes!(history::stats),
             &[
                 "/api/memory/sessions/{session_id}/stats",
                 "/api/v1/memory/stats/{session_id}",

@@ -1,11 +1,12 @@
 //! Sessions: with a time-out, and an end.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::call::{Answer, Call, Done, created, ok};
 use super::error::{About, Failing};
 use super::given::{Arguments, Field, Given, Kind, PathId, needed, optional};
+use super::paths::InSession;
 use crate::memory::access::Right;
 use crate::memory::input;
 use crate::memory::model::UserId;
@@ -20,7 +21,6 @@ const TIMEOUT_MINUTES: u32 = 30;
 #[schema(example = json!({"user_id": "3f0c…", "timeout_minutes": 50}))]
 pub(super) struct NewSession {
     /// Whose.
-    #[schema(min_length = 1, max_length = 500)]
     user_id: String,
     /// From where.
     #[schema(max_length = 500)]
@@ -43,9 +43,11 @@ impl Arguments for NewSession {
 }
 
 /// Whose session, where the session itself does not say it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Whose {
+    /// Whose, where several users have a session of this name; of a memory it saves looking for its owner.
     pub(super) user_id: Option<String>,
 }
 
@@ -138,10 +140,7 @@ pub(super) async fn open(call: Call, given: Given<NewSession>) -> Answer<FoundSe
 /// One that is closed or over is not found. Its conversation is: read its history.
 #[utoipa::path(
     get, path = "/api/v1/sessions/{session_id}", tag = "sessions", operation_id = "get_session",
-    params(
-        ("session_id" = String, Path, min_length = 1, max_length = 500),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose, where several users have a session of this name", nullable = false),
-    ),
+    params(InSession, Whose),
     responses((status = 200, body = FoundSession, description = "The session"))
 )]
 pub(super) async fn read(call: Call, id: PathId, given: Given<Whose>) -> Answer<FoundSession> {
@@ -158,10 +157,7 @@ pub(super) async fn read(call: Call, id: PathId, given: Given<Whose>) -> Answer<
 /// Close a session
 #[utoipa::path(
     post, path = "/api/v1/sessions/{session_id}/close", tag = "sessions", operation_id = "close_session",
-    params(
-        ("session_id" = String, Path, min_length = 1, max_length = 500),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose, where several users have a session of this name", nullable = false),
-    ),
+    params(InSession, Whose),
     responses((status = 200, body = Done, description = "Closed"))
 )]
 pub(super) async fn close(call: Call, id: PathId, given: Given<Whose>) -> Answer<Done> {

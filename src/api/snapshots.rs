@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::call::{Answer, Call, Done, created, ok, scope_of};
 use super::error::{About, ApiError, Failing, json_object, json_text};
 use super::given::{Arguments, Field, Given, Kind, PathId, needed, optional};
 use super::messages;
+use super::paths::InSession;
 use super::sessions::Whose;
 use super::words::MemoryType;
 use crate::memory::access::Right;
@@ -35,7 +36,6 @@ const SYSTEM: &str = "system";
 }))]
 pub(super) struct NewSummary {
     /// Whose memory it is.
-    #[schema(min_length = 1, max_length = 500)]
     user_id: String,
     /// In a few sentences.
     #[schema(min_length = 1, max_length = 100_000)]
@@ -69,7 +69,6 @@ impl Arguments for NewSummary {
 }))]
 pub(super) struct NewEmotionalState {
     /// Whose memory it is.
-    #[schema(min_length = 1, max_length = 500)]
     user_id: String,
     /// Each emotion with its strength; one above 0.8 is a crisis marker.
     emotions: BTreeMap<String, f64>,
@@ -99,7 +98,6 @@ impl Arguments for NewEmotionalState {
 }))]
 pub(super) struct NewTreatmentPlan {
     /// Whose memory it is.
-    #[schema(min_length = 1, max_length = 500)]
     user_id: String,
     /// What is to be reached.
     #[schema(max_items = 1000)]
@@ -154,10 +152,14 @@ struct TreatmentPlan {
 }
 
 /// How many of the earlier ones.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Earlier {
+    /// Whose, where several users have a session of this name.
     user_id: Option<String>,
+    /// The newest so many; 50 if left out.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
 }
 
@@ -167,49 +169,6 @@ impl Arguments for Earlier {
         optional("limit", Kind::Integer),
     ];
 }
-
-/// Defines the answers of a kind of snapshot.
-macro_rules! answers {
-    ($newest:ident, $history:ident, $one:ident, $all:ident) => {
-        /// The newest one; null if there is none.
-        #[derive(Debug, Serialize, ToSchema)]
-        pub(super) struct $newest {
-            /// True.
-            success: bool,
-            /// Which conversation.
-            session_id: String,
-            /// As it was stored; a migrated one may have `content` alone.
-            #[schema(value_type = Option<Object>)]
-            $one: Option<Map<String, Value>>,
-        }
-
-        /// All of them.
-        #[derive(Debug, Serialize, ToSchema)]
-        pub(super) struct $history {
-            /// True.
-            success: bool,
-            /// Which conversation.
-            session_id: String,
-            /// Newest first.
-            #[schema(value_type = Vec<Object>)]
-            $all: Vec<Map<String, Value>>,
-        }
-    };
-}
-
-answers!(NewestSummary, Summaries, summary, summaries);
-answers!(
-    NewestEmotionalState,
-    EmotionalStates,
-    emotional_state,
-    emotional_states
-);
-answers!(
-    NewestTreatmentPlan,
-    TreatmentPlans,
-    treatment_plan,
-    treatment_plans
-);
 
 /// Stores a snapshot in a session.
 async fn store(
@@ -296,7 +255,7 @@ fn limit_of(earlier: &Earlier) -> Result<u32, ApiError> {
 /// Store a summary
 #[utoipa::path(
     post, path = "/api/v1/memory/{session_id}/summary", tag = "snapshots", operation_id = "store_summary",
-    params(("session_id" = String, Path, min_length = 1, max_length = 500)),
+    params(InSession),
     request_body = NewSummary,
     responses((status = 201, body = Done, description = "Stored"))
 )]
@@ -320,51 +279,11 @@ pub(super) async fn store_summary(
     created(Done::saying("Summary stored"))
 }
 
-/// Read the newest summary
-#[utoipa::path(
-    get, path = "/api/v1/memory/{session_id}/summary", tag = "snapshots", operation_id = "get_summary",
-    params(
-        ("session_id" = String, Path, min_length = 1, max_length = 500),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose, where several users have a session of this name"),
-    ),
-    responses((status = 200, body = NewestSummary, description = "The newest"))
-)]
-pub(super) async fn summary(call: Call, id: PathId, given: Given<Whose>) -> Answer<NewestSummary> {
-    let kind = MemoryType::SessionSummary;
-    let found = newest(&call, given.0.user_id.as_deref(), &id.0, kind, 1).await?;
-    ok(NewestSummary {
-        success: true,
-        session_id: id.0,
-        summary: found.into_iter().next(),
-    })
-}
-
-/// List summaries
-#[utoipa::path(
-    get, path = "/api/v1/memory/{session_id}/summary/history", tag = "snapshots",
-    operation_id = "list_summaries",
-    params(
-        ("session_id" = String, Path, min_length = 1, max_length = 500),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose, where several users have a session of this name"),
-        ("limit" = Option<i64>, Query, minimum = 1, maximum = 200, description = "The newest so many; 50 if left out"),
-    ),
-    responses((status = 200, body = Summaries, description = "Newest first"))
-)]
-pub(super) async fn summaries(call: Call, id: PathId, given: Given<Earlier>) -> Answer<Summaries> {
-    let (kind, count) = (MemoryType::SessionSummary, limit_of(&given.0)?);
-    let found = newest(&call, given.0.user_id.as_deref(), &id.0, kind, count).await?;
-    ok(Summaries {
-        success: true,
-        session_id: id.0,
-        summaries: found,
-    })
-}
-
 /// Store an emotional state
 #[utoipa::path(
     post, path = "/api/v1/memory/{session_id}/emotional-state", tag = "snapshots",
     operation_id = "store_emotional_state",
-    params(("session_id" = String, Path, min_length = 1, max_length = 500)),
+    params(InSession),
     request_body = NewEmotionalState,
     responses((status = 201, body = Done, description = "Stored"))
 )]
@@ -388,60 +307,11 @@ pub(super) async fn store_emotional_state(
     created(Done::saying("Emotional state stored"))
 }
 
-/// Read the newest emotional state
-#[utoipa::path(
-    get, path = "/api/v1/memory/{session_id}/emotional-state", tag = "snapshots",
-    operation_id = "get_emotional_state",
-    params(
-        ("session_id" = String, Path, min_length = 1, max_length = 500),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose, where several users have a session of this name"),
-    ),
-    responses((status = 200, body = NewestEmotionalState, description = "The newest"))
-)]
-pub(super) async fn emotional_state(
-    call: Call,
-    id: PathId,
-    given: Given<Whose>,
-) -> Answer<NewestEmotionalState> {
-    let kind = MemoryType::EmotionalState;
-    let found = newest(&call, given.0.user_id.as_deref(), &id.0, kind, 1).await?;
-    ok(NewestEmotionalState {
-        success: true,
-        session_id: id.0,
-        emotional_state: found.into_iter().next(),
-    })
-}
-
-/// List emotional states
-#[utoipa::path(
-    get, path = "/api/v1/memory/{session_id}/emotional-state/history", tag = "snapshots",
-    operation_id = "list_emotional_states",
-    params(
-        ("session_id" = String, Path, min_length = 1, max_length = 500),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose, where several users have a session of this name"),
-        ("limit" = Option<i64>, Query, minimum = 1, maximum = 200, description = "The newest so many; 50 if left out"),
-    ),
-    responses((status = 200, body = EmotionalStates, description = "Newest first"))
-)]
-pub(super) async fn emotional_states(
-    call: Call,
-    id: PathId,
-    given: Given<Earlier>,
-) -> Answer<EmotionalStates> {
-    let (kind, count) = (MemoryType::EmotionalState, limit_of(&given.0)?);
-    let found = newest(&call, given.0.user_id.as_deref(), &id.0, kind, count).await?;
-    ok(EmotionalStates {
-        success: true,
-        session_id: id.0,
-        emotional_states: found,
-    })
-}
-
 /// Store a treatment plan
 #[utoipa::path(
     post, path = "/api/v1/memory/{session_id}/treatment-plan", tag = "snapshots",
     operation_id = "store_treatment_plan",
-    params(("session_id" = String, Path, min_length = 1, max_length = 500)),
+    params(InSession),
     request_body = NewTreatmentPlan,
     responses((status = 201, body = Done, description = "Stored"))
 )]
@@ -466,51 +336,100 @@ pub(super) async fn store_treatment_plan(
     created(Done::saying("Treatment plan stored"))
 }
 
-/// Read the newest treatment plan
-#[utoipa::path(
-    get, path = "/api/v1/memory/{session_id}/treatment-plan", tag = "snapshots",
-    operation_id = "get_treatment_plan",
-    params(
-        ("session_id" = String, Path, min_length = 1, max_length = 500),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose, where several users have a session of this name"),
-    ),
-    responses((status = 200, body = NewestTreatmentPlan, description = "The newest"))
-)]
-pub(super) async fn treatment_plan(
-    call: Call,
-    id: PathId,
-    given: Given<Whose>,
-) -> Answer<NewestTreatmentPlan> {
-    let kind = MemoryType::TreatmentPlan;
-    let found = newest(&call, given.0.user_id.as_deref(), &id.0, kind, 1).await?;
-    ok(NewestTreatmentPlan {
-        success: true,
-        session_id: id.0,
-        treatment_plan: found.into_iter().next(),
-    })
+/// Defines how snapshots of a kind are read: the newest one, and all of them.
+macro_rules! reading {
+    (
+        $kind:ident, $newest_path:tt, $all_path:tt, $one:ident, $newest_id:tt, $Newest:ident,
+        $all:ident, $all_id:tt, $All:ident
+    ) => {
+        /// The newest one; null if there is none.
+        #[derive(Debug, Serialize, ToSchema)]
+        pub(super) struct $Newest {
+            /// True.
+            success: bool,
+            /// Which conversation.
+            session_id: String,
+            /// As it was stored; a migrated one may have `content` alone.
+            #[schema(value_type = Option<Object>)]
+            $one: Option<Map<String, Value>>,
+        }
+
+        /// All of them.
+        #[derive(Debug, Serialize, ToSchema)]
+        pub(super) struct $All {
+            /// True.
+            success: bool,
+            /// Which conversation.
+            session_id: String,
+            /// Newest first.
+            #[schema(value_type = Vec<Object>)]
+            $all: Vec<Map<String, Value>>,
+        }
+
+        /// Read the newest one
+        #[utoipa::path(
+                            get, path = $newest_path, tag = "snapshots", operation_id = $newest_id,
+                            params(InSession, Whose),
+                            responses((status = 200, body = $Newest, description = "The newest"))
+                        )]
+        pub(super) async fn $one(call: Call, id: PathId, given: Given<Whose>) -> Answer<$Newest> {
+            let user = given.0.user_id.as_deref();
+            let found = newest(&call, user, &id.0, MemoryType::$kind, 1).await?;
+            ok($Newest {
+                success: true,
+                session_id: id.0,
+                $one: found.into_iter().next(),
+            })
+        }
+
+        /// List all of them
+        #[utoipa::path(
+                            get, path = $all_path, tag = "snapshots", operation_id = $all_id,
+                            params(InSession, Earlier),
+                            responses((status = 200, body = $All, description = "Newest first"))
+                        )]
+        pub(super) async fn $all(call: Call, id: PathId, given: Given<Earlier>) -> Answer<$All> {
+            let (user, count) = (given.0.user_id.as_deref(), limit_of(&given.0)?);
+            let found = newest(&call, user, &id.0, MemoryType::$kind, count).await?;
+            ok($All {
+                success: true,
+                session_id: id.0,
+                $all: found,
+            })
+        }
+    };
 }
 
-/// List treatment plans
-#[utoipa::path(
-    get, path = "/api/v1/memory/{session_id}/treatment-plan/history", tag = "snapshots",
-    operation_id = "list_treatment_plans",
-    params(
-        ("session_id" = String, Path, min_length = 1, max_length = 500),
-        ("user_id" = Option<String>, Query, min_length = 1, max_length = 500, description = "Whose, where several users have a session of this name"),
-        ("limit" = Option<i64>, Query, minimum = 1, maximum = 200, description = "The newest so many; 50 if left out"),
-    ),
-    responses((status = 200, body = TreatmentPlans, description = "Newest first"))
-)]
-pub(super) async fn treatment_plans(
-    call: Call,
-    id: PathId,
-    given: Given<Earlier>,
-) -> Answer<TreatmentPlans> {
-    let (kind, count) = (MemoryType::TreatmentPlan, limit_of(&given.0)?);
-    let found = newest(&call, given.0.user_id.as_deref(), &id.0, kind, count).await?;
-    ok(TreatmentPlans {
-        success: true,
-        session_id: id.0,
-        treatment_plans: found,
-    })
-}
+reading!(
+    SessionSummary,
+    "/api/v1/memory/{session_id}/summary",
+    "/api/v1/memory/{session_id}/summary/history",
+    summary,
+    "get_summary",
+    NewestSummary,
+    summaries,
+    "list_summaries",
+    Summaries
+);
+reading!(
+    EmotionalState,
+    "/api/v1/memory/{session_id}/emotional-state",
+    "/api/v1/memory/{session_id}/emotional-state/history",
+    emotional_state,
+    "get_emotional_state",
+    NewestEmotionalState,
+    emotional_states,
+    "list_emotional_states",
+    EmotionalStates
+);
+reading!(
+    TreatmentPlan,
+    "/api/v1/memory/{session_id}/treatment-plan",
+    "/api/v1/memory/{session_id}/treatment-plan/history",
+    treatment_plan,
+    "get_treatment_plan",
+    NewestTreatmentPlan,
+    treatment_plans,
+    "list_treatment_plans",
+    TreatmentPlans
+);

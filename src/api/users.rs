@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::call::{Answer, Call, Done, created, ok};
 use super::error::{About, ApiError, Failing};
 use super::given::{Arguments, Field, Given, Kind, Nothing, PathId, needed, optional};
+use super::paths::OfUser;
 use super::sessions::SessionBody;
 use super::words::{UserRole, UserStatus};
 use crate::memory::model::UserId;
@@ -69,10 +70,15 @@ impl Arguments for UserChange {
 }
 
 /// Which of a user's sessions.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct SessionsPage {
+    /// Of so many of their sessions; 50 if left out.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
+    /// From this one on.
+    #[param(minimum = 0, maximum = 1_000_000)]
     offset: Option<i64>,
 }
 
@@ -166,7 +172,7 @@ pub(super) async fn create(call: Call, given: Given<NewUser>) -> Answer<UserBody
 /// Read a user
 #[utoipa::path(
     get, path = "/api/v1/users/{user_id}", tag = "users", operation_id = "get_user",
-    params(("user_id" = String, Path, min_length = 1, max_length = 500)),
+    params(OfUser),
     responses((status = 200, body = UserBody, description = "The user"))
 )]
 pub(super) async fn read(call: Call, id: PathId, _: Given<Nothing>) -> Answer<UserBody> {
@@ -180,7 +186,7 @@ pub(super) async fn read(call: Call, id: PathId, _: Given<Nothing>) -> Answer<Us
 /// Fields of `metadata` are added or replaced; their last login is now.
 #[utoipa::path(
     put, path = "/api/v1/users/{user_id}", tag = "users", operation_id = "update_user",
-    params(("user_id" = String, Path, min_length = 1, max_length = 500)),
+    params(OfUser),
     request_body = Option<UserChange>,
     responses((status = 200, body = Done, description = "Changed"))
 )]
@@ -214,7 +220,7 @@ pub(super) async fn change(call: Call, id: PathId, given: Given<UserChange>) -> 
 /// Wholly, with all their memories and sessions; operators only. To keep them, set `status` instead.
 #[utoipa::path(
     delete, path = "/api/v1/users/{user_id}", tag = "users", operation_id = "delete_user",
-    params(("user_id" = String, Path, min_length = 1, max_length = 500)),
+    params(OfUser),
     responses((status = 200, body = Done, description = "Deleted"))
 )]
 pub(super) async fn delete(call: Call, id: PathId, _: Given<Nothing>) -> Answer<Done> {
@@ -230,11 +236,7 @@ pub(super) async fn delete(call: Call, id: PathId, _: Given<Nothing>) -> Answer<
 /// List a user's open sessions
 #[utoipa::path(
     get, path = "/api/v1/users/{user_id}/sessions", tag = "users", operation_id = "list_user_sessions",
-    params(
-        ("user_id" = String, Path, min_length = 1, max_length = 500),
-        ("limit" = Option<i64>, Query, minimum = 1, maximum = 200, description = "Of so many of their sessions; 50 if left out", nullable = false),
-        ("offset" = Option<i64>, Query, minimum = 0, maximum = 1_000_000, description = "From this one on", nullable = false),
-    ),
+    params(OfUser, SessionsPage),
     responses((status = 200, body = SessionsBody, description = "Open sessions"))
 )]
 pub(super) async fn sessions(

@@ -6,6 +6,9 @@ use utoipa::ToSchema;
 use super::error::{ApiError, FieldProblem, NO_SUCH_WORD};
 use crate::memory::model::MemoryKind;
 
+/// In the metadata of a message, beside the application's own fields: what kind of memory it is.
+pub(super) const TYPE_FIELD: &str = "memory_type";
+
 /// Defines a list of words.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident, $python:literal { $($(#[$about:meta])* $variant:ident = $word:literal,)* }) => {

@@ -238,6 +238,11 @@ impl MemoryKind {
         Ok(Self(super::mapping::memory_kind(&kind).to_owned()))
     }
 
+    /// Whether a memory of this kind replaces the one before it: a summary, a state, a plan.
+    pub fn is_snapshot(&self) -> bool {
+        ["emotional_state", "session_summary", "treatment_plan"].contains(&self.as_str())
+    }
+
     /// The kind's name in Zep.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -14,7 +14,7 @@ use crate::{
         self, MAX_RECORDS, PageOf, SessionQuery, Summary,
         answers::Stale,
         input::{self, EntityIds},
-        model::Record,
+        model::{MemoryKind, Record},
     },
 };
 
@@ -36,7 +36,7 @@ struct GetSessionArgs {
     /// The newest so many, instead of a page.
     #[schemars(range(min = 1, max = 200))]
     last: Option<i64>,
-    /// Only this kind.
+    /// Only this kind; of a snapshot the newest.
     memory_type: Option<String>,
     /// Also a block of text for a prompt.
     include_context: Option<bool>,
@@ -160,7 +160,12 @@ impl GetSessionArgs {
             ..EntityIds::default()
         }
         .scope()?;
+        let kind = input::kind(self.memory_type.as_deref())?;
         let page = match (self.last, self.cursor, self.limit) {
+            // Of what replaces what came before it, the newest is meant.
+            (None, None, None) if kind.as_ref().is_some_and(MemoryKind::is_snapshot) => {
+                PageOf::Last { count: 1 }
+            }
             (None, cursor, limit) => PageOf::Forward {
                 cursor: cursor.as_deref().map(str::parse).transpose()?,
                 limit: input::in_range("limit", limit, 1..=MAX_RECORDS, DEFAULT_RECORDS)?,
@@ -178,7 +183,7 @@ impl GetSessionArgs {
         Ok(SessionQuery {
             scope,
             page,
-            kind: input::kind(self.memory_type.as_deref())?,
+            kind,
             include_context: self.include_context.unwrap_or(false),
             include_summary: self.summary.unwrap_or(false),
         })

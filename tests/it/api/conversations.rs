@@ -254,6 +254,25 @@ fn of_each_kind_of_snapshot_the_newest_counts_and_all_are_kept() {
 }
 
 #[test]
+fn a_tool_that_asks_for_a_kind_of_snapshot_gets_the_newest() {
+    let [world, _] = worlds();
+    let api = Api::run(&mut super::command(&world, &["--http"]));
+    let user = api.user();
+    let session = api.session(&user);
+    for text in ["first", "second"] {
+        let summary = json!({"user_id": user, "summary": text});
+        api.post(&format!("/api/v1/memory/{session}/summary"), &summary);
+    }
+    let asked = json!({"user_id": user, "session_id": session, "memory_type": "session_summary"});
+    let newest = contents(&tool(&api, "get_session", asked.clone()));
+    assert_eq!(newest.len(), 1);
+    assert!(newest[0].contains("second"), "{newest:?}");
+    let mut all = asked;
+    all["limit"] = json!(50);
+    assert_eq!(contents(&tool(&api, "get_session", all)).len(), 2);
+}
+
+#[test]
 fn clearing_deletes() {
     for world in worlds() {
         let api = Api::of(&world);
