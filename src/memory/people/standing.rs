@@ -66,7 +66,7 @@ impl MemoryService {
         if let Some(known) = known.as_ref().filter(|it| it.found.elapsed() < KEPT_FOR) {
             return known.status;
         }
-        let asked = self.asked(async { if_found(self.zep().user(user).await) });
+        let asked = self.asked_shortly(async { if_found(self.zep().user(user).await) });
         let Ok(Some(found)) = asked.await else {
             return known.map(|known| known.status).unwrap_or_default();
         };

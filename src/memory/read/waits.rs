@@ -121,6 +121,22 @@ impl MemoryService {
         }
     }
 
+    /// Asks Zep what a write is to know before it: no longer than a call waits for the write itself. `None` if
+    /// there is no answer by then.
+    pub(crate) async fn asked_shortly<T>(
+        &self,
+        ask: impl Future<Output = Result<T>>,
+    ) -> Result<Option<T>> {
+        let Some(queue) = &self.inner.queue else {
+            return self.asked(ask).await;
+        };
+        let asked = tokio::time::timeout(queue.patience(), self.asked(ask));
+        asked.await.unwrap_or_else(|_| {
+            self.inner.delivery.breaker.suspect();
+            Ok(None)
+        })
+    }
+
     /// Since when Zep does not answer, and why.
     pub(crate) fn away(&self) -> Away {
         self.inner.delivery.breaker.away()

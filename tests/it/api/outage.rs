@@ -1,5 +1,7 @@
 //! While Zep is away.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::Api;
@@ -45,4 +47,27 @@ fn what_is_said_while_zep_is_away_is_kept_shown_and_delivered() {
                 .all(|it| it["pending"] == false)
     });
     assert_eq!(api.said(&session), ["before", "during", "and after that"]);
+}
+
+#[test]
+fn a_message_does_not_wait_for_a_slow_zep() {
+    let world = World::emulated();
+    let service = Service::of(&world);
+    let api = Api::run(super::command(&world, &[]).env("ZEP_MCP_WRITE_WAIT_MS", "100"));
+    let user = api.user();
+    service.plan(&json!({"latency_ms": 20_000}));
+    let begun = Instant::now();
+    // Whether the user is suspended and the session closed is not known in time: it is kept all the same.
+    let added = api.say(&user, "talk", "kept");
+    assert_eq!(added["status"], "queued");
+    assert!(
+        begun.elapsed() < Duration::from_secs(15),
+        "{:?}",
+        begun.elapsed()
+    );
+    service.plan(&json!({}));
+    wait_until("it is delivered", || {
+        let (status, history) = api.call("GET", "/api/v1/memory/talk/history", None);
+        status == 200 && history["messages"][0]["pending"] == false
+    });
 }
