@@ -1,9 +1,13 @@
 //! The OpenAPI document, completed with what holds for every call, and the pages that show it.
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::HeaderValue;
-use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::response::Response;
+use axum::routing::get;
 use serde_json::Value;
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{Operation, PathItem, Paths};
@@ -12,7 +16,7 @@ use utoipa::openapi::{
     Components, Content, Info, OpenApi, RefOr, Response as DocumentedResponse, ResponseBuilder,
     Schema,
 };
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::error::{ErrorBody, FieldProblem, ValidationBody};
 use crate::memory::model::MAX_ID_CHARS;
@@ -226,8 +230,11 @@ pub(super) fn pages(document: &OpenApi) -> Router {
     // None of its parts has a key that is no text.
     let mut document = serde_json::to_value(document).unwrap_or_default();
     add_rules(&mut document);
-    let pages = SwaggerUi::new(PAGES).external_url_unchecked(DOCUMENT, document);
-    let pages: Router = pages.into();
+    // As text: the value would take megabytes for as long as the server runs.
+    let document = Bytes::from(document.to_string());
+    let shown = get(async move || ([(CONTENT_TYPE, "application/json")], document));
+    let pages: Router = SwaggerUi::new(PAGES).config(Config::from(DOCUMENT)).into();
+    let pages = pages.route(DOCUMENT, shown);
     pages.layer(axum::middleware::map_response(guarded))
 }
 
