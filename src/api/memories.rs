@@ -358,10 +358,7 @@ pub(super) async fn all(call: Call, id: PathId, given: Given<Listing>) -> Answer
 )]
 pub(super) async fn read(call: Call, id: PathId, given: Given<Whose>) -> Answer<OneBody> {
     let scope = scope(given.0)?;
-    let found = call
-        .memories()
-        .get(&call.caller, &id.0, &scope)
-        .await;
+    let found = call.memories().get(&call.caller, &id.0, &scope).await;
     let memory = found.map_err(|error| ApiError::of(error, About::Memory, "path"))?;
     ok(OneBody {
         success: true,
