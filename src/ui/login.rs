@@ -55,6 +55,8 @@ fn answer(status: StatusCode, host: &dyn Host, problem: Option<&str>) -> Respons
 
 fn asks(is_wrong: bool) -> Markup {
     html! {
+        // For what keeps passwords: it wants a name with each.
+        input type="text" name="username" value="operator" autocomplete="username" hidden;
         label for="token" { "Token" }
         input id="token" name="token" type="password" autocomplete="current-password" required
             autofocus spellcheck="false" maxlength="8000"

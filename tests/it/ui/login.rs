@@ -167,7 +167,7 @@ fn every_page_is_strict_and_names_nothing_from_elsewhere() {
         assert!(policy.contains("default-src 'none'"), "{path}");
         assert!(!policy.contains("unsafe"), "{path}");
         assert_eq!(shown.header("x-content-type-options"), "nosniff");
-        assert_eq!(shown.header("referrer-policy"), "no-referrer");
+        assert_eq!(shown.header("referrer-policy"), "same-origin");
         assert_eq!(shown.header("cache-control"), "no-store");
         let text = &shown.text;
         for word in ["http://", "https://", "url(", "@import"] {
