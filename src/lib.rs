@@ -18,6 +18,7 @@
 //! - `mcp`: MCP for agents: the server, and in `mcp/tools/` one file per tool, all of one shape: typed
 //!   arguments, one call to the service, a typed answer. A tool decides nothing.
 //! - `api`: the Memory API: REST for applications, each capability one handler for all its dialects.
+//! - `ui`: the operators' page: pages made on the server, behind a login. A panel decides nothing.
 //! - `moves`: migrations that callers begin, by a tool or over REST.
 //! - `emulator`: the embedded store behind Zep's own HTTP API, for tests and rehearsals.
 //! - [`migration`]: plan, write, validate, report. Knows sources by their trait only.
@@ -76,3 +77,5 @@ pub mod queue;
 pub mod seal;
 #[doc(hidden)]
 pub mod telemetry;
+#[doc(hidden)]
+pub mod ui;

@@ -1,6 +1,5 @@
 //! `rollback`: removes what a run of a migration wrote.
 
-use std::collections::HashSet;
 use std::io;
 use std::process::ExitCode;
 
@@ -9,11 +8,11 @@ use indicatif::HumanCount;
 use zep_mcp_server::audit::Action;
 use zep_mcp_server::config::{Config, Flags};
 use zep_mcp_server::memory::MemoryService;
-use zep_mcp_server::memory::beside::sides::Sides;
-use zep_mcp_server::memory::model::{Owner, UserId};
+use zep_mcp_server::memory::model::UserId;
 use zep_mcp_server::migration::history::{self, RunHistory};
 use zep_mcp_server::migration::ledger::RunState;
 use zep_mcp_server::migration::{Migrator, Receipt, Rollback};
+use zep_mcp_server::moves::give_back;
 
 use super::audited::Audited;
 use super::install::ask;
@@ -63,7 +62,9 @@ pub(crate) fn run(settings: Flags, args: &RollbackArgs) -> anyhow::Result<ExitCo
                 && receipt.complete
                 && !args.dry_run
             {
-                given_back = give_back(&config, &service, &found.owners).await?;
+                if let Some(sides) = super::write_queue_even_if_off(&config) {
+                    given_back = give_back(&service, sides.as_ref(), &found.owners).await?;
+                }
             }
             Ok(undone)
         };
@@ -82,26 +83,6 @@ pub(crate) fn run(settings: Flags, args: &RollbackArgs) -> anyhow::Result<ExitCo
         }
     }
     Ok(migration::exit_code(receipt.complete, receipt.cancelled))
-}
-
-/// Makes those mem0's again whose memories were moved one after the other. How many these are.
-async fn give_back(
-    config: &Config,
-    service: &MemoryService,
-    owners: &HashSet<Owner>,
-) -> anyhow::Result<usize> {
-    let Some(sides) = super::write_queue_even_if_off(config) else {
-        return Ok(0);
-    };
-    let mut given_back = 0;
-    for owner in sides.in_zep().await? {
-        if owners.contains(&owner) {
-            service.unmark(&owner).await?;
-            sides.forget(&owner).await?;
-            given_back += 1;
-        }
-    }
-    Ok(given_back)
 }
 
 /// Says what the run is, and asks for a word that nobody types by accident.

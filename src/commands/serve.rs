@@ -1,6 +1,7 @@
 //! `serve`: MCP over stdin and stdout or on a network, and the Memory API.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use zep_mcp_server::api::{self, Api};
 use zep_mcp_server::config::{Config, Flags};
@@ -8,8 +9,10 @@ use zep_mcp_server::http::{self, RestRoutes, Serving, Stop};
 use zep_mcp_server::local::likeness;
 use zep_mcp_server::mcp::{self, MemoryServer};
 use zep_mcp_server::memory::MemoryService;
+use zep_mcp_server::memory::beside::sides::Sides;
 use zep_mcp_server::moves::Moves;
 use zep_mcp_server::telemetry;
+use zep_mcp_server::ui::{self, Ui};
 use zep_mcp_server::zep::SentAgain;
 
 use super::signals;
@@ -72,11 +75,14 @@ fn on_a_network(mut config: Config, serves_mcp: bool, api: bool) -> anyhow::Resu
         let server = server(&config, moves.clone());
         let trail = server.trail().clone();
         let rest = match api {
-            true => rest(Api {
-                moves: moves.clone(),
-                trail: trail.clone(),
-                compat: http.api_compat,
-            }),
+            true => rest(
+                Api {
+                    moves: moves.clone(),
+                    trail: trail.clone(),
+                    compat: http.api_compat,
+                },
+                Ui::new(moves.clone(), trail.clone()),
+            ),
             false => RestRoutes::default(),
         };
         let serving = Serving {
@@ -87,9 +93,9 @@ fn on_a_network(mut config: Config, serves_mcp: bool, api: bool) -> anyhow::Resu
         };
         let served = http::serve(serving, stop, |addresses| {
             let paths = match (serves_mcp, api) {
-                (true, true) => "/mcp, /sse, /api, /docs",
+                (true, true) => "/mcp, /sse, /api, /docs, /ui",
                 (true, false) => "/mcp, /sse",
-                (false, _) => "/api, /docs",
+                (false, _) => "/api, /docs, /ui",
             };
             for address in addresses {
                 tracing::info!("listening on {scheme}://{address} ({paths})");
@@ -131,12 +137,12 @@ fn open(
     Ok(memories)
 }
 
-/// The routes of the Memory API.
-fn rest(api: Api) -> RestRoutes {
+/// The routes of the Memory API, and of the operators' page.
+fn rest(api: Api, ui: Ui) -> RestRoutes {
     let api::Routes { guarded, open } = api::routes(api);
     RestRoutes {
         guarded,
-        open,
+        open: open.merge(ui::routes(ui)),
         is_served: true,
     }
 }
@@ -173,4 +179,5 @@ fn moves(config: &Config, memories: MemoryService) -> Moves {
         .reading_exports_in(config.import_dir.as_deref())
         .noting_migrations_in(config.data_dir.as_deref())
         .migrating_from(&config.sources)
+        .giving_back(super::write_queue_even_if_off(config).map(|sides| sides as Arc<dyn Sides>))
 }

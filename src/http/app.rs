@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, Extension, MatchedPath, Request};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -27,12 +27,14 @@ use super::json_refusal;
 use super::limits::MAX_BODY_BYTES;
 use super::mcp_sessions::McpSessions;
 use super::metrics::{self, METRICS, Measured};
+use super::operators::Operators;
 use super::replay::ReplayBuffer;
 use super::rest::{self, RestRoutes};
 use super::shares::{Shares, admit};
 use super::sse::{self, MESSAGES, SSE, SseTransport};
 use super::streamable::{self, MCP};
 use crate::mcp::MemoryServer;
+use crate::ui::Host;
 
 /// The state of all routes.
 pub(super) struct App {
@@ -43,6 +45,8 @@ pub(super) struct App {
     pub(super) access: Arc<Access>,
     pub(super) audit: Arc<HttpAudit>,
     pub(super) measured: Arc<Measured>,
+    /// Whether connections are TLS's.
+    pub(super) is_encrypted: bool,
     pub(super) allowlist: Arc<Allowlist>,
     pub(super) health: Arc<Health>,
 }
@@ -70,10 +74,17 @@ impl App {
             access,
             audit,
             measured,
+            is_encrypted,
             allowlist,
             health,
         } = self;
         let metadata = access.protected_resource();
+        let host: Arc<dyn Host> = Arc::new(Operators {
+            access: Arc::clone(&access),
+            measured: Arc::clone(&measured),
+            is_encrypted,
+            end: transports.end.clone(),
+        });
         // The layer that is added last runs first.
         let show = get(metrics::show).with_state(Arc::clone(&measured));
         let audited = from_fn_with_state(Arc::clone(&audit), audit::routes);
@@ -89,7 +100,7 @@ impl App {
             .route("/ready", get(health::ready))
             .fallback(async move || no_route(rest.is_served))
             .with_state(health)
-            .merge(rest.open)
+            .merge(rest.open.layer(Extension(host)))
             .merge(metadata);
         let app = match allowlist.cors() {
             Some(cors) => app.layer(cors),

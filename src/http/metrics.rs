@@ -77,13 +77,18 @@ pub(super) async fn show(
         refused.extensions_mut().insert(RefusedAs("forbidden"));
         return refused;
     }
-    match measured.metrics.text(&measured.levels().await) {
+    match measured.text().await {
         Ok(text) => ([(CONTENT_TYPE, prometheus_text::CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
 impl Measured {
+    /// All metrics as text.
+    pub(super) async fn text(&self) -> Result<String, std::fmt::Error> {
+        self.metrics.text(&self.levels().await)
+    }
+
     async fn levels(&self) -> Levels {
         let memories = self.server.memories();
         let shares = self.shares.levels(self.sessions.level());

@@ -21,6 +21,7 @@ mod limits;
 mod listen;
 mod mcp_sessions;
 mod metrics;
+mod operators;
 mod replay;
 mod rest;
 mod shares;
@@ -197,6 +198,7 @@ pub async fn serve(
         access: Arc::clone(&access),
         audit: Arc::clone(&audit),
         measured,
+        is_encrypted: tls.is_some(),
         allowlist: Arc::new(Allowlist::new(names, is_remote, config.allowed_origins)),
         health: Health::new(
             memories.clone(),

@@ -15,7 +15,8 @@ use super::shares::{Shares, admit_call};
 pub struct RestRoutes {
     /// Those that need a caller.
     pub guarded: Router,
-    /// Those that anybody may call.
+    /// Those that anybody may call. Each request carries an `Arc<dyn Host>` in its extensions, for the
+    /// operators' page, which has a login of its own.
     pub open: Router,
     /// Whether there are any.
     pub is_served: bool,

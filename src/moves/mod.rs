@@ -1,8 +1,10 @@
 //! Migrations that callers begin, by a tool or over REST: whose memories, from where, and how far they
 //! are.
 //!
-//! - `user`, `source`: what a call names. `runs`: migrations that continue after their call was answered.
+//! - `user`, `source`: what a call names. `runs`: migrations that continue after their call was answered;
+//!   `rollbacks`: the same of rollbacks.
 
+mod rollbacks;
 mod runs;
 mod source;
 mod user;
@@ -12,6 +14,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+pub use rollbacks::give_back;
+pub(crate) use rollbacks::{Rollbacks, Undoing, Undone};
 pub(crate) use runs::{Run, Runs, State, Status};
 pub(crate) use source::Inline;
 pub(crate) use user::UserArg;
@@ -19,9 +23,11 @@ pub(crate) use user::UserArg;
 use crate::audit::Call;
 use crate::config::SourceSettings;
 use crate::memory::access::{Caller, Right};
+use crate::memory::beside::sides::Sides;
 use crate::memory::model::{Owner, UserId};
 use crate::memory::{self, MemoryService};
-use crate::migration::{self, Migrator, Outcome, Report, Request, Validation, Watch};
+use crate::migration::history::RunHistory;
+use crate::migration::{self, Migrator, Outcome, Report, Request, Rollback, Validation, Watch};
 use crate::sources::{Nothing, Source};
 
 /// The most errors, notes and issues in an answer. The command line lists all.
@@ -120,7 +126,9 @@ pub struct Moves {
     import_dir: Option<Arc<Path>>,
     data_dir: Option<Arc<Path>>,
     sources: Option<Arc<SourceSettings>>,
+    sides: Option<Arc<dyn Sides>>,
     runs: Arc<Runs>,
+    rollbacks: Arc<Rollbacks>,
 }
 
 impl Moves {
@@ -131,7 +139,9 @@ impl Moves {
             import_dir: None,
             data_dir: None,
             sources: None,
+            sides: None,
             runs: Arc::default(),
+            rollbacks: Arc::default(),
         }
     }
 
@@ -156,6 +166,13 @@ impl Moves {
         self
     }
 
+    /// The same, whose rollbacks give back to mem0 those that were moved from it one after the other.
+    #[must_use]
+    pub fn giving_back(mut self, sides: Option<Arc<dyn Sides>>) -> Self {
+        self.sides = sides;
+        self
+    }
+
     /// The memories that they write.
     pub fn memories(&self) -> &MemoryService {
         &self.memories
@@ -164,11 +181,58 @@ impl Moves {
     /// Stops the migrations that continue in the background, and waits for their requests in flight.
     pub async fn stop(&self) {
         self.runs.stop().await;
+        self.rollbacks.stop().await;
     }
 
     /// The migrations that continue in the background.
     pub(crate) fn runs(&self) -> &Arc<Runs> {
         &self.runs
+    }
+
+    /// The rollbacks that continue in the background.
+    pub(crate) fn rollbacks(&self) -> &Arc<Rollbacks> {
+        &self.rollbacks
+    }
+
+    /// The directory of the ledger.
+    pub(crate) fn data_dir(&self) -> Option<&Arc<Path>> {
+        self.data_dir.as_ref()
+    }
+
+    /// Begins to undo a run, which continues after its call, with an entry of its own in the audit trail.
+    ///
+    /// # Errors
+    /// Why it is not begun.
+    pub(crate) fn roll_back(
+        &self,
+        caller: &Caller,
+        run: &RunHistory,
+        audited: Call,
+    ) -> Result<(), &'static str> {
+        let (migrator, service) = (self.migrator(caller), self.memories.clone());
+        let (sides, owners) = (self.sides.clone(), run.owners.clone());
+        let id = run.line.run.clone();
+        self.rollbacks
+            .begin(&run.line.run, |watch, stop| async move {
+                let undo = async {
+                    let options = Rollback::default();
+                    let receipt = migrator.rollback(&id, &options, watch, &stop).await?;
+                    let given_back = match &sides {
+                        Some(sides) if receipt.complete => {
+                            give_back(&service, sides.as_ref(), &owners).await?
+                        }
+                        _ => 0,
+                    };
+                    Ok(Undone {
+                        receipt,
+                        given_back,
+                    })
+                };
+                let done: Result<Undone, migration::Error> = audited.during(undo).await;
+                let is_well = done.as_ref().is_ok_and(|undone| undone.receipt.complete);
+                audited.end(if is_well { "ok" } else { "failed" }).await;
+                done
+            })
     }
 
     /// Checks what a call asks for, before anything is read.

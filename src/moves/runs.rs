@@ -175,6 +175,11 @@ impl Runs {
         }
     }
 
+    /// All that are remembered, the newest first.
+    pub(crate) fn all(&self) -> Vec<Arc<Run>> {
+        lock(&self.known).iter().rev().cloned().collect()
+    }
+
     /// A migration that this caller may know of.
     pub(crate) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Run>> {
         let known = lock(&self.known);

@@ -33,4 +33,5 @@ mod stdio;
 #[cfg(unix)]
 mod switch;
 mod transport;
+mod ui;
 mod wire;

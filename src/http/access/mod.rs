@@ -18,6 +18,7 @@ mod subject;
 mod table;
 mod throttle;
 mod tokens;
+mod used;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -27,7 +28,7 @@ use std::{
 use axum::{
     Router,
     extract::{ConnectInfo, Request, State},
-    http::{Extensions, HeaderMap, header, request::Parts},
+    http::{Extensions, HeaderMap, HeaderValue, header, request::Parts},
     middleware::Next,
     response::Response,
 };
@@ -49,11 +50,13 @@ pub use tokens::{Entry, Expiry, Name, NoRandomness, Reach, TokenHash, fresh};
 use super::audit::RefusedAs;
 use file::TokensFile;
 use oauth::Issuer;
-use refusal::Refusal;
+pub(super) use refusal::Refusal;
 use subject::Proof;
+pub(super) use table::InUse;
 use table::KnownToken;
 use throttle::Throttle;
 use tokens::is_generated;
+use used::Used;
 
 /// The address that all requests without a known connection count for.
 const UNKNOWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -94,6 +97,7 @@ pub struct Access {
     file: Option<TokensFile>,
     issuer: Option<Issuer>,
     throttle: Throttle,
+    used: Used,
 }
 
 impl Access {
@@ -112,6 +116,7 @@ impl Access {
                 .transpose()?,
             issuer: settings.oauth.map(Issuer::new).transpose()?,
             throttle: Throttle::new(),
+            used: Used::default(),
         })
     }
 
@@ -222,8 +227,50 @@ impl Access {
                     None => Err(Refusal::InvalidToken),
                 }
             }
-            authenticated => authenticated,
+            Ok(known) => {
+                self.used.note(&known.who);
+                Ok(known)
+            }
+            refused => refused,
         }
+    }
+
+    /// Checks a token of the operators' page, as that of a request.
+    pub(super) async fn check(
+        &self,
+        token: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<(Caller, Who, Subject), Refusal> {
+        let mut headers = HeaderMap::new();
+        // Without any, as a request without a token; what is no header text is no token.
+        if self.needs_token() {
+            let line = HeaderValue::from_str(&format!("Bearer {token}"));
+            let line = line.unwrap_or(HeaderValue::from_static("Bearer ?"));
+            headers.insert(header::AUTHORIZATION, line);
+        }
+        let known = self.authenticate(&headers, peer).await?;
+        Ok((known.caller, known.who, known.subject))
+    }
+
+    /// Whether this subject's token is valid, and an operator's of everybody.
+    pub(super) async fn still_admits_operator(&self, subject: &Subject) -> bool {
+        match subject.proof {
+            Proof::Token(hash) => {
+                let known = self.known(&hash).await;
+                matches!(known, Ok(Some(known)) if is_operator(&known.caller))
+            }
+            _ => self.still_admits(subject).await,
+        }
+    }
+
+    /// The tokens of this server, that of the settings first; `None` if the file cannot be used.
+    pub(super) async fn in_use(&self) -> Option<Vec<InUse>> {
+        let table = match &self.file {
+            Some(file) => file.table().await?,
+            None => Arc::default(),
+        };
+        let all = self.token.iter().chain(&table.0);
+        Some(all.map(|token| token.in_use(&self.used)).collect())
     }
 
     async fn look_up(&self, token: &str, issuer: Option<&Issuer>) -> Result<Known, Refusal> {

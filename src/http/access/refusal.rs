@@ -11,7 +11,7 @@ use serde_json::json;
 
 /// Why a request is refused. Reveals nothing about valid tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(in crate::http) enum Refusal {
     /// It has no token.
     Missing,
     /// Its `Authorization` header is not a bearer token.

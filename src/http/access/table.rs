@@ -2,7 +2,10 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use jiff::Timestamp;
+
 use super::tokens::{Entry, Expiry, TokenHash};
+use super::used::Used;
 use crate::audit::{Proof, Who};
 use crate::config::Setting;
 use crate::memory::{
@@ -48,10 +51,29 @@ impl KnownToken {
         self.hash.is(hash)
     }
 
+    /// What operators see of it.
+    pub(super) fn in_use(&self, used: &Used) -> InUse {
+        InUse {
+            who: self.who.clone(),
+            caller: self.caller.clone(),
+            expires: self.expires.map(|end| end.0),
+            used_at: used.at(&self.who.name),
+        }
+    }
+
     /// Whether the token has not expired.
     pub(super) fn is_valid(&self) -> bool {
         self.expires.is_none_or(|end| !end.is_past())
     }
+}
+
+/// A token as operators see it.
+#[derive(Debug)]
+pub(in crate::http) struct InUse {
+    pub(in crate::http) who: Who,
+    pub(in crate::http) caller: Caller,
+    pub(in crate::http) expires: Option<Timestamp>,
+    pub(in crate::http) used_at: Option<Timestamp>,
 }
 
 /// All tokens of a file.

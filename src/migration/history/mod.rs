@@ -20,7 +20,7 @@ use crate::memory::model::Owner;
 
 use super::ledger::{Ledger, LedgerError, RunEntry, RunSample, RunState};
 
-pub use page::page;
+pub use page::{STYLE, page, sections};
 pub use users::{HistoryCounts, SessionHistory, UserHistory};
 
 /// The shortest beginning of an id that names a run. Ours: ids of one minute begin alike, and what names a

@@ -15,7 +15,8 @@ const MAX_ROWS: usize = 200;
 /// The most sessions, reasons and differences that the page lists each.
 const MAX_LINES: usize = 500;
 
-const STYLE: &str = include_str!("page.css");
+/// The style of the page.
+pub const STYLE: &str = include_str!("page.css");
 
 /// The page of a run.
 pub fn page(history: &RunHistory) -> String {
@@ -31,16 +32,23 @@ pub fn page(history: &RunHistory) -> String {
         Text(&title)
     );
     head(&mut page, line);
-    tiles(&mut page, line);
+    page.push_str(&sections(history));
+    page.push_str(
+        "<footer>Names ids, fields and counts, never what a memory says.</footer></main></body></html>\n",
+    );
+    page
+}
+
+/// What is on the page below its head, as HTML in which every text is escaped.
+pub fn sections(history: &RunHistory) -> String {
+    let mut page = String::new();
+    tiles(&mut page, &history.line);
     charts(&mut page, history);
     validation(&mut page, &history.validation);
     reasons(&mut page, history);
     rollback(&mut page, &history.rollback);
-    sessions(&mut page, history);
+    users(&mut page, history);
     notes(&mut page, history);
-    page.push_str(
-        "<footer>Names ids, fields and counts, never what a memory says.</footer></main></body></html>\n",
-    );
     page
 }
 
@@ -255,7 +263,7 @@ fn rollback(page: &mut String, receipt: &Value) {
     page.push_str("</table></div></section>");
 }
 
-fn sessions(page: &mut String, history: &RunHistory) {
+fn users(page: &mut String, history: &RunHistory) {
     if history.users_listed.is_empty() {
         return;
     }
@@ -316,7 +324,8 @@ fn section(page: &mut String, title: &str) {
 }
 
 fn table(page: &mut String, heads: &[&str]) {
-    page.push_str("<div class=\"wide\"><table><tr>");
+    // What scrolls must be reached with the keyboard.
+    page.push_str("<div class=\"wide\" tabindex=\"0\"><table><tr>");
     for head in heads {
         let _ = write!(page, "<th>{head}</th>");
     }

@@ -187,7 +187,7 @@ fn fields(detail: &Value) -> Vec<String> {
 
 /// A file of tokens, one for each of these names, roles and users (`None`: everybody). The token of a name
 /// is the name 20 times.
-fn tokens(directory: &Path, entries: &[(&str, &str, Option<&[&str]>)]) -> std::path::PathBuf {
+pub fn tokens(directory: &Path, entries: &[(&str, &str, Option<&[&str]>)]) -> std::path::PathBuf {
     use zep_mcp_server::http::access::TokenHash;
     let lines = entries.iter().map(|(name, role, users)| {
         let users = match users {
@@ -203,7 +203,7 @@ fn tokens(directory: &Path, entries: &[(&str, &str, Option<&[&str]>)]) -> std::p
 }
 
 /// The token of a name in [`tokens`].
-fn token(name: &str) -> String {
+pub fn token(name: &str) -> String {
     name.repeat(20)
 }
 
