@@ -61,10 +61,9 @@ pub(crate) fn run(settings: Flags, args: &RollbackArgs) -> anyhow::Result<ExitCo
             if let Ok(receipt) = &undone
                 && receipt.complete
                 && !args.dry_run
+                && let Some(sides) = super::write_queue_even_if_off(&config)
             {
-                if let Some(sides) = super::write_queue_even_if_off(&config) {
-                    given_back = give_back(&service, sides.as_ref(), &found.owners).await?;
-                }
+                given_back = give_back(&service, sides.as_ref(), &found.owners).await?;
             }
             Ok(undone)
         };

@@ -62,8 +62,11 @@ pub(super) fn routes(metrics: &str) -> BTreeMap<String, Route> {
     routes
 }
 
+/// Labels with their values.
+type Labels<'a> = Vec<(&'a str, &'a str)>;
+
 /// A line's name, labels and value. No label of ours holds a quote.
-fn parts(line: &str) -> Option<(&str, Vec<(&str, &str)>, u64)> {
+fn parts(line: &str) -> Option<(&str, Labels<'_>, u64)> {
     let (name, rest) = line.split_once('{')?;
     let (labels, value) = rest.rsplit_once("} ")?;
     let labels = labels.split("\",").filter_map(|pair| {

@@ -83,28 +83,26 @@ pub(super) async fn events(visit: Visit) -> Response {
     let stream = stream::unfold(state, move |(visit, place, mut before, begun)| {
         let ending = ending.clone();
         async move {
-            loop {
-                let is_first = before.is_none();
-                if !is_first {
-                    tokio::select! {
-                        () = tokio::time::sleep(EVERY) => {}
-                        () = ending.cancelled() => return None,
-                    }
+            let is_first = before.is_none();
+            if !is_first {
+                tokio::select! {
+                    () = tokio::time::sleep(EVERY) => {}
+                    () = ending.cancelled() => return None,
                 }
-                // A stream keeps nobody signed in.
-                let lasts = visit.ui.sessions.lasts(&visit.session).await;
-                if !lasts || begun.elapsed() >= LASTS {
-                    return None;
-                }
-                let text = serde_json::to_string(&told(&visit)).unwrap_or_default();
-                let event = match before.as_ref() == Some(&text) {
-                    // A comment: it shows whether the browser is still there.
-                    true => Event::default().comment("no change"),
-                    false => Event::default().event("progress").data(&text),
-                };
-                before = Some(text);
-                return Some((Ok::<_, Infallible>(event), (visit, place, before, begun)));
             }
+            // A stream keeps nobody signed in.
+            let lasts = visit.ui.sessions.lasts(&visit.session).await;
+            if !lasts || begun.elapsed() >= LASTS {
+                return None;
+            }
+            let text = serde_json::to_string(&told(&visit)).unwrap_or_default();
+            let event = match before.as_ref() == Some(&text) {
+                // A comment: it shows whether the browser is still there.
+                true => Event::default().comment("no change"),
+                false => Event::default().event("progress").data(&text),
+            };
+            before = Some(text);
+            Some((Ok::<_, Infallible>(event), (visit, place, before, begun)))
         }
     });
     Sse::new(stream).into_response()
