@@ -62,7 +62,7 @@ pub(super) fn routes(metrics: &str) -> BTreeMap<String, Route> {
     routes
 }
 
-/// A metric's labels, each with its value.
+/// Labels with their values.
 type Labels<'a> = Vec<(&'a str, &'a str)>;
 
 /// A line's name, labels and value. No label of ours holds a quote.

@@ -64,7 +64,7 @@ fn search(wanted: &str, word: &str) -> Markup {
             input type="hidden" name="kind" value=(word);
             div {
                 label for="q" { "Part of an id" }
-                input id="q" name="q" type="search" value=(wanted) maxlength="500" spellcheck="false"
+                input id="q" name="q" type="search" value=(Text(wanted)) maxlength="500" spellcheck="false"
                     autocomplete="off";
             }
             button type="submit" { "Search" }

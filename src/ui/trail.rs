@@ -180,7 +180,7 @@ fn form(fields: &Fields) -> Markup {
                 @for (name, label, hint) in FIELDS {
                     div {
                         label for=(name) { (label) }
-                        input id=(name) name=(name) value=(fields.get(name).unwrap_or_default())
+                        input id=(name) name=(name) value=(Text(fields.get(name).unwrap_or_default()))
                             placeholder=[Some(hint).filter(|hint| !hint.is_empty())]
                             maxlength="500" autocomplete="off" spellcheck="false";
                     }
