@@ -176,8 +176,10 @@ async function drive(browser, served) {
       run,
     );
     await shot("migration-live");
-    while (await page.$(`[data-run="${run}"][data-state="running"]`)) {
+    const runs = () => page.$(`[data-run="${run}"][data-state="running"]`);
+    for (;;) {
       try {
+        if (!(await runs())) break;
         seen.add(await how());
       } catch {
         // The page is being loaded again, since it has ended.
