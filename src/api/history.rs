@@ -13,7 +13,7 @@ use super::sessions::Whose;
 use super::words::{MemoryType, Order, TYPE_FIELD};
 use crate::memory::access::Right;
 use crate::memory::model::Record;
-use crate::memory::{Cursor, MAX_RECORDS, PageOf, SessionPage, SessionQuery, Summary, input};
+use crate::memory::{self, Cursor, MAX_RECORDS, PageOf, SessionPage, SessionQuery, Summary, input};
 
 /// Messages of a page where none are named (Memory API).
 const DEFAULT_MESSAGES: u32 = 50;
@@ -208,39 +208,39 @@ pub(super) async fn history(
     if place.is_some() && order == Some(Order::Desc) {
         return Err(astray());
     }
-    let query = SessionQuery {
+    let query = |page| SessionQuery {
         scope: scope_of(user.clone(), session.clone()),
-        page: match (&back, order, &page.cursor) {
-            (Some((shown, _)), ..) => PageOf::Last {
-                count: (shown + limit + ADDED_SINCE).min(MAX_BACK),
-            },
-            (None, None, None) => PageOf::Last { count: limit },
-            (None, ..) => PageOf::Forward {
-                cursor: place,
-                limit,
-            },
-        },
+        page,
         kind: kind.map(MemoryType::kind),
         include_context: false,
         include_summary: false,
     };
-    let read = match call.memories().session(&call.caller, query).await {
-        Err(crate::memory::Error::Invalid { field, .. }) if field == "cursor" => {
-            return Err(astray());
-        }
-        Err(error) => {
-            let error = ApiError::of(error, About::Session, "query");
-            match call.api.compat && error.is_missing() {
-                true => return ok(HistoryBody::empty(id.0)),
-                false => return Err(error),
-            }
-        }
-        Ok(read) => read,
+    let read = async |page| match call.memories().session(&call.caller, query(page)).await {
+        Err(memory::Error::Invalid { field, .. }) if field == "cursor" => Err(astray()),
+        read => read.asked_about(About::Session),
     };
-    ok(match back {
-        Some(back) => HistoryBody::backwards(read, back, limit)?,
-        None => HistoryBody::forwards(read),
-    })
+    let Some((shown, last)) = back else {
+        let page = match (order, &page.cursor) {
+            (None, None) => PageOf::Last { count: limit },
+            _ => PageOf::Forward {
+                cursor: place,
+                limit,
+            },
+        };
+        return match read(page).await {
+            Err(error) if call.api.compat && error.is_missing() => ok(HistoryBody::empty(id.0)),
+            read => ok(HistoryBody::forwards(read?)),
+        };
+    };
+    let near = shown.saturating_add(limit + ADDED_SINCE).min(MAX_BACK);
+    for count in [near, MAX_BACK] {
+        let page = read(PageOf::Last { count }).await?;
+        if let Some(page) = HistoryBody::backwards(page, shown, last.as_deref(), limit) {
+            return ok(page);
+        }
+    }
+    // More was added since than is looked through, or the message was deleted.
+    Err(astray())
 }
 
 impl HistoryBody {
@@ -267,16 +267,18 @@ impl HistoryBody {
         }
     }
 
-    /// The page before the message that was shown last, newest first.
+    /// The page before the message that was shown last, newest first; `None` if that one was not read.
     fn backwards(
         mut page: SessionPage,
-        (shown, last): (u32, Option<String>),
+        shown: u32,
+        last: Option<&str>,
         limit: u32,
-    ) -> Result<Self, ApiError> {
+    ) -> Option<Self> {
         let mut records = std::mem::take(&mut page.records);
         if let Some(last) = last {
-            let at = records.iter().position(|record| record.id.as_str() == last);
-            let at = at.ok_or_else(astray)?;
+            let at = records
+                .iter()
+                .position(|record| record.id.as_str() == last)?;
             records.truncate(at);
         }
         records.reverse();
@@ -284,7 +286,7 @@ impl HistoryBody {
         records.truncate(limit as usize);
         let shown = shown.saturating_add(records.len() as u32);
         let last = records.last().map(|record| record.id.to_string());
-        Ok(Self {
+        Some(Self {
             next_cursor: last
                 .filter(|_| more)
                 .map(|last| format!("{BACK}{shown}:{last}")),

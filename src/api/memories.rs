@@ -30,7 +30,7 @@ const CATEGORY: &str = "category";
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"content": "Ann prefers mornings.", "user_id": "3f0c…", "category": "preference"}))]
 pub(super) struct NewMemory {
-    /// What is to be remembered.
+    /// The text to remember.
     #[schema(min_length = 1, max_length = 1_000_000)]
     content: String,
     /// Whose.

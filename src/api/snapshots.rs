@@ -45,7 +45,7 @@ pub(super) struct NewSummary {
     key_points: Option<Vec<String>>,
     /// What was felt, in any fields.
     emotional_insights: Option<Map<String, Value>>,
-    /// What is to be done.
+    /// The next steps.
     #[schema(max_items = 1000)]
     next_steps: Option<Vec<String>>,
 }
@@ -99,7 +99,7 @@ impl Arguments for NewEmotionalState {
 pub(super) struct NewTreatmentPlan {
     /// Whose memory it is.
     user_id: String,
-    /// What is to be reached.
+    /// The goals.
     #[schema(max_items = 1000)]
     goals: Vec<String>,
     /// How.

@@ -45,7 +45,7 @@ impl Arguments for NewUser {
     const WHOLE_BODY: Option<&'static str> = Some("metadata");
 }
 
-/// What is to be changed of a user.
+/// A change of a user.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "Ann Sample", "status": "suspended"}))]

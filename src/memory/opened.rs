@@ -43,7 +43,7 @@ const PROGRAM: &str = "user_agent";
 pub struct Opening {
     /// After so many minutes without a message it is over: 0 to [`MAX_TIMEOUT_MINUTES`].
     pub timeout_minutes: u32,
-    /// The address of whoever uses it.
+    /// The address of its user.
     pub ip_address: Option<String>,
     /// The program that they use.
     pub user_agent: Option<String>,
@@ -156,12 +156,35 @@ impl MemoryService {
                 user: user.to_string(),
             });
         }
-        if self.side_of(&owner).await? != Side::Zep {
-            return Err(Error::Moving);
+        match self.side_of(&owner).await? {
+            Side::Zep => {}
+            Side::Moving => return Err(Error::Moving),
+            Side::Mem0 => {
+                return Err(Error::invalid(
+                    "user_id",
+                    "is mem0's until `migrate` has moved them, and mem0 has no sessions that are opened; \
+                     messages can be added to one all the same",
+                ));
+            }
         }
         let marks = fields(&opening)?;
         let session = SessionId::new(&uuid::Uuid::new_v4().to_string())?;
-        let made = self.inner.sessions.make(self.zep(), user, &session).await?;
+        let (service, user) = (self.clone(), user.clone());
+        // A thread without its first message would be a session without a time-out.
+        self.complete(async move { service.begin_session(&user, session, opening, marks).await })
+            .await
+    }
+
+    /// Makes the thread of a session with the message that keeps how it was opened, or neither.
+    async fn begin_session(
+        &self,
+        user: &UserId,
+        session: SessionId,
+        opening: Opening,
+        marks: Map<String, Value>,
+    ) -> Result<OpenSession> {
+        let sessions = &self.inner.sessions;
+        let (thread, _) = sessions.make(self.zep(), user, &session).await?;
         let mut ours = Ours::new(RecordId::new(&format!("session:{session}"))?);
         ours.marks.session = Some(marks);
         let record = Draft {
@@ -186,7 +209,16 @@ impl MemoryService {
                 metadata: part.metadata,
             })
             .collect();
-        let added = self.zep().add_messages(&made.0, &messages).await?;
+        let added = match self.zep().add_messages(&thread, &messages).await {
+            Ok(added) => added,
+            Err(error) => {
+                sessions.forget(user, &session);
+                if let Err(left) = self.zep().delete_thread(&thread).await {
+                    tracing::warn!(code = left.code(), "an empty session is left in Zep");
+                }
+                return Err(error.into());
+            }
+        };
         let message = added.message_uuids.into_iter().next();
         let seen = Seen {
             state: message.map(|message| State {
@@ -400,7 +432,10 @@ impl MemoryService {
     async fn seen(&self, user: &UserId, session: &SessionId) -> Result<Seen> {
         let key = (user.clone(), session.clone());
         let known = self.inner.opened.get(&key);
-        if let Some(known) = known.as_ref().filter(|it| it.at.elapsed() < SEEN_FOR) {
+        // One that seems to be over may have been used by another process since.
+        let is_good =
+            |it: &&Seen| it.at.elapsed() < SEEN_FOR && !it.as_session(user, session).is_over();
+        if let Some(known) = known.as_ref().filter(is_good) {
             return Ok(known.clone());
         }
         let thread = self.inner.sessions.find(self.zep(), user, session).await?;
@@ -409,13 +444,22 @@ impl MemoryService {
             self.message_at(&thread, user, session, Window::First { limit: 1 }),
             self.message_at(&thread, user, session, Window::Last { limit: 1 }),
         )?;
-        let seen = Seen {
+        let mut seen = Seen {
             state: first.0.as_ref().and_then(State::of),
             created_at: first.1,
             newest: last.0.and_then(|message| message.created_at),
             read_at: known.and_then(|known| known.read_at),
             at: Instant::now(),
         };
+        // What was said while Zep was away waits here, and counts as well.
+        if seen.as_session(user, session).is_over() {
+            let waits = self.waits(&Owner::User(user.clone())).await?;
+            let waiting = waits
+                .sessions()
+                .get(session)
+                .and_then(|(_, newest)| *newest);
+            seen.newest = seen.newest.max(waiting);
+        }
         self.inner.opened.insert(key, seen.clone());
         Ok(seen)
     }

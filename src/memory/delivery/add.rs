@@ -40,7 +40,7 @@ impl MemoryService {
 
     async fn add_or_queue(&self, caller: &Caller, new: NewMemories) -> Result<Added> {
         let owner = self.owner(caller, Right::Write, &new.scope)?;
-        self.admits(&owner).await?;
+        self.admits_writing(&owner).await?;
         let request = Request::new(new, &owner);
         let records = request.records()?;
         if let Some(mem0) = self.only_mem0() {

@@ -109,7 +109,7 @@ pub struct Person {
     pub metadata: Map<String, Value>,
 }
 
-/// What is to be changed of a user. What is absent stays as it is.
+/// A change of a user. Absent fields stay as they are.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PersonChange {
     /// The whole name.
@@ -173,7 +173,7 @@ fn check_fields(metadata: &Map<String, Value>) -> Result<()> {
 }
 
 impl MemoryService {
-    /// Makes a user under a new id. Only whoever reaches everybody may.
+    /// Makes a user under a new id, for callers who reach everybody.
     ///
     /// # Errors
     /// [`Error::Invalid`] names the field; [`Error::Forbidden`], or the backend's error.

@@ -72,10 +72,12 @@ fn a_history_is_read_forwards_and_backwards_page_by_page_and_by_kind() {
             None,
             422,
         );
-        let elsewhere = "back:3:0198c0de-0000-7000-8000-000000000000";
-        for order in ["asc", "desc"] {
-            let path = format!("{history}?order={order}&cursor={elsewhere}");
-            api.refused("GET", &path, None, 409);
+        for shown in [3, u32::MAX] {
+            let elsewhere = format!("back:{shown}:0198c0de-0000-7000-8000-000000000000");
+            for order in ["asc", "desc"] {
+                let path = format!("{history}?order={order}&cursor={elsewhere}");
+                api.refused("GET", &path, None, 409);
+            }
         }
     }
 }
@@ -310,7 +312,7 @@ fn the_same_session_name_of_two_users_is_two_sessions() {
             let history = api.get(&format!("/api/memory/conversations/monday?user_id={user}"));
             assert_eq!(contents(&history), [said]);
         }
-        // Whoever names nobody means the one who has the name itself.
+        // Without a `user_id` the user is meant whose thread has this name.
         assert_eq!(api.said("monday"), ["Ann's"]);
     }
 }
