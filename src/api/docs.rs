@@ -19,6 +19,7 @@ use utoipa::openapi::{
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use super::error::{ErrorBody, FieldProblem, ValidationBody};
+use super::words::Order;
 use crate::memory::model::MAX_ID_CHARS;
 
 /// Where the document is.
@@ -116,6 +117,8 @@ pub(super) fn completed(mut document: OpenApi) -> OpenApi {
         ("ErrorBody", ErrorBody::schema()),
         ("FieldProblem", FieldProblem::schema()),
         ("ValidationBody", ValidationBody::schema()),
+        // Named by a parameter alone.
+        ("Order", Order::schema()),
     ] {
         components.schemas.insert(name.to_owned(), schema);
     }

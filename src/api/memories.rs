@@ -40,7 +40,6 @@ pub(super) struct NewMemory {
     /// Which agent adds it.
     agent_id: Option<String>,
     /// Kept in `metadata`.
-    #[schema(max_length = 500)]
     category: Option<String>,
     /// The application's own fields.
     metadata: Option<Map<String, Value>>,
@@ -63,7 +62,7 @@ impl Arguments for NewMemory {
 #[schema(example = json!({"query": "When does she like to meet?", "user_id": "3f0c…", "limit": 5}))]
 pub(super) struct Question {
     /// In plain words.
-    #[schema(min_length = 1, max_length = 100_000)]
+    #[schema(min_length = 1)]
     query: String,
     /// Whose memories are searched.
     user_id: String,

@@ -31,10 +31,8 @@ pub(super) struct NewMigration {
     #[schema(value_type = Option<Object>)]
     data: Option<Value>,
     /// Or a file in the server's import directory. Neither: the mem0 of the server's settings.
-    #[schema(min_length = 1, max_length = 1000)]
     file: Option<String>,
     /// Only these sessions.
-    #[schema(max_items = 1000)]
     session_ids: Option<Vec<String>>,
     /// Only report what would be moved.
     dry_run: Option<bool>,

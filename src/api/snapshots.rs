@@ -18,10 +18,13 @@ use super::words::MemoryType;
 use crate::memory::access::Right;
 use crate::memory::fit::is_blank;
 use crate::memory::model::Record;
-use crate::memory::{NewTurn, PageOf, SessionQuery, input};
+use crate::memory::{self, NewTurn, PageOf, SessionQuery, input};
 
 /// An emotion above this is a sign of a crisis (Memory API).
 const CRISIS: f64 = 0.8;
+/// The longest text of a snapshot, in characters, and the most entries of a list. Ours.
+const MAX_TEXT_CHARS: usize = 100_000;
+const MAX_ENTRIES: usize = 1_000;
 /// The field that says so.
 const CRISIS_FIELD: &str = "has_crisis_markers";
 /// The role of snapshots (guide: memory type mapping).
@@ -237,15 +240,28 @@ fn as_stored(record: Record, kind: MemoryType) -> Map<String, Value> {
     fields
 }
 
-fn not_blank(field: &str, text: &str) -> Result<(), ApiError> {
-    match is_blank(text) {
-        true => Err(crate::memory::Error::invalid(
-            field,
-            "is blank; give it some text",
-        ))
-        .about(About::Session),
-        false => Ok(()),
+/// Checks a text of a snapshot.
+fn check_text(field: &str, text: &str) -> Result<(), ApiError> {
+    let problem = match text.chars().count() {
+        _ if is_blank(text) => "is blank; give it some text".to_owned(),
+        count if count > MAX_TEXT_CHARS => {
+            format!("has {count} characters; it may have at most {MAX_TEXT_CHARS}")
+        }
+        _ => return Ok(()),
+    };
+    Err(memory::Error::invalid(field, problem)).about(About::Session)
+}
+
+/// Checks how many entries a list of a snapshot has.
+fn check_list(field: &str, list: &[String]) -> Result<(), ApiError> {
+    if list.len() <= MAX_ENTRIES {
+        return Ok(());
     }
+    let problem = format!(
+        "has {} entries; it may have at most {MAX_ENTRIES}",
+        list.len()
+    );
+    Err(memory::Error::invalid(field, problem)).about(About::Session)
 }
 
 fn limit_of(earlier: &Earlier) -> Result<u32, ApiError> {
@@ -265,7 +281,9 @@ pub(super) async fn store_summary(
     given: Given<NewSummary>,
 ) -> Answer<Done> {
     let Given(new) = given;
-    not_blank("summary", &new.summary)?;
+    check_text("summary", &new.summary)?;
+    check_list("key_points", new.key_points.as_deref().unwrap_or_default())?;
+    check_list("next_steps", new.next_steps.as_deref().unwrap_or_default())?;
     let content = json_text(&Summary {
         summary: new.summary,
         key_points: new.key_points.unwrap_or_default(),
@@ -293,7 +311,8 @@ pub(super) async fn store_emotional_state(
     given: Given<NewEmotionalState>,
 ) -> Answer<Done> {
     let Given(new) = given;
-    not_blank("context", &new.context)?;
+    check_text("context", &new.context)?;
+    check_list("triggers", new.triggers.as_deref().unwrap_or_default())?;
     let in_crisis = new.emotions.values().any(|score| *score > CRISIS);
     let content = json_text(&EmotionalState {
         emotions: new.emotions,
@@ -321,6 +340,8 @@ pub(super) async fn store_treatment_plan(
     given: Given<NewTreatmentPlan>,
 ) -> Answer<Done> {
     let Given(new) = given;
+    check_list("goals", &new.goals)?;
+    check_list("interventions", &new.interventions)?;
     let weeks = Some(new.duration_weeks);
     input::in_range("duration_weeks", weeks, 0..=5200, 0).about(About::Session)?;
     let metadata = json!({"num_goals": new.goals.len()});

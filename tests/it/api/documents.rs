@@ -38,6 +38,14 @@ fn the_document_has_every_call_and_its_pages_load_nothing_from_elsewhere() {
         }
     }
     assert!(calls.len() > 50, "{}", calls.len());
+    let text = document.to_string();
+    for reference in text.split("\"#/").skip(1) {
+        let pointer = format!("/{}", reference.split('"').next().unwrap());
+        assert!(
+            document.pointer(&pointer).is_some(),
+            "{pointer} is not there"
+        );
+    }
     let tools = api.get("/api/memory/tools");
     for tool in tools["tools"].as_array().unwrap() {
         let call = (

@@ -127,6 +127,16 @@ fn each_field_that_cannot_be_accepted_is_named() {
         ),
         (
             "summary",
+            json!({"user_id": user, "summary": "x".repeat(100_001)}),
+            "summary",
+        ),
+        (
+            "treatment-plan",
+            json!({"user_id": user, "goals": vec!["g"; 1_001], "interventions": [], "duration_weeks": 1}),
+            "goals",
+        ),
+        (
+            "summary",
             json!({"user_id": user, "summary": "s", "key_points": "k"}),
             "key_points",
         ),
