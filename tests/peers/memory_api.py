@@ -20,6 +20,8 @@ from peer import BINARY, check, finish
 # of cases; both variables ask for more.
 SECONDS = int(os.environ.get("SCHEMATHESIS_SECONDS", 12))
 CASES = int(os.environ.get("SCHEMATHESIS_CASES", 15))
+# The same cases in each run, unless others are asked for.
+SEED = os.environ.get("SCHEMATHESIS_SEED", "7")
 ROLES = ["operator", "writer", "reader"]
 TURNS = 40
 
@@ -80,6 +82,7 @@ def schemathesis(url, role):
             program, "run", f"{url}/openapi.json",
             "-H", f"Authorization: Bearer {token(role)}",
             "--checks", "all",
+            "--seed", SEED,
             "--max-examples", str(CASES),
             "--max-time", str(SECONDS),
             "--phases", "examples,coverage,fuzzing,stateful",

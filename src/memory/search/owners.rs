@@ -11,7 +11,7 @@ use crate::memory::{
     model::{Owner, SessionId},
     people::owners::{Owners, SIDE_BY_SIDE},
     read::waits::Waits,
-    record::view::Memory,
+    record::{fit::is_blank, view::Memory},
     search::{
         candidates::{FoundThere, OwnerSearch},
         query::{Answer, SearchQuery, SearchTarget, Selector},
@@ -288,7 +288,7 @@ fn with_fresh(context: Option<String>, fresh: &[Memory]) -> Option<String> {
 /// Cuts a query to Zep's limit, at a word if possible.
 fn shorten(query: &str) -> Result<(String, bool)> {
     let query = query.trim();
-    if query.is_empty() {
+    if is_blank(query) {
         return Err(Error::invalid("query", "is blank; say what to look for"));
     }
     let Some((cut, _)) = query.char_indices().nth(QUERY_CHARS) else {
