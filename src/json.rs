@@ -5,6 +5,7 @@
 //! reads the text as it arrives and builds nothing.
 
 use std::ops::Range;
+use std::str::Utf8Error;
 
 use serde::de::DeserializeOwned;
 
@@ -310,6 +311,9 @@ pub(crate) enum JsonError {
     /// It is no JSON, or not of this type.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
+    /// It is not UTF-8, as JSON is (RFC 8259, 8.1): also where nobody reads it.
+    #[error("it is not UTF-8 from byte {} on", .0.valid_up_to())]
+    Encoding(#[from] Utf8Error),
 }
 
 /// Checks a whole document against its bounds.
@@ -330,7 +334,7 @@ pub(crate) fn from_slice<T: DeserializeOwned>(
     bounds: &'static Bounds,
 ) -> Result<T, JsonError> {
     check(json, bounds)?;
-    Ok(serde_json::from_slice(json)?)
+    Ok(serde_json::from_str(str::from_utf8(json)?)?)
 }
 
 #[cfg(test)]

@@ -120,6 +120,7 @@ impl Http {
             _ if body.trim_ascii_start().starts_with(b"<") => {
                 format!("it is HTML; check the address of {}", self.service)
             }
+            JsonError::Encoding(_) => error.to_string(),
             // The parser's own text may repeat content.
             JsonError::Json(error) if error.is_eof() => "it is JSON that breaks off".to_owned(),
             JsonError::Json(error) => format!(

@@ -202,6 +202,7 @@ impl Transport {
             let value: T = json::from_slice(body, &ANSWER).map_err(|error| Error::BadAnswer {
                 message: match error {
                     JsonError::TooMuch(exceeded) => exceeded.to_string(),
+                    JsonError::Encoding(_) => error.to_string(),
                     // The parser's own text may repeat content.
                     JsonError::Json(error) => format!(
                         "it is not the JSON that Zep documents (line {}, column {})",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use proptest::prelude::*;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use zep_mcp_server::zep::{
     Accounts, DataType, Graphs, Metadata, NewEpisode, Owner, RecordMark, Threads, TimeOrder,
     UserId, Uuid, Window,
@@ -70,7 +70,9 @@ fn a_call_ends_whatever_is_answered() {
     let zep = cloud(&url, Duration::from_millis(150));
     fuzz_bytes("answers", 24, corpus("answers"), WORDS, |bytes| {
         *answer.lock().unwrap() = bytes.to_owned();
-        let is_json = serde_json::from_slice::<Value>(bytes).is_ok();
+        // By the grammar: a number that no float holds is refused only where it is read.
+        let text = std::str::from_utf8(bytes).ok();
+        let is_json = text.is_some_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());
         runtime.block_on(async {
             let (session, records) = (thread("s"), HashSet::from(["r".to_owned()]));
             let pages = async {
