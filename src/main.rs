@@ -41,7 +41,7 @@ fn run(Cli { settings, command }: Cli) -> anyhow::Result<ExitCode> {
         Command::Rollback(args) => commands::rollback::run(settings, &args),
         Command::Export(args) => commands::export::run(settings, &args),
         Command::Queue(args) => commands::queue::run(&configured(settings)?, args),
-        Command::Status(args) => commands::status::run(&configured(settings)?, &args),
+        Command::Status(args) => commands::status::run(settings, &args),
         Command::Health(args) => commands::health::run(settings, &args),
         Command::Audit(args) => commands::audit::run(settings, args),
         Command::Key(args) => commands::key::run(settings, args),

@@ -123,7 +123,10 @@ pub(crate) enum Command {
     /// Show and send what waits until Zep has it
     Queue(QueueArgs),
 
-    /// Show where memories are kept, how many users are in Zep and in mem0, and what waits
+    /// Show whether all is well: the backend, where users are, what waits, migrations, the audit trail
+    ///
+    /// With --url also the requests of a running server: their number, failures and durations. Exit
+    /// codes: 0 if all is well, 1 if something needs a look, which the line with `!` names.
     Status(StatusArgs),
 
     /// Check and search the audit trail: who did what to whose memories
@@ -179,6 +182,10 @@ pub(crate) struct StatusArgs {
     /// Show as one JSON object
     #[arg(long)]
     pub json: bool,
+
+    /// Also ask this server, with the token of MCP_AUTH_TOKEN; the address without a path
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
 }
 
 /// The request of `health`.

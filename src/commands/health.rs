@@ -1,15 +1,12 @@
 //! `health`: the health check of a running server, for container engines and monitors.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use zep_mcp_server::config::{Config, Flags, HttpConfig, HttpFlags};
 
+use super::running;
 use crate::cli::HealthArgs;
-
-/// How long the server may take to answer. Container engines repeat the check every few seconds.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends the request; the command succeeds if the answer is 200.
 ///
@@ -25,19 +22,11 @@ pub(crate) fn run(settings: Flags, args: &HealthArgs) -> anyhow::Result<ExitCode
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        // Fails only if a provider is installed already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            // No secret is exchanged, and the certificate names the public host, not 127.0.0.1.
-            .tls_danger_accept_invalid_certs(args.url.is_none())
-            .no_proxy()
-            .build()?;
+        let client = running::client(args.url.is_none())?;
         let answer = client.get(format!("{base}/{route}")).send().await;
         let answer = answer.with_context(|| format!("nothing answers at {base}"))?;
         let status = answer.status();
-        // Bounded, because any program may answer on that port.
-        let said = answer.text().await.unwrap_or_default();
+        let said = running::text(answer).await.unwrap_or_default();
         let said: String = said.chars().take(MOST_SHOWN).collect();
         if !status.is_success() {
             bail!("{base}/{route} answered {status}: {}", said.trim());

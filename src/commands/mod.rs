@@ -15,6 +15,7 @@ mod migration;
 pub(crate) mod queue;
 pub(crate) mod report;
 pub(crate) mod rollback;
+mod running;
 pub(crate) mod serve;
 mod signals;
 pub(crate) mod status;

@@ -3,9 +3,11 @@
 //!
 //! - `calls`: what is counted as it happens.
 //! - `levels`: what is read when it is asked for.
+//! - `requests`: what a server's metrics say of its requests, read back.
 
 mod calls;
 mod levels;
+pub mod requests;
 
 use std::fmt;
 use std::time::Duration;

@@ -75,6 +75,7 @@ impl Consulted {
             let ledger = Ledger::open(&data_dir)?;
             let before = ledger.done(&start)?;
             let run = ledger.begin(&start)?;
+            watch.noted(run.id());
             // What is known is forgotten owner by owner, when no other run works on it.
             if request.rebuild_ledger {
                 return Ok(Self {

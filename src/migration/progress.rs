@@ -88,6 +88,9 @@ pub trait Watch: Send + Sync {
     /// Takes the progress.
     fn at(&self, progress: Progress);
 
+    /// The run has this id in the ledger.
+    fn noted(&self, _run: &str) {}
+
     /// The run waits for this. Called every second while it does.
     fn waits(&self, _waiting: Waiting) {}
 

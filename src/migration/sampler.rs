@@ -39,6 +39,10 @@ impl Watch for Counting {
         self.inner.at(progress);
     }
 
+    fn noted(&self, run: &str) {
+        self.inner.noted(run);
+    }
+
     fn waits(&self, waiting: Waiting) {
         self.inner.waits(waiting);
     }

@@ -1,7 +1,7 @@
 //! Migrations that continue after their call was answered.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -56,6 +56,8 @@ pub(crate) struct Run {
     /// Cancelled when the server ends, or when it is asked to stop.
     pub(crate) stop: CancellationToken,
     progress: Mutex<Option<Progress>>,
+    /// Its id in the ledger, where an earlier process may have begun it.
+    noted: OnceLock<String>,
     /// How it ended; `None` while it is under way.
     ended: Mutex<Option<Result<Report, String>>>,
 }
@@ -140,6 +142,7 @@ impl Runs {
             begun_at: Timestamp::now(),
             stop: self.ending.child_token(),
             progress: Mutex::new(None),
+            noted: OnceLock::new(),
             ended: Mutex::new(None),
         });
         known.push_back(run.clone());
@@ -210,6 +213,11 @@ impl Run {
         self.begun_at
     }
 
+    /// Its id in the ledger, once it is known.
+    pub(crate) fn noted_as(&self) -> Option<&str> {
+        self.noted.get().map(String::as_str)
+    }
+
     fn has_ended(&self) -> bool {
         lock(&self.ended).is_some()
     }
@@ -255,6 +263,11 @@ impl Watch for Run {
         let before = latest.filter(|before| before.phase == progress.phase);
         let done = before.map_or(progress.done, |before| before.done.max(progress.done));
         *latest = Some(Progress { done, ..progress });
+    }
+
+    fn noted(&self, run: &str) {
+        // A run is begun once.
+        let _ = self.noted.set(run.to_owned());
     }
 }
 

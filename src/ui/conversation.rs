@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::fields::link;
 use super::layout;
 use super::person;
-use super::shown::{count, moment, nothing};
+use super::shown::{count, moment, nothing, pages_of};
 use super::text::Text;
 use super::visit::{Page, Trouble, Visit};
 use crate::memory::filter::Filter;
@@ -16,8 +16,10 @@ use crate::memory::{BrowseQuery, Cursor, MemoryPage, PageOf, SessionPage, Sessio
 
 /// How many records are on a page.
 const ON_A_PAGE: u32 = 50;
-/// How many facts are shown.
-const MAX_FACTS: u32 = 50;
+/// How many facts are on a page.
+const FACTS_ON_A_PAGE: u32 = 50;
+/// The last page of facts. Ours: each page is read anew from the first on.
+const LAST_OF_FACTS: usize = 1_000;
 /// The kinds of snapshots, and their names.
 const SNAPSHOTS: [(&str, &str); 3] = [
     ("session_summary", "Summary"),
@@ -44,9 +46,13 @@ async fn page(visit: &Visit) -> Page {
     };
     let said = read(visit, &user, &session, part, None).await?;
     let snapshots = snapshots(visit, &user, &session).await;
-    let facts = facts(visit, &user, &session).await;
+    let number = visit.query.number("facts", 1, LAST_OF_FACTS);
+    let facts = facts(visit, &user, &session, number).await;
     let here = [("user", user.as_str()), ("id", session.as_str())];
     let to = |name: &str, value: &str| link("/ui/session", &[here[0], here[1], (name, value)]);
+    // The conversation stays where it is while facts are turned over.
+    let shown = ["cursor", "newest"].map(|name| (name, visit.query.raw(name)));
+    let stays = [here[0], here[1], shown[0], shown[1]];
     let body = html! {
         p { a href=(link("/ui/user", &[("id", user.as_str())])) { "← User " (Text(user.as_str())) } }
         (away(&said))
@@ -79,7 +85,10 @@ async fn page(visit: &Visit) -> Page {
                 section {
                     h2 { "Facts" }
                     @match &facts {
-                        Ok(page) => (known(page)),
+                        Ok(page) => {
+                            (known(page))
+                            (pages_of("facts", "/ui/session", &stays, number, page.has_next))
+                        }
                         Err(trouble) => (layout::trouble(trouble)),
                     }
                 }
@@ -129,15 +138,20 @@ async fn snapshots(visit: &Visit, user: &UserId, session: &SessionId) -> Vec<Sna
     found
 }
 
-async fn facts(visit: &Visit, user: &UserId, session: &SessionId) -> Result<MemoryPage, Trouble> {
+async fn facts(
+    visit: &Visit,
+    user: &UserId,
+    session: &SessionId,
+    page: usize,
+) -> Result<MemoryPage, Trouble> {
     let filter = Map::from_iter([
         ("user_id".to_owned(), json!(user.as_str())),
         ("run_id".to_owned(), json!(session.as_str())),
     ]);
     let query = BrowseQuery {
         filter: Filter::parse(Some(&filter)).map_err(Trouble::invalid)?,
-        page: 1,
-        page_size: MAX_FACTS,
+        page: page as u32,
+        page_size: FACTS_ON_A_PAGE,
         before: None,
         include_invalid: false,
     };
@@ -233,9 +247,6 @@ fn known(page: &MemoryPage) -> Markup {
                         p.dim { (memory.form.as_str()) ", " (moment(memory.created_at)) }
                     }
                 }
-            }
-            @if page.has_next {
-                p.dim { "and " (count((page.count - page.memories.len()) as u64)) " more" }
             }
         }
     }

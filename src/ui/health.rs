@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::latency::{self, Route};
 use super::shown::{count, moment, nothing};
 use super::text::Text;
 use super::visit::Visit;
 use crate::audit::State as TrailState;
+use crate::metrics::requests::{self, Requests};
 
 /// How long the backend may take to answer.
 const WITHIN: Duration = Duration::from_secs(3);
@@ -148,13 +148,12 @@ fn trail(visit: &Visit) -> Markup {
 }
 
 fn requests(metrics: &str) -> Markup {
-    let routes = latency::routes(metrics);
-    let mut routes: Vec<(&String, &Route)> =
+    let routes = requests::routes(metrics);
+    let all = Requests::of_all(routes.values());
+    let mut routes: Vec<(&String, &Requests)> =
         routes.iter().filter(|(_, it)| it.requests > 0).collect();
     routes.sort_by_key(|(name, route)| (std::cmp::Reverse(route.requests), name.as_str()));
-    let all: u64 = routes.iter().map(|(_, route)| route.requests).sum();
-    let failed: u64 = routes.iter().map(|(_, route)| route.failed).sum();
-    let within = |route: &Route, share: f64| match route.within(share) {
+    let within = |route: &Requests, share: f64| match route.within(share) {
         Some(seconds) => format!("≤ {} ms", seconds * 1_000.0),
         None => "> 10 s".to_owned(),
     };
@@ -163,8 +162,8 @@ fn requests(metrics: &str) -> Markup {
             h2 { "Requests since the start" }
             @if routes.is_empty() { (nothing("No request was answered yet.")) } @else {
                 p {
-                    (count(all)) " requests, "
-                    @if failed > 0 { strong.bad { "✗ " (count(failed)) " failed" } }
+                    (count(all.requests)) " requests, "
+                    @if all.failed > 0 { strong.bad { "✗ " (count(all.failed)) " failed" } }
                     @else { "✓ none of them failed" }
                     " (status 5xx)."
                 }

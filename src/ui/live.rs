@@ -19,12 +19,17 @@ const EVERY: Duration = Duration::from_millis(500);
 /// How long a stream lasts; browsers open it again. Ours.
 const LASTS: Duration = Duration::from_secs(10 * 60);
 
+/// [`Told::kind`] of a migration; that of what undoes one is `rollback`.
+pub(super) const MIGRATION: &str = "migration";
+
 /// How far one is. Ids and counts only.
 #[derive(Debug, Serialize)]
 pub(super) struct Told {
     /// The id.
     pub(super) run: String,
-    /// `migration` or `rollback`.
+    /// The id in the ledger, where its report is.
+    pub(super) ledger: Option<String>,
+    /// [`MIGRATION`] or `rollback`.
     pub(super) kind: &'static str,
     /// Whether it is under way, or how it ended.
     pub(super) state: State,
@@ -39,7 +44,7 @@ pub(super) struct Told {
 /// Everything that this process migrates or undoes, the newest first.
 pub(super) fn told(visit: &Visit) -> Vec<Told> {
     let moves = &visit.ui.moves;
-    let runs = moves.runs().all().into_iter().map(|run| {
+    let runs = moves.runs().all().into_iter().map(|begun| {
         let Status {
             run,
             state,
@@ -47,10 +52,11 @@ pub(super) fn told(visit: &Visit) -> Vec<Told> {
             done,
             total,
             ..
-        } = run.status();
+        } = begun.status();
         Told {
             run,
-            kind: "migration",
+            ledger: begun.noted_as().map(ToOwned::to_owned),
+            kind: MIGRATION,
             state,
             phase,
             done,
@@ -62,6 +68,7 @@ pub(super) fn told(visit: &Visit) -> Vec<Told> {
         let progress = undoing.progress();
         Told {
             run: undoing.run.clone(),
+            ledger: Some(undoing.run.clone()),
             kind: "rollback",
             state: undoing.state(),
             phase: progress.map(|progress| progress.phase.as_str()),

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use super::fields::link;
+use super::layout::csrf;
 use super::live::{self, Told};
 use super::shown::{count, moment, nothing, pages};
 use super::text::Text;
 use super::visit::{Page, Trouble, Visit};
+use crate::audit::Action;
 use crate::migration::history::{self, RunLine};
 use crate::migration::ledger::RunState;
 use crate::moves::State;
@@ -38,7 +40,7 @@ async fn page(visit: &Visit) -> Page {
     let has_next = runs.len() > start.saturating_add(ON_A_PAGE);
     let shown: Vec<&RunLine> = runs.iter().skip(start).take(ON_A_PAGE).collect();
     let body = html! {
-        (under_way(&live::told(visit)))
+        (under_way(visit, &live::told(visit)))
         section {
             h2 { "All runs" }
             @if shown.is_empty() {
@@ -53,13 +55,13 @@ async fn page(visit: &Visit) -> Page {
 }
 
 /// What this process does, kept up to date by our script.
-pub(super) fn under_way(told: &[Told]) -> Markup {
+pub(super) fn under_way(visit: &Visit, told: &[Told]) -> Markup {
     html! {
         section id="live" data-events="/ui/migrations/events" {
             h2 { "Of this process" }
             @if told.is_empty() { (nothing("Nothing was begun since the start of this process.")) }
             ul.live {
-                @for one in told { (progress(one)) }
+                @for one in told { (progress(visit, one)) }
             }
             p.dim {
                 span id="live-state" role="status" { "Progress is as of when this page was loaded." }
@@ -68,13 +70,17 @@ pub(super) fn under_way(told: &[Told]) -> Markup {
     }
 }
 
-fn progress(told: &Told) -> Markup {
+fn progress(visit: &Visit, told: &Told) -> Markup {
     let name = format!("{} of run {}", told.phase.unwrap_or("progress"), told.run);
     html! {
         li data-run=(told.run) data-kind=(told.kind) data-state=(state_word(told.state)) {
             p {
                 strong { (told.kind) } " "
-                code { (told.run) } " "
+                @match &told.ledger {
+                    Some(id) => a href=(link("/ui/migrations/run", &[("id", id)])) { code { (told.run) } },
+                    None => code { (told.run) },
+                }
+                " "
                 span.badge.(state_class(told.state)).state { (state_word(told.state)) }
             }
             @if told.state == State::Running {
@@ -84,9 +90,40 @@ fn progress(told: &Told) -> Markup {
                     @if let Some(done) = told.done { ": " (done) }
                     @if let Some(total) = told.total { " of " (total) }
                 }
+                @if told.kind == live::MIGRATION { (stopping(visit, told)) }
             }
         }
     }
+}
+
+/// The form that stops a migration.
+fn stopping(visit: &Visit, told: &Told) -> Markup {
+    html! {
+        form method="post" action="/ui/migrations/stop" {
+            (csrf(&visit.session))
+            input type="hidden" name="run" value=(told.run);
+            button type="submit" aria-label=(format!("Stop run {}", told.run)) { "Stop" }
+        }
+    }
+}
+
+/// `POST /ui/migrations/stop`. What is moved stays, and the same migration begun again goes on from there.
+pub(super) async fn stop(visit: Visit) -> Response {
+    let panel = "/ui/migrations";
+    let call = match visit.begin(Action::Migrate).await {
+        Ok(call) => call,
+        Err(trouble) => return visit.show(panel, Err(trouble)),
+    };
+    let (runs, caller) = (visit.ui.moves.runs(), &visit.session.caller);
+    let find = async { runs.find(visit.form.raw("run"), caller) };
+    let Some(run) = call.during(find).await else {
+        call.end("not_found").await;
+        let missing = Trouble::missing("this process has no such migration");
+        return visit.show(panel, Err(missing));
+    };
+    run.stop.cancel();
+    call.end("ok").await;
+    Redirect::to(panel).into_response()
 }
 
 fn state_word(state: State) -> &'static str {

@@ -15,7 +15,6 @@ mod guard;
 mod headers;
 mod health;
 mod host;
-mod latency;
 mod layout;
 mod live;
 mod login;

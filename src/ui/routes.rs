@@ -22,6 +22,7 @@ pub fn routes(ui: Ui) -> Router {
         .route("/ui/session", get(conversation::show))
         .route("/ui/migrations", get(migrations::show))
         .route("/ui/migrations/run", get(run::show))
+        .route("/ui/migrations/stop", post(migrations::stop))
         .route("/ui/migrations/rollback", post(run::roll_back))
         .route("/ui/migrations/events", get(live::events))
         .route("/ui/trail", get(trail::show))

@@ -45,7 +45,7 @@ fn report(visit: &Visit, run: &RunHistory, problem: Option<&str>) -> Markup {
     let line = &run.line;
     let (word, class) = of_ledger(line.state);
     let mut told = live::told(visit);
-    told.retain(|one| one.run == line.run);
+    told.retain(|one| one.ledger.as_ref() == Some(&line.run));
     // Our own markup: each text in it was escaped where it was put in.
     let sections = PreEscaped(history::sections(run));
     html! {
@@ -59,7 +59,7 @@ fn report(visit: &Visit, run: &RunHistory, problem: Option<&str>) -> Markup {
             (moment(Some(line.begun_at)))
             @if let Some(ended) = line.ended_at { " – " (moment(Some(ended))) }
         }
-        @if !told.is_empty() { (under_way(&told)) }
+        @if !told.is_empty() { (under_way(visit, &told)) }
         (receipt(visit, run))
         div.report { (sections) }
         (asks(visit, run, problem))

@@ -62,8 +62,13 @@ impl Session {
     }
 
     fn is_over(&self) -> bool {
-        self.opened.elapsed() >= LASTS || lock(&self.used).elapsed() >= IDLE
+        ends(self.opened.elapsed(), lock(&self.used).elapsed())
     }
+}
+
+/// Whether a session ends at this age, unused for so long.
+fn ends(age: Duration, unused: Duration) -> bool {
+    age >= LASTS || unused >= IDLE
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -162,4 +167,17 @@ pub(super) fn given(id: &str, is_encrypted: bool) -> String {
 /// The `Set-Cookie` line that takes it back.
 pub(super) fn taken_back(is_encrypted: bool) -> String {
     format!("{}; Max-Age=0", given("", is_encrypted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_ends_after_a_working_day_or_half_an_hour_unused() {
+        let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+        assert!(!ends(minutes(479), minutes(29)));
+        assert!(ends(minutes(480), minutes(0)));
+        assert!(ends(minutes(31), minutes(30)));
+    }
 }

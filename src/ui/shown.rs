@@ -37,15 +37,26 @@ pub(super) fn nothing(why: &str) -> Markup {
 
 /// Links to the pages before and after this one; pages count from 1.
 pub(super) fn pages(path: &str, query: &[(&str, &str)], page: usize, has_next: bool) -> Markup {
+    pages_of("page", path, query, page, has_next)
+}
+
+/// The same, where the page's number has this name.
+pub(super) fn pages_of(
+    name: &str,
+    path: &str,
+    query: &[(&str, &str)],
+    page: usize,
+    has_next: bool,
+) -> Markup {
     let to = |page: usize| {
         let number = page.to_string();
         let mut query = query.to_vec();
-        query.push(("page", &number));
+        query.push((name, &number));
         link(path, &query)
     };
     html! {
         @if page > 1 || has_next {
-            nav.pages aria-label="Pages" {
+            nav.pages aria-label=(format!("Pages ({name})")) {
                 @if page > 1 { a rel="prev" href=(to(page - 1)) { "← Page " (page - 1) } }
                 span { "Page " (page) }
                 @if has_next { a rel="next" href=(to(page + 1)) { "Page " (page + 1) " →" } }

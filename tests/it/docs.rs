@@ -26,7 +26,7 @@ const COMMANDS: [(&str, &str); 22] = [
     ("emulate", "docs/emulator.md"),
     ("token new", "docs/deployment.md"),
     ("health", "docs/deployment.md"),
-    ("status", "docs/side-by-side.md"),
+    ("status", "docs/operators-page.md"),
     ("queue list", "docs/queue.md"),
     ("queue flush", "docs/queue.md"),
     ("queue drop", "docs/queue.md"),

@@ -15,13 +15,13 @@ use crate::common::program::{Client, World};
 use crate::common::wait_until;
 
 /// A server with a mem0, and with Zep behind the emulator.
-struct Both {
+pub struct Both {
     world: World,
     mem0: StandIn,
 }
 
 impl Both {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             world: World::emulated(),
             mem0: StandIn::start(),
@@ -29,7 +29,7 @@ impl Both {
     }
 
     /// Somebody whose memories are in mem0.
-    fn remembers(&self, user: &str, texts: &[&str]) -> Vec<String> {
+    pub fn remembers(&self, user: &str, texts: &[&str]) -> Vec<String> {
         let add = |text: &&str| {
             self.mem0
                 .add(json!({"user_id": user, "memory": text, "run_id": "monday"}))
@@ -37,7 +37,7 @@ impl Both {
         texts.iter().map(add).collect()
     }
 
-    fn command(&self, backend: &str) -> Command {
+    pub fn command(&self, backend: &str) -> Command {
         let mut command = self.world.command();
         command
             .env("MEMORY_BACKEND", backend)
@@ -46,7 +46,7 @@ impl Both {
         command
     }
 
-    fn connect(&self, backend: &str) -> Client {
+    pub fn connect(&self, backend: &str) -> Client {
         Client::connect(&mut self.command(backend))
     }
 
@@ -106,7 +106,7 @@ fn texts(memories: &Value) -> Vec<String> {
 }
 
 /// What the list of somebody's memories has, sorted; with the backend that each names.
-fn listed(client: &mut Client, user: &str) -> (Vec<String>, Vec<Value>) {
+pub fn listed(client: &mut Client, user: &str) -> (Vec<String>, Vec<Value>) {
     let page = client.call("get_memories", json!({"user_id": user, "page_size": 200}));
     let backends = page["results"].as_array().unwrap().iter();
     let mut backends: Vec<Value> = backends.map(|memory| memory["backend"].clone()).collect();

@@ -11,5 +11,5 @@ mod limits;
 mod restarting;
 mod resuming;
 mod shutdown;
-mod tls;
+pub mod tls;
 mod versions;

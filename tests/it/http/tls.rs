@@ -9,13 +9,14 @@ use super::client::{Mcp, Sse};
 use super::server::{Server, command};
 use crate::common::program::World;
 
-struct Files {
-    certificate: PathBuf,
-    key: PathBuf,
-    pem: String,
+/// A certificate for this machine, signed by itself.
+pub struct Files {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub pem: String,
 }
 
-fn files(world: &World, name: &str) -> Files {
+pub fn files(world: &World, name: &str) -> Files {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     let certificate = world.directory().join(format!("{name}.pem"));

@@ -1,6 +1,8 @@
 //! `/metrics`: what is there is documented and the other way round, the numbers add up, and only operators
 //! see them.
 
+mod status;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;

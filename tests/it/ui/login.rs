@@ -3,8 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use reqwest::redirect::Policy;
+
 use super::{Browser, OPERATOR};
-use crate::api::token;
+use crate::api::{token, tokens};
 use crate::common::program::World;
 use crate::common::wait_until;
 
@@ -29,7 +31,12 @@ fn nothing_is_shown_or_done_without_signing_in() {
         assert_eq!(shown.header("location"), "/ui/login");
         assert_eq!(shown.text, "");
     }
-    for path in ["/ui/migrations/rollback", "/ui/trail/verify", "/ui/logout"] {
+    for path in [
+        "/ui/migrations/rollback",
+        "/ui/migrations/stop",
+        "/ui/trail/verify",
+        "/ui/logout",
+    ] {
         let shown = browser.post(path, &[("csrf", "x")]);
         assert_eq!(
             (shown.status.as_u16(), shown.header("location")),
@@ -142,14 +149,11 @@ fn a_revoked_token_ends_its_session() {
 
 #[test]
 fn without_tokens_the_page_says_so_and_forms_still_have_theirs() {
-    let mut browser = Browser::run(&World::embedded(), &[]);
+    let browser = Browser::run(&World::embedded(), &[]);
     let login = browser.page("/ui/login");
     assert!(login.contains("No token is configured"));
     assert!(!login.contains("type=\"password\""));
-    let shown = browser.post("/ui/login", &[]);
-    assert_eq!(shown.status, 303);
-    let cookie = shown.header("set-cookie");
-    browser.cookie = Some(cookie.split(';').next().unwrap().to_owned());
+    let browser = browser.signed_in_with(&[]);
     assert!(browser.page("/ui").contains("No token is configured"));
     assert_eq!(browser.post("/ui/trail/verify", &[]).status, 403);
 }
@@ -186,4 +190,38 @@ fn every_page_is_strict_and_names_nothing_from_elsewhere() {
             }
         }
     }
+}
+
+#[test]
+fn over_tls_the_cookie_is_for_this_host_alone() {
+    let world = World::embedded();
+    let files = crate::http::tls::files(&world, "own");
+    let [certificate, key] = [&files.certificate, &files.key].map(|path| path.to_str().unwrap());
+    let tokens = tokens(world.directory(), &[(OPERATOR, "operator", None)]);
+    let flags = ["--auth-tokens-file", tokens.to_str().unwrap()];
+    let flags = [&flags[..], &["--tls-cert", certificate, "--tls-key", key]].concat();
+    let mut browser = Browser::run(&world, &flags);
+    let root = reqwest::Certificate::from_pem(files.pem.as_bytes()).unwrap();
+    let client = crate::common::http().redirect(Policy::none());
+    browser.client = client.tls_certs_only([root]).build().unwrap();
+    let shown = browser.try_token(&token(OPERATOR));
+    assert_eq!(shown.status, 303, "{}", shown.text);
+    let cookie = shown.header("set-cookie").to_owned();
+    assert!(cookie.starts_with("__Host-zep-mcp-ui="), "{cookie}");
+    for word in ["HttpOnly", "SameSite=Strict", "Path=/", "Secure"] {
+        assert!(
+            cookie.split("; ").any(|part| part == word),
+            "{word}: {cookie}"
+        );
+    }
+    browser.cookie = cookie.split(';').next().map(str::to_owned);
+    let page = browser.get("/ui");
+    assert_eq!(page.status, 200);
+    let out = browser.post("/ui/logout", &[("csrf", &page.csrf())]);
+    let taken = out.header("set-cookie");
+    assert!(
+        taken.starts_with("__Host-zep-mcp-ui=;") && taken.contains("Max-Age=0"),
+        "{taken}"
+    );
+    assert_eq!(browser.get("/ui").status, 303);
 }

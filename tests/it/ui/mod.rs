@@ -3,8 +3,10 @@
 mod actions;
 mod escaping;
 mod login;
+mod migrations;
 
 use std::collections::HashMap;
+use std::process::Command;
 
 use reqwest::redirect::Policy;
 use reqwest::{Response, StatusCode};
@@ -73,6 +75,10 @@ impl Browser {
     }
 
     fn run(world: &World, flags: &[&str]) -> Self {
+        Self::start(&mut command(world, flags))
+    }
+
+    fn start(command: &mut Command) -> Self {
         Self {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -82,7 +88,7 @@ impl Browser {
                 .redirect(Policy::none())
                 .build()
                 .unwrap(),
-            server: Server::run(&mut command(world, flags)),
+            server: Server::run(command),
             cookie: None,
         }
     }
@@ -140,8 +146,14 @@ impl Browser {
     }
 
     /// Signs in as the operator.
-    fn signed_in(mut self) -> Self {
-        let shown = self.try_token(&crate::api::token(OPERATOR));
+    fn signed_in(self) -> Self {
+        let token = crate::api::token(OPERATOR);
+        self.signed_in_with(&[("token", &token)])
+    }
+
+    /// Signs in with these fields; without any where no token is configured.
+    fn signed_in_with(mut self, fields: &[(&str, &str)]) -> Self {
+        let shown = self.post("/ui/login", fields);
         assert_eq!(shown.status, 303, "{}", shown.text);
         let cookie = shown.header("set-cookie");
         self.cookie = Some(cookie.split(';').next().unwrap().to_owned());
@@ -151,8 +163,16 @@ impl Browser {
     /// A call of the Memory API as the operator.
     fn api(&self, method: &str, path: &str, body: &Value) -> Value {
         let bearer = format!("Bearer {}", crate::api::token(OPERATOR));
-        let headers = [("authorization", bearer.as_str())];
-        let shown = self.send(method, path, Some(body.to_string()), &headers);
+        self.called(method, path, body, &[("authorization", &bearer)])
+    }
+
+    /// The same of a server that wants no token.
+    fn anonymous(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.called(method, path, body, &[])
+    }
+
+    fn called(&self, method: &str, path: &str, body: &Value, headers: &[(&str, &str)]) -> Value {
+        let shown = self.send(method, path, Some(body.to_string()), headers);
         assert!(shown.status.is_success(), "{path}: {}", shown.text);
         serde_json::from_str(&shown.text).unwrap()
     }

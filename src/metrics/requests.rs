@@ -1,22 +1,22 @@
-//! Requests and their durations, read from the metrics' text.
+//! Requests and their durations, read from the metrics' text, as those who look at a server need them.
 
 use std::collections::BTreeMap;
 
-/// The requests of a route.
+/// The requests of a route, or of all.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub(super) struct Route {
+pub struct Requests {
     /// How many there were.
-    pub(super) requests: u64,
+    pub requests: u64,
     /// How many of them failed (5xx).
-    pub(super) failed: u64,
+    pub failed: u64,
     /// Upper bounds of durations in seconds, and how many requests took no longer.
     buckets: Vec<(f64, u64)>,
 }
 
-impl Route {
+impl Requests {
     /// The upper bound of the duration of this share of the requests, in seconds; `None` without any, or
     /// if it is above all bounds.
-    pub(super) fn within(&self, share: f64) -> Option<f64> {
+    pub fn within(&self, share: f64) -> Option<f64> {
         let all = self.buckets.iter().map(|(_, count)| *count).max()?;
         let wanted = all as f64 * share;
         let found = self
@@ -25,11 +25,28 @@ impl Route {
             .find(|(_, count)| all > 0 && *count as f64 >= wanted);
         found.map(|(bound, _)| *bound).filter(|it| it.is_finite())
     }
+
+    /// Those of these routes together.
+    pub fn of_all<'a>(routes: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all = Self::default();
+        for route in routes {
+            all.requests += route.requests;
+            all.failed += route.failed;
+            for (bound, count) in &route.buckets {
+                // Every route has the same bounds, in the same order.
+                match all.buckets.iter_mut().find(|(theirs, _)| theirs == bound) {
+                    Some((_, together)) => *together += count,
+                    None => all.buckets.push((*bound, *count)),
+                }
+            }
+        }
+        all
+    }
 }
 
 /// All routes, by method and path.
-pub(super) fn routes(metrics: &str) -> BTreeMap<String, Route> {
-    let mut routes: BTreeMap<String, Route> = BTreeMap::new();
+pub fn routes(metrics: &str) -> BTreeMap<String, Requests> {
+    let mut routes: BTreeMap<String, Requests> = BTreeMap::new();
     for line in metrics.lines() {
         let Some((name, labels, value)) = parts(line) else {
             continue;
@@ -90,11 +107,14 @@ zep_mcp_http_request_duration_seconds_bucket{le="0.1",method="GET",route="/a/{id
 zep_mcp_http_request_duration_seconds_bucket{le="+Inf",method="GET",route="/a/{id}"} 10
 "#;
         let routes = routes(text);
+        let twice = Requests::of_all(routes.values().chain(routes.values()));
+        assert_eq!((twice.requests, twice.failed), (20, 2));
+        assert_eq!(twice.within(0.9), Some(0.1));
         let route = &routes["GET /a/{id}"];
         assert_eq!((route.requests, route.failed), (10, 1));
         assert_eq!(route.within(0.5), Some(0.01));
         assert_eq!(route.within(0.9), Some(0.1));
         assert_eq!(route.within(0.99), None);
-        assert_eq!(Route::default().within(0.5), None);
+        assert_eq!(Requests::default().within(0.5), None);
     }
 }
