@@ -108,8 +108,11 @@ pub(super) struct NewText {
 }
 
 impl Arguments for NewText {
-    const FIELDS: &'static [Field] =
-        &[needed("text", Kind::Text), optional("metadata", Kind::Json)];
+    const FIELDS: &'static [Field] = &[
+        needed("text", Kind::Text),
+        optional("metadata", Kind::Json),
+        optional("user_id", Kind::Text),
+    ];
 }
 
 /// A memory.

@@ -36,7 +36,7 @@ pub(crate) use token::{NewTokenArgs, TokenArgs, TokenCommand};
 ///
 /// New here? `zep-mcp-server try` shows it at work in a few seconds. It needs no key, leaves nothing
 /// behind, and prints the configuration to paste into your host.
-#[derive(Debug, Parser)]
+#[derive(Debug, Default, Parser)]
 #[command(version, max_term_width = 100, after_long_help = environment::environment())]
 pub(crate) struct Cli {
     /// The settings.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+
 use super::{Api, worlds};
 
 #[test]
@@ -67,4 +69,36 @@ fn the_document_has_every_call_and_its_pages_load_nothing_from_elsewhere() {
             assert_eq!(api.raw("GET", &path, None).0, 200, "{path}");
         }
     }
+}
+
+#[test]
+fn every_field_that_the_document_names_is_a_field_of_the_call() {
+    let [world, _] = worlds();
+    let api = Api::of(&world);
+    let document = api.get("/openapi.json");
+    let resolved = |schema: &Value| match schema["$ref"].as_str() {
+        Some(reference) => document.pointer(&reference[1..]).unwrap().clone(),
+        None => schema.clone(),
+    };
+    let mut tried = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let either = schema["oneOf"].as_array().cloned();
+            for schema in either.unwrap_or_else(|| vec![schema.clone()]) {
+                let schema = resolved(&schema);
+                let fields = schema["properties"].as_object();
+                for name in fields.into_iter().flat_map(|fields| fields.keys()) {
+                    // Whatever else is wrong with the call, the field is known.
+                    let body = json!({name: null});
+                    let path = path.replace(['{', '}'], "");
+                    let (_, answer) = api.call(&method.to_uppercase(), &path, Some(&body));
+                    let said = answer["detail"].to_string();
+                    assert!(!said.contains("extra_forbidden"), "{path} {name}: {said}");
+                    tried += 1;
+                }
+            }
+        }
+    }
+    assert!(tried > 50, "{tried}");
 }
