@@ -14,6 +14,26 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/memory_api_st
 const VERSIONS: &str = "import platform, fastapi, httptools, uvicorn, uvloop
 print(f'FastAPI {fastapi.__version__}, uvicorn {uvicorn.__version__}, Python {platform.python_version()}')";
 
+/// How the stub writes its answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answers {
+    /// From dicts, as the original does.
+    Dicts,
+    /// By a response model, which is FastAPI's fastest way.
+    Typed,
+}
+
+impl Answers {
+    pub(crate) const ALL: [Self; 2] = [Self::Dicts, Self::Typed];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dicts => "dicts",
+            Self::Typed => "typed",
+        }
+    }
+}
+
 /// What the stub runs on.
 pub(crate) struct Stub {
     python: String,
@@ -41,10 +61,12 @@ impl Stub {
     }
 
     /// Starts it on the store of this directory.
-    pub(crate) fn start(&self, directory: TempDir) -> Server {
+    pub(crate) fn start(&self, answers: Answers, directory: TempDir) -> Server {
         let mut command = Command::new(&self.python);
         // Isolated: `benches/queue.py` beside it is not the library's `queue`.
-        command.args(["-I", "-B", SCRIPT, STORE]).env_clear();
+        command
+            .args(["-I", "-B", SCRIPT, STORE, answers.name()])
+            .env_clear();
         Server::run(command, directory)
     }
 }
