@@ -4,8 +4,7 @@
 #     benches/beside-fastapi.sh [BINARY]
 #
 # Builds the distributed binary unless one is named. FastAPI and uvicorn are installed from PyPI under
-# target/. BENCH_SECONDS (5) a row, BENCH_CONNECTIONS (1,100,1000 without the last). Needs cargo and python3
-# (3.10 or newer) with venv.
+# target/. BENCH_SECONDS (5) for each row, BENCH_CONNECTIONS (1,100). Needs python3 (3.10 or newer) with venv.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,7 +26,6 @@ if [ ! -e "$environment/complete" ]; then
 fi
 
 BENCH_PARTS=api \
-    BENCH_CONNECTIONS=${BENCH_CONNECTIONS:-1,100} \
     BENCH_BIN=$(realpath "$binary") \
     BENCH_PYTHON=$(realpath -s "$environment/bin/python") \
     exec cargo bench --bench network
