@@ -135,7 +135,7 @@ pub(crate) fn check(answer: &[u8], id: u64) -> Result<(), String> {
     Ok(())
 }
 
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     text.chars().take(200).collect()
 }
@@ -175,6 +175,29 @@ impl Line {
         let dropped = |error: hyper::Error| format!("dropped: {error}");
         self.sender.ready().await.map_err(dropped)?;
         self.sender.send_request(request).await.map_err(dropped)
+    }
+
+    /// Sends a request and reads the whole answer into this buffer.
+    pub(crate) async fn ask(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        expected: StatusCode,
+        answer: &mut Vec<u8>,
+    ) -> Result<http::HeaderMap, String> {
+        let response = self.send(request).await?;
+        let (head, mut body) = response.into_parts();
+        answer.clear();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| format!("answer interrupted: {error}"))?;
+            if let Some(data) = frame.data_ref() {
+                answer.extend_from_slice(data);
+            }
+        }
+        if head.status != expected {
+            let text = String::from_utf8_lossy(answer);
+            return Err(format!("{}: {}", head.status, shortened(&text)));
+        }
+        Ok(head.headers)
     }
 }
 
@@ -232,26 +255,12 @@ impl Agent {
         request
     }
 
-    /// Sends a request and reads the whole answer.
     async fn ask(
         &mut self,
         request: Request<Full<Bytes>>,
         expected: StatusCode,
     ) -> Result<http::HeaderMap, String> {
-        let response = self.line.send(request).await?;
-        let (head, mut body) = response.into_parts();
-        self.answer.clear();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| format!("answer interrupted: {error}"))?;
-            if let Some(data) = frame.data_ref() {
-                self.answer.extend_from_slice(data);
-            }
-        }
-        if head.status != expected {
-            let text = String::from_utf8_lossy(&self.answer);
-            return Err(format!("{}: {}", head.status, shortened(&text)));
-        }
-        Ok(head.headers)
+        self.line.ask(request, expected, &mut self.answer).await
     }
 
     /// Builds the next call of this kind.

@@ -1,9 +1,10 @@
-//! The HTTP server on the embedded store, measured from outside over TCP: calls on many connections,
-//! idle streams, and hostile clients.
+//! The HTTP server on the embedded store, measured from outside over TCP: calls on many connections, over
+//! MCP and over the Memory API, idle streams, and hostile clients.
 //!
 //! `cargo bench --bench network`; `benches/README.md` lists the settings. Linux only: memory and
 //! processor time are read from `/proc`.
 
+mod api;
 mod calls;
 mod client;
 mod figures;
@@ -11,6 +12,7 @@ mod hostile;
 mod idle;
 mod server;
 mod sse;
+mod stub;
 #[allow(dead_code, reason = "each benchmark uses a part of it")]
 #[path = "../text/mod.rs"]
 mod text;
@@ -25,10 +27,12 @@ const IDLE_SECONDS: (&str, u64) = ("BENCH_IDLE_SECONDS", 120);
 const HOSTILE_SECONDS: (&str, u64) = ("BENCH_HOSTILE_SECONDS", 40);
 /// Milliseconds between two calls of a regular client beside hostile ones.
 const PACE: (&str, u64) = ("BENCH_PACE_MS", 500);
-/// Numbers of connections, separated by commas.
-const CONNECTIONS: &str = "BENCH_CONNECTIONS";
+/// Numbers of connections, separated by commas; of calls over MCP by default these.
+const CONNECTIONS: (&str, &str) = ("BENCH_CONNECTIONS", "1,100,1000");
+/// Those of calls over the Memory API.
+const API_CONNECTIONS: (&str, &str) = (CONNECTIONS.0, "1,100");
 /// Parts to measure, separated by commas.
-const PARTS: &str = "BENCH_PARTS";
+const PARTS: (&str, &str) = ("BENCH_PARTS", "calls,api,idle,hostile");
 
 fn main() {
     // `cargo test --all-targets` also runs it, without this argument.
@@ -36,31 +40,33 @@ fn main() {
         return;
     }
     rlimit::increase_nofile_limit(u64::MAX).expect("the limit of files can be read");
-    let connections: Vec<usize> = list(CONNECTIONS, "1,100,1000")
-        .iter()
-        .map(|count| count.parse().expect("BENCH_CONNECTIONS has numbers"))
-        .collect();
     // One thread, so that the client takes at most one processor from the server.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime can be built");
     runtime.block_on(async {
-        for part in list(PARTS, "calls,idle,hostile") {
+        for part in list(PARTS) {
             match part.as_str() {
-                "calls" => calls::measure(&connections, seconds(SECONDS)).await,
+                "calls" => calls::measure(&numbers(CONNECTIONS), seconds(SECONDS)).await,
+                "api" => api::measure(&numbers(API_CONNECTIONS), seconds(SECONDS)).await,
                 "idle" => idle::measure(seconds(IDLE_SECONDS)).await,
                 "hostile" => {
                     let pace = Duration::from_millis(number(PACE));
                     hostile::measure(seconds(HOSTILE_SECONDS), pace).await;
                 }
-                other => panic!("{PARTS} has `{other}`; there are calls, idle and hostile"),
+                other => panic!("there is no part `{other}` in {}", PARTS.1),
             }
         }
     });
 }
 
-fn list(name: &str, default: &str) -> Vec<String> {
+fn numbers(setting: (&str, &str)) -> Vec<usize> {
+    let number = |text: String| text.parse().expect("it is a list of numbers");
+    list(setting).into_iter().map(number).collect()
+}
+
+fn list((name, default): (&str, &str)) -> Vec<String> {
     let set = std::env::var(name).unwrap_or_else(|_| default.to_owned());
     set.split(',').map(|one| one.trim().to_owned()).collect()
 }

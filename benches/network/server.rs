@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,6 +17,9 @@ const BINARY: &str = "BENCH_BIN";
 /// Linux's processor time ticks per second (`getconf CLK_TCK`).
 const TICKS: f64 = 100.0;
 
+/// The file of memories in a directory of data.
+pub(crate) const STORE: &str = "memory.db";
+
 /// Warnings and errors that are printed per server.
 const SHOWN: usize = 5;
 
@@ -24,7 +28,7 @@ pub(crate) struct Server {
     process: Child,
     pub(crate) address: SocketAddr,
     warnings: Arc<AtomicUsize>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 /// Resident memory in bytes.
@@ -36,17 +40,35 @@ pub(crate) struct Memory {
 }
 
 impl Server {
+    /// The program, serving MCP on a new store.
     pub(crate) fn start() -> Self {
-        let directory = tempfile::tempdir().expect("there is a temporary directory");
+        Self::start_with(directory(), &["--http"], &[])
+    }
+
+    /// The program with these flags of `serve` and settings, on the store of this directory.
+    pub(crate) fn start_with(
+        directory: TempDir,
+        flags: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Self {
         let binary = std::env::var(BINARY)
             .unwrap_or_else(|_| env!("CARGO_BIN_EXE_zep-mcp-server").to_owned());
-        let mut process = Command::new(binary)
-            .args(["serve", "--http", "--port", "0"])
-            .current_dir(directory.path())
+        let mut command = Command::new(binary);
+        command
+            .args(["serve", "--port", "0"])
+            .args(flags)
             .env_clear()
             .env("MEMORY_BACKEND", "local")
             .env("ZEP_MCP_DATA_DIR", directory.path())
             .env("LOG_LEVEL", "info")
+            .envs(settings.iter().copied());
+        Self::run(command, directory)
+    }
+
+    /// A program that logs to stderr where it listens. It works in this directory.
+    pub(crate) fn run(mut command: Command, directory: TempDir) -> Self {
+        let mut process = command
+            .current_dir(directory.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -75,8 +97,13 @@ impl Server {
             process,
             address,
             warnings,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// The file of its memories.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.directory.path().join(STORE)
     }
 
     /// Number of logged warnings and errors.
@@ -120,6 +147,11 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A new directory, in `TMPDIR`.
+pub(crate) fn directory() -> TempDir {
+    tempfile::tempdir().expect("there is a temporary directory")
 }
 
 /// Processor time of all threads of this process.
