@@ -197,7 +197,9 @@ fn a_mirror_has_what_zep_has_and_is_not_migrated_back() {
 #[test]
 fn a_failing_mirror_fails_no_call() {
     let both = Both::new();
-    let mut client = connect(&both, &[("MEM0_MIRROR", "true")]);
+    // Zep has the time that it needs on a busy machine; mem0 must not take any.
+    let settings = [("MEM0_MIRROR", "true"), ("ZEP_MCP_WRITE_WAIT_MS", "60000")];
+    let mut client = connect(&both, &settings);
     both.mem0.fault(
         "",
         usize::MAX,
