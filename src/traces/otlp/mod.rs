@@ -75,10 +75,10 @@ impl Span {
 
     /// Begins a span below the one that this runs in; without one, none.
     pub(super) fn begin_within(kind: Kind, name: impl FnOnce() -> String) -> Self {
-        let here = Context::current();
-        match here.has_active_span() {
-            true => Self::begin(kind, Some(Place(here)), None, name),
-            false => Self(None),
+        let here = TRACER.get().map(|_| Context::current());
+        match here.filter(TraceContextExt::has_active_span) {
+            Some(here) => Self::begin(kind, Some(Place(here)), None, name),
+            None => Self(None),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::thread;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -18,20 +19,14 @@ struct Arrived {
     body: Bytes,
 }
 
-/// A collector, until it is dropped.
+/// A collector. It runs until the tests end, since it has a runtime of its own.
 pub struct Collector {
     pub url: String,
     arrived: Arc<Mutex<Vec<Arrived>>>,
-    _runtime: tokio::runtime::Runtime,
 }
 
 impl Collector {
     pub fn start() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -45,15 +40,16 @@ impl Collector {
                 body,
             });
         });
-        runtime.spawn(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(listener, app).await
+        thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                axum::serve(listener, app).await
+            })
         });
-        Self {
-            url,
-            arrived,
-            _runtime: runtime,
-        }
+        Self { url, arrived }
     }
 
     /// Sends the traces of a program here, soon after they are made.
