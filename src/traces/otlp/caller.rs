@@ -44,7 +44,7 @@ fn span_of(traceparent: &str, tracestate: Option<&str>) -> Option<SpanContext> {
         return None;
     }
     let state = tracestate
-        .filter(|state| state.len() <= MAX_TRACESTATE_BYTES)
+        .filter(|state| state.len() <= MAX_TRACESTATE_BYTES && is_state(state))
         .and_then(|state| TraceState::from_str(state).ok())
         .unwrap_or_default();
     let flags = TraceFlags::new(flags) & TraceFlags::SAMPLED;
@@ -56,6 +56,23 @@ fn span_of(traceparent: &str, tracestate: Option<&str>) -> Option<SpanContext> {
 fn hex(text: &str, digits: usize) -> Option<&str> {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     (text.len() == digits && text.bytes().all(is_digit)).then_some(text)
+}
+
+/// Whether a state is a list of pairs (W3C Trace Context, 3.3.1). The SDK takes more than that.
+fn is_state(state: &str) -> bool {
+    let is_key =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-*/@".contains(&byte);
+    let is_value = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'=';
+    let mut members = state
+        .split(',')
+        .map(|member| member.trim_matches([' ', '\t']));
+    members.all(|member| {
+        let pair = member.split_once('=');
+        member.is_empty()
+            || pair.is_some_and(|(key, value)| {
+                !key.is_empty() && key.bytes().all(is_key) && value.bytes().all(is_value)
+            })
+    })
 }
 
 #[cfg(test)]
@@ -98,7 +115,14 @@ mod tests {
     #[test]
     fn a_state_that_is_malformed_or_too_long_is_left_out() {
         let good = format!("00-{TRACE}-b7ad6b7169203331-01");
-        for bad in ["no pair", "=", &format!("v={}", "a".repeat(600))] {
+        for bad in [
+            "no pair",
+            "=",
+            "a=b=c",
+            "é=1",
+            "A=1",
+            &format!("v={}", "a".repeat(600)),
+        ] {
             let parent = span_of(&good, Some(bad)).unwrap();
             assert_eq!(parent.trace_state().header(), "", "{bad}");
         }
