@@ -85,6 +85,13 @@ impl Collector {
         named()
     }
 
+    /// The first span that is meant, once it has arrived.
+    pub fn wait_for_one(&self, meant: impl Fn(&Span) -> bool) -> Span {
+        let find = || self.spans().into_iter().find(&meant);
+        wait_until("a span arrives", || find().is_some());
+        find().unwrap()
+    }
+
     /// The spans right below one.
     pub fn below(&self, span: &Span) -> Vec<Span> {
         let spans = self.spans().into_iter();

@@ -107,20 +107,12 @@ fn headers_names_and_attributes_are_those_of_the_environment() {
     assert_eq!(collector.header("authorization"), "Basic abc");
     let said = format!("traces are sent to {}", collector.url);
     assert!(log.contains(&said) && !log.contains("crimson"), "{log}");
+    collector.wait_for_all("tools/call add_memory", 20);
     assert_eq!(collector.spans().len(), 20);
-}
-
-/// How long twenty calls take.
-fn time_of(command: &mut Command) -> Duration {
-    let begun = Instant::now();
-    calls(command);
-    begun.elapsed()
 }
 
 #[test]
 fn a_collector_that_is_away_costs_calls_nothing_and_one_line_of_the_log() {
-    let world = World::embedded();
-    let usual = time_of(&mut world.command());
     // Nobody listens there, and somebody who never answers.
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let silent = format!("http://{}", listener.local_addr().unwrap());
@@ -128,20 +120,18 @@ fn a_collector_that_is_away_costs_calls_nothing_and_one_line_of_the_log() {
     let nobody = format!("http://{}", away.local_addr().unwrap());
     drop(away);
     for (url, warnings) in [(nobody, 1), (silent, 0)] {
+        let world = World::embedded();
         let mut command = world.command();
         command
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", &url)
             .env("OTEL_BSP_SCHEDULE_DELAY", "10")
-            .env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1");
+            .env("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")
+            // What waited for the collector would wait ten minutes for each span.
+            .env("OTEL_EXPORTER_OTLP_TIMEOUT", "600000");
         let begun = Instant::now();
         let (log, end) = calls(&mut command);
-        // The spans that are left have two seconds; what it rules out is the exporter's ten.
-        assert!(end < Duration::from_secs(8), "{end:?}");
-        let took = begun.elapsed() - end;
-        assert!(
-            took < 10 * usual + Duration::from_secs(5),
-            "{took:?}, not {usual:?}"
-        );
+        assert!(end < Duration::from_secs(60), "{end:?}");
+        assert!(begun.elapsed() < Duration::from_secs(120), "{begun:?}");
         let said = log.matches("traces cannot be sent").count();
         assert_eq!(said, warnings, "{log}");
         assert!(!log.contains("ERROR"), "{log}");
