@@ -10,7 +10,7 @@
 //! only point down.
 //!
 //! - `config`: flags, the environment and `.env` become one validated `Config`. Nothing else reads
-//!   the environment, except what concerns agent hosts.
+//!   the environment, except what concerns agent hosts, and `traces` OpenTelemetry's variables.
 //! - `agent_hosts`: configuration files of agent hosts, and changing one entry in them. Knows nothing
 //!   of memories.
 //! - `http`: MCP on a network, as Streamable HTTP and HTTP with SSE, with its limits; `http/access/`
@@ -38,6 +38,7 @@
 //! - `outgoing`: the HTTP client of services that are called with a key.
 //! - [`local`]: the port over one SQLite file, with a search of its own.
 //! - `telemetry`: logs to stderr, without content.
+//! - `traces`: spans of calls and of what they ask of others, over OTLP; the feature `otlp`.
 //!
 //! To follow one call, read `mcp/tools/add_memory.rs`, `memory/write/request.rs`,
 //! `memory/write/job.rs`, `zep/v3/writes.rs`, `zep/transport/mod.rs`.
@@ -77,5 +78,7 @@ pub mod queue;
 pub mod seal;
 #[doc(hidden)]
 pub mod telemetry;
+#[doc(hidden)]
+pub mod traces;
 #[doc(hidden)]
 pub mod ui;

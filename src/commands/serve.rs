@@ -12,6 +12,7 @@ use zep_mcp_server::memory::MemoryService;
 use zep_mcp_server::memory::beside::sides::Sides;
 use zep_mcp_server::moves::Moves;
 use zep_mcp_server::telemetry;
+use zep_mcp_server::traces;
 use zep_mcp_server::ui::{self, Ui};
 use zep_mcp_server::zep::SentAgain;
 
@@ -31,10 +32,13 @@ pub(crate) fn run(settings: Flags, args: ServeArgs) -> anyhow::Result<ExitCode> 
     };
     telemetry::start(config.logging);
     super::log_start(&config);
-    match args.http || args.api {
+    let traces = traces::start();
+    let served = match args.http || args.api {
         true => on_a_network(config, args.http, args.api),
         false => over_stdio(config),
-    }
+    };
+    traces.finish();
+    served
 }
 
 fn over_stdio(config: Config) -> anyhow::Result<ExitCode> {

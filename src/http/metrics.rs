@@ -19,6 +19,7 @@ use crate::audit::{State as TrailState, Trail};
 use crate::mcp::MemoryServer;
 use crate::memory::access::Caller;
 use crate::metrics::{Levels, Metrics};
+use crate::traces;
 
 /// The route.
 pub(super) const METRICS: &str = "/metrics";
@@ -33,19 +34,25 @@ pub(super) struct Measured {
     pub(super) sessions: Arc<McpSessions>,
 }
 
-/// Middleware around all routes: counts requests.
+/// Middleware around all routes: counts and traces requests, up to the head of their response.
 pub(super) async fn measure(
     State(measured): State<Arc<Measured>>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let begun = Instant::now();
     let method = method_of(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let response = next.run(request).await;
     // A path may hold ids, so that one without a route is not told.
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let route = route.as_ref().map(MatchedPath::as_str);
+    let span = traces::request(method, route, request.headers());
+    if let Some(place) = span.place() {
+        request.extensions_mut().insert(place);
+    }
+    let response = span.during(next.run(request)).await;
     let status = response.status().as_u16();
+    span.answered(status);
+    let route = route.unwrap_or("none");
     measured
         .metrics
         .requested(method, route, status, begun.elapsed());

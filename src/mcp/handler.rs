@@ -24,12 +24,13 @@ use super::{
     prompts,
     server::MemoryServer,
     task::as_task,
-    tools,
+    tools, traces,
     turn::{CallTurn, TooBusy},
 };
 use crate::config::{Tool, Tools};
 use crate::memory::{MemoryService, access::Right};
 use crate::moves::Run;
+use crate::traces::Span;
 
 /// When to use which tools, for the agent. A line appears only if all its tools are offered.
 const ADVICE: &[(&[Tool], &str)] = &[
@@ -114,7 +115,9 @@ impl MemoryServer {
         run.ok_or_else(|| ErrorData::invalid_params("there is no such task", None))
     }
 
-    fn measure(&self, tool: &'static str, outcome: &str, begun: Instant) {
+    /// Counts a call that has ended, and ends its span.
+    fn measure(&self, span: &Span, tool: &'static str, outcome: &str, begun: Instant) {
+        span.ended(outcome);
         if let Some(metrics) = self.metrics() {
             metrics.tool_called(tool, outcome, begun.elapsed());
         }
@@ -261,22 +264,22 @@ impl ServerHandler for MemoryServer {
         }
         let server = self.for_request(&context)?;
         let tool = self.tool(&request.name);
+        // An unknown name may hold anything, and is not logged.
+        let name = tool.map_or("unknown", Tool::as_str);
+        let span = traces::of(name, &context);
         let arguments = request.arguments.as_ref();
         let audited = match self.audited(tool, arguments, &context).await {
             Ok(audited) => audited,
             Err(unwritable) => {
-                let name = tool.map_or("unknown", Tool::as_str);
-                self.measure(name, "audit_unavailable", Instant::now());
+                self.measure(&span, name, "audit_unavailable", Instant::now());
                 return Ok(ToolError::from(unwritable).into_result().into());
             }
         };
         if tool.is_none() {
-            self.measure("unknown", "unknown_tool", Instant::now());
+            self.measure(&span, name, "unknown_tool", Instant::now());
             audited.end("unknown_tool").await;
             return Err(no_tool(&request.name));
         }
-        // An unknown name may hold anything, and is not logged.
-        let name = tool.map_or("unknown", Tool::as_str);
         let begun = Instant::now();
         let cancelled = context.ct.clone();
         let turn = context
@@ -292,10 +295,10 @@ impl ServerHandler for MemoryServer {
             server.read_and_call(tool, request, context).await
         };
         let outcome = tokio::select! {
-            outcome = AssertUnwindSafe(audited.during(call)).catch_unwind() => outcome,
+            outcome = AssertUnwindSafe(span.during(audited.during(call))).catch_unwind() => outcome,
             () = cancelled.cancelled() => {
                 tracing::info!(tool = name, ms = begun.elapsed().as_millis(), "cancelled");
-                self.measure(name, "cancelled", begun);
+                self.measure(&span, name, "cancelled", begun);
                 audited.end("cancelled").await;
                 return Err(ErrorData::internal_error("the call was cancelled", None));
             }
@@ -317,7 +320,7 @@ impl ServerHandler for MemoryServer {
             }
         };
         let outcome = audit::outcome(&audited, &answer);
-        self.measure(name, &outcome, begun);
+        self.measure(&span, name, &outcome, begun);
         audited.end(outcome).await;
         answer
     }

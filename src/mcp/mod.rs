@@ -16,6 +16,7 @@ mod server;
 mod stdio;
 mod task;
 mod tools;
+mod traces;
 mod turn;
 
 pub(crate) use handshake::{InitializeFirst, answered};

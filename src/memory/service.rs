@@ -22,6 +22,7 @@ use crate::memory::{
     sessions::Sessions,
     write::locks::{Alone, Locks, OwnerLocks, Share},
 };
+use crate::traces;
 use crate::zep::{self, ThreadId, Zep};
 
 /// How many memory ids are remembered with their owner: some 200 bytes each.
@@ -249,7 +250,12 @@ impl MemoryService {
         &self,
         change: impl Future<Output = T> + Send + 'static,
     ) -> T {
-        match self.inner.writes.spawn(touched::carried(change)).await {
+        match self
+            .inner
+            .writes
+            .spawn(traces::carried(touched::carried(change)))
+            .await
+        {
             Ok(outcome) => outcome,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         }

@@ -32,6 +32,8 @@ mod queue;
 mod stdio;
 #[cfg(unix)]
 mod switch;
+#[cfg(feature = "otlp")]
+mod traces;
 mod transport;
 mod ui;
 mod wire;

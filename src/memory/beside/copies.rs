@@ -24,6 +24,7 @@ use crate::memory::{
     service::MemoryService,
     write::request::Request,
 };
+use crate::traces;
 
 use super::{objects, purge, writing::of_record};
 
@@ -202,8 +203,9 @@ impl MemoryService {
             });
             if let Some(job) = claimed {
                 let told = carry_out(copies, beside.mem0.as_ref(), &job);
+                let span = traces::delivery("copy", job.attempts);
                 // Otherwise another process has it now.
-                let _ = keeping_claim(copies, job.number, told).await;
+                let _ = span.during(keeping_claim(copies, job.number, told)).await;
                 continue;
             }
             let wait = match copies.until_next().await {

@@ -13,6 +13,7 @@ use crate::memory::{
     record::view::SourceView,
     service::MemoryService,
 };
+use crate::traces;
 use crate::zep::{Episode, Fact};
 
 /// The hidden ones among some episodes: replaced texts whose replacement is among them, incomplete
@@ -112,12 +113,13 @@ impl Replaced {
             let (service, owner) = (service.clone(), owner.clone());
             let (old, new) = (old.clone(), new.clone());
             let writes = service.inner.writes.clone();
-            writes.spawn(async move {
+            let finishing = async move {
                 let _lock = lock;
                 if let Err(error) = service.delete_episodes_of(&owner, &old, &new).await {
                     tracing::warn!(code = error.code(), "a replaced memory is still there");
                 }
-            });
+            };
+            writes.spawn(traces::carried(finishing));
         }
     }
 }

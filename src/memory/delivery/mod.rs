@@ -29,6 +29,7 @@ use crate::memory::{
     service::MemoryService,
     write::work::Work,
 };
+use crate::traces;
 
 /// How many jobs that are left are carried out at a time. Ours: the rate limit is for calls, too.
 const SIDE_BY_SIDE: usize = 8;
@@ -53,7 +54,7 @@ impl MemoryService {
                     let waiting = delivery.waiters.enter(job.number, false);
                     let delivering = service.clone();
                     let delivered = async move { delivering.deliver(&*queue, job, work).await };
-                    drop(service.inner.writes.spawn(delivered));
+                    drop(service.inner.writes.spawn(traces::carried(delivered)));
                     Ok(waiting)
                 }
                 Put::Waits(number) => {
@@ -131,7 +132,8 @@ impl MemoryService {
             if let Some(job) = claimed {
                 let (service, queue) = (self.clone(), queue.clone());
                 let delivered = async move {
-                    service.deliver_left(&*queue, job).await;
+                    let span = traces::delivery("write", job.attempts);
+                    span.during(service.deliver_left(&*queue, job)).await;
                     service.inner.delivery.put.notify_one();
                     drop(place);
                 };

@@ -17,6 +17,7 @@ use crate::memory::{
     record::fit,
     service::MemoryService,
 };
+use crate::traces;
 use crate::zep::{self, Graphs, Outcome};
 
 /// The most entities of each kind in a list. Ours.
@@ -310,7 +311,7 @@ impl MemoryService {
             }
             self.inner.told.insert(graph.clone(), ());
             let service = self.clone();
-            self.inner.writes.spawn(async move {
+            let telling = async move {
                 // Creating it twice leaves one.
                 let made = (|| create_marker(service.zep(), &graph))
                     .retry(ExponentialBuilder::default().with_max_times(RETRIES))
@@ -322,7 +323,8 @@ impl MemoryService {
                 };
                 service.inner.told.remove(&graph);
                 tracing::warn!(code, "an agent or app is not listed yet");
-            });
+            };
+            self.inner.writes.spawn(traces::carried(telling));
         }
     }
 }

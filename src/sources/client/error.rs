@@ -98,6 +98,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// A name for its kind.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Settings { .. } => "invalid_settings",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::NotFound { .. } => "not_found",
+            Self::Refused { .. } => "invalid_request",
+            Self::RateLimited { .. } => "rate_limited",
+            Self::Failed { .. } => "upstream_failed",
+            Self::NoAnswer { .. } => "no_answer",
+            Self::BadAnswer { .. } => "bad_answer",
+        }
+    }
+
     /// Whether the next try may succeed.
     pub(super) fn is_transient(&self) -> bool {
         match self {

@@ -24,6 +24,7 @@ pub(super) use request::{Request, Scheme, segment};
 
 use crate::json;
 use crate::outgoing::{self, wait_asked_for, without_key};
+use crate::traces::{self, Span};
 use answer::ANSWER;
 
 /// How long an attempt may take, unless the caller says otherwise: far more than a page takes.
@@ -153,9 +154,11 @@ impl Http {
         let mut waited = Duration::ZERO;
         // An earlier attempt may have been carried out.
         let mut in_doubt = false;
+        let mut attempts = 0;
         loop {
             waited += self.wait_for_the_limit(waited, in_doubt).await?;
-            let failed = match self.attempt(request, read).await {
+            attempts += 1;
+            let failed = match self.attempt(request, read, attempts - 1).await {
                 Ok(()) => return Ok(()),
                 Err(failed) => failed,
             };
@@ -189,13 +192,36 @@ impl Http {
         }
     }
 
-    async fn attempt(&self, request: &Request, read: Read<'_>) -> std::result::Result<(), Attempt> {
+    async fn attempt(
+        &self,
+        request: &Request,
+        read: Read<'_>,
+        retries_before: u32,
+    ) -> std::result::Result<(), Attempt> {
         let mut url = self.url.clone();
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}{}", request.path));
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
+        let span = traces::exchange(&request.method, &url, retries_before);
+        let answered = self.exchange(request, url, read, &span).await;
+        match &answered {
+            Ok(()) => {}
+            Err(Attempt::Limited(_)) => span.failed("rate_limited"),
+            Err(Attempt::Failed(error)) => span.failed(error.code()),
+        }
+        answered
+    }
+
+    /// Sends a request once and reads its answer.
+    async fn exchange(
+        &self,
+        request: &Request,
+        url: Url,
+        read: Read<'_>,
+        span: &Span,
+    ) -> std::result::Result<(), Attempt> {
         let mut sending = self
             .client
             .request(request.method.clone(), url)
@@ -206,6 +232,7 @@ impl Http {
                 .body(body.to_string());
         }
         let response = sending.send().await.map_err(|error| self.broken(&error))?;
+        span.was_answered(response.status().as_u16());
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             return Err(Attempt::Limited(wait_asked_for(response.headers())));
         }

@@ -12,7 +12,7 @@ mod pace;
 mod request;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,9 +27,10 @@ pub(crate) use connection::{check_key, check_url};
 pub(crate) use request::Request;
 
 use self::answer::Attempt;
-use self::pace::Pace;
+use self::pace::{Pace, Slot};
 use self::request::Repeat;
 use crate::json::{self, Bounds, JsonError};
+use crate::traces::{self, Span};
 use crate::zep::error::{Error, Outcome};
 use clock::Clock;
 
@@ -242,7 +243,12 @@ impl Transport {
         read: Read<'_>,
     ) -> Result<Option<String>, Failure> {
         let doubt = AtomicBool::new(false);
-        let result = (|| self.attempt(request, deadline, read))
+        let attempts = AtomicU32::new(0);
+        let attempt = || {
+            let retries_before = attempts.fetch_add(1, Ordering::Relaxed);
+            self.attempt(request, deadline, read, retries_before)
+        };
+        let result = attempt
             .retry(
                 ExponentialBuilder::default()
                     .with_min_delay(FIRST_WAIT)
@@ -306,6 +312,7 @@ impl Transport {
         request: &Request,
         deadline: Instant,
         read: Read<'_>,
+        retries_before: u32,
     ) -> Result<Option<String>, Attempt> {
         let url = request.url(self.connection.base(), self.prefix)?;
         let client = self.client().await?;
@@ -326,10 +333,34 @@ impl Transport {
             waits_until(&self.counters.rate_limited_until, slot.at);
             tokio::time::sleep_until(slot.at).await;
         }
+        let span = traces::exchange(&request.method, &url, retries_before);
+        let answered = self
+            .exchange(
+                request,
+                client.request(request.method.clone(), url),
+                slot,
+                deadline,
+                read,
+                &span,
+            )
+            .await;
+        if let Err(attempt) = &answered {
+            span.failed(attempt.error.code());
+        }
+        answered
+    }
 
-        let mut sending = client
-            .request(request.method.clone(), url)
-            .timeout(deadline.saturating_duration_since(Instant::now()));
+    /// Sends a request once and reads its answer.
+    async fn exchange(
+        &self,
+        request: &Request,
+        sending: reqwest::RequestBuilder,
+        slot: Slot<'_>,
+        deadline: Instant,
+        read: Read<'_>,
+        span: &Span,
+    ) -> Result<Option<String>, Attempt> {
+        let mut sending = sending.timeout(deadline.saturating_duration_since(Instant::now()));
         if let Some(body) = &request.body {
             sending = sending
                 .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
@@ -342,6 +373,7 @@ impl Transport {
             .map_err(|error| answer::broken(&error, &self.connection))?;
         self.clock.learn(response.headers());
         self.pace.learn(response.headers());
+        span.was_answered(response.status().as_u16());
         drop(slot);
 
         if !response.status().is_success() {
