@@ -140,7 +140,7 @@ impl World {
         })
     }
 
-    fn signed(&self, claims: &Value) -> String {
+    pub fn signed(&self, claims: &Value) -> String {
         self.edwards
             .sign(&header_of(&self.edwards, "edwards"), claims)
     }

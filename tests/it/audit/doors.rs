@@ -7,7 +7,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use zep_mcp_server::http::access::{TokenHash, fresh};
 
-use super::{directory, entries, is_intact};
+use super::{directory, entries, entries_on, is_intact};
+use crate::access::signed;
 use crate::common::program::World;
 use crate::http::client::{Events, Mcp, STATELESS, Sse, call};
 use crate::http::server::{Server, command};
@@ -381,4 +382,33 @@ async fn requests_of_the_memory_api_have_entries_too() {
         !all.contains("turquoise") && !all.contains("unknown-token"),
         "{all}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_holder_of_a_signed_token_is_named_by_its_subject() {
+    let issuer = signed::World::new().await;
+    let world = World::embedded();
+    let keys = issuer.issuer.replace("/tenant", "/keys");
+    let server = Server::run(
+        command(&world, &["--port", "0"])
+            .env("MCP_OAUTH_ISSUER", &issuer.issuer)
+            .env("MCP_OAUTH_AUDIENCE", signed::AUDIENCE)
+            .env("MCP_OAUTH_JWKS_URL", keys),
+    );
+    let mut claims = issuer.claims();
+    claims["scope"] = json!("memory:write");
+    let token = issuer.signed(&claims);
+    let client = Mcp::new(&server.url, STATELESS).with_token(&token);
+    let text = json!({"user_id": "alice", "text": SAID});
+    assert_eq!(outcome(&client, 1, "add_memory", &text).await, "ok");
+    let other = json!({"user_id": "bob", "text": SAID});
+    assert_eq!(outcome(&client, 2, "add_memory", &other).await, "forbidden");
+    server.stop().await;
+    let found = entries_on(&directory(&world), "add_memory");
+    let told = |entry: &Value| ["who", "role", "auth", "outcome"].map(|it| entry[it].clone());
+    let told: Vec<_> = found.iter().map(told).collect();
+    let expected = |outcome: &str| ["alice", "writer", "oauth", outcome].map(|it| json!(it));
+    assert_eq!(told, [expected("ok"), expected("forbidden")]);
+    let text = found.iter().map(Value::to_string).collect::<String>();
+    assert!(!text.contains(&token[..40]), "{text}");
 }
