@@ -30,7 +30,8 @@ struct Load {
     outcome: Outcome,
     took: Duration,
     cpu: Duration,
-    emulator_cpu: Duration,
+    /// Of the emulator, if there is one.
+    emulator_cpu: Option<Duration>,
     own_cpu: Duration,
     peak: u64,
 }
@@ -71,10 +72,9 @@ pub(crate) async fn measure(backend: Backend, connections: &[usize], within: Dur
         "answered",
         "failed",
         "server CPU",
-        "emulator CPU",
-        "client CPU",
-        "server peak MB",
     ]);
+    columns.extend((backend == Backend::Zep).then_some("emulator CPU"));
+    columns.extend(["client CPU", "server peak MB"]);
     table(&columns);
     let mut notes = Vec::new();
     for &count in connections {
@@ -120,7 +120,6 @@ async fn slice(
 ) {
     let (address, created) = (side.server.address, side.created);
     let before = stored(&side.store);
-    let emulator_cpu = || emulator.map_or(Duration::ZERO, Server::cpu);
     // The first call is not measured: files are opened and caches filled.
     let callers: Vec<_> = stream::iter(0..count as u64)
         .map(async |number| {
@@ -132,7 +131,7 @@ async fn slice(
         .collect()
         .await;
     side.server.forget_peak();
-    let cpu = (side.server.cpu(), emulator_cpu(), own_cpu());
+    let cpu = (side.server.cpu(), emulator.map(Server::cpu), own_cpu());
     let begun = Instant::now();
     let tasks: Vec<_> = callers
         .into_iter()
@@ -163,7 +162,9 @@ async fn slice(
     }
     load.took += begun.elapsed();
     load.cpu += side.server.cpu() - cpu.0;
-    load.emulator_cpu += emulator_cpu() - cpu.1;
+    if let Some((emulator, before)) = emulator.zip(cpu.1) {
+        *load.emulator_cpu.get_or_insert_default() += emulator.cpu() - before;
+    }
     load.own_cpu += own_cpu() - cpu.2;
     load.peak = load.peak.max(side.server.memory().peak);
     side.stored += stored(&side.store) - before;
@@ -190,10 +191,9 @@ fn report(side: &Side, load: Load, call: Call, count: usize, stubs: &[f64]) -> V
         outcome.answered().to_string(),
         outcome.failed().to_string(),
         share(load.cpu, took),
-        share(load.emulator_cpu, took),
-        share(load.own_cpu, took),
-        mb(load.peak),
     ]);
+    cells.extend(load.emulator_cpu.map(|cpu| share(cpu, took)));
+    cells.extend([share(load.own_cpu, took), mb(load.peak)]);
     row(&cells);
     outcome.failures(format!("{count} x {}, {}", call.name(), side.name))
 }
