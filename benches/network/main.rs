@@ -1,5 +1,5 @@
-//! The HTTP server on the embedded store, measured from outside over TCP: calls on many connections, over
-//! MCP and over the Memory API, idle streams, and hostile clients.
+//! The HTTP server, measured from outside over TCP: calls on many connections, over MCP and over the Memory
+//! API (on the embedded store, and in front of the emulator), idle streams, and hostile clients.
 //!
 //! `cargo bench --bench network`; `benches/README.md` lists the settings. Linux only: memory and
 //! processor time are read from `/proc`.
