@@ -1,5 +1,5 @@
-//! The HTTP server on the embedded store, measured from outside over TCP: calls on many connections, over
-//! MCP and over the Memory API, idle streams, and hostile clients.
+//! The HTTP server, measured from outside over TCP: calls on many connections, over MCP and over the Memory
+//! API (on the embedded store, and in front of the emulator), idle streams, and hostile clients.
 //!
 //! `cargo bench --bench network`; `benches/README.md` lists the settings. Linux only: memory and
 //! processor time are read from `/proc`.
@@ -19,6 +19,8 @@ mod text;
 
 use std::time::Duration;
 
+use api::Backend;
+
 /// Seconds for each row of calls.
 const SECONDS: (&str, u64) = ("BENCH_SECONDS", 5);
 /// Seconds that the idle streams stay open.
@@ -32,7 +34,7 @@ const CONNECTIONS: (&str, &str) = ("BENCH_CONNECTIONS", "1,100,1000");
 /// Those of calls over the Memory API.
 const API_CONNECTIONS: (&str, &str) = (CONNECTIONS.0, "1,100");
 /// Parts to measure, separated by commas.
-const PARTS: (&str, &str) = ("BENCH_PARTS", "calls,api,idle,hostile");
+const PARTS: (&str, &str) = ("BENCH_PARTS", "calls,api,api-zep,idle,hostile");
 
 fn main() {
     // `cargo test --all-targets` also runs it, without this argument.
@@ -49,7 +51,12 @@ fn main() {
         for part in list(PARTS) {
             match part.as_str() {
                 "calls" => calls::measure(&numbers(CONNECTIONS), seconds(SECONDS)).await,
-                "api" => api::measure(&numbers(API_CONNECTIONS), seconds(SECONDS)).await,
+                "api" => {
+                    api::measure(Backend::Store, &numbers(API_CONNECTIONS), seconds(SECONDS)).await
+                }
+                "api-zep" => {
+                    api::measure(Backend::Zep, &numbers(API_CONNECTIONS), seconds(SECONDS)).await
+                }
                 "idle" => idle::measure(seconds(IDLE_SECONDS)).await,
                 "hostile" => {
                     let pace = Duration::from_millis(number(PACE));

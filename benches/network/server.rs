@@ -1,7 +1,7 @@
 //! The server process, measured from outside.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, pipe};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -51,13 +51,10 @@ impl Server {
         flags: &[&str],
         settings: &[(&str, &str)],
     ) -> Self {
-        let binary = std::env::var(BINARY)
-            .unwrap_or_else(|_| env!("CARGO_BIN_EXE_zep-mcp-server").to_owned());
-        let mut command = Command::new(binary);
+        let mut command = program();
         command
             .args(["serve", "--port", "0"])
             .args(flags)
-            .env_clear()
             .env("MEMORY_BACKEND", "local")
             .env("ZEP_MCP_DATA_DIR", directory.path())
             .env("LOG_LEVEL", "info")
@@ -65,16 +62,25 @@ impl Server {
         Self::run(command, directory)
     }
 
-    /// A program that logs to stderr where it listens. It works in this directory.
+    /// The program as Zep's API, on the store of this directory.
+    pub(crate) fn emulator(directory: TempDir) -> Self {
+        let mut command = program();
+        command.args(["emulate", "--port", "0", "--data", STORE]);
+        Self::run(command, directory)
+    }
+
+    /// A program that says on stdout or stderr where it listens. It works in this directory.
     pub(crate) fn run(mut command: Command, directory: TempDir) -> Self {
-        let mut process = command
+        let (log, output) = pipe().expect("Linux lets us");
+        let process = command
             .current_dir(directory.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
+            .stdout(output.try_clone().expect("Linux lets us"))
+            .stderr(output)
             .spawn()
             .expect("the program starts");
-        let log = process.stderr.take().expect("it is piped");
+        // It has the writing end: the log ends with the process.
+        drop(command);
         let mut lines = BufReader::new(log).lines().map_while(Result::ok);
         let address = lines
             .find_map(|line| {
@@ -147,6 +153,14 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The program, without settings.
+fn program() -> Command {
+    let built = || env!("CARGO_BIN_EXE_zep-mcp-server").to_owned();
+    let mut command = Command::new(std::env::var(BINARY).unwrap_or_else(|_| built()));
+    command.env_clear();
+    command
 }
 
 /// A new directory, in `TMPDIR`.

@@ -5,31 +5,41 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::server::{STORE, Server};
+use crate::server::Server;
 
-/// A Python with FastAPI and uvicorn.
+/// A Python with FastAPI, uvicorn and zep-cloud.
 const PYTHON: &str = "BENCH_PYTHON";
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/memory_api_stub.py");
 /// Says the versions of what the stub needs.
-const VERSIONS: &str = "import platform, fastapi, httptools, uvicorn, uvloop
-print(f'FastAPI {fastapi.__version__}, uvicorn {uvicorn.__version__}, Python {platform.python_version()}')";
+const VERSIONS: &str = "import platform, fastapi, httptools, uvicorn, uvloop, zep_cloud
+print(f'FastAPI {fastapi.__version__}, uvicorn {uvicorn.__version__},', end=' ')
+print(f'zep-cloud {zep_cloud.__version__}, Python {platform.python_version()}')";
 
-/// How the stub writes its answers.
+/// Where the stub has its messages, and how it works.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Answers {
-    /// From dicts, as the original does.
+pub(crate) enum Kind {
+    /// In Zep. It waits for one answer at a time, as the original does.
+    Original,
+    /// In Zep. It waits on threads, and its answers are made as those of [`Self::Typed`].
+    Tuned,
+    /// In the store's file. Answers are made from dicts, as the original does.
     Dicts,
-    /// By a response model, which is FastAPI's fastest way.
+    /// In the store's file. Answers are made by a response model, which is FastAPI's fastest way.
     Typed,
 }
 
-impl Answers {
-    pub(crate) const ALL: [Self; 2] = [Self::Dicts, Self::Typed];
-
+impl Kind {
     pub(crate) fn name(self) -> &'static str {
+        self.arguments()[1]
+    }
+
+    /// The first arguments of the script.
+    fn arguments(self) -> [&'static str; 2] {
         match self {
-            Self::Dicts => "dicts",
-            Self::Typed => "typed",
+            Self::Original => ["zep", "original"],
+            Self::Tuned => ["zep", "tuned"],
+            Self::Dicts => ["sql", "dicts"],
+            Self::Typed => ["sql", "typed"],
         }
     }
 }
@@ -54,18 +64,22 @@ impl Stub {
             .output();
         let asked = asked.map_err(|error| format!("{PYTHON} does not run ({error})"))?;
         if !asked.status.success() {
-            return Err(format!("{PYTHON} has no FastAPI with uvicorn[standard]"));
+            return Err(format!(
+                "{PYTHON} has no FastAPI with uvicorn[standard] and zep-cloud"
+            ));
         }
         let versions = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
         Ok(Self { python, versions })
     }
 
-    /// Starts it on the store of this directory.
-    pub(crate) fn start(&self, answers: Answers, directory: TempDir) -> Server {
+    /// Starts it in this directory, with its messages at this place: a file or an address.
+    pub(crate) fn start(&self, kind: Kind, place: &str, directory: TempDir) -> Server {
         let mut command = Command::new(&self.python);
         // Isolated: `benches/queue.py` beside it is not the library's `queue`.
         command
-            .args(["-I", "-B", SCRIPT, STORE, answers.name()])
+            .args(["-I", "-B", SCRIPT])
+            .args(kind.arguments())
+            .arg(place)
             .env_clear();
         Server::run(command, directory)
     }

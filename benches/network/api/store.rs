@@ -1,4 +1,4 @@
-//! The store that the servers work on copies of.
+//! The store that the servers, or the emulator, work on copies of.
 
 use std::fs;
 use std::path::Path;
