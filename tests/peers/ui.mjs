@@ -101,14 +101,14 @@ async function conversation(served) {
 }
 
 /** Begins a migration. */
-function migration(served) {
+function migration(served, user = "moved") {
   const results = Array.from({ length: 300 }, (_, n) => ({
     id: `m${n}`,
     memory: `remembers ${n}`,
-    user_id: "moved",
+    user_id: user,
     created_at: "2024-05-01T10:00:00Z",
   }));
-  return call(served, "POST", "/api/v1/migrations", { user: { id: "moved" }, data: { results } });
+  return call(served, "POST", "/api/v1/migrations", { user: { id: user }, data: { results } });
 }
 
 async function signIn(page, url, token) {
@@ -203,6 +203,14 @@ async function drive(browser, served) {
     await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
     await page.waitForFunction(() => document.body.innerText.includes("Rolled back"));
     await shot("rollback-done");
+  });
+  await check("a migration is stopped by its button", async () => {
+    const { run_id: run } = await migration(served, "stopped");
+    await go("/ui/migrations");
+    await Promise.all([page.waitForNavigation(), page.click(`[data-run="${run}"] button`)]);
+    await page.waitForSelector(`[data-run="${run}"][data-state="stopped"]`);
+    await shot("migration-stopped");
+    ok((await text()).includes("stopped"));
   });
   const pages = {
     health: "/ui",
