@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::chain::Link;
 use super::entry::{Entry, TrailNote};
-use super::folder::{Folder, Head};
+use super::folder::{Folder, Head, Open};
 use super::tail::{self, Newest};
 
 /// An entry, with the time of its end.
@@ -33,6 +33,7 @@ impl Dated {
 #[derive(Debug)]
 pub(super) struct Appender {
     pub(super) folder: Folder,
+    open: Open,
     /// A file is not appended to beyond this length, in bytes.
     pub(super) max_bytes: u64,
     /// How long entries are kept.
@@ -54,6 +55,7 @@ impl Appender {
     pub(super) fn new(folder: Folder, max_bytes: u64, keep: Duration) -> Self {
         Self {
             folder,
+            open: Open::default(),
             max_bytes,
             keep,
             known: None,
@@ -66,7 +68,7 @@ impl Appender {
     /// # Errors
     /// The system's.
     pub(super) fn probe(&mut self) -> io::Result<()> {
-        let _turn = self.folder.lock()?;
+        let _turn = self.folder.lock(&mut self.open)?;
         let (known, notes) = self.current()?;
         self.write(known, &notes)
     }
@@ -76,7 +78,7 @@ impl Appender {
     /// # Errors
     /// The system's.
     pub(super) fn append(&mut self, entries: &[Dated]) -> io::Result<()> {
-        let _turn = self.folder.lock()?;
+        let _turn = self.folder.lock(&mut self.open)?;
         let (known, mut notes) = self.current()?;
         if notes.is_empty() {
             return self.write(known, entries);
@@ -96,6 +98,7 @@ impl Appender {
         let known = match self.known.take() {
             Some(known) if self.is_as_left(&known)? => known,
             _ => {
+                self.open.forget_file();
                 let end = tail::find(&self.folder)?;
                 notes.extend(end.notes);
                 let head = Head {
@@ -104,8 +107,8 @@ impl Appender {
                 };
                 match end.file {
                     Some(file) => {
-                        if self.folder.head()? != Some(head) {
-                            self.folder.note(head)?;
+                        if self.folder.head_now(&mut self.open)? != Some(head) {
+                            self.folder.note(head, &mut self.open)?;
                         }
                         Known { file, head }
                     }
@@ -134,24 +137,25 @@ impl Appender {
     }
 
     /// Whether nothing happened to the trail since it was left.
-    fn is_as_left(&self, known: &Known) -> io::Result<bool> {
-        if self.folder.head()? != Some(known.head) {
+    fn is_as_left(&mut self, known: &Known) -> io::Result<bool> {
+        if self.folder.head_now(&mut self.open)? != Some(known.head) {
             return Ok(false);
         }
-        match std::fs::metadata(self.folder.file(known.file.first)) {
-            Ok(found) => Ok(found.len() == known.file.length),
+        match self.folder.append(known.file.first, &mut self.open) {
+            Ok(file) => Ok(file.metadata()?.len() == known.file.length),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }
 
     /// Begins a file. The note comes first, so that other processes look for the file.
-    fn begin(&self, head: Head) -> io::Result<Known> {
+    fn begin(&mut self, head: Head) -> io::Result<Known> {
         let head = Head {
             generation: head.generation + 1,
             ..head
         };
-        self.folder.note(head)?;
+        self.folder.note(head, &mut self.open)?;
+        self.open.forget_file();
         let first = head.link.seq + 1;
         self.folder.make(first)?;
         Ok(Known {
@@ -166,13 +170,15 @@ impl Appender {
 
     /// Writes entries; the file is as before if that fails.
     fn write(&mut self, known: Known, entries: &[Dated]) -> io::Result<()> {
-        let mut lines = Vec::new();
+        // Some 300 bytes are put around each entry.
+        let length = entries.iter().map(|entry| entry.json.len() + 320).sum();
+        let mut lines = Vec::with_capacity(length);
         let mut link = known.head.link;
         for entry in entries {
             link = link.append(entry.at, &entry.json, &mut lines);
         }
-        let mut file = self.folder.append(known.file.first)?;
-        if let Err(error) = write_whole(&mut file, known.file.length, &lines) {
+        let file = self.folder.append(known.file.first, &mut self.open)?;
+        if let Err(error) = write_whole(&file, known.file.length, &lines) {
             // A new file without an entry would be in the way of another with its number.
             if known.file.length == 0 {
                 let _ = std::fs::remove_file(self.folder.file(known.file.first));
@@ -182,7 +188,7 @@ impl Appender {
         let head = Head { link, ..known.head };
         if !entries.is_empty() {
             // The entries are there: without the note, the next process reads the file's end.
-            let _ = self.folder.note(head);
+            let _ = self.folder.note(head, &mut self.open);
         }
         let length = known.file.length + lines.len() as u64;
         let file = Newest {
@@ -245,7 +251,7 @@ impl Appender {
 }
 
 /// Appends bytes to a file of this length, all or none.
-fn write_whole(file: &mut File, length: u64, bytes: &[u8]) -> io::Result<()> {
+fn write_whole(mut file: &File, length: u64, bytes: &[u8]) -> io::Result<()> {
     let written = file.write_all(bytes);
     if written.is_err() {
         // Removes half a line; if that fails too, the next process does it.

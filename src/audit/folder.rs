@@ -6,8 +6,9 @@
 //! writes.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::chain::{Hash, Link};
@@ -53,28 +54,26 @@ impl Head {
 }
 
 impl Folder {
-    /// Waits for the turn to write, until the file is dropped. Makes the directory, for its owner only.
-    pub(super) fn lock(&self) -> io::Result<File> {
-        let open = || {
-            private()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(self.0.join(LOCK))
-        };
-        let lock = match open() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let mut builder = fs::DirBuilder::new();
-                builder.recursive(true);
-                #[cfg(unix)]
-                std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-                builder.create(&self.0)?;
-                open()?
+    /// Waits for the turn to write, until it is dropped. Makes the directory, for its owner only.
+    pub(super) fn lock(&self, open: &mut Open) -> io::Result<Turn> {
+        open.begin_turn();
+        let lock = open.lock.at(&self.0.join(LOCK), |path| {
+            let mut options = private();
+            options.write(true).create(true).truncate(false);
+            match options.open(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let mut builder = fs::DirBuilder::new();
+                    builder.recursive(true);
+                    #[cfg(unix)]
+                    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+                    builder.create(&self.0)?;
+                    options.open(path)
+                }
+                opened => opened,
             }
-            lock => lock?,
-        };
+        })?;
         wait_for(|| lock.try_lock())?;
-        Ok(lock)
+        Ok(Turn(lock))
     }
 
     /// Waits until nobody writes, until the file is dropped; `None` where nothing was ever written.
@@ -107,9 +106,11 @@ impl Folder {
         self.0.join(format!("{PREFIX}{first:020}{SUFFIX}"))
     }
 
-    /// Opens a file to append to it.
-    pub(super) fn append(&self, first: u64) -> io::Result<File> {
-        OpenOptions::new().append(true).open(self.file(first))
+    /// A file that is appended to, which must be there.
+    pub(super) fn append(&self, first: u64, open: &mut Open) -> io::Result<Arc<File>> {
+        open.file.at(&self.file(first), |path| {
+            OpenOptions::new().append(true).open(path)
+        })
     }
 
     /// Makes a file.
@@ -122,32 +123,37 @@ impl Folder {
 
     /// Where the chain ended; `None` if that is not noted.
     pub(super) fn head(&self) -> io::Result<Option<Head>> {
-        let mut text = String::new();
-        let read = File::open(self.0.join(HEAD)).and_then(|file| {
-            // More than a note has.
-            file.take(1_024).read_to_string(&mut text)
-        });
-        match read {
-            Ok(_) => Ok(Head::parse(&text)),
+        match File::open(self.0.join(HEAD)) {
+            Ok(mut file) => read_head(&mut file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
             Err(error) => Err(error),
         }
     }
 
+    /// The same in the turn to write.
+    pub(super) fn head_now(&self, open: &mut Open) -> io::Result<Option<Head>> {
+        read_head(&mut &*self.open_head(open)?)
+    }
+
     /// Notes where the chain ends.
-    pub(super) fn note(&self, head: Head) -> io::Result<()> {
-        let mut file = private()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(self.0.join(HEAD))?;
-        file.write_all(head.to_text().as_bytes())
+    pub(super) fn note(&self, head: Head, open: &mut Open) -> io::Result<()> {
+        let file = self.open_head(open)?;
+        (&*file).seek(SeekFrom::Start(0))?;
+        (&*file).write_all(head.to_text().as_bytes())
+    }
+
+    fn open_head(&self, open: &mut Open) -> io::Result<Arc<File>> {
+        open.head.at(&self.0.join(HEAD), |path| {
+            let mut options = private();
+            options.read(true).write(true).create(true).truncate(false);
+            options.open(path)
+        })
     }
 
     /// Makes what was appended to a file survive a power cut.
     pub(super) fn sync(&self, first: u64) -> io::Result<()> {
-        self.append(first)?.sync_data()?;
+        let file = OpenOptions::new().append(true).open(self.file(first))?;
+        file.sync_data()?;
         OpenOptions::new()
             .write(true)
             .open(self.0.join(HEAD))?
@@ -157,6 +163,90 @@ impl Folder {
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
+}
+
+/// Reads where the chain ended. More than a note has is no note.
+fn read_head(file: &mut (impl Read + Seek)) -> io::Result<Option<Head>> {
+    let mut bytes = [0; 1_024];
+    file.seek(SeekFrom::Start(0))?;
+    let length = file.read(&mut bytes)?;
+    Ok(str::from_utf8(&bytes[..length]).ok().and_then(Head::parse))
+}
+
+/// The turn to write, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn(Arc<File>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // The file stays open; closed, it would be unlocked as well.
+        let _ = self.0.unlock();
+    }
+}
+
+/// The files that stay open between turns.
+#[derive(Debug, Default)]
+pub(super) struct Open {
+    lock: Kept,
+    head: Kept,
+    file: Kept,
+}
+
+impl Open {
+    /// Between turns anybody may move, remove or replace the files.
+    fn begin_turn(&mut self) {
+        for kept in [&mut self.lock, &mut self.head, &mut self.file] {
+            kept.is_checked = false;
+        }
+    }
+
+    /// Forgets the file that was appended to: another one follows.
+    pub(super) fn forget_file(&mut self) {
+        self.file = Kept::default();
+    }
+}
+
+/// A file that stays open as long as its path leads to it.
+#[derive(Debug, Default)]
+struct Kept {
+    file: Option<(FileId, Arc<File>)>,
+    /// Whether the path was found to lead to it in this turn.
+    is_checked: bool,
+}
+
+impl Kept {
+    /// The file at this path.
+    fn at(
+        &mut self,
+        path: &Path,
+        open: impl FnOnce(&Path) -> io::Result<File>,
+    ) -> io::Result<Arc<File>> {
+        if let Some((id, file)) = &self.file
+            && (self.is_checked || fs::metadata(path).is_ok_and(|it| file_id(&it) == Some(*id)))
+        {
+            self.is_checked = true;
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(open(path)?);
+        self.file = file_id(&file.metadata()?).map(|id| (id, Arc::clone(&file)));
+        self.is_checked = true;
+        Ok(file)
+    }
+}
+
+/// Device and inode. An open file keeps them, so that no other gets them meanwhile.
+type FileId = (u64, u64);
+
+#[cfg(unix)]
+fn file_id(found: &fs::Metadata) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    Some((found.dev(), found.ino()))
+}
+
+/// Elsewhere a file cannot be told from another, and is opened each time.
+#[cfg(not(unix))]
+fn file_id(_: &fs::Metadata) -> Option<FileId> {
+    None
 }
 
 /// Options that create a file for its owner only.

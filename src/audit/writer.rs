@@ -298,8 +298,11 @@ impl Shared {
                         }
                     }
                     if count > 0 {
-                        waiting.unsynced = appender.file();
-                        self.written.notify_one();
+                        let before = std::mem::replace(&mut waiting.unsynced, appender.file());
+                        // Once the other thread knows of any, it waits for the time alone.
+                        if before.is_none() {
+                            self.written.notify_one();
+                        }
                     }
                 }
                 Err(failed) => {

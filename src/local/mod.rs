@@ -9,7 +9,7 @@
 //!
 //! Arrows only point down this list:
 //!
-//! - `port`: implements the port; each call is one transaction. `http_api`: the calls of Zep's HTTP
+//! - `port`: implements the port; each call stores all or nothing. `http_api`: the calls of Zep's HTTP
 //!   API that the port does not have.
 //! - `search`, `listing`, `batches`: operations over several tables; `row_filter` and
 //!   `metadata_filter` serve the first two.

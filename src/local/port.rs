@@ -99,6 +99,18 @@ impl Threads for LocalZep {
             .await
     }
 
+    async fn newest_messages(
+        &self,
+        thread: &ThreadId,
+        limit: u32,
+        ahead: u32,
+    ) -> Result<MessagePage> {
+        let thread = thread.clone();
+        self.store
+            .read(move |w| messages::newest(w, &thread, limit, ahead))
+            .await
+    }
+
     async fn is_thread_of(&self, thread: &ThreadId, user: &UserId) -> Result<bool> {
         let (thread, user) = (thread.clone(), user.clone());
         self.store

@@ -127,3 +127,73 @@ async fn records_are_looked_up_by_index() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_write_that_fails_or_panics_takes_no_other_of_its_transaction_along() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory);
+    let thread = with_thread(&store).await;
+    let write = async |n: usize| {
+        let name = thread.clone();
+        let write = store.write(move |w| {
+            let added = messages::add(w, &name, &[message(&n.to_string())], &[])?;
+            match n % 5 {
+                1 => panic!("as a defect would"),
+                3 => Err(w.tx.execute("not SQL", []).unwrap_err().into()),
+                _ => Ok(added),
+            }
+        });
+        write.await
+    };
+    let outcomes = futures::future::join_all((0..150).map(write)).await;
+    for (n, outcome) in outcomes.into_iter().enumerate() {
+        assert_eq!(outcome.is_ok(), !matches!(n % 5, 1 | 3), "{n}");
+    }
+    let page = store.read(move |w| messages::all(w, &thread)).await;
+    let texts: Vec<String> = page
+        .unwrap()
+        .messages
+        .into_iter()
+        .map(|it| it.content)
+        .collect();
+    let kept = (0..150).filter(|n| !matches!(n % 5, 1 | 3));
+    assert_eq!(texts, kept.map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_the_writes_that_do_not_fit_and_no_other_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = store(&directory);
+    let thread = with_thread(&store).await;
+    // From here on the file can grow by a few messages only, on whichever connection.
+    let write = async |n: usize| {
+        let name = thread.clone();
+        let write = store.write(move |w| {
+            let pages: i64 = w.tx.pragma_query_value(None, "page_count", |r| r.get(0))?;
+            let most = if n % 3 == 1 { pages } else { pages + 1_000 };
+            w.tx.pragma_update_and_check(None, "max_page_count", most, |_| Ok(()))?;
+            let many = vec![message(&format!("{n} ").repeat(900)); 8];
+            messages::add(w, &name, &many, &[])
+        });
+        write.await
+    };
+    let outcomes = futures::future::join_all((0..40).map(write)).await;
+    let stored_now = stored(&store, thread.clone()).await.unwrap();
+    let kept = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(stored_now, 8 * kept as u64);
+    let refused = outcomes.iter().filter_map(|outcome| outcome.as_ref().err());
+    let mut refused = refused.map(ToString::to_string);
+    assert!(
+        refused
+            .next()
+            .is_some_and(|error| error.contains("disk is full"))
+    );
+    assert!(refused.all(|error| error.contains("disk is full")));
+    let name = thread.clone();
+    let after = store.write(move |w| {
+        w.tx.pragma_update_and_check(None, "max_page_count", 1 << 30, |_| Ok(()))?;
+        messages::add(w, &name, &[message("after")], &[])
+    });
+    after.await.unwrap();
+    assert_eq!(stored(&store, thread).await, Some(stored_now + 1));
+}

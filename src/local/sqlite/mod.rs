@@ -1,6 +1,7 @@
 //! The SQLite file: connections, transactions, layout. Knows nothing of what the rows mean.
 //!
-//! - `store`: runs each call on a blocking thread, in one transaction.
+//! - `store`: runs calls on blocking threads: each read in a transaction of its own; `writing`: the writes
+//!   that wait, in one transaction.
 //! - `connection`: opens and configures a connection; `file`: creates and identifies the file.
 //! - `schema`: the tables, and the versions of their layout.
 //! - `transaction`: what a call works with; `error`: how it ends.
@@ -11,6 +12,7 @@ mod file;
 mod schema;
 mod store;
 mod transaction;
+mod writing;
 
 pub(super) use error::{Fault, Step};
 pub(crate) use file::make_private;

@@ -1,38 +1,43 @@
-//! Runs calls on the file: each in one transaction, on a blocking thread, with a few connections.
+//! Runs calls on the file, in transactions on blocking threads, with a few connections. `writing` has the
+//! part of it that writes.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 
-use rusqlite::{Connection, TransactionBehavior};
-use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
 
 use super::connection::{OpenFile, why_unwritable};
 use super::error::{Step, error, unusable};
 use super::file::file_id;
 use super::transaction::{Clock, Work};
+use super::writing::Writes;
 use crate::local::behavior::Behavior;
 use crate::zep::Result;
 
-/// How many calls work on the file at once. Each has a connection with its own cache.
-const CONNECTIONS: usize = 4;
-/// How many connections are kept for later calls.
-const IDLE_CONNECTIONS: usize = 2;
+/// How many calls read the file at once. Each has a connection with its own cache.
+const READERS: usize = 4;
+/// How many connections are kept for later calls: those of the readers and the writer's. To open one takes
+/// longer than most calls.
+const KEPT_CONNECTIONS: usize = READERS + 1;
 
 /// The work of one call.
-type Job = Box<dyn FnOnce(&Work<'_>) -> Step<()> + Send>;
-/// Work that precedes every call, in transactions of its own.
+pub(super) type Job = Box<dyn FnOnce(&Work<'_>) -> Step<()> + Send>;
+/// Work that precedes every transaction, in transactions of its own.
 type Upkeep = fn(&mut Connection, Behavior);
+/// Where a job leaves its answer.
+type Answer<T> = Arc<SyncMutex<Option<T>>>;
 
 /// The file and its connections.
 #[derive(Debug)]
 pub(crate) struct Store {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     behavior: SyncMutex<Behavior>,
-    upkeep: Upkeep,
+    pub(super) upkeep: Upkeep,
     idle: SyncMutex<Vec<OpenFile>>,
-    slots: Arc<Semaphore>,
+    readers: Arc<Semaphore>,
     /// Writes of this process wait here, in order, instead of in SQLite's sleep-and-retry.
-    writer: Arc<Mutex<()>>,
+    pub(super) writes: Writes,
 }
 
 impl Store {
@@ -42,8 +47,8 @@ impl Store {
             behavior: SyncMutex::new(behavior),
             upkeep,
             idle: SyncMutex::default(),
-            slots: Arc::new(Semaphore::new(CONNECTIONS)),
-            writer: Arc::default(),
+            readers: Arc::new(Semaphore::new(READERS)),
+            writes: Writes::default(),
         }
     }
 
@@ -68,7 +73,9 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Work<'_>) -> Step<T> + Send + 'static,
     {
-        self.run(None, work).await
+        let (job, answer) = answering(work);
+        self.read_job(job).await?;
+        self.taken(&answer)
     }
 
     /// Writes all or, on any error, nothing.
@@ -77,24 +84,12 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Work<'_>) -> Step<T> + Send + 'static,
     {
-        let turn = Arc::clone(&self.writer).lock_owned().await;
-        self.run(Some(turn), work).await
+        let (job, answer) = answering(work);
+        self.write_job(job).await?;
+        self.taken(&answer)
     }
 
-    /// Works in a transaction, which may write if the call holds the writers' turn.
-    async fn run<T, F>(self: &Arc<Self>, turn: Option<OwnedMutexGuard<()>>, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Work<'_>) -> Step<T> + Send + 'static,
-    {
-        let answer = Arc::new(SyncMutex::new(None));
-        let answered = Arc::clone(&answer);
-        let job = Box::new(move |context: &Work<'_>| {
-            let done = work(context)?;
-            *answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
-            Ok(())
-        });
-        self.run_job(turn, job).await?;
+    fn taken<T>(&self, answer: &Answer<T>) -> Result<T> {
         let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
         answer
             .take()
@@ -102,59 +97,40 @@ impl Store {
     }
 
     /// Not generic, so that the task is compiled once and not for each job.
-    async fn run_job(self: &Arc<Self>, turn: Option<OwnedMutexGuard<()>>, work: Job) -> Result<()> {
-        let slot = Arc::clone(&self.slots)
+    async fn read_job(self: &Arc<Self>, work: Job) -> Result<()> {
+        let slot = Arc::clone(&self.readers)
             .acquire_owned()
             .await
             .map_err(|_| unusable(&self.path, "it was closed"))?;
         let store = Arc::clone(self);
         let task = tokio::task::spawn_blocking(move || {
-            // Slot and turn are held until the work is done, even if its caller is gone.
+            // The slot is held until the work is done, even if its caller is gone.
             let _slot = slot;
-            let kind = match &turn {
-                Some(_) => TransactionBehavior::Immediate,
-                None => TransactionBehavior::Deferred,
-            };
             let mut opened = store.take()?;
-            if let (Some(_), Some(why)) = (&turn, &opened.unwritable) {
-                let refusal = unusable(&store.path, why);
-                store.put_back(opened);
-                return Err(refusal);
-            }
             let done = store
-                .transact(&mut opened.connection, kind, work)
+                .read_now(&mut opened.connection, work)
                 .map_err(|fault| error(&store.path, fault));
             store.put_back(opened);
-            drop(turn);
             done
         });
-        task.await.unwrap_or_else(|_| {
-            Err(unusable(
-                &self.path,
-                "the call was interrupted; nothing of it was stored",
-            ))
-        })
+        task.await.unwrap_or_else(|_| Err(self.interrupted()))
     }
 
-    fn transact(
-        &self,
-        connection: &mut Connection,
-        kind: TransactionBehavior,
-        work: Job,
-    ) -> Step<()> {
+    fn read_now(&self, connection: &mut Connection, work: Job) -> Step<()> {
         let behavior = self.behavior();
         (self.upkeep)(connection, behavior);
-        let tx = connection.transaction_with_behavior(kind)?;
-        work(&Work {
-            tx: &tx,
-            behavior,
-            clock: Clock::read(&behavior),
-        })?;
+        let tx = connection.transaction()?;
+        work(&Work::new(&tx, behavior))?;
         tx.commit()?;
         Ok(())
     }
 
-    fn take(&self) -> Result<OpenFile> {
+    pub(super) fn interrupted(&self) -> crate::zep::Error {
+        let message = "the call was interrupted; nothing of it was stored";
+        unusable(&self.path, message)
+    }
+
+    pub(super) fn take(&self) -> Result<OpenFile> {
         let here = file_id(&self.path);
         let kept = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -168,13 +144,29 @@ impl Store {
         )
     }
 
-    fn put_back(&self, opened: OpenFile) {
+    pub(super) fn put_back(&self, opened: OpenFile) {
         if !opened.lasts {
             return;
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE_CONNECTIONS {
+        if idle.len() < KEPT_CONNECTIONS {
             idle.push(opened);
         }
     }
+}
+
+/// A job that leaves its answer there.
+fn answering<T, F>(work: F) -> (Job, Answer<T>)
+where
+    T: Send + 'static,
+    F: FnOnce(&Work<'_>) -> Step<T> + Send + 'static,
+{
+    let answer = Answer::default();
+    let answered = Arc::clone(&answer);
+    let job = Box::new(move |context: &Work<'_>| {
+        let done = work(context)?;
+        *answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+        Ok(())
+    });
+    (job, answer)
 }

@@ -1,18 +1,28 @@
 //! What a call works with: its transaction, its time, and the configured behaviour.
 
 use jiff::Timestamp;
-use rusqlite::Transaction;
+use rusqlite::Connection;
 
 use crate::local::behavior::Behavior;
 
 /// One call's transaction.
 pub(crate) struct Work<'a> {
-    /// The transaction.
-    pub(crate) tx: &'a Transaction<'a>,
+    /// The connection, in the transaction or in the call's savepoint of it.
+    pub(crate) tx: &'a Connection,
     /// How to behave where Zep's behaviour is not documented.
     pub(crate) behavior: Behavior,
-    /// The time of the call, read when the transaction starts.
+    /// The time of the call, read when its work starts.
     pub(crate) clock: Clock,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(tx: &'a Connection, behavior: Behavior) -> Self {
+        Self {
+            tx,
+            behavior,
+            clock: Clock::read(&behavior),
+        }
+    }
 }
 
 /// The time of a call.
@@ -38,5 +48,9 @@ impl Clock {
             now,
             processed_until,
         }
+    }
+    /// Whether what arrived at this time has been processed.
+    pub(crate) fn has_processed(&self, arrived: i64) -> bool {
+        arrived <= self.processed_until
     }
 }

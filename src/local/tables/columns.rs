@@ -16,8 +16,9 @@ pub(crate) fn json_object(
     row: &rusqlite::Row<'_>,
     column: usize,
 ) -> rusqlite::Result<Option<Map<String, Value>>> {
-    row.get::<_, Option<String>>(column)?
-        .map(|text| serde_json::from_str(&text))
+    row.get_ref(column)?
+        .as_str_or_null()?
+        .map(serde_json::from_str)
         .transpose()
         .map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))

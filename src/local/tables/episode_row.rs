@@ -95,7 +95,7 @@ impl EpisodeRow {
     /// Whether it has been processed.
     pub(crate) fn processed(&self, clock: Clock) -> bool {
         self.ingested_at
-            .is_some_and(|arrived| arrived <= clock.processed_until)
+            .is_some_and(|arrived| clock.has_processed(arrived))
     }
 
     /// Whether it shows as a fact: processed, in the graph, its fact not deleted, and not a later part

@@ -80,6 +80,9 @@ pub(crate) fn insert(
     let (created_at, created_ns) = incoming
         .created_at
         .map_or((w.clock.now, 0), timestamps::split);
+    if incoming.once && is_stored(w, owner, thread, &incoming.metadata)? {
+        return Err(already_stored());
+    }
     w.tx.prepare_cached(
         "INSERT INTO episode (id, owner, uuid, thread, role, speaker, source, created_at,
          created_ns, ingested_at, content, source_description, metadata, has_fact, once)
@@ -113,9 +116,30 @@ pub(crate) fn insert(
 fn stored_twice(error: rusqlite::Error) -> Fault {
     let violated = error.sqlite_error().map(|error| error.extended_code);
     if violated == Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE) {
-        return check::conflict(409, "the record is stored already").into();
+        return already_stored();
     }
     error.into()
+}
+
+fn already_stored() -> Fault {
+    check::conflict(409, "the record is stored already").into()
+}
+
+/// Whether a row that is not stored once, and so not in the index `episode_once`, is this part of a record
+/// in this place. What is stored once repeats nothing.
+fn is_stored(w: &Work<'_>, owner: i64, thread: Option<i64>, metadata: &Metadata) -> Step<bool> {
+    let Some(mark) = RecordMark::decode(metadata) else {
+        return Ok(false);
+    };
+    Ok(w.tx
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM episode WHERE metadata ->> '$.zm_id' = ?1 AND once = 0
+               AND +owner = ?2 AND +thread IS ?3
+               AND CAST(coalesce(metadata ->> '$.zm_part', '1') AS INTEGER) = ?4)",
+        )?
+        .query_row((mark.record, owner, thread, mark.part.number), |row| {
+            row.get(0)
+        })?)
 }
 
 pub(crate) fn add(w: &Work<'_>, owner: &Owner, episode: &NewEpisode) -> Step<Episode> {

@@ -3,14 +3,15 @@
 
 use std::collections::HashSet;
 
-use rusqlite::{OptionalExtension, Params};
+use rusqlite::{OptionalExtension, Params, Row};
 
-use super::episode_row::{COLUMNS, EpisodeRow, TABLES};
+use super::columns::{json_object, role_of, uuid};
+use super::episode_row::EpisodeRow;
 use super::episodes::{self, Incoming};
 use super::owners;
 use super::threads::{self, ThreadRow};
 use crate::local::behavior::CursorMeaning;
-use crate::local::sqlite::{Step, Work};
+use crate::local::sqlite::{Clock, Step, Work};
 use crate::local::{check, timestamps, uuids};
 use crate::zep::{
     AddedMessages, Error, Message, MessagePage, Metadata, NewMessage, Role, ThreadId, Uuid, Window,
@@ -54,7 +55,7 @@ pub(crate) fn list_raw(
 ) -> Step<MessagePage> {
     let found = threads::find(w, thread)?;
     if let Some(last) = last {
-        return newest(w, &found, last);
+        return newest_of(w, &found, last, 0);
     }
     let limit = limit.unwrap_or(DEFAULT_MESSAGES);
     let offset = match w.behavior.cursor {
@@ -68,7 +69,7 @@ pub(crate) fn list(w: &Work<'_>, thread: &ThreadId, window: &Window) -> Step<Mes
     let found = threads::find(w, thread)?;
     match window {
         Window::First { limit } => from_offset(w, &found, 0, *limit),
-        Window::Last { limit } => newest(w, &found, *limit),
+        Window::Last { limit } => newest_of(w, &found, *limit, 0),
         Window::After { last, limit, .. } => {
             // By the known message, not by the offset: messages before it may have been deleted.
             let known = id_of(w, &found, last)?.ok_or_else(|| Error::BadAnswer {
@@ -114,13 +115,18 @@ fn after(w: &Work<'_>, thread: &ThreadRow, id: i64, limit: u32) -> Step<MessageP
     )
 }
 
-fn newest(w: &Work<'_>, thread: &ThreadRow, limit: u32) -> Step<MessagePage> {
-    let mut page = page(
-        w,
-        thread,
-        "WHERE e.thread = ?1 ORDER BY e.id DESC LIMIT ?2",
-        (thread.id, limit),
-    )?;
+/// The newest messages, with `ahead` more in front of them if one of them may repeat an earlier one.
+pub(crate) fn newest(w: &Work<'_>, thread: &ThreadId, limit: u32, ahead: u32) -> Step<MessagePage> {
+    newest_of(w, &threads::find(w, thread)?, limit, ahead)
+}
+
+fn newest_of(w: &Work<'_>, thread: &ThreadRow, limit: u32, ahead: u32) -> Step<MessagePage> {
+    const NEWEST: &str = "WHERE e.thread = ?1 ORDER BY e.id DESC LIMIT ?2 OFFSET ?3";
+    let mut page = page(w, thread, NEWEST, (thread.id, limit, 0))?;
+    if ahead > 0 && !page.is_single {
+        let (in_front, _) = select(w, NEWEST, (thread.id, ahead, limit))?;
+        page.messages.extend(in_front);
+    }
     page.messages.reverse();
     Ok(page)
 }
@@ -134,21 +140,46 @@ fn page(
     let total: i64 =
         w.tx.prepare_cached("SELECT count(*) FROM episode WHERE thread = ?1")?
             .query_row([thread.id], |row| row.get(0))?;
+    let (messages, is_single) = select(w, condition, values)?;
     Ok(MessagePage {
-        messages: select(w, condition, values)?,
+        messages,
         total_count: Some(total.unsigned_abs()),
         user_id: Some(thread.user.clone()),
         thread_created_at: timestamps::from_micros(thread.created_at),
+        is_single,
     })
 }
 
-fn select(w: &Work<'_>, condition: &str, values: impl Params) -> Step<Vec<Message>> {
-    Ok(w.tx
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM {TABLES} {condition}"))?
-        .query_map(values, |row| {
-            Ok(EpisodeRow::read(row)?.into_message(w.clock))
-        })?
-        .collect::<rusqlite::Result<_>>()?)
+/// The messages, and whether each is known to repeat no earlier one: it has no mark, or is stored
+/// [`once`](episodes::insert).
+fn select(w: &Work<'_>, condition: &str, values: impl Params) -> Step<(Vec<Message>, bool)> {
+    // Read for every page of every session: only what a message shows.
+    let mut statement = w.tx.prepare_cached(&format!(
+        "SELECT e.uuid, e.role, e.created_at, e.created_ns, e.ingested_at, e.content, e.metadata, \
+         e.once, s.name FROM episode e LEFT JOIN entity s ON s.id = e.speaker {condition}"
+    ))?;
+    let mut rows = statement.query(values)?;
+    let (mut messages, mut is_single) = (Vec::new(), true);
+    while let Some(row) = rows.next()? {
+        let message = read(row, w.clock)?;
+        is_single &= row.get(7)? || message.mark().is_none();
+        messages.push(message);
+    }
+    Ok((messages, is_single))
+}
+
+fn read(row: &Row<'_>, clock: Clock) -> rusqlite::Result<Message> {
+    let role: Option<i64> = row.get(1)?;
+    let arrived: Option<i64> = row.get(4)?;
+    Ok(Message {
+        uuid: Some(uuids::to_zep(uuid(row, 0)?)),
+        role: role.map_or(Role::NoRole, role_of),
+        created_at: timestamps::join(row.get(2)?, row.get(3)?),
+        processed: Some(arrived.is_some_and(|arrived| clock.has_processed(arrived))),
+        content: row.get(5)?,
+        metadata: json_object(row, 6)?,
+        name: row.get(8)?,
+    })
 }
 
 /// The messages of these records, looked up by the index of record ids.

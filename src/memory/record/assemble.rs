@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 
 use crate::memory::model::{MemoryKind, Record, TimeOrigin, Uuid};
-use crate::memory::record::fit::{JoinPart, Joined, Marks, Ours, Unpacked, join, unpack};
+use crate::memory::record::fit::{JoinPart, Joined, Marks, Ours, Unpacked, join, unpack, unpacked};
 use crate::zep::{Episode, Message, Metadata, Role};
 
 /// A stored message or episode.
@@ -108,10 +108,10 @@ pub(crate) fn assemble_without(
     items: Vec<StoredPart>,
     is_double: impl Fn(&Uuid) -> bool,
 ) -> Assembly {
-    let items: Vec<(StoredPart, Unpacked)> = items
+    let mut items: Vec<(StoredPart, Unpacked)> = items
         .into_iter()
-        .map(|item| {
-            let unpacked = unpack(&item.metadata);
+        .map(|mut item| {
+            let unpacked = unpacked(std::mem::take(&mut item.metadata));
             (item, unpacked)
         })
         .collect();
@@ -136,7 +136,7 @@ pub(crate) fn assemble_without(
         if group.iter().any(|(_, unpacked)| is_no_memory(unpacked)) {
             assembly.hidden += usize::from(begins);
         } else if begins {
-            let assembled = put_together(&group, &places, joined);
+            let assembled = put_together(&mut items, &places, joined);
             if assembled.record.incomplete {
                 assembly
                     .incomplete
@@ -144,7 +144,7 @@ pub(crate) fn assemble_without(
             }
             assembly.records.push(assembled);
         } else {
-            assembly.stray += group.len();
+            assembly.stray += places.len();
         }
     }
     assembly.records.sort_by_key(|assembled| assembled.first);
@@ -184,20 +184,26 @@ fn marks(unpacked: &Unpacked) -> Option<&Marks> {
     unpacked.ours.as_ref().map(|ours| &ours.marks)
 }
 
-/// A record from the parts at these indexes. Everything but the content comes from the first part.
-fn put_together(group: &[&(StoredPart, Unpacked)], places: &[usize], joined: Joined) -> Assembled {
-    let used = || joined.used.iter().copied();
-    let parts: Vec<Uuid> = used().filter_map(|i| group[i].0.uuid.clone()).collect();
-    let first = joined.used[0];
-    let last = used().map(|i| places[i]).max().unwrap_or(places[first]);
-    let (item, Unpacked { ours, caller, .. }) = group[first];
+/// A record from the parts at these indexes, which are used up. Everything but the content comes from the
+/// first part.
+fn put_together(
+    items: &mut [(StoredPart, Unpacked)],
+    places: &[usize],
+    joined: Joined,
+) -> Assembled {
+    let used = || joined.used.iter().map(|&part| places[part]);
+    let parts: Vec<Uuid> = used().filter_map(|i| items[i].0.uuid.clone()).collect();
+    let first = places[joined.used[0]];
+    let last = used().max().unwrap_or(first);
+    let (item, unpacked) = &mut items[first];
+    let (ours, caller) = (unpacked.ours.take(), std::mem::take(&mut unpacked.caller));
     let (role, name) = speaker(ours.as_ref());
     let undated = ours
         .as_ref()
         .is_some_and(|ours| ours.marks.time == TimeOrigin::Inferred);
     Assembled {
         record: Record {
-            id: item.uuid.clone().unwrap_or_else(|| Uuid(String::new())),
+            id: item.uuid.take().unwrap_or_else(|| Uuid(String::new())),
             record_id: ours.as_ref().map(|ours| ours.record.as_str().to_owned()),
             role: role.unwrap_or(&item.role).to_owned(),
             name: name.or(item.name.as_deref()).map(str::to_owned),
@@ -209,12 +215,12 @@ fn put_together(group: &[&(StoredPart, Unpacked)], places: &[usize], joined: Joi
                 .and_then(|ours| ours.memory_type.as_ref())
                 .map(MemoryKind::as_str)
                 .map(str::to_owned),
-            metadata: caller.clone(),
+            metadata: caller,
             incomplete: !joined.missing.is_empty(),
             pending: false,
         },
-        ours: ours.clone(),
-        first: places[first],
+        ours,
+        first,
         last,
         parts,
     }

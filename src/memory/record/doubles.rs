@@ -8,7 +8,8 @@
 //!   therefore knows the latest time before its page: the cursor carries it, and a page of the newest
 //!   messages has [`AHEAD`] more in front. Only a message that is not later may be a double, and only
 //!   then is the thread read whole, once for a while ([`Repeats`]). In the ordinary case this costs no
-//!   request.
+//!   request. Where the backend itself stores each part once, there is nothing to look for
+//!   ([`MessagePage::is_single`](crate::zep::MessagePage::is_single)).
 //! - *In a graph*, which is not listed by arrival, the copy with the smallest id counts ([`among`]).
 //!
 //! Both rules need nothing but what Zep holds, so that all processes keep the same copy, and no two

@@ -26,6 +26,17 @@ pub trait Threads: Send + Sync + Debug {
 
     /// Messages of a thread, oldest first, with the thread's owner and count.
     async fn messages(&self, thread: &ThreadId, window: &Window) -> Result<MessagePage>;
+    /// The newest messages. In front of them are `ahead` more, in which copies of them may be found, unless
+    /// the page [is single](MessagePage::is_single).
+    async fn newest_messages(
+        &self,
+        thread: &ThreadId,
+        limit: u32,
+        ahead: u32,
+    ) -> Result<MessagePage> {
+        let limit = limit.saturating_add(ahead);
+        self.messages(thread, &Window::Last { limit }).await
+    }
     /// Whether a thread is this user's. An owner that the backend does not tell is not this user. As far
     /// as it is up to this program, another user's thread takes as long as none.
     async fn is_thread_of(&self, thread: &ThreadId, user: &UserId) -> Result<bool> {

@@ -38,6 +38,9 @@ pub(crate) fn text_with_gaps(text: &str, metadata: Option<&Metadata>) -> String 
 /// Puts gaps back into a text. Gaps are in ascending order; one beyond the end (the text was
 /// changed) goes to the end.
 pub(crate) fn restore(text: &str, gaps: &[Gap]) -> String {
+    if gaps.is_empty() {
+        return text.to_owned();
+    }
     let mut whole = String::with_capacity(text.len());
     let mut gaps = gaps.iter().peekable();
     for (index, c) in text.chars().enumerate() {

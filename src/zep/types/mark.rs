@@ -75,15 +75,17 @@ impl RecordMark {
 
     /// The mark in stored metadata, and the metadata without it.
     pub fn split_off(metadata: &Metadata) -> (Option<Self>, Metadata) {
-        let mark = Self::decode(metadata);
         let mut rest = metadata.clone();
-        if let Some(mark) = &mark {
-            rest.shift_remove(Self::RECORD_KEY);
-            if mark.is_split() {
-                rest.shift_remove(Self::PART_KEY);
-            }
-        }
+        let mark = Self::decode(metadata).inspect(|mark| mark.remove_from(&mut rest));
         (mark, rest)
+    }
+
+    /// Removes this mark's keys from the metadata that it was decoded from.
+    pub(crate) fn remove_from(&self, metadata: &mut Metadata) {
+        metadata.shift_remove(Self::RECORD_KEY);
+        if self.is_split() {
+            metadata.shift_remove(Self::PART_KEY);
+        }
     }
 
     /// The record id in stored metadata.

@@ -155,6 +155,9 @@ pub struct MessagePage {
     /// When the thread was created in Zep.
     #[serde(deserialize_with = "lenient_time")]
     pub thread_created_at: Option<Timestamp>,
+    /// Whether the backend guarantees that none of the messages repeats an earlier one of the thread.
+    #[serde(skip)]
+    pub is_single: bool,
 }
 
 impl MessagePage {

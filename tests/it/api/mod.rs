@@ -1,6 +1,7 @@
 //! The Memory API, spoken to over TCP as its callers do.
 
 mod access;
+mod at_once;
 mod conversations;
 mod dialects;
 mod documents;

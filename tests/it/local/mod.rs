@@ -9,6 +9,7 @@ mod people;
 mod recall;
 mod searching;
 mod threads;
+mod together;
 
 use std::path::PathBuf;
 

@@ -2,12 +2,13 @@
 //! keeps doubles.
 
 use serde_json::{Value, json};
-use zep_mcp_server::local::Behavior;
+use zep_mcp_server::local::{Behavior, LocalZep};
 use zep_mcp_server::zep::{
     Error, Graphs, NewEpisode, NewMessage, Owner, PartNo, RecordMark, Threads,
 };
 
 use super::{Home, message, note, object, of};
+use crate::common::program::{Client, World};
 
 fn marked(record: &str, text: &str) -> NewMessage {
     NewMessage {
@@ -105,6 +106,103 @@ async fn what_arrives_without_a_mark_may_be_stored_twice_as_in_zep() {
     }
     assert_eq!(home.contents(&thread).await, ["one", "one"]);
     assert_eq!(home.find(&of(&person), "text").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_record_that_arrived_without_a_mark_is_not_stored_again_with_one() {
+    let (home, person, thread) = Home::with_thread(Behavior::default()).await;
+    let raw = NewMessage {
+        metadata: object(json!({"zm_id": "r"})),
+        ..message("one")
+    };
+    home.zep.add_messages(&thread, &[raw]).await.unwrap();
+    home.note(
+        &of(&person),
+        "text",
+        json!({"zm_id": "r", "zm_part": "2/2"}),
+    )
+    .await;
+    let refused = home.zep.add_messages(&thread, &[marked("r", "one")]).await;
+    assert!(
+        matches!(refused, Err(Error::Conflict { .. })),
+        "{refused:?}"
+    );
+    let again = part("r", 2, 2, "text");
+    let refused = home.zep.add_episode(&of(&person), &again).await;
+    assert!(
+        matches!(refused, Err(Error::Conflict { .. })),
+        "{refused:?}"
+    );
+    // Another part of it, and the same record in another session.
+    let other = part("r", 1, 2, "te");
+    home.zep.add_episode(&of(&person), &other).await.unwrap();
+    let elsewhere = home.thread("elsewhere", &person).await;
+    let turn = [marked("r", "one")];
+    home.zep.add_messages(&elsewhere, &turn).await.unwrap();
+}
+
+/// What arrives through Zep's HTTP API on the same file may repeat what was stored once.
+#[test]
+fn copies_that_came_into_the_file_otherwise_are_shown_once_at_any_page_size() {
+    let world = World::embedded();
+    let mut client = world.connect();
+    let mut said: Vec<String> = Vec::new();
+    let mut say = |client: &mut Client, turns: std::ops::Range<usize>| {
+        let turns: Vec<String> = turns.map(|n| format!("turn {n}")).collect();
+        let turn = |turn: &String| json!({"role": "user", "content": turn});
+        let messages: Vec<Value> = turns.iter().map(turn).collect();
+        let new = json!({"user_id": "ann", "session_id": "monday", "messages": messages});
+        client.call("add_memory", new);
+        said.extend(turns);
+    };
+    say(&mut client, 0..30);
+    let zep = LocalZep::open(
+        &world.directory().join("data/memory.db"),
+        Behavior::default(),
+    );
+    let zep = zep.unwrap();
+    let copy = async |which: std::ops::Range<usize>| {
+        let thread = super::thread("monday");
+        let page = zep.all_messages(&thread).await.unwrap();
+        let copies: Vec<NewMessage> = page.messages[which]
+            .iter()
+            .map(|there| NewMessage {
+                created_at: there.created_at,
+                metadata: there.metadata.clone().unwrap(),
+                ..message(&there.content)
+            })
+            .collect();
+        zep.add_messages(&thread, &copies).await.unwrap();
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    say(&mut client, 30..50);
+    runtime.block_on(copy(2..5));
+    say(&mut client, 50..80);
+    runtime.block_on(copy(40..42));
+    say(&mut client, 80..82);
+    for limit in [1, 2, 3, 4, 5, 20, 35, 50, 81, 82, 100, 200] {
+        // Another process knows nothing of what this one read.
+        let mut other = world.connect();
+        let last = json!({"user_id": "ann", "session_id": "monday", "last": limit});
+        let newest = other.call("get_session", last);
+        let pages = world.connect().read_session_by("ann", "monday", limit);
+        for (read, expected) in [
+            (
+                newest["messages"].as_array().unwrap(),
+                &said[said.len().saturating_sub(limit)..],
+            ),
+            (&pages, &said[..]),
+        ] {
+            let read: Vec<&str> = read
+                .iter()
+                .map(|one| one["content"].as_str().unwrap())
+                .collect();
+            assert_eq!(read, expected, "{limit}");
+        }
+    }
 }
 
 /// The file as a release with layout 1 left it.

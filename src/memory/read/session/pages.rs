@@ -101,15 +101,20 @@ impl Reader<'_> {
                 (error, _) => error,
             }
         })?;
-        let mut messages = page.messages;
-        let mut total = page.total_count.unwrap_or(start + messages.len() as u64);
-        if place.is_none() && messages.len() as u64 >= total {
-            self.note_repeats(&messages);
+        let mut total = page
+            .total_count
+            .unwrap_or(start + page.messages.len() as u64);
+        if place.is_none() && page.messages.len() as u64 >= total {
+            self.note_repeats(&page);
         }
+        let (mut messages, mut is_single) = (page.messages, page.is_single);
         let ends_here = |messages: &[Message], total: u64| start + messages.len() as u64 >= total;
-        let latest = place.map(|place| place.latest.or(Some(Timestamp::MAX)));
-        let mut doubles = self.doubles(&messages, latest).await?;
-        let mut assembly = assemble_messages(&messages, &doubles);
+        let latest = |is_single: bool| {
+            let place = place.filter(|_| !is_single)?;
+            Some(place.latest.or(Some(Timestamp::MAX)))
+        };
+        let mut doubles = self.doubles(&messages, latest(is_single)).await?;
+        let mut assembly = assemble_messages(messages.clone(), &doubles);
         // The only record continues behind the window: read a little more.
         if !assembly.incomplete.is_empty()
             && assembly.records.len() == 1
@@ -118,9 +123,10 @@ impl Reader<'_> {
         {
             let page = self.messages(&window_at(Some(&more), OVERHANG)).await?;
             total = page.total_count.unwrap_or(total);
+            is_single &= page.is_single;
             messages.extend(page.messages);
-            doubles = self.doubles(&messages, latest).await?;
-            assembly = assemble_messages(&messages, &doubles);
+            doubles = self.doubles(&messages, latest(is_single)).await?;
+            assembly = assemble_messages(messages.clone(), &doubles);
         }
         let mut end = messages.len();
         // The last record continues behind the window: the page ends before it.
@@ -160,24 +166,27 @@ impl Reader<'_> {
 
     pub(super) async fn last(&self, count: usize) -> Result<ReadPage> {
         let mut limit = match self.kind {
-            Some(_) => WIDE_WINDOW,
-            None => u32::try_from(count).unwrap_or(MAX_RECORDS) + AHEAD,
+            Some(_) => WIDE_WINDOW - AHEAD,
+            None => u32::try_from(count).unwrap_or(MAX_RECORDS),
         };
         loop {
-            let page = self.messages(&Window::Last { limit }).await?;
+            let page = self.threads.newest_messages(self.thread, limit, AHEAD);
+            let page = page.await?;
+            self.check_owner(&page)?;
             let total = page.total_count.unwrap_or(page.messages.len() as u64);
             let is_whole = page.messages.len() as u64 >= total;
-            // What is in front of the page only shows what may repeat it.
-            let ahead = match is_whole {
-                true => 0,
-                false => page.messages.len().min(AHEAD as usize),
-            };
             if is_whole {
-                self.note_repeats(&page.messages);
+                self.note_repeats(&page);
             }
-            let latest = (!is_whole).then(|| doubles::latest(&page.messages[..ahead]));
+            let has_ahead = !is_whole && !page.is_single;
+            // What is in front of the page only shows what may repeat it.
+            let ahead = match has_ahead {
+                true => page.messages.len().min(AHEAD as usize),
+                false => 0,
+            };
+            let latest = has_ahead.then(|| doubles::latest(&page.messages[..ahead]));
             let doubles = self.doubles(&page.messages[ahead..], latest).await?;
-            let mut assembly = assemble_messages(&page.messages, &doubles);
+            let mut assembly = assemble_messages(page.messages, &doubles);
             assembly.begin_at(ahead);
             let wanted = assembly
                 .records
@@ -208,8 +217,8 @@ impl Reader<'_> {
     pub(super) async fn whole(&self) -> Result<Vec<Record>> {
         let page = self.threads.all_messages(self.thread).await?;
         self.check_owner(&page)?;
-        self.note_repeats(&page.messages);
-        Ok(assemble_messages(&page.messages, &HashSet::new())
+        self.note_repeats(&page);
+        Ok(assemble_messages(page.messages, &HashSet::new())
             .records
             .into_iter()
             .map(|found| found.record)
@@ -244,7 +253,7 @@ impl Reader<'_> {
             None => {
                 let page = self.threads.all_messages(self.thread).await?;
                 self.check_owner(&page)?;
-                self.note_repeats(&page.messages)
+                self.note_repeats(&page)
             }
         };
         let doubles = in_doubt
@@ -254,8 +263,11 @@ impl Reader<'_> {
     }
 
     /// Keeps what a whole thread tells of its doubles.
-    fn note_repeats(&self, whole: &[Message]) -> Arc<Repeats> {
-        let repeats = Arc::new(Repeats::of(whole));
+    fn note_repeats(&self, whole: &MessagePage) -> Arc<Repeats> {
+        let repeats = Arc::new(match whole.is_single {
+            true => Repeats::default(),
+            false => Repeats::of(&whole.messages),
+        });
         self.repeats.insert(self.thread.clone(), repeats.clone());
         repeats
     }
@@ -273,7 +285,7 @@ impl Reader<'_> {
         }
         let wanted: HashSet<String> = assembly.incomplete.into_iter().collect();
         let found = self.threads.find_messages(self.thread, &wanted).await?;
-        for whole in assemble_messages(&found, &HashSet::new()).records {
+        for whole in assemble_messages(found, &HashSet::new()).records {
             let whole = whole.record;
             if let Some(record) = records
                 .iter_mut()
@@ -319,7 +331,7 @@ fn window_at(place: Option<&Cursor>, limit: u32) -> Window {
     }
 }
 
-fn assemble_messages(messages: &[Message], doubles: &HashSet<Uuid>) -> Assembly {
-    let parts = messages.iter().cloned().map(StoredPart::from).collect();
+fn assemble_messages(messages: Vec<Message>, doubles: &HashSet<Uuid>) -> Assembly {
+    let parts = messages.into_iter().map(StoredPart::from).collect();
     assemble_without(parts, |message| doubles.contains(message))
 }

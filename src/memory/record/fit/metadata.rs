@@ -317,19 +317,24 @@ pub fn unpack_flat(metadata: &Metadata) -> Map<String, Value> {
 /// caller's; an item without our record id is the caller's altogether. If a key is both stored flat
 /// and carried as JSON text, the flat one, added later, is shown.
 pub fn unpack(metadata: &Metadata) -> Unpacked {
-    let (mark, mut flat) = RecordMark::split_off(metadata);
-    let ours = mark.and_then(|RecordMark { record, part }| {
-        let exact = RecordId::new(&record).ok()?;
-        (exact.as_str() == record).then_some((exact, part))
+    unpacked(metadata.clone())
+}
+
+/// The same without a copy.
+pub(crate) fn unpacked(mut flat: Metadata) -> Unpacked {
+    let ours = RecordMark::decode(&flat).and_then(|mark| {
+        let exact = RecordId::new(&mark.record).ok()?;
+        (exact.as_str() == mark.record).then_some((exact, mark))
     });
-    let Some((record, part)) = ours else {
+    let Some((record, mark)) = ours else {
         return Unpacked {
             ours: None,
             part: PartNo::WHOLE,
             gaps: Vec::new(),
-            caller: metadata.clone(),
+            caller: flat,
         };
     };
+    mark.remove_from(&mut flat);
     let mut extra = take(&mut flat, EXTRA_KEY, read_extra).unwrap_or_default();
     let left_over = match extra.shift_remove(METADATA) {
         Some(Value::Object(map)) => map,
@@ -365,7 +370,7 @@ pub fn unpack(metadata: &Metadata) -> Unpacked {
             app,
             marks: Marks::from_map(extra),
         }),
-        part,
+        part: mark.part,
         gaps,
         caller: flat,
     }

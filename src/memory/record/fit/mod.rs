@@ -16,6 +16,7 @@ use crate::memory::model::Place;
 use crate::zep::{Metadata, PartNo, RecordMark, gap, limits};
 
 pub use crate::zep::Gap;
+pub(crate) use metadata::unpacked;
 pub use metadata::{
     AGENT_KEY, APP_KEY, EXTRA_KEY, MEMORY_TYPE_KEY, MIGRATION_SOURCE_KEY, Marks, ORIGINAL_ROLE_KEY,
     Ours, RESERVED_KEYS, Speaker, Unpacked, pack_flat, unpack, unpack_flat,
