@@ -177,12 +177,16 @@ fn rule(name: &str) -> Option<&'static str> {
 fn add_rules(document: &mut Value) {
     let schemas = document.pointer_mut("/components/schemas");
     let schemas = schemas.and_then(Value::as_object_mut).into_iter().flatten();
-    for (_, schema) in schemas.filter(|(name, _)| is_request(name)) {
+    for (kind, schema) in schemas.filter(|(name, _)| is_request(name)) {
         let fields = schema
             .pointer_mut("/properties")
             .and_then(Value::as_object_mut);
+        // A name and an address are taken as the old system has them.
+        let is_ruled = |name: &str| kind != "MigratedUser" || name == "id";
         for (name, field) in fields.into_iter().flatten() {
-            add_rule(name, field);
+            if is_ruled(name) {
+                add_rule(name, field);
+            }
             if name == "session_ids" {
                 add_rule("session_id", &mut field["items"]);
             }

@@ -28,7 +28,7 @@ pub(super) struct NewMigration {
     /// Whose memories.
     user: UserArg,
     /// The export itself: what mem0 answered, or an application's own dump of the user.
-    #[schema(value_type = Value)]
+    #[schema(value_type = Option<Value>)]
     data: Option<Value>,
     /// Or a file in the server's import directory. Neither: the mem0 of the server's settings.
     file: Option<String>,

@@ -77,20 +77,9 @@ def server():
 def schemathesis(url, role):
     """Runs all checks of schemathesis; gives how many cases it made, and what it said of failures."""
     program = Path(sys.executable).with_name("schemathesis")
-    done = subprocess.run(
-        [
-            program, "run", f"{url}/openapi.json",
-            "-H", f"Authorization: Bearer {token(role)}",
-            "--checks", "all",
-            "--seed", SEED,
-            "--max-examples", str(CASES),
-            "--max-time", str(SECONDS),
-            "--phases", "examples,coverage,fuzzing,stateful",
-            "--continue-on-failure", "--no-color", "--warnings", "off", "--generation-database", "none",
-        ],
-        capture_output=True,
-        text=True,
-    )
+    # It leaves a cache where it runs.
+    with tempfile.TemporaryDirectory() as directory:
+        done = subprocess.run(command(program, url, role), capture_output=True, text=True, cwd=directory)
     cases = re.search(r"(\d+) generated", done.stdout)
     if done.returncode:
         # Whole, for whoever looks for the cause; a check shows a line of it.
@@ -98,6 +87,20 @@ def schemathesis(url, role):
         print("\n".join(f"# {line[:300]}" for line in done.stdout[start:].splitlines()[:200]), flush=True)
     failures = done.stdout[done.stdout.find("Failures:") :] if done.returncode else ""
     return int(cases.group(1)) if cases else 0, done.returncode, failures or done.stderr
+
+
+def command(program, url, role):
+    """The command line of schemathesis."""
+    return [
+        program, "run", f"{url}/openapi.json",
+        "-H", f"Authorization: Bearer {token(role)}",
+        "--checks", "all",
+        "--seed", SEED,
+        "--max-examples", str(CASES),
+        "--max-time", str(SECONDS),
+        "--phases", "examples,coverage,fuzzing,stateful",
+        "--continue-on-failure", "--no-color", "--warnings", "off", "--generation-database", "none",
+    ]
 
 
 def generate(url, directory):
