@@ -48,7 +48,8 @@ mod json;
 pub mod local;
 pub mod memory;
 pub mod migration;
-mod outgoing;
+#[doc(hidden)]
+pub mod outgoing;
 pub mod sources;
 mod time;
 pub mod zep;

@@ -63,7 +63,7 @@ pub(crate) fn client(
 /// Checks the address of a service like `example`. Plain http is allowed to this machine only:
 /// elsewhere the key would be readable on the network. The error does not repeat the address, which
 /// may contain a password.
-pub(crate) fn check_address(raw: &str, example: &str) -> Result<Url, String> {
+pub fn check_address(raw: &str, example: &str) -> Result<Url, String> {
     let Ok(url) = Url::parse(raw.trim()) else {
         return Err(format!("is not a URL; it may be like {example}"));
     };

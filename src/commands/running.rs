@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use zep_mcp_server::metrics::requests::{self, Requests};
+use zep_mcp_server::outgoing::check_address;
 
 use crate::output::Misuse;
 
@@ -15,6 +16,8 @@ use crate::output::Misuse;
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest answer, in bytes: any program may answer on that port. Ours: metrics have some 100 kB.
 const MAX_ANSWER: usize = 4 << 20;
+/// What the address of a server looks like.
+const EXAMPLE: &str = "http://127.0.0.1:5003";
 
 /// A client. It trusts any certificate only where it sends no secret, and the certificate names the public
 /// host instead of this machine.
@@ -60,16 +63,10 @@ pub(super) struct Running {
 /// Asks a server for its metrics.
 ///
 /// # Errors
-/// If the address cannot be asked, or the answer is not that of a server of ours.
+/// [`Misuse`] if the address cannot be asked; if nothing answers, or the answer is not that of a server of ours.
 pub(super) async fn requests(url: &str, token: Option<&SecretString>) -> anyhow::Result<Running> {
-    let base = url.trim_end_matches('/');
-    let parsed = Url::parse(base).map_err(|error| Misuse(format!("--url {base}: {error}")))?;
-    let is_here = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    if token.is_some() && parsed.scheme() != "https" && !is_here {
-        bail!(Misuse(format!(
-            "--url {base}: the token of MCP_AUTH_TOKEN is sent over https only; use https, or http of this machine"
-        )));
-    }
+    check_address(url, EXAMPLE).map_err(|problem| Misuse(format!("--url {problem}")))?;
+    let base = url.trim().trim_end_matches('/');
     let mut request = client(false)?.get(format!("{base}/metrics"));
     if let Some(token) = token {
         request = request.bearer_auth(token.expose_secret());

@@ -7,6 +7,7 @@ use serde::Serialize;
 use zep_mcp_server::audit;
 use zep_mcp_server::config::{Config, Flags, HttpFlags};
 use zep_mcp_server::memory::MemoryService;
+use zep_mcp_server::memory::beside::Whereabouts;
 use zep_mcp_server::memory::queue::{Counts, Queue, Result as QueueResult};
 use zep_mcp_server::migration::history;
 use zep_mcp_server::migration::ledger::RunState;
@@ -99,11 +100,11 @@ pub(crate) fn run(settings: Flags, args: &StatusArgs) -> anyhow::Result<ExitCode
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let status = runtime.block_on(look(&config, args.url.as_deref()))?;
+    let (status, users) = runtime.block_on(look(&config, args.url.as_deref()))?;
     let page = Page::stdout();
     match args.json {
         true => page.line(&serde_json::to_string_pretty(&status)?)?,
-        false => print(&page, &config, &status)?,
+        false => print(&page, &config, &status, users.as_ref())?,
     }
     Ok(match status.well {
         true => ExitCode::SUCCESS,
@@ -111,7 +112,8 @@ pub(crate) fn run(settings: Flags, args: &StatusArgs) -> anyhow::Result<ExitCode
     })
 }
 
-async fn look(config: &Config, url: Option<&str>) -> anyhow::Result<Status> {
+/// The status, and where users are.
+async fn look(config: &Config, url: Option<&str>) -> anyhow::Result<(Status, Option<Whereabouts>)> {
     let zep = super::open_backend_telling(config, None)?;
     let memories = super::beside::service(config, zep)?;
     let mut problems = Vec::new();
@@ -145,14 +147,12 @@ async fn look(config: &Config, url: Option<&str>) -> anyhow::Result<Status> {
             .as_ref()
             .and_then(|http| http.access.token.clone());
         let asked = running::requests(url, token.as_ref()).await;
-        if let Err(error) = &asked
-            && error.is::<Misuse>()
-        {
-            return Err(asked.unwrap_err());
-        }
-        server = noted(&mut problems, "the server", asked);
+        server = match asked {
+            Err(error) if error.is::<Misuse>() => return Err(error),
+            asked => noted(&mut problems, "the server", asked),
+        };
     }
-    Ok(Status {
+    let status = Status {
         backend: memories.backend(),
         answered_in_ms: answered.map(|took| (took.as_secs_f64() * 10_000.0).round() / 10.0),
         phased: memories.moves_in_phases(),
@@ -167,7 +167,8 @@ async fn look(config: &Config, url: Option<&str>) -> anyhow::Result<Status> {
         server,
         well: problems.is_empty(),
         problems,
-    })
+    };
+    Ok((status, users))
 }
 
 /// What was found; what was not is a problem.
@@ -236,20 +237,21 @@ async fn trail(config: &Config, problems: &mut Vec<String>) -> &'static str {
     }
 }
 
-fn print(page: &Page, config: &Config, status: &Status) -> anyhow::Result<()> {
+fn print(
+    page: &Page,
+    config: &Config,
+    status: &Status,
+    users: Option<&Whereabouts>,
+) -> anyhow::Result<()> {
     let took = match status.answered_in_ms {
         Some(took) => format!("answered in {took} ms"),
         None => "does not answer".to_owned(),
     };
     page.line(&format!("backend: {}, {took}", config.backend))?;
-    if let (Some(in_zep), Some(in_mem0), Some(moving)) = (
-        status.users_in_zep,
-        status.users_in_mem0,
-        status.users_moving,
-    ) {
+    if let Some(users) = users {
         page.line(&match status.backend {
-            "local" => format!("{in_zep} users are in the embedded store"),
-            _ => checks::shown(in_zep, in_mem0, moving),
+            "local" => format!("{} users are in the embedded store", users.in_zep),
+            _ => checks::shown(users),
         })?;
     }
     if let Some(RateLimit { left, per_minute }) = &status.rate_limit {

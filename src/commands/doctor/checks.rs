@@ -6,6 +6,7 @@ use serde::Serialize;
 use zep_mcp_server::audit::{self, Trail};
 use zep_mcp_server::config::Backend;
 use zep_mcp_server::memory::MemoryService;
+use zep_mcp_server::memory::beside::Whereabouts;
 use zep_mcp_server::memory::queue::{Counts, QueueError};
 use zep_mcp_server::zep::{Accounts, Error, NewUser, Outcome, UserFields, UserId, Zep};
 
@@ -83,19 +84,22 @@ pub(crate) async fn mem0(memories: &MemoryService) -> Check {
         ),
         Ok(()) if !memories.moves_in_phases() => Check::ok(NAME, "the key is valid"),
         Ok(()) => match memories.whereabouts().await {
-            Ok(found) => Check::ok(NAME, shown(found.in_zep, found.in_mem0, found.moving)),
+            Ok(found) => Check::ok(NAME, shown(&found)),
             Err(error) => Check::failed(NAME, error.to_string(), "try again later"),
         },
     }
 }
 
 /// How many users are where, in words.
-pub(crate) fn shown(in_zep: u64, in_mem0: u64, moving: u64) -> String {
-    let moving = match moving {
+pub(crate) fn shown(found: &Whereabouts) -> String {
+    let moving = match found.moving {
         0 => String::new(),
         moving => format!(", {moving} of them being moved"),
     };
-    format!("{in_zep} users are in Zep, {in_mem0} in mem0{moving}")
+    format!(
+        "{} users are in Zep, {} in mem0{moving}",
+        found.in_zep, found.in_mem0
+    )
 }
 
 /// Runs all checks on an opened backend.

@@ -50,7 +50,7 @@ impl Writes {
     }
 }
 
-/// The turn to write, of which there is one.
+/// The turn to write. Only one exists at a time.
 struct Turn {
     store: Arc<Store>,
     is_over: bool,
