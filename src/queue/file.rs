@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema;
-use crate::local::make_private;
+use crate::local::{make_private, write_ahead};
 use crate::memory::queue::QueueError;
 
 /// How long a step waits for another process's. Ours: each takes milliseconds.
@@ -36,8 +36,7 @@ pub(super) fn open_existing(path: &Path) -> Result<Connection, QueueError> {
         db.set_prepared_statement_cache_capacity(STATEMENTS);
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let refused = schema::prepare(&mut db)?;
-        let _: String =
-            db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+        write_ahead(&db, BUSY_WAIT)?;
         db.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
         db.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
         Ok((db, refused))

@@ -8,8 +8,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::error::{Fault, Step};
+use super::error::{BUSY_WAIT, Fault, Step};
 use super::file::{EMPTIED, was_made};
+use super::log::write_ahead;
 use super::transaction::Clock;
 use crate::local::uuids;
 use crate::zep::Error;
@@ -246,8 +247,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path, clock: Clock) ->
         }
         tx.commit()?;
     }
-    let mode: String =
-        connection.pragma_update_and_check(None, "journal_mode", "wal", |r| r.get(0))?;
+    let mode = write_ahead(connection, BUSY_WAIT)?;
     // Where the file system cannot share memory between processes, SQLite keeps the slower rollback
     // journal.
     tracing::debug!(mode, "memory file opened");

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Cause, LedgerError, Result};
 use super::schema;
-use crate::local::make_private;
+use crate::local::{make_private, write_ahead};
 
 /// The file in the data directory.
 pub(super) const NAME: &str = "migrations.db";
@@ -47,7 +47,7 @@ fn prepared(path: &Path) -> std::result::Result<Connection, Cause> {
     db.set_prepared_statement_cache_capacity(STATEMENTS);
     db.pragma_update(None, "cache_size", -CACHE_KIB)?;
     schema::prepare(&mut db)?;
-    let _: String = db.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
+    write_ahead(&db, BUSY_WAIT)?;
     // A note that precedes a request must survive a power cut as the request may.
     db.pragma_update(None, "synchronous", "full")?;
     db.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;

@@ -1,7 +1,9 @@
 //! The promises of the file itself.
 
 use std::fs;
+use std::time::Duration;
 
+use rusqlite::TransactionBehavior;
 use serde_json::json;
 
 use super::*;
@@ -201,4 +203,25 @@ fn everything_is_its_owners_only() {
     assert_eq!(mode(&ledger.path.with_extension("db-wal")), 0o600);
     assert_eq!(mode(&ledger.locks()), 0o700);
     assert_eq!(mode(&ledger.locks().join(run.id())), 0o600);
+}
+
+/// SQLite does not wait for a writer where the log is switched on: the page of operators opens the file as
+/// often as it is looked at, also while a run makes it.
+#[test]
+fn who_opens_it_while_another_makes_its_log_waits() {
+    let home = tempfile::tempdir().unwrap();
+    drop(Ledger::open(home.path()).unwrap());
+    let mut other = Connection::open(home.path().join(file::NAME)).unwrap();
+    let _: String = other
+        .pragma_update_and_check(None, "journal_mode", "delete", |row| row.get(0))
+        .unwrap();
+    let writing = other
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .unwrap();
+    std::thread::scope(|scope| {
+        let opened = scope.spawn(|| Ledger::open(home.path()));
+        std::thread::sleep(Duration::from_millis(300));
+        writing.commit().unwrap();
+        assert!(opened.join().unwrap().unwrap().runs().unwrap().is_empty());
+    });
 }
