@@ -19,7 +19,12 @@ if (live) {
     ? new Set(Array.from(live.querySelectorAll("[data-run]"), (it) => it.dataset.run))
     : null;
   const stream = new EventSource(live.dataset.events);
-  const reload = () => { stream.close(); location.reload(); };
+  const reload = () => {
+    // It would take the place of what is being sent.
+    if (document.querySelector("form[aria-busy]")) return;
+    stream.close();
+    location.reload();
+  };
 
   const show = (row, told) => {
     const bar = row.querySelector("progress");

@@ -100,9 +100,9 @@ async function conversation(served) {
   return `/ui/session?user=${user_id}&id=${session_id}`;
 }
 
-/** Begins a migration. */
-function migration(served, user = "moved") {
-  const results = Array.from({ length: 300 }, (_, n) => ({
+/** Begins a migration of so many memories. */
+function migration(served, user, length) {
+  const results = Array.from({ length }, (_, n) => ({
     id: `m${n}`,
     memory: `remembers ${n}`,
     user_id: user,
@@ -166,7 +166,7 @@ async function drive(browser, served) {
   });
   await check("a migration is shown as it happens", async () => {
     await go("/ui/migrations");
-    const { run_id: run } = await migration(served);
+    const { run_id: run } = await migration(served, "moved", 300);
     await page.waitForSelector(`[data-run="${run}"] progress`);
     const how = () => page.$eval(`[data-run="${run}"] .how`, (it) => it.textContent);
     const seen = new Set();
@@ -205,7 +205,8 @@ async function drive(browser, served) {
     await shot("rollback-done");
   });
   await check("a migration is stopped by its button", async () => {
-    const { run_id: run } = await migration(served, "stopped");
+    // More than is moved until the button is found, however busy this machine is.
+    const { run_id: run } = await migration(served, "stopped", 20_000);
     await go("/ui/migrations");
     await Promise.all([page.waitForNavigation(), page.click(`[data-run="${run}"] button`)]);
     await page.waitForSelector(`[data-run="${run}"][data-state="stopped"]`);
