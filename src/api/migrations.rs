@@ -83,7 +83,7 @@ pub(super) struct MigrationBody {
     done: Option<u64>,
     /// Of how many.
     total: Option<u64>,
-    /// Why it failed, if nothing could be reported.
+    /// Why there is no report: it failed, or was stopped, before anything was written.
     error: Option<String>,
 }
 
@@ -219,6 +219,7 @@ pub(super) async fn report(call: Call, id: PathId, _: Given<Nothing>) -> Answer<
     let status = call.run(&id.0)?.status();
     let Some(report) = status.report else {
         let (name, detail) = match status.error {
+            Some(error) if status.state == State::Stopped => ("migration_stopped", error),
             Some(error) => ("migration_failed", error),
             None => (
                 "running",

@@ -274,7 +274,7 @@ impl Moves {
         self.runs.begin(user, move |run| async move {
             let stop = run.stop.clone();
             let done = audited.during(moving.run(run, &stop)).await;
-            runs.count(&done);
+            runs.count(&done, &stop);
             let is_well = done.as_ref().is_ok_and(|done| done.report.success);
             audited.end(if is_well { "ok" } else { "failed" }).await;
             done

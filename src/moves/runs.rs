@@ -59,7 +59,14 @@ pub(crate) struct Run {
     /// Its id in the ledger, where an earlier process may have begun it.
     noted: OnceLock<String>,
     /// How it ended; `None` while it is under way.
-    ended: Mutex<Option<Result<Report, String>>>,
+    ended: Mutex<Option<Ended>>,
+}
+
+/// How a migration ended: with a report, or with the reason why there is none.
+#[derive(Debug, Clone)]
+struct Ended {
+    state: State,
+    outcome: Result<Report, String>,
 }
 
 /// How far a migration is.
@@ -81,7 +88,7 @@ pub(crate) struct Status {
     /// What it did, at its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) report: Option<Report>,
-    /// Why it failed.
+    /// Why there is no report: it failed, or was stopped, before anything was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
 }
@@ -99,6 +106,18 @@ pub(crate) enum State {
     Done,
     /// Not everything is.
     Failed,
+}
+
+impl State {
+    /// How a migration ended that was stopped by this token, if it was.
+    fn of(outcome: &Result<Outcome, Error>, stop: &CancellationToken) -> Self {
+        match outcome {
+            Ok(outcome) if outcome.report.cancelled => Self::Stopped,
+            Ok(outcome) if outcome.report.success => Self::Done,
+            Err(_) if stop.is_cancelled() => Self::Stopped,
+            _ => Self::Failed,
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -157,13 +176,13 @@ impl Runs {
         Ok(begun)
     }
 
-    /// Counts a migration that has ended.
-    pub(crate) fn count(&self, outcome: &Result<Outcome, Error>) {
+    /// Counts a migration that has ended, and that this token stops.
+    pub(crate) fn count(&self, outcome: &Result<Outcome, Error>, stop: &CancellationToken) {
         let mut counts = lock(&self.counts);
-        match outcome {
-            Ok(outcome) if outcome.report.cancelled => counts.stopped += 1,
-            Ok(outcome) if outcome.report.success => counts.done += 1,
-            _ => counts.failed += 1,
+        match State::of(outcome, stop) {
+            State::Stopped => counts.stopped += 1,
+            State::Done => counts.done += 1,
+            State::Failed | State::Running => counts.failed += 1,
         }
     }
 
@@ -223,23 +242,20 @@ impl Run {
     }
 
     fn end(&self, outcome: Result<Outcome, Error>) {
-        *lock(&self.ended) = Some(match outcome {
+        let state = State::of(&outcome, &self.stop);
+        let outcome = match outcome {
             Ok(outcome) => Ok(shortened(outcome.report)),
             Err(error) => Err(error.to_string()),
-        });
+        };
+        *lock(&self.ended) = Some(Ended { state, outcome });
     }
 
     /// How far it is.
     pub(crate) fn status(&self) -> Status {
         let ended = lock(&self.ended).clone();
         let progress = lock(&self.progress).filter(|_| ended.is_none());
-        let state = match &ended {
-            None => State::Running,
-            Some(Ok(report)) if report.cancelled => State::Stopped,
-            Some(Ok(report)) if report.success => State::Done,
-            Some(_) => State::Failed,
-        };
-        let (report, error) = match ended {
+        let state = ended.as_ref().map_or(State::Running, |ended| ended.state);
+        let (report, error) = match ended.map(|ended| ended.outcome) {
             Some(Ok(report)) => (Some(report), None),
             Some(Err(error)) => (None, Some(error)),
             None => (None, None),
@@ -278,9 +294,11 @@ impl Drop for EndedByPanic {
     fn drop(&mut self) {
         let mut ended = lock(&self.0.ended);
         if ended.is_none() {
-            *ended = Some(Err(
-                "the server made a mistake; the same call continues it".to_owned()
-            ));
+            let why = "the server made a mistake; the same call continues it".to_owned();
+            *ended = Some(Ended {
+                state: State::Failed,
+                outcome: Err(why),
+            });
         }
     }
 }

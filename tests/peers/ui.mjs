@@ -206,7 +206,7 @@ async function drive(browser, served) {
   });
   await check("a migration is stopped by its button", async () => {
     // More than is moved until the button is found, however busy this machine is.
-    const { run_id: run } = await migration(served, "stopped", 20_000);
+    const { run_id: run } = await migration(served, "stopped", 5_000);
     await go("/ui/migrations");
     await Promise.all([page.waitForNavigation(), page.click(`[data-run="${run}"] button`)]);
     await page.waitForSelector(`[data-run="${run}"][data-state="stopped"]`);

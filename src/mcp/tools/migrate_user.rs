@@ -103,7 +103,7 @@ impl MemoryServer {
         let progress = ProgressReporter::new(&context);
         let run = moving.run(progress.watch(), &cancelled);
         let outcome = progress.during(run).await;
-        self.moves().runs().count(&outcome);
+        self.moves().runs().count(&outcome, &cancelled);
         let outcome = outcome.map_err(MoveError::from)?;
         Ok(arguments::answer(shortened(outcome.report))?.into())
     }

@@ -1,6 +1,7 @@
 //! The tools read from the mem0 of the settings, and continue in the background.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -106,6 +107,22 @@ fn a_migration_in_the_background_can_be_stopped_and_the_same_call_continues_it()
     let status = ended(&mut client, &begun["run"]);
     assert_eq!(status["state"], "done", "{status:#}");
     assert_eq!(Service::of(&newcomer.zep).messages("jane-0").len(), 100);
+}
+
+#[test]
+fn a_migration_that_is_stopped_before_it_writes_has_not_failed() {
+    let newcomer = Newcomer::new().remembers(4);
+    let slow = What::Slow(Duration::from_secs(2));
+    newcomer.mem0.fault("/v", usize::MAX, slow);
+    let mut client = Client::connect(&mut command(&newcomer));
+    let begun = client.call("migrate_user", background("jane"));
+    let stopping = json!({"run": begun["run"], "cancel": true});
+    client.call("migration_status", stopping);
+    let status = ended(&mut client, &begun["run"]);
+    assert_eq!(status["state"], "stopped", "{status:#}");
+    let why = status["error"].as_str().unwrap();
+    assert!(why.contains("stopped before anything was written"), "{why}");
+    assert_eq!(newcomer.writes(), 0);
 }
 
 #[test]
