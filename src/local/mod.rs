@@ -53,7 +53,7 @@ pub use tables::users::UserOrder;
 use crate::zep::{Error, Result};
 pub use search::likeness;
 use sqlite::Store;
-pub(crate) use sqlite::{make_private, write_ahead};
+pub(crate) use sqlite::{Writes, WrittenFile, make_private, write, write_ahead};
 
 /// The embedded Zep over one file. Cheap to clone; clones share its connections.
 ///

@@ -2,7 +2,7 @@
 //! and for all.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,8 +11,9 @@ use rusqlite::{Connection, params};
 
 use super::columns::{millis, now, owner_columns};
 use super::file;
-use super::rows::{ANYBODY, Rows, time};
+use super::rows::{ANYBODY, Kept, Rows, time};
 use super::seal::{self, Sealed};
+use crate::local::{Writes, WrittenFile, write};
 use crate::memory::queue::{
     CLAIM, Cancelled, Counts, Job, LONGEST_WAIT, NewJob, Put, Queue, QueueError, Queued, Result,
 };
@@ -36,6 +37,7 @@ impl WriteQueue {
             patience,
             key: None,
             db: Mutex::new(None),
+            writes: Writes::default(),
         }))
     }
 
@@ -73,7 +75,7 @@ impl WriteQueue {
     /// # Errors
     /// [`QueueError::Unusable`].
     pub async fn hurry(&self) -> Result<()> {
-        self.step(false, |queue, db| {
+        self.change(Kept::InProcess, |queue, db| {
             db.execute(
                 "UPDATE waiting SET due = min(due, ?2) WHERE account = ?1",
                 params![queue.account, now()],
@@ -83,39 +85,45 @@ impl WriteQueue {
         .await
     }
 
-    /// Does a step on a thread that may block. Where there is no file it is made, or the answer is
-    /// `T::default()`.
-    pub(super) async fn step<T: Default + Send + 'static>(
+    /// Looks something up. Where there is no file the answer is `T::default()`.
+    pub(super) async fn read<T: Default + Send + 'static>(
         &self,
-        make: bool,
-        work: impl FnOnce(&Rows, &mut Connection) -> rusqlite::Result<T> + Send + 'static,
+        work: impl FnOnce(&Rows, &Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         // In the ordinary case there is no file, and a look for it is all that a read costs.
-        if !make && !self.0.path.exists() {
+        if !self.0.path.exists() {
             return Ok(T::default());
         }
-        let queue = self.0.clone();
+        let rows = self.0.clone();
         let done = tokio::task::spawn_blocking(move || {
-            let mut db = queue.db.lock().unwrap_or_else(PoisonError::into_inner);
-            let open = match db.take() {
-                Some(open) => db.insert(open),
-                None => {
-                    let opened = match make {
-                        true => file::open(&queue.path)?,
-                        false => file::open_existing(&queue.path)?,
-                    };
-                    seal::check(&opened, &queue.path, queue.key.as_deref(), false)?;
-                    db.insert(opened)
-                }
-            };
-            work(&queue, open).map_err(|error| file::failed(&queue.path, &error))
+            let mut open = rows.lock();
+            let db = rows.opened(&mut open)?;
+            work(&rows, db).map_err(|error| rows.failed(error))
         });
-        done.await
-            .unwrap_or_else(|error| match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The process ends.
-                Err(_) => Err(file::unusable(&self.0.path, "the program ends")),
-            })
+        done.await.unwrap_or_else(|_| Err(self.0.interrupted()))
+    }
+
+    /// Changes something, all or nothing. Where there is no file it is made.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        kept: Kept,
+        work: impl FnOnce(&Rows, &Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let rows = self.0.clone();
+        let work = move |db: &Connection| work(&rows, db).map_err(|error| rows.failed(error));
+        write(&self.0, kept == Kept::OnDisk, work).await
+    }
+
+    /// The same where there is a file; where there is none the answer is `T::default()`.
+    pub(super) async fn change<T: Default + Send + 'static>(
+        &self,
+        kept: Kept,
+        work: impl FnOnce(&Rows, &Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        match self.0.path.exists() {
+            true => self.write(kept, work).await,
+            false => Ok(T::default()),
+        }
     }
 }
 
@@ -126,7 +134,7 @@ impl Queue for WriteQueue {
     }
 
     async fn counts(&self) -> Result<Counts> {
-        self.step(false, |queue, db| {
+        self.read(|queue, db| {
             db.query_row(
                 "SELECT count(*) FILTER (WHERE parked IS NULL),
                    count(*) FILTER (WHERE parked IS NOT NULL), min(queued_at)
@@ -149,31 +157,31 @@ impl Queue for WriteQueue {
     }
 
     async fn put(&self, new: NewJob, claim: bool) -> Result<Put> {
-        let put = self
-            .step(true, move |queue, db| queue.put(db, &new, claim).map(Some))
-            .await?;
-        match put {
-            Some(Ok(put)) => Ok(put),
-            Some(Err(what)) => Err(QueueError::Full { what: what.into() }),
-            None => Err(file::unusable(&self.0.path, "it is gone")),
-        }
+        // What is promised must survive a power cut; what is tried first is not promised yet.
+        let kept = if claim { Kept::InProcess } else { Kept::OnDisk };
+        let put = self.write(kept, move |queue, db| queue.put(db, &new, claim));
+        put.await?
+            .map_err(|what| QueueError::Full { what: what.into() })
     }
 
     async fn harden(&self) -> Result<()> {
-        self.step(true, |queue, db| queue.harden(db)).await
+        // A commit writes everything to the disk that came before it.
+        self.write(Kept::OnDisk, |queue, db| queue.hardened(db))
+            .await
     }
 
     async fn claim(&self) -> Result<Option<Job>> {
-        self.step(false, |queue, db| queue.claim(db)).await
+        self.change(Kept::InProcess, |queue, db| queue.claim(db))
+            .await
     }
 
     async fn until_next(&self) -> Result<Option<Duration>> {
-        self.step(false, |queue, db| queue.until_next(db)).await
+        self.read(|queue, db| queue.until_next(db)).await
     }
 
     async fn renew(&self, number: i64) -> Result<bool> {
         let until = now() + millis(CLAIM);
-        self.step(false, move |queue, db| {
+        self.change(Kept::InProcess, move |queue, db| {
             let changed = db.execute(
                 "UPDATE waiting SET claimed_until = ?3 WHERE number = ?1 AND claimed_by = ?2",
                 params![number, queue.process, until],
@@ -190,9 +198,8 @@ impl Queue for WriteQueue {
         follow: Vec<NewJob>,
     ) -> Result<bool> {
         let job = job.clone();
-        self.step(false, move |queue, db| {
-            // If a power cut takes this back, the job is found done when it is sent again.
-            db.pragma_update(None, "synchronous", "normal")?;
+        // If a power cut takes this back, the job is found done when it is sent again.
+        self.change(Kept::InProcess, move |queue, db| {
             queue.delivered(db, &job, &ids, &follow)
         })
         .await
@@ -200,7 +207,7 @@ impl Queue for WriteQueue {
 
     async fn moved(&self, old: &Uuid, new: &Uuid) -> Result<()> {
         let (old, new) = (old.to_string(), new.to_string());
-        self.step(false, move |queue, db| {
+        self.change(Kept::OnDisk, move |queue, db| {
             db.execute(
                 "UPDATE ids SET zep = ?3, number = NULL
                  WHERE account = ?1 AND (zep = ?2 OR (id = ?2 AND zep IS NULL))",
@@ -214,7 +221,7 @@ impl Queue for WriteQueue {
     async fn renamed(&self, owner: &Owner, old: &Uuid, new: &Uuid) -> Result<()> {
         self.moved(old, new).await?;
         let (owner, old, new) = (owner.clone(), old.to_string(), new.to_string());
-        self.step(false, move |queue, db| {
+        self.change(Kept::OnDisk, move |queue, db| {
             let (kind, owner) = owner_columns(&owner);
             db.execute(
                 "INSERT INTO ids (account, id, position, kind, owner, zep)
@@ -228,7 +235,7 @@ impl Queue for WriteQueue {
 
     async fn later(&self, number: i64, after: Duration, in_doubt: bool) -> Result<()> {
         let due = now() + millis(after.min(LONGEST_WAIT));
-        self.step(false, move |queue, db| {
+        self.change(Kept::InProcess, move |queue, db| {
             db.execute(
                 "UPDATE waiting SET due = ?3, in_doubt = ?4, claimed_by = NULL, claimed_until = 0
                  WHERE number = ?1 AND claimed_by = ?2",
@@ -241,7 +248,7 @@ impl Queue for WriteQueue {
 
     async fn park(&self, number: i64, why: &str) -> Result<()> {
         let why = why.to_owned();
-        self.step(false, move |queue, db| {
+        self.change(Kept::InProcess, move |queue, db| {
             db.execute(
                 "UPDATE waiting SET parked = ?3, claimed_by = NULL, claimed_until = 0
                  WHERE number = ?1 AND claimed_by = ?2",
@@ -254,12 +261,14 @@ impl Queue for WriteQueue {
 
     async fn replace(&self, job: &Job, body: &str, gone: Option<usize>) -> Result<bool> {
         let (job, body) = (job.clone(), body.to_owned());
-        self.step(false, move |queue, db| queue.replace(db, &job, &body, gone))
-            .await
+        self.change(Kept::OnDisk, move |queue, db| {
+            queue.replace(db, &job, &body, gone)
+        })
+        .await
     }
 
     async fn holds(&self, number: i64) -> Result<bool> {
-        self.step(false, move |queue, db| {
+        self.read(move |queue, db| {
             db.prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM waiting WHERE number = ?1 AND claimed_by = ?2)",
             )?
@@ -269,14 +278,15 @@ impl Queue for WriteQueue {
     }
 
     async fn cancel(&self, number: i64) -> Result<Cancelled> {
-        let done = self.step(false, move |queue, db| {
+        // What is deleted must not come back by a power cut.
+        let done = self.change(Kept::OnDisk, move |queue, db| {
             queue.forget(db, number, false).map(Some)
         });
         Ok(done.await?.unwrap_or(Cancelled::NotThere))
     }
 
     async fn remove(&self, number: i64) -> Result<()> {
-        let done = self.step(false, move |queue, db| {
+        let done = self.change(Kept::OnDisk, move |queue, db| {
             queue.forget(db, number, true).map(Some)
         });
         done.await.map(drop)
@@ -284,8 +294,7 @@ impl Queue for WriteQueue {
 
     async fn outdate(&self) -> Result<()> {
         // Other processes may know something although nothing was ever put in.
-        self.step(true, |queue, db| {
-            db.pragma_update(None, "synchronous", "normal")?;
+        self.write(Kept::InProcess, |queue, db| {
             db.execute(
                 "REPLACE INTO written (account, kind, owner, at) VALUES (?1, ?2, '', ?3)",
                 params![queue.account, ANYBODY, now()],
@@ -296,13 +305,13 @@ impl Queue for WriteQueue {
     }
 
     async fn outdated(&self) -> Result<Option<Timestamp>> {
-        self.step(false, |queue, db| queue.written(db, (ANYBODY, "")))
+        self.read(|queue, db| queue.written(db, (ANYBODY, "")))
             .await
     }
 
     async fn forget_ids(&self, owner: &Owner) -> Result<()> {
         let owner = owner.clone();
-        self.step(false, move |queue, db| {
+        self.change(Kept::OnDisk, move |queue, db| {
             let (kind, owner) = owner_columns(&owner);
             db.execute(
                 "DELETE FROM ids WHERE account = ?1 AND kind = ?2 AND owner = ?3 AND zep IS NOT NULL",
@@ -315,22 +324,18 @@ impl Queue for WriteQueue {
 
     async fn written(&self, owner: &Owner) -> Result<Option<Timestamp>> {
         let owner = owner.clone();
-        self.step(false, move |queue, db| {
-            queue.written(db, owner_columns(&owner))
-        })
-        .await
+        self.read(move |queue, db| queue.written(db, owner_columns(&owner)))
+            .await
     }
 
     async fn find(&self, id: &Uuid) -> Result<Option<Queued>> {
         let id = id.as_str().to_owned();
-        self.step(false, move |queue, db| queue.find(db, &id)).await
+        self.read(move |queue, db| queue.find(db, &id)).await
     }
 
     async fn after(&self, owner: Option<&Owner>, number: i64) -> Result<Option<Job>> {
         let owner = owner.cloned();
-        self.step(false, move |queue, db| {
-            queue.after(db, owner.as_ref(), number)
-        })
-        .await
+        self.read(move |queue, db| queue.after(db, owner.as_ref(), number))
+            .await
     }
 }

@@ -1,16 +1,19 @@
 //! The rows of the queue: what is read and written in each step, in one transaction.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{millis, now, owner_columns, owner_of};
-use super::seal;
+use super::{file, seal};
+use crate::local::{Writes, WrittenFile};
 use crate::memory::model::SessionId;
-use crate::memory::queue::{CLAIM, Cancelled, Job, LONGEST_WAIT, Lane, NewJob, Put, Queued};
+use crate::memory::queue::{
+    CLAIM, Cancelled, Job, LONGEST_WAIT, Lane, NewJob, Put, QueueError, Queued,
+};
 use crate::seal::SealKey;
 use crate::zep::{Owner, Uuid};
 
@@ -39,25 +42,80 @@ pub(super) struct Rows {
     /// Encrypts contents.
     pub(super) key: Option<Arc<SealKey>>,
     pub(super) db: Mutex<Option<Connection>>,
+    pub(super) writes: Writes<QueueError>,
+}
+
+/// What a change survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// The end of the process.
+    InProcess,
+    /// A power cut, too.
+    OnDisk,
+}
+
+impl Rows {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
+        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The connection, opened if it is not.
+    pub(super) fn opened<'a>(
+        &self,
+        open: &'a mut Option<Connection>,
+    ) -> Result<&'a mut Connection, QueueError> {
+        Ok(match open.take() {
+            Some(db) => open.insert(db),
+            None => {
+                let db = file::open(&self.path)?;
+                seal::check(&db, &self.path, self.key.as_deref(), false)?;
+                open.insert(db)
+            }
+        })
+    }
+}
+
+impl WrittenFile for Rows {
+    type Error = QueueError;
+    const DROPS_ABANDONED: bool = false;
+
+    fn writes(&self) -> &Writes<QueueError> {
+        &self.writes
+    }
+
+    fn connected(&self, work: &mut dyn FnMut(&mut Connection)) -> Result<(), QueueError> {
+        let mut open = self.lock();
+        work(self.opened(&mut open)?);
+        Ok(())
+    }
+
+    fn before(&self, connection: &mut Connection, durable: bool) -> rusqlite::Result<()> {
+        let synchronous = if durable { "full" } else { "normal" };
+        connection.pragma_update(None, "synchronous", synchronous)
+    }
+
+    fn failed(&self, cause: rusqlite::Error) -> QueueError {
+        file::failed(&self.path, &cause)
+    }
+
+    fn interrupted(&self) -> QueueError {
+        file::unusable(&self.path, "the program ends")
+    }
 }
 
 impl Rows {
     /// Keeps a job, claimed if it is the first of its lane; `Err` names the bound that is reached.
     pub(super) fn put(
         &self,
-        db: &mut Connection,
+        db: &Connection,
         job: &NewJob,
         claim: bool,
-    ) -> rusqlite::Result<std::result::Result<Put, &'static str>> {
-        // What is promised must survive a power cut; what is tried first is not promised yet.
-        let synchronous = if claim { "normal" } else { "full" };
-        db.pragma_update(None, "synchronous", synchronous)?;
-        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if let Some(bound) = self.reached(&change, job)? {
+    ) -> rusqlite::Result<Result<Put, &'static str>> {
+        if let Some(bound) = self.reached(db, job)? {
             return Ok(Err(bound));
         }
         let (kind, owner) = owner_columns(&job.lane.owner);
-        let behind: bool = change
+        let behind: bool = db
             .prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM waiting WHERE account = ?1 AND kind = ?2 AND owner = ?3
                    AND session = ?4 AND parked IS NULL)",
@@ -68,8 +126,7 @@ impl Rows {
             )?;
         let now = now();
         let claim = claim && !behind;
-        let number = self.insert(&change, job, now, claim)?;
-        change.commit()?;
+        let number = self.insert(db, job, now, claim)?;
         if !claim {
             return Ok(Ok(Put::Waits(number)));
         }
@@ -86,9 +143,8 @@ impl Rows {
         })))
     }
 
-    /// Writes everything to the disk: a commit does so with all of the log that came before it.
-    pub(super) fn harden(&self, db: &Connection) -> rusqlite::Result<()> {
-        db.pragma_update(None, "synchronous", "full")?;
+    /// Notes that everything is on the disk.
+    pub(super) fn hardened(&self, db: &Connection) -> rusqlite::Result<()> {
         db.execute(
             "REPLACE INTO written (account, kind, owner, at) VALUES (?1, ?2, '', ?3)",
             params![self.account, DURABLE, now()],
@@ -187,13 +243,12 @@ impl Rows {
     }
 
     /// Claims the first job of a lane, of those that are due and not claimed.
-    pub(super) fn claim(&self, db: &mut Connection) -> rusqlite::Result<Option<Job>> {
-        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    pub(super) fn claim(&self, db: &Connection) -> rusqlite::Result<Option<Job>> {
         // Only now: waiting for other processes takes its time, in which they claim.
         let now = now();
         // Mostly the oldest job is the first of its lane, so that few are looked at. Times too far ahead
         // are those of a clock that went wrong.
-        let found = change.query_row(
+        let found = db.query_row(
             &format!(
                 "SELECT {COLUMNS} FROM waiting AS one
                  WHERE account = ?1 AND parked IS NULL
@@ -215,8 +270,7 @@ impl Rows {
         let Some(mut job) = found.optional()? else {
             return Ok(None);
         };
-        self.mark_claimed(&change, job.number, now)?;
-        change.commit()?;
+        self.mark_claimed(db, job.number, now)?;
         job.attempts += 1;
         Ok(Some(job))
     }
@@ -235,13 +289,12 @@ impl Rows {
 
     pub(super) fn delivered(
         &self,
-        db: &mut Connection,
+        db: &Connection,
         job: &Job,
         ids: &[(usize, Uuid)],
         follow: &[NewJob],
     ) -> rusqlite::Result<bool> {
-        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let gone = change
+        let gone = db
             .prepare_cached(
                 "DELETE FROM waiting WHERE number = ?1 AND version = ?2 AND claimed_by = ?3",
             )?
@@ -250,32 +303,28 @@ impl Rows {
             return Ok(false);
         }
         for (position, id) in ids {
-            change.execute(
+            db.execute(
                 "UPDATE ids SET zep = ?3, number = NULL WHERE number = ?1 AND position = ?2",
                 params![job.number, *position as i64, id.as_str()],
             )?;
         }
         // Those of a text that was replaced lead to the new one.
-        change
-            .prepare_cached("DELETE FROM ids WHERE number = ?1 AND zep IS NULL")?
+        db.prepare_cached("DELETE FROM ids WHERE number = ?1 AND zep IS NULL")?
             .execute([job.number])?;
         for job in follow {
-            self.insert(&change, job, now(), false)?;
+            self.insert(db, job, now(), false)?;
         }
-        change.commit()?;
         Ok(true)
     }
 
     pub(super) fn replace(
         &self,
-        db: &mut Connection,
+        db: &Connection,
         job: &Job,
         body: &str,
         gone: Option<usize>,
     ) -> rusqlite::Result<bool> {
-        db.pragma_update(None, "synchronous", "full")?;
-        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let changed = change.execute(
+        let changed = db.execute(
             "UPDATE waiting SET body = ?3, bytes = ?4, version = version + 1, due = min(due, ?5),
                parked = NULL
              WHERE number = ?1 AND version = ?2 AND in_doubt = ?6",
@@ -289,26 +338,22 @@ impl Rows {
             ],
         )?;
         if let Some(position) = gone.filter(|_| changed > 0) {
-            change.execute(
+            db.execute(
                 "DELETE FROM ids WHERE number = ?1 AND position = ?2",
                 params![job.number, position as i64],
             )?;
         }
-        change.commit()?;
         Ok(changed > 0)
     }
 
     /// Forgets a job; with `claimed`, also one that somebody carries out.
     pub(super) fn forget(
         &self,
-        db: &mut Connection,
+        db: &Connection,
         number: i64,
         claimed: bool,
     ) -> rusqlite::Result<Cancelled> {
-        // What is deleted must not come back by a power cut.
-        db.pragma_update(None, "synchronous", "full")?;
-        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let until = change.query_row(
+        let until = db.query_row(
             "SELECT claimed_until FROM waiting WHERE number = ?1",
             [number],
             |row| row.get::<_, i64>(0),
@@ -318,9 +363,8 @@ impl Rows {
             Some(until) if is_claimed(until) && !claimed => return Ok(Cancelled::Claimed),
             Some(_) => {}
         }
-        change.execute("DELETE FROM ids WHERE number = ?1", [number])?;
-        change.execute("DELETE FROM waiting WHERE number = ?1", [number])?;
-        change.commit()?;
+        db.execute("DELETE FROM ids WHERE number = ?1", [number])?;
+        db.execute("DELETE FROM waiting WHERE number = ?1", [number])?;
         Ok(Cancelled::Done)
     }
 

@@ -1,10 +1,11 @@
 //! On which side owners are, in the queue's file: a hold and a claimed write exclude each other there.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::WriteQueue;
 use super::columns::{millis, now, owner_columns, owner_of};
+use super::rows::Kept;
 use crate::memory::beside::sides::{HOLD, Side, Sides};
 use crate::memory::queue::Result;
 use crate::zep::Owner;
@@ -38,45 +39,38 @@ fn side(db: &Connection, account: &str, owner: &Owner) -> rusqlite::Result<Optio
 impl Sides for WriteQueue {
     async fn of(&self, owner: &Owner) -> Result<Option<Side>> {
         let owner = owner.clone();
-        self.step(false, move |queue, db| side(db, &queue.account, &owner))
+        self.read(move |queue, db| side(db, &queue.account, &owner))
             .await
     }
 
     async fn decide(&self, owner: &Owner) -> Result<Side> {
         let owner = owner.clone();
-        let decided = self.step(true, move |queue, db| {
-            let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let decided = match side(&change, &queue.account, &owner)? {
-                Some(side) => side,
-                None => {
-                    let (kind, name) = owner_columns(&owner);
-                    change.execute(
-                        "REPLACE INTO sides (account, kind, owner, side, token, until)
-                         VALUES (?1, ?2, ?3, ?4, '', 0)",
-                        params![queue.account, kind, name, ZEP],
-                    )?;
-                    Side::Zep
-                }
-            };
-            change.commit()?;
-            Ok(Some(decided))
-        });
-        Ok(decided.await?.unwrap_or(Side::Zep))
+        self.write(Kept::OnDisk, move |queue, db| {
+            if let Some(side) = side(db, &queue.account, &owner)? {
+                return Ok(side);
+            }
+            let (kind, name) = owner_columns(&owner);
+            db.execute(
+                "REPLACE INTO sides (account, kind, owner, side, token, until)
+                 VALUES (?1, ?2, ?3, ?4, '', 0)",
+                params![queue.account, kind, name, ZEP],
+            )?;
+            Ok(Side::Zep)
+        })
+        .await
     }
 
     async fn hold(&self, owners: &[Owner], token: &str) -> Result<u64> {
         let (owners, token) = (owners.to_vec(), token.to_owned());
-        self.step(true, move |queue, db| {
-            // A write that is claimed after this must see it, also after a power cut.
-            db.pragma_update(None, "synchronous", "full")?;
-            let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // A write that is claimed after this must see it, also after a power cut.
+        self.write(Kept::OnDisk, move |queue, db| {
             let mut held = 0;
             for owner in &owners {
-                if side(&change, &queue.account, owner)?.is_some() {
+                if side(db, &queue.account, owner)?.is_some() {
                     continue;
                 }
                 let (kind, name) = owner_columns(owner);
-                change.execute(
+                db.execute(
                     "REPLACE INTO sides (account, kind, owner, side, token, until)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                     params![
@@ -90,7 +84,6 @@ impl Sides for WriteQueue {
                 )?;
                 held += 1;
             }
-            change.commit()?;
             Ok(held)
         })
         .await
@@ -98,7 +91,7 @@ impl Sides for WriteQueue {
 
     async fn renew(&self, token: &str) -> Result<u64> {
         let token = token.to_owned();
-        self.step(false, move |queue, db| {
+        self.change(Kept::InProcess, move |queue, db| {
             let renewed = db.execute(
                 "UPDATE sides SET until = ?3 WHERE account = ?1 AND token = ?2 AND until > ?4",
                 params![queue.account, token, now() + millis(HOLD), now()],
@@ -110,13 +103,11 @@ impl Sides for WriteQueue {
 
     async fn moved(&self, owners: &[Owner], token: &str) -> Result<Vec<Owner>> {
         let (owners, token) = (owners.to_vec(), token.to_owned());
-        self.step(false, move |queue, db| {
-            db.pragma_update(None, "synchronous", "full")?;
-            let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.change(Kept::OnDisk, move |queue, db| {
             let mut lost = Vec::new();
             for owner in owners {
                 let (kind, name) = owner_columns(&owner);
-                let moved = change.execute(
+                let moved = db.execute(
                     "UPDATE sides SET side = ?5, token = '', until = 0
                      WHERE account = ?1 AND kind = ?2 AND owner = ?3 AND token = ?4 AND until > ?6",
                     params![queue.account, kind, name, token, ZEP, now()],
@@ -125,7 +116,6 @@ impl Sides for WriteQueue {
                     lost.push(owner);
                 }
             }
-            change.commit()?;
             Ok(lost)
         })
         .await
@@ -133,7 +123,7 @@ impl Sides for WriteQueue {
 
     async fn release(&self, token: &str) -> Result<()> {
         let token = token.to_owned();
-        self.step(false, move |queue, db| {
+        self.change(Kept::InProcess, move |queue, db| {
             db.execute(
                 "DELETE FROM sides WHERE account = ?1 AND token = ?2 AND side = ?3",
                 params![queue.account, token, MOVING],
@@ -145,7 +135,7 @@ impl Sides for WriteQueue {
 
     async fn forget(&self, owner: &Owner) -> Result<()> {
         let owner = owner.clone();
-        self.step(false, move |queue, db| {
+        self.change(Kept::OnDisk, move |queue, db| {
             let (kind, name) = owner_columns(&owner);
             db.execute(
                 "DELETE FROM sides WHERE account = ?1 AND kind = ?2 AND owner = ?3",
@@ -158,7 +148,7 @@ impl Sides for WriteQueue {
 
     async fn is_writing(&self, owner: &Owner) -> Result<bool> {
         let owner = owner.clone();
-        self.step(false, move |queue, db| {
+        self.read(move |queue, db| {
             let (kind, name) = owner_columns(&owner);
             db.query_row(
                 "SELECT EXISTS (SELECT 1 FROM waiting WHERE account = ?1 AND kind = ?2
@@ -172,7 +162,7 @@ impl Sides for WriteQueue {
 
     async fn sent(&self, owner: &Owner, event: &str) -> Result<()> {
         let (owner, event) = (owner.clone(), event.to_owned());
-        self.step(true, move |queue, db| {
+        self.write(Kept::OnDisk, move |queue, db| {
             let (kind, name) = owner_columns(&owner);
             db.execute("DELETE FROM sent WHERE at < ?1", [now() - EVENTS_KEPT])?;
             db.execute(
@@ -186,7 +176,7 @@ impl Sides for WriteQueue {
 
     async fn events(&self, owner: &Owner) -> Result<Vec<String>> {
         let owner = owner.clone();
-        self.step(false, move |queue, db| {
+        self.read(move |queue, db| {
             let (kind, name) = owner_columns(&owner);
             let mut events = db.prepare_cached(
                 "SELECT event FROM sent WHERE account = ?1 AND kind = ?2 AND owner = ?3 AND at > ?4",
@@ -201,7 +191,7 @@ impl Sides for WriteQueue {
     }
 
     async fn counts(&self) -> Result<(u64, u64)> {
-        self.step(false, |queue, db| {
+        self.read(|queue, db| {
             db.query_row(
                 "SELECT count(*) FILTER (WHERE side = ?2), count(*) FILTER (WHERE side = ?3 AND until > ?4)
                  FROM sides WHERE account = ?1",
@@ -213,7 +203,7 @@ impl Sides for WriteQueue {
     }
 
     async fn in_zep(&self) -> Result<Vec<Owner>> {
-        self.step(false, |queue, db| {
+        self.read(|queue, db| {
             let mut owners =
                 db.prepare("SELECT kind, owner FROM sides WHERE account = ?1 AND side = ?2")?;
             let owners = owners.query_map(params![queue.account, ZEP], |row| {

@@ -21,3 +21,4 @@ pub(crate) use file::make_private;
 pub(crate) use log::write_ahead;
 pub(super) use store::Store;
 pub(super) use transaction::{Clock, Work};
+pub(crate) use writing::{Writes, WrittenFile, write};

@@ -1,5 +1,4 @@
-//! Runs calls on the file, in transactions on blocking threads, with a few connections. `writing` has the
-//! part of it that writes.
+//! Runs calls on the file, in transactions on blocking threads, with a few connections.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
@@ -8,12 +7,12 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use super::connection::{OpenFile, why_unwritable};
-use super::error::{Step, error, unusable};
+use super::error::{Fault, Step, error, unusable};
 use super::file::file_id;
 use super::transaction::{Clock, Work};
-use super::writing::Writes;
+use super::writing::{self, Job, Writes, WrittenFile, answering, taken};
 use crate::local::behavior::Behavior;
-use crate::zep::Result;
+use crate::zep::{Error, Result};
 
 /// How many calls read the file at once. Each has a connection with its own cache.
 const READERS: usize = 4;
@@ -21,23 +20,19 @@ const READERS: usize = 4;
 /// longer than most calls.
 const KEPT_CONNECTIONS: usize = READERS + 1;
 
-/// The work of one call.
-pub(super) type Job = Box<dyn FnOnce(&Work<'_>) -> Step<()> + Send>;
 /// Work that precedes every transaction, in transactions of its own.
 type Upkeep = fn(&mut Connection, Behavior);
-/// Where a job leaves its answer.
-type Answer<T> = Arc<SyncMutex<Option<T>>>;
 
 /// The file and its connections.
 #[derive(Debug)]
 pub(crate) struct Store {
-    pub(super) path: PathBuf,
+    path: PathBuf,
     behavior: SyncMutex<Behavior>,
-    pub(super) upkeep: Upkeep,
+    upkeep: Upkeep,
     idle: SyncMutex<Vec<OpenFile>>,
     readers: Arc<Semaphore>,
     /// Writes of this process wait here, in order, instead of in SQLite's sleep-and-retry.
-    pub(super) writes: Writes,
+    writes: Writes<Error>,
 }
 
 impl Store {
@@ -73,9 +68,9 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Work<'_>) -> Step<T> + Send + 'static,
     {
-        let (job, answer) = answering(work);
+        let (job, answer) = answering(self.job(work));
         self.read_job(job).await?;
-        self.taken(&answer)
+        taken(&answer).ok_or_else(|| self.interrupted())
     }
 
     /// Writes all or, on any error, nothing.
@@ -84,20 +79,23 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Work<'_>) -> Step<T> + Send + 'static,
     {
-        let (job, answer) = answering(work);
-        self.write_job(job).await?;
-        self.taken(&answer)
+        writing::write(self, true, self.job(work)).await
     }
 
-    fn taken<T>(&self, answer: &Answer<T>) -> Result<T> {
-        let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
-        answer
-            .take()
-            .ok_or_else(|| unusable(&self.path, "its answer was lost"))
+    /// The work, on a connection.
+    fn job<T>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Work<'_>) -> Step<T> + Send + 'static,
+    ) -> impl FnOnce(&Connection) -> Result<T> + Send + 'static {
+        let store = Arc::clone(self);
+        move |connection| {
+            let work = work(&Work::new(connection, store.behavior()));
+            work.map_err(|fault| error(&store.path, fault))
+        }
     }
 
     /// Not generic, so that the task is compiled once and not for each job.
-    async fn read_job(self: &Arc<Self>, work: Job) -> Result<()> {
+    async fn read_job(self: &Arc<Self>, job: Job<Error>) -> Result<()> {
         let slot = Arc::clone(&self.readers)
             .acquire_owned()
             .await
@@ -107,30 +105,23 @@ impl Store {
             // The slot is held until the work is done, even if its caller is gone.
             let _slot = slot;
             let mut opened = store.take()?;
-            let done = store
-                .read_now(&mut opened.connection, work)
-                .map_err(|fault| error(&store.path, fault));
+            let done = store.read_now(&mut opened.connection, job);
             store.put_back(opened);
             done
         });
         task.await.unwrap_or_else(|_| Err(self.interrupted()))
     }
 
-    fn read_now(&self, connection: &mut Connection, work: Job) -> Step<()> {
-        let behavior = self.behavior();
-        (self.upkeep)(connection, behavior);
-        let tx = connection.transaction()?;
-        work(&Work::new(&tx, behavior))?;
-        tx.commit()?;
-        Ok(())
+    fn read_now(&self, connection: &mut Connection, job: Job<Error>) -> Result<()> {
+        (self.upkeep)(connection, self.behavior());
+        let tx = connection
+            .transaction()
+            .map_err(|cause| self.failed(cause))?;
+        job(&tx)?;
+        tx.commit().map_err(|cause| self.failed(cause))
     }
 
-    pub(super) fn interrupted(&self) -> crate::zep::Error {
-        let message = "the call was interrupted; nothing of it was stored";
-        unusable(&self.path, message)
-    }
-
-    pub(super) fn take(&self) -> Result<OpenFile> {
+    fn take(&self) -> Result<OpenFile> {
         let here = file_id(&self.path);
         let kept = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -144,7 +135,7 @@ impl Store {
         )
     }
 
-    pub(super) fn put_back(&self, opened: OpenFile) {
+    fn put_back(&self, opened: OpenFile) {
         if !opened.lasts {
             return;
         }
@@ -155,18 +146,38 @@ impl Store {
     }
 }
 
-/// A job that leaves its answer there.
-fn answering<T, F>(work: F) -> (Job, Answer<T>)
-where
-    T: Send + 'static,
-    F: FnOnce(&Work<'_>) -> Step<T> + Send + 'static,
-{
-    let answer = Answer::default();
-    let answered = Arc::clone(&answer);
-    let job = Box::new(move |context: &Work<'_>| {
-        let done = work(context)?;
-        *answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+impl WrittenFile for Store {
+    type Error = Error;
+    const DROPS_ABANDONED: bool = true;
+
+    fn writes(&self) -> &Writes<Error> {
+        &self.writes
+    }
+
+    fn connected(&self, work: &mut dyn FnMut(&mut Connection)) -> Result<()> {
+        let mut opened = self.take()?;
+        let done = match &opened.unwritable {
+            None => {
+                work(&mut opened.connection);
+                Ok(())
+            }
+            Some(why) => Err(unusable(&self.path, why)),
+        };
+        self.put_back(opened);
+        done
+    }
+
+    fn before(&self, connection: &mut Connection, _durable: bool) -> rusqlite::Result<()> {
+        (self.upkeep)(connection, self.behavior());
         Ok(())
-    });
-    (job, answer)
+    }
+
+    fn failed(&self, cause: rusqlite::Error) -> Error {
+        error(&self.path, Fault::Sql(cause))
+    }
+
+    fn interrupted(&self) -> Error {
+        let message = "the call was interrupted; nothing of it was stored";
+        unusable(&self.path, message)
+    }
 }

@@ -27,27 +27,31 @@ const READ: SignedDuration = SignedDuration::from_secs(60);
 /// What is known.
 #[derive(Debug)]
 pub(crate) struct Known {
-    memories: Cache<Owner, Arc<Vec<Noted<Memory>>>>,
-    sessions: Cache<(UserId, SessionId), Arc<Vec<Noted<Record>>>>,
+    memories: Cache<Owner, Shared<Memory>>,
+    sessions: Cache<(UserId, SessionId), Shared<Record>>,
 }
 
+/// A list is copied for each write, and its elements are not.
+type Shared<T> = Arc<Vec<Arc<Noted<T>>>>;
+
 /// With the time at which it was known.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Noted<T> {
     at: Timestamp,
     it: T,
 }
 
 impl<T> Noted<T> {
-    fn now(it: T) -> Self {
+    fn now(it: T) -> Arc<Self> {
         let at = Timestamp::now();
-        Self { at, it }
+        Arc::new(Self { at, it })
     }
 }
 
 /// Those that were known after this time.
-fn since<T: Clone>(noted: &[Noted<T>], outdated: Option<Timestamp>) -> Vec<T> {
-    let is_valid = |one: &&Noted<T>| outdated.is_none_or(|then| one.at.duration_since(then) > READ);
+fn since<T: Clone>(noted: &[Arc<Noted<T>>], outdated: Option<Timestamp>) -> Vec<T> {
+    let is_valid =
+        |one: &&Arc<Noted<T>>| outdated.is_none_or(|then| one.at.duration_since(then) > READ);
     noted
         .iter()
         .filter(is_valid)
@@ -57,10 +61,8 @@ fn since<T: Clone>(noted: &[Noted<T>], outdated: Option<Timestamp>) -> Vec<T> {
 
 impl Known {
     pub(crate) fn new() -> Self {
-        let of_memories =
-            |all: &Arc<Vec<Noted<Memory>>>| weight(all.iter().map(|one| one.it.text.len()));
-        let of_turns =
-            |all: &Arc<Vec<Noted<Record>>>| weight(all.iter().map(|one| one.it.content.len()));
+        let of_memories = |all: &Shared<Memory>| weight(all.iter().map(|one| one.it.text.len()));
+        let of_turns = |all: &Shared<Record>| weight(all.iter().map(|one| one.it.content.len()));
         Self {
             memories: Cache::weighing(KEPT_BYTES, of_memories).expiring(KEPT_FOR),
             sessions: Cache::weighing(KEPT_BYTES, of_turns).expiring(KEPT_FOR),
@@ -83,7 +85,7 @@ impl Known {
     pub(crate) fn note_turns(&self, user: &UserId, session: &SessionId, turns: &[Record]) {
         let key = (user.clone(), session.clone());
         let known = self.sessions.get(&key).unwrap_or_default();
-        let is_new = |known: &&Noted<Record>| turns.iter().all(|turn| turn.id != known.it.id);
+        let is_new = |known: &&Arc<Noted<Record>>| turns.iter().all(|turn| turn.id != known.it.id);
         let mut all: Vec<_> = known.iter().filter(is_new).cloned().collect();
         all.extend(turns.iter().cloned().map(Noted::now));
         all.sort_by_key(|turn| turn.it.created_at);
