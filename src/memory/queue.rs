@@ -94,6 +94,18 @@ pub enum Queued {
     Delivered(Owner, Uuid),
 }
 
+/// What became of a job that was carried out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Delivered {
+    /// It is still there: it was changed meanwhile, or another process has it.
+    #[default]
+    Stays,
+    /// It is gone, and others may be carried out now.
+    Followed,
+    /// It is gone, and none of its lane waits.
+    Last,
+}
+
 /// What became of a job that is to be forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancelled {
@@ -161,13 +173,13 @@ pub trait Queue: Send + Sync + Debug {
     /// Claims a job again that this process has claimed. Whether it still had it.
     async fn renew(&self, number: i64) -> Result<bool>;
     /// Forgets a claimed job that has not changed since. Zep's ids of its memories, as far as they are
-    /// given, are kept beside those that the queue gave, and what follows is put in. Whether it was so.
+    /// given, are kept beside those that the queue gave, and what follows is put in.
     async fn delivered(
         &self,
         job: &Job,
         ids: Vec<(usize, Uuid)>,
         follow: Vec<NewJob>,
-    ) -> Result<bool>;
+    ) -> Result<Delivered>;
     /// Notes that a memory has another id in Zep: ids that the queue gave, and those of jobs that wait for
     /// it, lead there.
     async fn moved(&self, old: &Uuid, new: &Uuid) -> Result<()>;

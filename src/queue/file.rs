@@ -37,6 +37,8 @@ pub(super) fn open_existing(path: &Path) -> Result<Connection, QueueError> {
         db.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let refused = schema::prepare(&mut db)?;
         write_ahead(&db, BUSY_WAIT)?;
+        // Until something else is said.
+        db.pragma_update(None, "synchronous", "full")?;
         db.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
         db.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
         Ok((db, refused))

@@ -2,6 +2,7 @@
 //! and for all.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use super::rows::{ANYBODY, Kept, Rows, time};
 use super::seal::{self, Sealed};
 use crate::local::{Writes, WrittenFile, write};
 use crate::memory::queue::{
-    CLAIM, Cancelled, Counts, Job, LONGEST_WAIT, NewJob, Put, Queue, QueueError, Queued, Result,
+    CLAIM, Cancelled, Counts, Delivered, Job, LONGEST_WAIT, NewJob, Put, Queue, QueueError, Queued,
+    Result,
 };
 use crate::seal::SealKey;
 use crate::zep::{Owner, Uuid};
@@ -37,6 +39,7 @@ impl WriteQueue {
             patience,
             key: None,
             db: Mutex::new(None),
+            is_durable: AtomicBool::new(false),
             writes: Writes::default(),
         }))
     }
@@ -196,7 +199,7 @@ impl Queue for WriteQueue {
         job: &Job,
         ids: Vec<(usize, Uuid)>,
         follow: Vec<NewJob>,
-    ) -> Result<bool> {
+    ) -> Result<Delivered> {
         let job = job.clone();
         // If a power cut takes this back, the job is found done when it is sent again.
         self.change(Kept::InProcess, move |queue, db| {

@@ -1,6 +1,7 @@
 //! The rows of the queue: what is read and written in each step, in one transaction.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::{file, seal};
 use crate::local::{Writes, WrittenFile};
 use crate::memory::model::SessionId;
 use crate::memory::queue::{
-    CLAIM, Cancelled, Job, LONGEST_WAIT, Lane, NewJob, Put, QueueError, Queued,
+    CLAIM, Cancelled, Delivered, Job, LONGEST_WAIT, Lane, NewJob, Put, QueueError, Queued,
 };
 use crate::seal::SealKey;
 use crate::zep::{Owner, Uuid};
@@ -42,6 +43,8 @@ pub(super) struct Rows {
     /// Encrypts contents.
     pub(super) key: Option<Arc<SealKey>>,
     pub(super) db: Mutex<Option<Connection>>,
+    /// Whether transactions of the connection survive a power cut.
+    pub(super) is_durable: AtomicBool,
     pub(super) writes: Writes<QueueError>,
 }
 
@@ -69,6 +72,7 @@ impl Rows {
             None => {
                 let db = file::open(&self.path)?;
                 seal::check(&db, &self.path, self.key.as_deref(), false)?;
+                self.is_durable.store(true, Ordering::Relaxed);
                 open.insert(db)
             }
         })
@@ -90,8 +94,13 @@ impl WrittenFile for Rows {
     }
 
     fn before(&self, connection: &mut Connection, durable: bool) -> rusqlite::Result<()> {
+        if self.is_durable.load(Ordering::Relaxed) == durable {
+            return Ok(());
+        }
         let synchronous = if durable { "full" } else { "normal" };
-        connection.pragma_update(None, "synchronous", synchronous)
+        connection.pragma_update(None, "synchronous", synchronous)?;
+        self.is_durable.store(durable, Ordering::Relaxed);
+        Ok(())
     }
 
     fn failed(&self, cause: rusqlite::Error) -> QueueError {
@@ -114,18 +123,8 @@ impl Rows {
         if let Some(bound) = self.reached(db, job)? {
             return Ok(Err(bound));
         }
-        let (kind, owner) = owner_columns(&job.lane.owner);
-        let behind: bool = db
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM waiting WHERE account = ?1 AND kind = ?2 AND owner = ?3
-                   AND session = ?4 AND parked IS NULL)",
-            )?
-            .query_row(
-                params![self.account, kind, owner, session_column(&job.lane)],
-                |row| row.get(0),
-            )?;
         let now = now();
-        let claim = claim && !behind;
+        let claim = claim && !self.is_waiting(db, &job.lane)?;
         let number = self.insert(db, job, now, claim)?;
         if !claim {
             return Ok(Ok(Put::Waits(number)));
@@ -141,6 +140,19 @@ impl Rows {
             queued_at: time(now),
             parked: None,
         })))
+    }
+
+    /// Whether a job of this lane is there.
+    fn is_waiting(&self, db: &Connection, lane: &Lane) -> rusqlite::Result<bool> {
+        let (kind, owner) = owner_columns(&lane.owner);
+        db.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM waiting WHERE account = ?1 AND kind = ?2 AND owner = ?3
+               AND session = ?4 AND parked IS NULL)",
+        )?
+        .query_row(
+            params![self.account, kind, owner, session_column(lane)],
+            |row| row.get(0),
+        )
     }
 
     /// Notes that everything is on the disk.
@@ -248,9 +260,8 @@ impl Rows {
         let now = now();
         // Mostly the oldest job is the first of its lane, so that few are looked at. Times too far ahead
         // are those of a clock that went wrong.
-        let found = db.query_row(
-            &format!(
-                "SELECT {COLUMNS} FROM waiting AS one
+        let mut first = db.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM waiting AS one
                  WHERE account = ?1 AND parked IS NULL
                    AND (due <= ?2 OR due > ?3) AND (claimed_until <= ?2 OR claimed_until > ?4)
                    AND NOT EXISTS (SELECT 1 FROM waiting AS other
@@ -258,15 +269,10 @@ impl Rows {
                        AND other.owner = one.owner AND other.session = one.session
                        AND other.number < one.number AND other.parked IS NULL)
                  ORDER BY number LIMIT 1"
-            ),
-            params![
-                self.account,
-                now,
-                now + 2 * millis(LONGEST_WAIT),
-                now + 2 * millis(CLAIM)
-            ],
-            |row| self.job(row),
-        );
+        ))?;
+        let far = [LONGEST_WAIT, CLAIM].map(|longest| now + 2 * millis(longest));
+        let values = params![self.account, now, far[0], far[1]];
+        let found = first.query_row(values, |row| self.job(row));
         let Some(mut job) = found.optional()? else {
             return Ok(None);
         };
@@ -278,12 +284,11 @@ impl Rows {
     /// How long until a job may be claimed, if none may now: then the first one of each lane was tried, or
     /// is being.
     pub(super) fn until_next(&self, db: &Connection) -> rusqlite::Result<Option<Duration>> {
-        let next: Option<i64> = db.query_row(
+        let mut first = db.prepare_cached(
             "SELECT min(max(due, claimed_until)) FROM waiting
              WHERE account = ?1 AND attempts > 0 AND parked IS NULL",
-            [&self.account],
-            |row| row.get(0),
         )?;
+        let next: Option<i64> = first.query_row([&self.account], |row| row.get(0))?;
         Ok(next.map(|next| Duration::from_millis(u64::try_from(next - now()).unwrap_or(0))))
     }
 
@@ -293,14 +298,14 @@ impl Rows {
         job: &Job,
         ids: &[(usize, Uuid)],
         follow: &[NewJob],
-    ) -> rusqlite::Result<bool> {
+    ) -> rusqlite::Result<Delivered> {
         let gone = db
             .prepare_cached(
                 "DELETE FROM waiting WHERE number = ?1 AND version = ?2 AND claimed_by = ?3",
             )?
             .execute(params![job.number, job.version, self.process])?;
         if gone == 0 {
-            return Ok(false);
+            return Ok(Delivered::Stays);
         }
         for (position, id) in ids {
             db.execute(
@@ -314,7 +319,13 @@ impl Rows {
         for job in follow {
             self.insert(db, job, now(), false)?;
         }
-        Ok(true)
+        // Looking for what may be carried out now takes longer than this.
+        Ok(
+            match follow.is_empty() && !self.is_waiting(db, &job.lane)? {
+                true => Delivered::Last,
+                false => Delivered::Followed,
+            },
+        )
     }
 
     pub(super) fn replace(

@@ -25,7 +25,7 @@ use waiters::{Stored, Told, Waiting};
 use crate::memory::{
     Result,
     model::Uuid,
-    queue::{Counts, Job, Lane, NewJob, Put, Queue, RENEW},
+    queue::{Counts, Delivered, Job, Lane, NewJob, Put, Queue, RENEW},
     service::MemoryService,
     write::work::Work,
 };
@@ -177,6 +177,7 @@ impl MemoryService {
         };
         let delivery = &self.inner.delivery;
         let calls = delivery.waiters.take(job.number);
+        let mut is_last = false;
         let told = match outcome {
             // It was deleted.
             Ok(None) => Told::Later,
@@ -187,9 +188,13 @@ impl MemoryService {
                 // Ids that nobody was told are not kept.
                 let kept = done.memories.iter().filter(|_| calls.promised);
                 let ids = kept.map(|(index, memory)| (*index, memory.id.clone()));
-                if let Ok(false) = queue.delivered(&job, ids.collect(), done.follow).await {
+                match queue.delivered(&job, ids.collect(), done.follow).await {
                     // It was changed meanwhile: the change follows.
-                    note(queue.later(job.number, Duration::ZERO, true).await);
+                    Ok(Delivered::Stays) => {
+                        note(queue.later(job.number, Duration::ZERO, true).await);
+                    }
+                    Ok(Delivered::Last) => is_last = true,
+                    Ok(Delivered::Followed) | Err(_) => {}
                 }
                 let memories = done.memories.into_iter().map(|(_, memory)| memory);
                 Told::Settled(Ok(Stored {
@@ -223,7 +228,9 @@ impl MemoryService {
                 }
             },
         };
-        delivery.put.notify_one();
+        if !is_last {
+            delivery.put.notify_one();
+        }
         calls.tell(&told);
     }
 }
