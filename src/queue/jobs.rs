@@ -2,19 +2,18 @@
 //! and for all.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::params;
 
 use super::columns::{millis, now, owner_columns};
+use super::connection::{Kept, Rows};
 use super::file;
-use super::rows::{ANYBODY, Kept, Rows, time};
+use super::rows::{ANYBODY, time};
 use super::seal::{self, Sealed};
-use crate::local::{Writes, WrittenFile, write};
 use crate::memory::queue::{
     CLAIM, Cancelled, Counts, Delivered, Job, LONGEST_WAIT, NewJob, Put, Queue, QueueError, Queued,
     Result,
@@ -27,21 +26,13 @@ const FILE: &str = "queue.db";
 
 /// The queue of a data directory.
 #[derive(Debug, Clone)]
-pub struct WriteQueue(Arc<Rows>);
+pub struct WriteQueue(pub(super) Arc<Rows>);
 
 impl WriteQueue {
     /// The queue in this directory, for this account's writes. Opens and makes nothing yet.
     pub fn new(data_dir: &Path, account: String, patience: Duration) -> Self {
-        Self(Arc::new(Rows {
-            path: data_dir.join(FILE),
-            account,
-            process: uuid::Uuid::now_v7().to_string(),
-            patience,
-            key: None,
-            db: Mutex::new(None),
-            is_durable: AtomicBool::new(false),
-            writes: Writes::default(),
-        }))
+        let path = data_dir.join(FILE);
+        Self(Arc::new(Rows::new(path, account, patience)))
     }
 
     /// The same, whose contents are encrypted with this key.
@@ -78,55 +69,15 @@ impl WriteQueue {
     /// # Errors
     /// [`QueueError::Unusable`].
     pub async fn hurry(&self) -> Result<()> {
-        self.change(Kept::InProcess, |queue, db| {
-            db.execute(
-                "UPDATE waiting SET due = min(due, ?2) WHERE account = ?1",
-                params![queue.account, now()],
-            )
-            .map(drop)
-        })
-        .await
-    }
-
-    /// Looks something up. Where there is no file the answer is `T::default()`.
-    pub(super) async fn read<T: Default + Send + 'static>(
-        &self,
-        work: impl FnOnce(&Rows, &Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T> {
-        // In the ordinary case there is no file, and a look for it is all that a read costs.
-        if !self.0.path.exists() {
-            return Ok(T::default());
-        }
-        let rows = self.0.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let mut open = rows.lock();
-            let db = rows.opened(&mut open)?;
-            work(&rows, db).map_err(|error| rows.failed(error))
-        });
-        done.await.unwrap_or_else(|_| Err(self.0.interrupted()))
-    }
-
-    /// Changes something, all or nothing. Where there is no file it is made.
-    pub(super) async fn write<T: Send + 'static>(
-        &self,
-        kept: Kept,
-        work: impl FnOnce(&Rows, &Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let rows = self.0.clone();
-        let work = move |db: &Connection| work(&rows, db).map_err(|error| rows.failed(error));
-        write(&self.0, kept == Kept::OnDisk, work).await
-    }
-
-    /// The same where there is a file; where there is none the answer is `T::default()`.
-    pub(super) async fn change<T: Default + Send + 'static>(
-        &self,
-        kept: Kept,
-        work: impl FnOnce(&Rows, &Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T> {
-        match self.0.path.exists() {
-            true => self.write(kept, work).await,
-            false => Ok(T::default()),
-        }
+        self.0
+            .change(Kept::InProcess, |queue, db| {
+                db.execute(
+                    "UPDATE waiting SET due = min(due, ?2) WHERE account = ?1",
+                    params![queue.account, now()],
+                )
+                .map(drop)
+            })
+            .await
     }
 }
 
@@ -137,22 +88,23 @@ impl Queue for WriteQueue {
     }
 
     async fn counts(&self) -> Result<Counts> {
-        self.read(|queue, db| {
-            db.query_row(
-                "SELECT count(*) FILTER (WHERE parked IS NULL),
+        self.0
+            .read(|queue, db| {
+                db.query_row(
+                    "SELECT count(*) FILTER (WHERE parked IS NULL),
                    count(*) FILTER (WHERE parked IS NOT NULL), min(queued_at)
                  FROM waiting WHERE account = ?1",
-                [&queue.account],
-                |row| {
-                    Ok(Counts {
-                        waiting: row.get(0)?,
-                        refused: row.get(1)?,
-                        oldest: row.get::<_, Option<i64>>(2)?.map(time),
-                    })
-                },
-            )
-        })
-        .await
+                    [&queue.account],
+                    |row| {
+                        Ok(Counts {
+                            waiting: row.get(0)?,
+                            refused: row.get(1)?,
+                            oldest: row.get::<_, Option<i64>>(2)?.map(time),
+                        })
+                    },
+                )
+            })
+            .await
     }
 
     fn is_used(&self) -> bool {
@@ -162,36 +114,41 @@ impl Queue for WriteQueue {
     async fn put(&self, new: NewJob, claim: bool) -> Result<Put> {
         // What is promised must survive a power cut; what is tried first is not promised yet.
         let kept = if claim { Kept::InProcess } else { Kept::OnDisk };
-        let put = self.write(kept, move |queue, db| queue.put(db, &new, claim));
+        let put = self
+            .0
+            .write(kept, move |queue, db| queue.put(db, &new, claim));
         put.await?
             .map_err(|what| QueueError::Full { what: what.into() })
     }
 
     async fn harden(&self) -> Result<()> {
         // A commit writes everything to the disk that came before it.
-        self.write(Kept::OnDisk, |queue, db| queue.hardened(db))
+        self.0
+            .write(Kept::OnDisk, |queue, db| queue.hardened(db))
             .await
     }
 
     async fn claim(&self) -> Result<Option<Job>> {
-        self.change(Kept::InProcess, |queue, db| queue.claim(db))
+        self.0
+            .change(Kept::InProcess, |queue, db| queue.claim(db))
             .await
     }
 
     async fn until_next(&self) -> Result<Option<Duration>> {
-        self.read(|queue, db| queue.until_next(db)).await
+        self.0.read(|queue, db| queue.until_next(db)).await
     }
 
     async fn renew(&self, number: i64) -> Result<bool> {
         let until = now() + millis(CLAIM);
-        self.change(Kept::InProcess, move |queue, db| {
-            let changed = db.execute(
-                "UPDATE waiting SET claimed_until = ?3 WHERE number = ?1 AND claimed_by = ?2",
-                params![number, queue.process, until],
-            )?;
-            Ok(changed > 0)
-        })
-        .await
+        self.0
+            .change(Kept::InProcess, move |queue, db| {
+                let changed = db.execute(
+                    "UPDATE waiting SET claimed_until = ?3 WHERE number = ?1 AND claimed_by = ?2",
+                    params![number, queue.process, until],
+                )?;
+                Ok(changed > 0)
+            })
+            .await
     }
 
     async fn delivered(
@@ -202,94 +159,101 @@ impl Queue for WriteQueue {
     ) -> Result<Delivered> {
         let job = job.clone();
         // If a power cut takes this back, the job is found done when it is sent again.
-        self.change(Kept::InProcess, move |queue, db| {
-            queue.delivered(db, &job, &ids, &follow)
-        })
-        .await
+        self.0
+            .change(Kept::InProcess, move |queue, db| {
+                queue.delivered(db, &job, &ids, &follow)
+            })
+            .await
     }
 
     async fn moved(&self, old: &Uuid, new: &Uuid) -> Result<()> {
         let (old, new) = (old.to_string(), new.to_string());
-        self.change(Kept::OnDisk, move |queue, db| {
-            db.execute(
-                "UPDATE ids SET zep = ?3, number = NULL
+        self.0
+            .change(Kept::OnDisk, move |queue, db| {
+                db.execute(
+                    "UPDATE ids SET zep = ?3, number = NULL
                  WHERE account = ?1 AND (zep = ?2 OR (id = ?2 AND zep IS NULL))",
-                params![queue.account, old, new],
-            )
-            .map(drop)
-        })
-        .await
+                    params![queue.account, old, new],
+                )
+                .map(drop)
+            })
+            .await
     }
 
     async fn renamed(&self, owner: &Owner, old: &Uuid, new: &Uuid) -> Result<()> {
         self.moved(old, new).await?;
         let (owner, old, new) = (owner.clone(), old.to_string(), new.to_string());
-        self.change(Kept::OnDisk, move |queue, db| {
-            let (kind, owner) = owner_columns(&owner);
-            db.execute(
-                "INSERT INTO ids (account, id, position, kind, owner, zep)
+        self.0
+            .change(Kept::OnDisk, move |queue, db| {
+                let (kind, owner) = owner_columns(&owner);
+                db.execute(
+                    "INSERT INTO ids (account, id, position, kind, owner, zep)
                  VALUES (?1, ?2, 0, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET zep = excluded.zep",
-                params![queue.account, old, kind, owner, new],
-            )
-            .map(drop)
-        })
-        .await
+                    params![queue.account, old, kind, owner, new],
+                )
+                .map(drop)
+            })
+            .await
     }
 
     async fn later(&self, number: i64, after: Duration, in_doubt: bool) -> Result<()> {
         let due = now() + millis(after.min(LONGEST_WAIT));
-        self.change(Kept::InProcess, move |queue, db| {
-            db.execute(
+        self.0
+            .change(Kept::InProcess, move |queue, db| {
+                db.execute(
                 "UPDATE waiting SET due = ?3, in_doubt = ?4, claimed_by = NULL, claimed_until = 0
                  WHERE number = ?1 AND claimed_by = ?2",
                 params![number, queue.process, due, in_doubt],
             )
             .map(drop)
-        })
-        .await
+            })
+            .await
     }
 
     async fn park(&self, number: i64, why: &str) -> Result<()> {
         let why = why.to_owned();
-        self.change(Kept::InProcess, move |queue, db| {
-            db.execute(
-                "UPDATE waiting SET parked = ?3, claimed_by = NULL, claimed_until = 0
+        self.0
+            .change(Kept::InProcess, move |queue, db| {
+                db.execute(
+                    "UPDATE waiting SET parked = ?3, claimed_by = NULL, claimed_until = 0
                  WHERE number = ?1 AND claimed_by = ?2",
-                params![number, queue.process, why],
-            )
-            .map(drop)
-        })
-        .await
+                    params![number, queue.process, why],
+                )
+                .map(drop)
+            })
+            .await
     }
 
     async fn replace(&self, job: &Job, body: &str, gone: Option<usize>) -> Result<bool> {
         let (job, body) = (job.clone(), body.to_owned());
-        self.change(Kept::OnDisk, move |queue, db| {
-            queue.replace(db, &job, &body, gone)
-        })
-        .await
+        self.0
+            .change(Kept::OnDisk, move |queue, db| {
+                queue.replace(db, &job, &body, gone)
+            })
+            .await
     }
 
     async fn holds(&self, number: i64) -> Result<bool> {
-        self.read(move |queue, db| {
-            db.prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM waiting WHERE number = ?1 AND claimed_by = ?2)",
-            )?
-            .query_row(params![number, queue.process], |row| row.get(0))
-        })
-        .await
+        self.0
+            .read(move |queue, db| {
+                db.prepare_cached(
+                    "SELECT EXISTS (SELECT 1 FROM waiting WHERE number = ?1 AND claimed_by = ?2)",
+                )?
+                .query_row(params![number, queue.process], |row| row.get(0))
+            })
+            .await
     }
 
     async fn cancel(&self, number: i64) -> Result<Cancelled> {
         // What is deleted must not come back by a power cut.
-        let done = self.change(Kept::OnDisk, move |queue, db| {
+        let done = self.0.change(Kept::OnDisk, move |queue, db| {
             queue.forget(db, number, false).map(Some)
         });
         Ok(done.await?.unwrap_or(Cancelled::NotThere))
     }
 
     async fn remove(&self, number: i64) -> Result<()> {
-        let done = self.change(Kept::OnDisk, move |queue, db| {
+        let done = self.0.change(Kept::OnDisk, move |queue, db| {
             queue.forget(db, number, true).map(Some)
         });
         done.await.map(drop)
@@ -297,24 +261,26 @@ impl Queue for WriteQueue {
 
     async fn outdate(&self) -> Result<()> {
         // Other processes may know something although nothing was ever put in.
-        self.write(Kept::InProcess, |queue, db| {
-            db.execute(
-                "REPLACE INTO written (account, kind, owner, at) VALUES (?1, ?2, '', ?3)",
-                params![queue.account, ANYBODY, now()],
-            )
-            .map(drop)
-        })
-        .await
+        self.0
+            .write(Kept::InProcess, |queue, db| {
+                db.execute(
+                    "REPLACE INTO written (account, kind, owner, at) VALUES (?1, ?2, '', ?3)",
+                    params![queue.account, ANYBODY, now()],
+                )
+                .map(drop)
+            })
+            .await
     }
 
     async fn outdated(&self) -> Result<Option<Timestamp>> {
-        self.read(|queue, db| queue.written(db, (ANYBODY, "")))
+        self.0
+            .read(|queue, db| queue.written(db, (ANYBODY, "")))
             .await
     }
 
     async fn forget_ids(&self, owner: &Owner) -> Result<()> {
         let owner = owner.clone();
-        self.change(Kept::OnDisk, move |queue, db| {
+        self.0.change(Kept::OnDisk, move |queue, db| {
             let (kind, owner) = owner_columns(&owner);
             db.execute(
                 "DELETE FROM ids WHERE account = ?1 AND kind = ?2 AND owner = ?3 AND zep IS NOT NULL",
@@ -327,18 +293,20 @@ impl Queue for WriteQueue {
 
     async fn written(&self, owner: &Owner) -> Result<Option<Timestamp>> {
         let owner = owner.clone();
-        self.read(move |queue, db| queue.written(db, owner_columns(&owner)))
+        self.0
+            .read(move |queue, db| queue.written(db, owner_columns(&owner)))
             .await
     }
 
     async fn find(&self, id: &Uuid) -> Result<Option<Queued>> {
         let id = id.as_str().to_owned();
-        self.read(move |queue, db| queue.find(db, &id)).await
+        self.0.read(move |queue, db| queue.find(db, &id)).await
     }
 
     async fn after(&self, owner: Option<&Owner>, number: i64) -> Result<Option<Job>> {
         let owner = owner.cloned();
-        self.read(move |queue, db| queue.after(db, owner.as_ref(), number))
+        self.0
+            .read(move |queue, db| queue.after(db, owner.as_ref(), number))
             .await
     }
 }

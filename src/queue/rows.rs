@@ -1,21 +1,17 @@
-//! The rows of the queue: what is read and written in each step, in one transaction.
+//! The rows of the queue: what is read and written in each step. What is written is all in one transaction.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::columns::{millis, now, owner_columns, owner_of};
-use super::{file, seal};
-use crate::local::{Writes, WrittenFile};
+use super::connection::Rows;
+use super::seal;
 use crate::memory::model::SessionId;
 use crate::memory::queue::{
-    CLAIM, Cancelled, Delivered, Job, LONGEST_WAIT, Lane, NewJob, Put, QueueError, Queued,
+    CLAIM, Cancelled, Delivered, Job, LONGEST_WAIT, Lane, NewJob, Put, Queued,
 };
-use crate::seal::SealKey;
 use crate::zep::{Owner, Uuid};
 
 /// Bounds of what waits (the numbers): records and bytes of one owner, bytes in all.
@@ -30,87 +26,6 @@ const COLUMNS: &str =
 const DURABLE: i64 = -2;
 /// In the column `kind` of `written`: when anybody's memories were deleted or changed.
 pub(super) const ANYBODY: i64 = -1;
-
-/// The queue of one account, as this process sees it.
-#[derive(Debug)]
-pub(super) struct Rows {
-    pub(super) path: PathBuf,
-    /// Of several accounts in one data directory, only one's jobs can be carried out with its key.
-    pub(super) account: String,
-    /// Names this process among those that claim.
-    pub(super) process: String,
-    pub(super) patience: Duration,
-    /// Encrypts contents.
-    pub(super) key: Option<Arc<SealKey>>,
-    pub(super) db: Mutex<Option<Connection>>,
-    /// Whether transactions of the connection survive a power cut.
-    pub(super) is_durable: AtomicBool,
-    pub(super) writes: Writes<QueueError>,
-}
-
-/// What a change survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
-    /// The end of the process.
-    InProcess,
-    /// A power cut, too.
-    OnDisk,
-}
-
-impl Rows {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The connection, opened if it is not.
-    pub(super) fn opened<'a>(
-        &self,
-        open: &'a mut Option<Connection>,
-    ) -> Result<&'a mut Connection, QueueError> {
-        Ok(match open.take() {
-            Some(db) => open.insert(db),
-            None => {
-                let db = file::open(&self.path)?;
-                seal::check(&db, &self.path, self.key.as_deref(), false)?;
-                self.is_durable.store(true, Ordering::Relaxed);
-                open.insert(db)
-            }
-        })
-    }
-}
-
-impl WrittenFile for Rows {
-    type Error = QueueError;
-    const DROPS_ABANDONED: bool = false;
-
-    fn writes(&self) -> &Writes<QueueError> {
-        &self.writes
-    }
-
-    fn connected(&self, work: &mut dyn FnMut(&mut Connection)) -> Result<(), QueueError> {
-        let mut open = self.lock();
-        work(self.opened(&mut open)?);
-        Ok(())
-    }
-
-    fn before(&self, connection: &mut Connection, durable: bool) -> rusqlite::Result<()> {
-        if self.is_durable.load(Ordering::Relaxed) == durable {
-            return Ok(());
-        }
-        let synchronous = if durable { "full" } else { "normal" };
-        connection.pragma_update(None, "synchronous", synchronous)?;
-        self.is_durable.store(durable, Ordering::Relaxed);
-        Ok(())
-    }
-
-    fn failed(&self, cause: rusqlite::Error) -> QueueError {
-        file::failed(&self.path, &cause)
-    }
-
-    fn interrupted(&self) -> QueueError {
-        file::unusable(&self.path, "the program ends")
-    }
-}
 
 impl Rows {
     /// Keeps a job, claimed if it is the first of its lane; `Err` names the bound that is reached.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::WriteQueue;
 use super::columns::{millis, now, owner_columns, owner_of};
-use super::rows::Kept;
+use super::connection::Kept;
 use crate::memory::beside::sides::{HOLD, Side, Sides};
 use crate::memory::queue::Result;
 use crate::zep::Owner;
@@ -39,144 +39,153 @@ fn side(db: &Connection, account: &str, owner: &Owner) -> rusqlite::Result<Optio
 impl Sides for WriteQueue {
     async fn of(&self, owner: &Owner) -> Result<Option<Side>> {
         let owner = owner.clone();
-        self.read(move |queue, db| side(db, &queue.account, &owner))
+        self.0
+            .read(move |queue, db| side(db, &queue.account, &owner))
             .await
     }
 
     async fn decide(&self, owner: &Owner) -> Result<Side> {
         let owner = owner.clone();
-        self.write(Kept::OnDisk, move |queue, db| {
-            if let Some(side) = side(db, &queue.account, &owner)? {
-                return Ok(side);
-            }
-            let (kind, name) = owner_columns(&owner);
-            db.execute(
-                "REPLACE INTO sides (account, kind, owner, side, token, until)
+        self.0
+            .write(Kept::OnDisk, move |queue, db| {
+                if let Some(side) = side(db, &queue.account, &owner)? {
+                    return Ok(side);
+                }
+                let (kind, name) = owner_columns(&owner);
+                db.execute(
+                    "REPLACE INTO sides (account, kind, owner, side, token, until)
                  VALUES (?1, ?2, ?3, ?4, '', 0)",
-                params![queue.account, kind, name, ZEP],
-            )?;
-            Ok(Side::Zep)
-        })
-        .await
+                    params![queue.account, kind, name, ZEP],
+                )?;
+                Ok(Side::Zep)
+            })
+            .await
     }
 
     async fn hold(&self, owners: &[Owner], token: &str) -> Result<u64> {
         let (owners, token) = (owners.to_vec(), token.to_owned());
         // A write that is claimed after this must see it, also after a power cut.
-        self.write(Kept::OnDisk, move |queue, db| {
-            let mut held = 0;
-            for owner in &owners {
-                if side(db, &queue.account, owner)?.is_some() {
-                    continue;
-                }
-                let (kind, name) = owner_columns(owner);
-                db.execute(
-                    "REPLACE INTO sides (account, kind, owner, side, token, until)
+        self.0
+            .write(Kept::OnDisk, move |queue, db| {
+                let mut held = 0;
+                for owner in &owners {
+                    if side(db, &queue.account, owner)?.is_some() {
+                        continue;
+                    }
+                    let (kind, name) = owner_columns(owner);
+                    db.execute(
+                        "REPLACE INTO sides (account, kind, owner, side, token, until)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    params![
-                        queue.account,
-                        kind,
-                        name,
-                        MOVING,
-                        token,
-                        now() + millis(HOLD)
-                    ],
-                )?;
-                held += 1;
-            }
-            Ok(held)
-        })
-        .await
+                        params![
+                            queue.account,
+                            kind,
+                            name,
+                            MOVING,
+                            token,
+                            now() + millis(HOLD)
+                        ],
+                    )?;
+                    held += 1;
+                }
+                Ok(held)
+            })
+            .await
     }
 
     async fn renew(&self, token: &str) -> Result<u64> {
         let token = token.to_owned();
-        self.change(Kept::InProcess, move |queue, db| {
-            let renewed = db.execute(
-                "UPDATE sides SET until = ?3 WHERE account = ?1 AND token = ?2 AND until > ?4",
-                params![queue.account, token, now() + millis(HOLD), now()],
-            )?;
-            Ok(renewed as u64)
-        })
-        .await
+        self.0
+            .change(Kept::InProcess, move |queue, db| {
+                let renewed = db.execute(
+                    "UPDATE sides SET until = ?3 WHERE account = ?1 AND token = ?2 AND until > ?4",
+                    params![queue.account, token, now() + millis(HOLD), now()],
+                )?;
+                Ok(renewed as u64)
+            })
+            .await
     }
 
     async fn moved(&self, owners: &[Owner], token: &str) -> Result<Vec<Owner>> {
         let (owners, token) = (owners.to_vec(), token.to_owned());
-        self.change(Kept::OnDisk, move |queue, db| {
-            let mut lost = Vec::new();
-            for owner in owners {
-                let (kind, name) = owner_columns(&owner);
-                let moved = db.execute(
-                    "UPDATE sides SET side = ?5, token = '', until = 0
+        self.0
+            .change(Kept::OnDisk, move |queue, db| {
+                let mut lost = Vec::new();
+                for owner in owners {
+                    let (kind, name) = owner_columns(&owner);
+                    let moved = db.execute(
+                        "UPDATE sides SET side = ?5, token = '', until = 0
                      WHERE account = ?1 AND kind = ?2 AND owner = ?3 AND token = ?4 AND until > ?6",
-                    params![queue.account, kind, name, token, ZEP, now()],
-                )?;
-                if moved == 0 {
-                    lost.push(owner);
+                        params![queue.account, kind, name, token, ZEP, now()],
+                    )?;
+                    if moved == 0 {
+                        lost.push(owner);
+                    }
                 }
-            }
-            Ok(lost)
-        })
-        .await
+                Ok(lost)
+            })
+            .await
     }
 
     async fn release(&self, token: &str) -> Result<()> {
         let token = token.to_owned();
-        self.change(Kept::InProcess, move |queue, db| {
-            db.execute(
-                "DELETE FROM sides WHERE account = ?1 AND token = ?2 AND side = ?3",
-                params![queue.account, token, MOVING],
-            )
-            .map(drop)
-        })
-        .await
+        self.0
+            .change(Kept::InProcess, move |queue, db| {
+                db.execute(
+                    "DELETE FROM sides WHERE account = ?1 AND token = ?2 AND side = ?3",
+                    params![queue.account, token, MOVING],
+                )
+                .map(drop)
+            })
+            .await
     }
 
     async fn forget(&self, owner: &Owner) -> Result<()> {
         let owner = owner.clone();
-        self.change(Kept::OnDisk, move |queue, db| {
-            let (kind, name) = owner_columns(&owner);
-            db.execute(
-                "DELETE FROM sides WHERE account = ?1 AND kind = ?2 AND owner = ?3",
-                params![queue.account, kind, name],
-            )
-            .map(drop)
-        })
-        .await
+        self.0
+            .change(Kept::OnDisk, move |queue, db| {
+                let (kind, name) = owner_columns(&owner);
+                db.execute(
+                    "DELETE FROM sides WHERE account = ?1 AND kind = ?2 AND owner = ?3",
+                    params![queue.account, kind, name],
+                )
+                .map(drop)
+            })
+            .await
     }
 
     async fn is_writing(&self, owner: &Owner) -> Result<bool> {
         let owner = owner.clone();
-        self.read(move |queue, db| {
-            let (kind, name) = owner_columns(&owner);
-            db.query_row(
-                "SELECT EXISTS (SELECT 1 FROM waiting WHERE account = ?1 AND kind = ?2
+        self.0
+            .read(move |queue, db| {
+                let (kind, name) = owner_columns(&owner);
+                db.query_row(
+                    "SELECT EXISTS (SELECT 1 FROM waiting WHERE account = ?1 AND kind = ?2
                    AND owner = ?3 AND claimed_until > ?4)",
-                params![queue.account, kind, name, now()],
-                |row| row.get(0),
-            )
-        })
-        .await
+                    params![queue.account, kind, name, now()],
+                    |row| row.get(0),
+                )
+            })
+            .await
     }
 
     async fn sent(&self, owner: &Owner, event: &str) -> Result<()> {
         let (owner, event) = (owner.clone(), event.to_owned());
-        self.write(Kept::OnDisk, move |queue, db| {
-            let (kind, name) = owner_columns(&owner);
-            db.execute("DELETE FROM sent WHERE at < ?1", [now() - EVENTS_KEPT])?;
-            db.execute(
+        self.0
+            .write(Kept::OnDisk, move |queue, db| {
+                let (kind, name) = owner_columns(&owner);
+                db.execute("DELETE FROM sent WHERE at < ?1", [now() - EVENTS_KEPT])?;
+                db.execute(
                 "INSERT INTO sent (account, kind, owner, event, at) VALUES (?1, ?2, ?3, ?4, ?5)",
                 params![queue.account, kind, name, event, now()],
             )
             .map(drop)
-        })
-        .await
+            })
+            .await
     }
 
     async fn events(&self, owner: &Owner) -> Result<Vec<String>> {
         let owner = owner.clone();
-        self.read(move |queue, db| {
+        self.0.read(move |queue, db| {
             let (kind, name) = owner_columns(&owner);
             let mut events = db.prepare_cached(
                 "SELECT event FROM sent WHERE account = ?1 AND kind = ?2 AND owner = ?3 AND at > ?4",
@@ -191,7 +200,7 @@ impl Sides for WriteQueue {
     }
 
     async fn counts(&self) -> Result<(u64, u64)> {
-        self.read(|queue, db| {
+        self.0.read(|queue, db| {
             db.query_row(
                 "SELECT count(*) FILTER (WHERE side = ?2), count(*) FILTER (WHERE side = ?3 AND until > ?4)
                  FROM sides WHERE account = ?1",
@@ -203,14 +212,15 @@ impl Sides for WriteQueue {
     }
 
     async fn in_zep(&self) -> Result<Vec<Owner>> {
-        self.read(|queue, db| {
-            let mut owners =
-                db.prepare("SELECT kind, owner FROM sides WHERE account = ?1 AND side = ?2")?;
-            let owners = owners.query_map(params![queue.account, ZEP], |row| {
-                owner_of(row.get(0)?, &row.get::<_, String>(1)?)
-            })?;
-            owners.collect()
-        })
-        .await
+        self.0
+            .read(|queue, db| {
+                let mut owners =
+                    db.prepare("SELECT kind, owner FROM sides WHERE account = ?1 AND side = ?2")?;
+                let owners = owners.query_map(params![queue.account, ZEP], |row| {
+                    owner_of(row.get(0)?, &row.get::<_, String>(1)?)
+                })?;
+                owners.collect()
+            })
+            .await
     }
 }

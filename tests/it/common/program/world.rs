@@ -142,6 +142,8 @@ impl Emulator {
             .args(["emulate", "--port", "0"])
             .args(flags)
             .env("LOG_LEVEL", "error")
+            // It is killed at the end, so that its store goes with the test's directory only.
+            .env("TMPDIR", directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
