@@ -1,5 +1,7 @@
 //! What is said in a session: adding it, and clearing it.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -121,6 +123,7 @@ pub(super) enum Stored {
 }
 
 async fn add_message(call: &Call, new: NewMessage) -> Answer<AddedBody> {
+    let begun = Instant::now();
     let role = MessageRole::read("body", "role", &new.role)?;
     let kind = match &new.memory_type {
         Some(word) => MemoryType::read("body", TYPE_FIELD, word)?,
@@ -134,7 +137,7 @@ async fn add_message(call: &Call, new: NewMessage) -> Answer<AddedBody> {
     call.caller.may(Right::Write, &owner).about(About::User)?;
     // A note on a session can follow when it is over; nothing more is said in it.
     if kind == MemoryType::Conversation {
-        let open = call.memories().check_open(&user, &session).await;
+        let open = call.memories().check_open(&user, &session, begun).await;
         open.about(About::Session)?;
     }
     let turn = NewTurn {
@@ -144,16 +147,18 @@ async fn add_message(call: &Call, new: NewMessage) -> Answer<AddedBody> {
         created_at: None,
         metadata: Map::new(),
     };
-    let added = add(call, scope_of(user, session), turn, kind, new.metadata).await?;
+    let scope = scope_of(user, session);
+    let added = add(call, begun, scope, turn, kind, new.metadata).await?;
     created(AddedBody {
         message: "Message added to memory",
         ..added
     })
 }
 
-/// Adds one turn to a session.
+/// Adds one turn to a session, for a call that began then.
 pub(super) async fn add(
     call: &Call,
+    begun: Instant,
     scope: crate::memory::model::Scope,
     turn: NewTurn,
     kind: MemoryType,
@@ -166,7 +171,7 @@ pub(super) async fn add(
         kind: Some(kind.kind()),
         ..NewMemories::default()
     };
-    let added = call.memories().add(&call.caller, new).await;
+    let added = call.memories().add_since(begun, &call.caller, new).await;
     let added = added.map_err(ApiError::of_message)?;
     let first = added.memories.into_iter().next();
     Ok(AddedBody {

@@ -2,6 +2,7 @@
 //! session with a memory type, whose content is JSON: the newest counts, the earlier ones stay.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -182,6 +183,7 @@ async fn store(
     content: String,
     metadata: Value,
 ) -> Result<(), ApiError> {
+    let begun = Instant::now();
     let (user, session) = call
         .session(Right::Write, Some(user), session, "body")
         .await?;
@@ -193,7 +195,8 @@ async fn store(
         metadata: Map::new(),
     };
     let metadata = metadata.as_object().cloned();
-    messages::add(call, scope_of(user, session), turn, kind, metadata).await?;
+    let scope = scope_of(user, session);
+    messages::add(call, begun, scope, turn, kind, metadata).await?;
     Ok(())
 }
 

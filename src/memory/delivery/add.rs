@@ -1,6 +1,6 @@
 //! Adding memories, by the queue where there is one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::waiters::Told;
 use crate::audit::touched;
@@ -28,7 +28,20 @@ impl MemoryService {
     /// [`crate::memory::Error::PartlyStored`] says what is stored and how to continue; not where there
     /// is a queue, which continues by itself. [`crate::memory::Error::Queue`]: nothing is kept or sent.
     pub async fn add(&self, caller: &Caller, new: NewMemories) -> Result<Added> {
-        let added = self.add_or_queue(caller, new).await?;
+        self.add_since(Instant::now(), caller, new).await
+    }
+
+    /// The same for a call that began then: what it has waited for Zep since is a part of its wait.
+    ///
+    /// # Errors
+    /// As [`MemoryService::add`].
+    pub async fn add_since(
+        &self,
+        begun: Instant,
+        caller: &Caller,
+        new: NewMemories,
+    ) -> Result<Added> {
+        let added = self.add_or_queue(begun, caller, new).await?;
         for memory in &added.memories {
             touched::id(memory.id.as_str());
             // Callers who name no owner mostly ask for what they just added.
@@ -38,9 +51,14 @@ impl MemoryService {
         Ok(added)
     }
 
-    async fn add_or_queue(&self, caller: &Caller, new: NewMemories) -> Result<Added> {
+    async fn add_or_queue(
+        &self,
+        begun: Instant,
+        caller: &Caller,
+        new: NewMemories,
+    ) -> Result<Added> {
         let owner = self.owner(caller, Right::Write, &new.scope)?;
-        self.admits_writing(&owner).await?;
+        self.admits_writing(&owner, begun).await?;
         let request = Request::new(new, &owner);
         let records = request.records()?;
         if let Some(mem0) = self.only_mem0() {
@@ -64,7 +82,7 @@ impl MemoryService {
         let is_away = breaker.is_away();
         let patience = match is_away {
             true => Duration::ZERO,
-            false => queue.patience(),
+            false => queue.patience().saturating_sub(begun.elapsed()),
         };
         let waits_already = match ids.first().filter(|_| request.is_keyed) {
             Some(first) => match queue.find(first).await? {

@@ -267,8 +267,13 @@ impl MemoryService {
     ///
     /// # Errors
     /// [`Error::SessionOver`].
-    pub async fn check_open(&self, user: &UserId, session: &SessionId) -> Result<()> {
-        let seen = match self.asked_shortly(self.seen(user, session)).await {
+    pub async fn check_open(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        begun: Instant,
+    ) -> Result<()> {
+        let seen = match self.asked_shortly(begun, self.seen(user, session)).await {
             Ok(Some(seen)) => seen,
             // What is said is kept although Zep does not answer.
             Ok(None) | Err(Error::NoEntity { .. }) => return Ok(()),

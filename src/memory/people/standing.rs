@@ -64,14 +64,14 @@ impl MemoryService {
     ///
     /// # Errors
     /// [`Error::Suspended`].
-    pub(crate) async fn admits_writing(&self, owner: &Owner) -> Result<()> {
+    pub(crate) async fn admits_writing(&self, owner: &Owner, begun: Instant) -> Result<()> {
         let Some(user) = self.minded(owner) else {
             return Ok(());
         };
         if let Some(status) = self.known_status(user) {
             return check(user, status);
         }
-        let found = self.asked_shortly(self.status_in_zep(user)).await;
+        let found = self.asked_shortly(begun, self.status_in_zep(user)).await;
         let found = found.ok().flatten();
         check(user, found.unwrap_or_else(|| self.last_status(user)))
     }

@@ -2,6 +2,7 @@
 //! does not know of.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -121,16 +122,18 @@ impl MemoryService {
         }
     }
 
-    /// Asks Zep what a write is to know before it: no longer than a call waits for the write itself. `None` if
-    /// there is no answer by then.
+    /// Asks Zep what a write is to know before it, as long as the call that began then may wait for the write
+    /// itself. `None` if there is no answer by then.
     pub(crate) async fn asked_shortly<T>(
         &self,
+        begun: Instant,
         ask: impl Future<Output = Result<T>>,
     ) -> Result<Option<T>> {
         let Some(queue) = &self.inner.queue else {
             return self.asked(ask).await;
         };
-        let asked = tokio::time::timeout(queue.patience(), self.asked(ask));
+        let left = queue.patience().saturating_sub(begun.elapsed());
+        let asked = tokio::time::timeout(left, self.asked(ask));
         asked.await.unwrap_or_else(|_| {
             self.inner.delivery.breaker.suspect();
             Ok(None)
