@@ -137,8 +137,8 @@ async fn add_message(call: &Call, new: NewMessage) -> Answer<AddedBody> {
     call.caller.may(Right::Write, &owner).about(About::User)?;
     // A note on a session can follow when it is over; nothing more is said in it.
     if kind == MemoryType::Conversation {
-        let open = call.memories().check_open(&user, &session, begun).await;
-        open.about(About::Session)?;
+        let admitted = call.memories().admits_turn(&user, &session, begun).await;
+        admitted.about(About::Session)?;
     }
     let turn = NewTurn {
         role: role.as_str().to_owned(),

@@ -129,8 +129,9 @@ impl Queue for WriteQueue {
     }
 
     async fn claim(&self) -> Result<Option<Job>> {
+        // It is sent next: if a power cut took back that it was claimed, it would be sent again unseen.
         self.0
-            .change(Kept::InProcess, |queue, db| queue.claim(db))
+            .change(Kept::OnDisk, |queue, db| queue.claim(db))
             .await
     }
 

@@ -40,7 +40,7 @@ pub(crate) trait WrittenFile: Send + Sync + Sized + 'static {
     fn before(&self, connection: &mut Connection, durable: bool) -> rusqlite::Result<()>;
     /// The error of a step that SQLite refused.
     fn failed(&self, cause: rusqlite::Error) -> Self::Error;
-    /// The error of a write of which nothing is stored, since the program ends, or made a mistake.
+    /// The error of a write that was not done: the program ends, or the write panicked.
     fn interrupted(&self) -> Self::Error;
 }
 

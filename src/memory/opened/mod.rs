@@ -263,17 +263,25 @@ impl MemoryService {
         purged
     }
 
-    /// Refuses to write to a session that is closed or over. One that does not exist may be written to.
+    /// Refuses what is said in a session that is closed or over, or by a user who is suspended or deleted. A session
+    /// that does not exist may be written to. Part of a call that began then.
     ///
     /// # Errors
-    /// [`Error::SessionOver`].
-    pub async fn check_open(
+    /// [`Error::SessionOver`], [`Error::Suspended`].
+    pub async fn admits_turn(
         &self,
         user: &UserId,
         session: &SessionId,
         begun: Instant,
     ) -> Result<()> {
-        let seen = match self.asked_shortly(begun, self.seen(user, session)).await {
+        let owner = Owner::User(user.clone());
+        // At once: what Zep takes for the one must not be missing for the other.
+        let (admitted, seen) = tokio::join!(
+            self.admits_writing(&owner, begun),
+            self.asked_shortly(begun, self.seen(user, session)),
+        );
+        admitted?;
+        let seen = match seen {
             Ok(Some(seen)) => seen,
             // What is said is kept although Zep does not answer.
             Ok(None) | Err(Error::NoEntity { .. }) => return Ok(()),

@@ -71,3 +71,23 @@ fn a_message_does_not_wait_for_a_slow_zep() {
         status == 200 && history["messages"][0]["pending"] == false
     });
 }
+
+/// What Zep takes to tell of the session is not missing to ask whether the user is suspended.
+#[test]
+fn a_slow_zep_is_asked_for_the_user_and_the_session_at_once() {
+    let world = World::emulated();
+    let service = Service::of(&world);
+    let user = {
+        let api = Api::run(&mut super::command(&world, &[]));
+        let user = api.user();
+        api.say(&user, "talk", "before");
+        let path = format!("/api/v1/users/{user}");
+        api.must("PUT", &path, Some(&json!({"status": "suspended"})));
+        user
+    };
+    // Another process, which knows of neither. One answer fits into its wait, and two do not.
+    let api = Api::run(super::command(&world, &[]).env("ZEP_MCP_WRITE_WAIT_MS", "20000"));
+    service.plan(&json!({"latency_ms": 12_000}));
+    let said = json!({"user_id": user, "session_id": "talk", "content": "more", "role": "user"});
+    api.refused("POST", "/api/memory/messages", Some(&said), 403);
+}

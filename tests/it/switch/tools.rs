@@ -112,7 +112,7 @@ fn a_migration_in_the_background_can_be_stopped_and_the_same_call_continues_it()
 #[test]
 fn a_migration_that_is_stopped_before_it_writes_has_not_failed() {
     let newcomer = Newcomer::new().remembers(4);
-    let slow = What::Slow(Duration::from_secs(2));
+    let slow = What::Slow(Duration::from_secs(20));
     newcomer.mem0.fault("/v", usize::MAX, slow);
     let mut client = Client::connect(&mut command(&newcomer));
     let begun = client.call("migrate_user", background("jane"));
